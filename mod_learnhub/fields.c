@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fields.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+#include "json.h"
+#include "text.h"
+
+typedef struct check {
+    apr_pool_t *pool;
+    const lh_field *field;
+    const lh_sent *sent;
+    int untyped;
+    apr_int64_t now;
+    lh_value *value;
+} check;
+
+static const char *keep(check *c, const char *text)
+{
+    c->value->data = text;
+    c->value->length = (int)strlen(text);
+    return NULL;
+}
+
+static const char *length_sentence(check *c)
+{
+    const lh_field *f = c->field;
+
+    if (!f->max) {
+        return "This may not be blank.";
+    }
+    return f->min ? apr_psprintf(c->pool, "This must have %d to %d characters.", (int)f->min, (int)f->max)
+                  : apr_psprintf(c->pool, "This must have at most %d characters.", (int)f->max);
+}
+
+static const char *words_sentence(check *c)
+{
+    char *words = apr_pstrdup(c->pool, c->field->one_of), *word, *state;
+    const char *list = NULL;
+
+    for (word = apr_strtok(words, " ", &state); word; word = apr_strtok(NULL, " ", &state)) {
+        list = list ? apr_pstrcat(c->pool, list, ", ", word, NULL) : word;
+    }
+    return apr_psprintf(c->pool, "This must be one of: %s.", list);
+}
+
+static const char *check_text(check *c)
+{
+    const lh_field *f = c->field;
+    const char *text = c->sent->text;
+    apr_int64_t characters;
+
+    if (c->sent->kind != LH_SENT_TEXT) {
+        return "This must be a text.";
+    }
+    if (f->flags & LH_TRIM) {
+        text = lh_text_trim(apr_pstrdup(c->pool, text));
+    }
+    if (f->one_of) {
+        return lh_text_listed(f->one_of, text, strlen(text)) ? keep(c, text) : words_sentence(c);
+    }
+    characters = (apr_int64_t)lh_utf8_length(text);
+    return characters < f->min || (f->max && characters > f->max) ? length_sentence(c) : keep(c, text);
+}
+
+static const char *check_email(check *c)
+{
+    const char *text = c->sent->kind == LH_SENT_TEXT ? lh_text_trim(apr_pstrdup(c->pool, c->sent->text)) : "";
+
+    return lh_text_is_email(text) ? keep(c, text) : "This must be an e-mail address such as name@example.com.";
+}
+
+static const char *integer_sentence(check *c)
+{
+    const lh_field *f = c->field;
+
+    if (!f->min && !f->max) {
+        return "This must be a whole number.";
+    }
+    if (f->max == APR_INT64_MAX || (f->flags & LH_CLAMP)) {
+        return apr_psprintf(c->pool, "This must be a whole number from %" APR_INT64_T_FMT " on.", f->min);
+    }
+    return apr_psprintf(c->pool, "This must be a whole number from %" APR_INT64_T_FMT " to %" APR_INT64_T_FMT ".",
+                        f->min, f->max);
+}
+
+static const char *check_integer(check *c)
+{
+    const lh_field *f = c->field;
+    apr_int64_t number = c->sent->number;
+    int loose = c->untyped || (f->flags & LH_LOOSE), limited = f->min || f->max;
+
+    if (c->sent->kind != LH_SENT_INTEGER &&
+        (c->sent->kind != LH_SENT_TEXT || !loose || !lh_text_integer(c->sent->text, &number))) {
+        return integer_sentence(c);
+    }
+    if ((f->flags & LH_CLAMP) && number > f->max) {
+        number = f->max;
+    }
+    if (limited && (number < f->min || number > f->max)) {
+        return integer_sentence(c);
+    }
+    return keep(c, apr_psprintf(c->pool, "%" APR_INT64_T_FMT, number));
+}
+
+static const char *check_boolean(check *c)
+{
+    const char *text = c->sent->text;
+    int loose = c->untyped || (c->field->flags & LH_LOOSE);
+
+    if (c->sent->kind == LH_SENT_BOOLEAN || (loose && c->sent->kind == LH_SENT_INTEGER && c->sent->number >> 1 == 0)) {
+        return keep(c, c->sent->number ? "true" : "false");
+    }
+    if (loose && c->sent->kind == LH_SENT_TEXT) {
+        if (!strcasecmp(text, "true") || !strcmp(text, "1")) {
+            return keep(c, "true");
+        }
+        if (!strcasecmp(text, "false") || !strcmp(text, "0")) {
+            return keep(c, "false");
+        }
+    }
+    return "This must be true or false.";
+}
+
+static const char *check_time(check *c)
+{
+    apr_int64_t micros;
+    lh_json text;
+
+    if (c->sent->kind != LH_SENT_TEXT || !lh_text_time(c->sent->text, &micros)) {
+        return "This must be a date and time in ISO 8601, such as 2024-01-15T14:00:00Z.";
+    }
+    if ((c->field->flags & LH_FUTURE) && micros <= c->now) {
+        return "This must lie in the future.";
+    }
+    lh_json_init(&text, c->pool, 40);
+    lh_json_time(&text, micros, LH_MICROS_Z);
+    return keep(c, apr_pstrmemdup(c->pool, text.data + 1, text.length - 2));
+}
+
+static const char *check_object_id(check *c)
+{
+    return c->sent->kind == LH_SENT_TEXT && lh_text_is_object_id(c->sent->text)
+               ? keep(c, c->sent->text)
+               : "This must be an id of 24 hex digits.";
+}
+
+const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_sent *sent, int untyped, apr_int64_t now,
+                           lh_value *value)
+{
+    check c = {p, field, sent, untyped, now, value};
+
+    value->data = NULL;
+    if (sent->kind == LH_SENT_NULL && !(field->flags & LH_NULL)) {
+        return "This may not be null.";
+    }
+    if (sent->kind == LH_SENT_NOTHING || sent->kind == LH_SENT_NULL) {
+        return field->flags & LH_REQUIRED ? "This field is required."
+               : field->initial           ? keep(&c, field->initial)
+                                          : NULL;
+    }
+    switch (field->type) {
+    case LH_EMAIL: return check_email(&c);
+    case LH_INTEGER: return check_integer(&c);
+    case LH_BOOLEAN: return check_boolean(&c);
+    case LH_TIME: return check_time(&c);
+    case LH_OBJECT_ID: return check_object_id(&c);
+    default: return check_text(&c);
+    }
+}

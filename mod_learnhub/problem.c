@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "problem.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+static const struct {
+    int status;
+    int retry_after;
+    const char *text;
+} statuses[] = {{400, 0, "The request is malformed."},
+                {401, 0, "Authentication credentials were not provided."},
+                {403, 0, "You do not have permission to do this."},
+                {404, 0, "Not found."},
+                {405, 0, "This method is not allowed here."},
+                {408, 0, "The request took too long to arrive."},
+                {411, 0, "The request needs a Content-Length."},
+                {413, 0, "The request body is too large."},
+                {414, 0, "The request URI is too long."},
+                {415, 0, "The media type of the body is not supported here."},
+                {417, 0, "The expectation cannot be met."},
+                {429, 60, "Too many attempts. Try again later."},
+                {500, 0, "Something went wrong on the server."},
+                {503, 1, "The service is busy or its database cannot be reached. Try again shortly."}};
+
+/* The longest prefix that fits decides; rows go from the special to the general. */
+static const struct {
+    const char *prefix;
+    int status;
+    const char *text; /* NULL: the status' own */
+} sqlstates[] = {{"23505", 409, "This conflicts with something that exists already."},
+                 {"23P01", 409, "This conflicts with something that exists already."},
+                 {"23503", 400, "This refers to something that does not exist."},
+                 {"23", 400, "This breaks a rule of the data."},
+                 {"22", 400, "A value is outside of what can be stored."},
+                 {"40", 503, "This collided with another change. Try again."},
+                 {"55P03", 503, "This collided with another change. Try again."},
+                 {"57014", 503, "The database took too long. Try again shortly."},
+                 {"53", 503, NULL},
+                 {"57P", 503, NULL},
+                 {"08", 503, NULL},
+                 {"25006", 503, NULL},
+                 {"", 500, NULL}};
+
+lh_problem *lh_problem_make(apr_pool_t *p, int status, const char *text)
+{
+    lh_problem *problem = apr_pcalloc(p, sizeof(*problem));
+
+    problem->status = status;
+    problem->text = text;
+    problem->retry_after = status == 503 ? 1 : 0;
+    return problem;
+}
+
+lh_problem *lh_problem_field(apr_pool_t *p, lh_problem *so_far, const char *place, const char *field, const char *text)
+{
+    lh_problem *problem = so_far ? so_far : lh_problem_make(p, LH_INVALID, NULL);
+    lh_fault *fault = apr_pcalloc(p, sizeof(*fault));
+
+    fault->field = field;
+    fault->text = text;
+    if (problem->last) {
+        problem->last->next = fault;
+    }
+    else {
+        problem->faults = fault;
+        problem->place = place;
+    }
+    problem->last = fault;
+    return problem;
+}
+
+lh_problem *lh_problem_of_status(apr_pool_t *p, int status)
+{
+    const int count = sizeof(statuses) / sizeof(statuses[0]);
+    lh_problem *problem;
+    int i;
+
+    for (i = 0; i < count && statuses[i].status != status; i++) {
+    }
+    if (i == count) {
+        return lh_problem_make(p, status, status < 500 ? "The request cannot be served." : statuses[count - 2].text);
+    }
+    problem = lh_problem_make(p, status, statuses[i].text);
+    problem->retry_after = statuses[i].retry_after;
+    return problem;
+}
+
+lh_problem *lh_problem_of_sqlstate(apr_pool_t *p, const char *sqlstate)
+{
+    int i = 0;
+
+    while (strncmp(sqlstate, sqlstates[i].prefix, strlen(sqlstates[i].prefix))) {
+        i++;
+    }
+    return sqlstates[i].text ? lh_problem_make(p, sqlstates[i].status, sqlstates[i].text)
+                             : lh_problem_of_status(p, sqlstates[i].status);
+}
+
+int lh_problem_status(const lh_problem *problem, lh_problem_style style)
+{
+    return problem->status != LH_INVALID ? problem->status : style == LH_LOCATED ? 422 : 400;
+}
+
+static int same_field(const lh_fault *a, const lh_fault *b)
+{
+    return a->field == b->field || (a->field && b->field && !strcmp(a->field, b->field));
+}
+
+/* {"field": ["sentence", ...], ...}: the sentences of a field stand together where it came first. */
+static void write_fields(lh_json *json, const lh_problem *problem)
+{
+    const lh_fault *fault, *other;
+
+    lh_json_open(json, '{');
+    for (fault = problem->faults; fault; fault = fault->next) {
+        for (other = problem->faults; other != fault && !same_field(other, fault); other = other->next) {
+        }
+        if (other != fault) {
+            continue;
+        }
+        lh_json_key(json, fault->field ? fault->field : "non_field_errors");
+        lh_json_open(json, '[');
+        for (; other; other = other->next) {
+            if (same_field(other, fault)) {
+                lh_json_text(json, other->text);
+            }
+        }
+        lh_json_close(json, ']');
+    }
+    lh_json_close(json, '}');
+}
+
+static void write_located(lh_json *json, const lh_problem *problem)
+{
+    const lh_fault *fault;
+
+    lh_json_open(json, '{');
+    lh_json_key(json, "detail");
+    lh_json_open(json, '[');
+    for (fault = problem->faults; fault; fault = fault->next) {
+        lh_json_open(json, '{');
+        lh_json_key(json, "loc");
+        lh_json_open(json, '[');
+        lh_json_text(json, problem->place);
+        if (fault->field) {
+            lh_json_text(json, fault->field);
+        }
+        lh_json_close(json, ']');
+        lh_json_key(json, "msg");
+        lh_json_text(json, fault->text);
+        lh_json_key(json, "type");
+        lh_json_text(json, "value_error");
+        lh_json_close(json, '}');
+    }
+    lh_json_close(json, ']');
+    lh_json_close(json, '}');
+}
+
+static void write_pair(lh_json *json, const char *key, const char *text)
+{
+    lh_json_open(json, '{');
+    lh_json_key(json, key);
+    lh_json_text(json, text);
+    lh_json_close(json, '}');
+}
+
+/* {"error": "field: sentence", "fields": {...}}: clients show `error`, so it names the first fault. */
+static void write_error(lh_json *json, const lh_problem *problem)
+{
+    const lh_fault *first = problem->faults;
+
+    if (!first) {
+        write_pair(json, "error", problem->text);
+        return;
+    }
+    lh_json_open(json, '{');
+    lh_json_key(json, "error");
+    lh_json_text(json, first->field ? apr_pstrcat(json->pool, first->field, ": ", first->text, NULL) : first->text);
+    lh_json_key(json, "fields");
+    write_fields(json, problem);
+    lh_json_close(json, '}');
+}
+
+void lh_problem_write(lh_json *json, const lh_problem *problem, lh_problem_style style)
+{
+    if (style == LH_ERROR) {
+        write_error(json, problem);
+        return;
+    }
+    if (style == LH_WRAPPED) {
+        lh_json_open(json, '{');
+        lh_json_key(json, "success");
+        lh_json_bool(json, 0);
+        lh_json_key(json, "data");
+    }
+    if (!problem->faults) {
+        write_pair(json, "detail", problem->text);
+    }
+    else if (style == LH_LOCATED) {
+        write_located(json, problem);
+    }
+    else {
+        write_fields(json, problem);
+    }
+    if (style == LH_WRAPPED) {
+        lh_json_close(json, '}');
+    }
+}

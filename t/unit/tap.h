@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Test Anything Protocol for C programs: main() begins with tap_begin(), makes its checks from one thread, and
+ * ends with `return tap_end();`, which prints the plan. A program that dies early has no plan and so fails.
+ */
+#ifndef LH_TAP_H
+#define LH_TAP_H
+
+#include <apr_general.h>
+#include <apr_pools.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int tap_count, tap_failed;
+
+/* APR ready, and a pool that tap_end() destroys, so that leaks are seen. */
+static apr_pool_t *tap_pool;
+
+static inline void tap_begin(void)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    apr_initialize();
+    apr_pool_create(&tap_pool, NULL);
+}
+
+__attribute__((format(printf, 2, 3))) static inline int ok(int good, const char *name, ...)
+{
+    va_list arguments;
+
+    tap_failed += !good;
+    printf("%sok %d - ", good ? "" : "not ", ++tap_count);
+    va_start(arguments, name);
+    vprintf(name, arguments);
+    va_end(arguments);
+    putchar('\n');
+    return good;
+}
+
+/* NULL is equal to NULL only. */
+static inline int is_str(const char *got, const char *expected, const char *name)
+{
+    int good = got && expected ? !strcmp(got, expected) : got == expected;
+
+    if (!ok(good, "%s", name)) {
+        printf("#      got: %s\n# expected: %s\n", got ? got : "(null)", expected ? expected : "(null)");
+    }
+    return good;
+}
+
+static inline int is_int(long long got, long long expected, const char *name)
+{
+    if (!ok(got == expected, "%s", name)) {
+        printf("#      got: %lld\n# expected: %lld\n", got, expected);
+    }
+    return got == expected;
+}
+
+static inline int tap_end(void)
+{
+    apr_pool_destroy(tap_pool);
+    apr_terminate();
+    printf("1..%d\n", tap_count);
+    return tap_failed > 0;
+}
+
+#endif
