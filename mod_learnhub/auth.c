@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "auth.h"
+
+#include <apr_strings.h>
+#include <http_log.h>
+#include <string.h>
+
+#include "digest.h"
+#include "learnhub_module.h"
+#include "run.h"
+#include "token.h"
+
+APLOG_USE_MODULE(learnhub);
+
+#define OPAQUE_LENGTH 40
+
+static lh_problem *challenge(lh_call *call, const char *text, const char *header)
+{
+    lh_problem *problem = lh_problem_make(call->r->pool, HTTP_UNAUTHORIZED, text);
+
+    problem->challenge = header;
+    return problem;
+}
+
+static lh_problem *no_token(lh_call *call)
+{
+    return challenge(call, "Authentication credentials were not provided.", "Bearer realm=\"learnhub\"");
+}
+
+lh_problem *lh_auth_invalid_token(lh_call *call)
+{
+    return challenge(call, "The token is invalid or has expired.",
+                     "Bearer realm=\"learnhub\", error=\"invalid_token\"");
+}
+
+lh_jwt_rules lh_auth_jwt_rules(const lh_call *call)
+{
+    lh_jwt_rules rules = {call->server->config.issuer, call->server->config.audience, apr_time_sec(apr_time_now())};
+
+    return rules;
+}
+
+static int is_opaque(const char *token)
+{
+    return strlen(token) == OPAQUE_LENGTH && strspn(token, "0123456789abcdef") == OPAQUE_LENGTH;
+}
+
+/* The 32 hex digits of a jti as bytes: lh_jwt_verify() has checked them. */
+static void key_of_jti(const char *hex, unsigned char key[LH_TOKEN_KEY])
+{
+    int i;
+
+    for (i = 0; i < LH_TOKEN_KEY; i++) {
+        char pair[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
+        key[i] = (unsigned char)strtol(pair, NULL, 16);
+    }
+}
+
+static lh_problem *by_jwt(lh_call *call, const char *token)
+{
+    lh_jwt_rules rules = lh_auth_jwt_rules(call);
+    lh_claims claims;
+    const char *why;
+
+    if (lh_jwt_verify(call->r->pool, call->server->config.keys, &rules, LH_JWT_ACCESS, token, &claims, &why) !=
+        APR_SUCCESS) {
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, call->r, "learnhub: token refused: %s", why);
+        return lh_auth_invalid_token(call);
+    }
+    call->me.id = claims.subject;
+    call->me.role = claims.role;
+    call->me.version = claims.version;
+    call->me.expires = claims.expires;
+    key_of_jti(claims.id, call->me.key);
+    call->me.digest = apr_pstrdup(call->r->pool, claims.id);
+    return lh_token_check(call);
+}
+
+/* The token behind "Bearer " or "Token "; NULL when the header has neither. */
+static const char *token_of(const char *header)
+{
+    apr_size_t scheme = strcspn(header, " ");
+
+    if (!(scheme == 6 && !strncasecmp(header, "Bearer", 6)) && !(scheme == 5 && !strncasecmp(header, "Token", 5))) {
+        return NULL;
+    }
+    header += scheme;
+    return header + strspn(header, " ");
+}
+
+/* A role is looked up afresh before it is refused: who was just given one need not log in again. */
+static lh_problem *check_role(lh_call *call)
+{
+    lh_problem *problem;
+
+    if (call->me.role & call->op->row->who) {
+        return NULL;
+    }
+    problem = lh_token_check_now(call);
+    if (problem || (call->me.role & call->op->row->who)) {
+        return problem;
+    }
+    return lh_refuse(call, "role");
+}
+
+lh_problem *lh_auth(lh_call *call)
+{
+    request_rec *r = call->r;
+    const char *header = apr_table_get(r->headers_in, "Authorization"), *token;
+    lh_problem *problem;
+
+    if (call->op->row->who == LH_ANYONE) {
+        return NULL;
+    }
+    if (!header || !*header) {
+        return no_token(call);
+    }
+    token = token_of(header);
+    if (!token) {
+        return lh_auth_invalid_token(call);
+    }
+    problem = is_opaque(token) ? lh_token_find(call, token) : by_jwt(call, token);
+    if (problem) {
+        return problem;
+    }
+    r->user = apr_psprintf(r->pool, "%" APR_INT64_T_FMT, call->me.id);
+    r->ap_auth_type = is_opaque(token) ? "Token" : "Bearer";
+    return check_role(call);
+}

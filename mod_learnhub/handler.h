@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The request path: route -> auth -> query -> body -> row -> reply, one call a step. */
+#ifndef LH_HANDLER_H
+#define LH_HANDLER_H
+
+#include <apr_pools.h>
+
+void lh_handler_hooks(apr_pool_t *p);
+
+#endif

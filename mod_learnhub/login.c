@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What accounts need of the machine: passwords behind their gate, the throttle of logins, both kinds of tokens. */
+#include <apr_strings.h>
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "auth.h"
+#include "call.h"
+#include "digest.h"
+
+/*
+ * Failures are counted for the login name and for the address, in the database: all nodes share the count. The gate is
+ * entered first, so that no more guesses than it is wide can be under way when the count reaches its limit.
+ */
+const char lh_login_find[] =
+    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait "
+    "FROM (SELECT ceil(extract(epoch FROM max(f.since) + make_interval(secs => :seconds::int) - now()))::int AS wait "
+    "      FROM learnhub.login_failures f "
+    "      WHERE f.key IN ('address ' || :address::text, 'name ' || lower(:username::text)) "
+    "      AND f.failures >= :failures::int AND f.since > now() - make_interval(secs => :seconds::int)) t "
+    "LEFT JOIN learnhub.login_names n ON n.name = lower(:username::text) "
+    "LEFT JOIN learnhub.users u ON u.id = n.user_id AND u.is_active";
+
+const char lh_login_failed[] =
+    "WITH expired AS (DELETE FROM learnhub.login_failures WHERE key IN ("
+    "    SELECT key FROM learnhub.login_failures WHERE since < now() - make_interval(secs => :seconds::int) "
+    "    AND key NOT IN ('address ' || :address::text, 'name ' || lower(:username::text)) "
+    "    ORDER BY since LIMIT 10 FOR UPDATE SKIP LOCKED)) "
+    "INSERT INTO learnhub.login_failures AS f (key, failures, since) "
+    "SELECT k, 1, now() FROM unnest(ARRAY['address ' || :address::text, 'name ' || lower(:username::text)]) k ORDER BY "
+    "k "
+    "ON CONFLICT (key) DO UPDATE SET "
+    "failures = CASE WHEN f.since < now() - make_interval(secs => :seconds::int) THEN 1 ELSE f.failures + 1 END, "
+    "since = CASE WHEN f.since < now() - make_interval(secs => :seconds::int) THEN now() ELSE f.since END";
+
+static const char *int_text(const lh_call *call, apr_int64_t value)
+{
+    return apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, value);
+}
+
+/* ---- passwords ---- */
+
+int lh_same(const char *a, const char *b)
+{
+    apr_size_t length = strlen(a);
+
+    return length == strlen(b) && !CRYPTO_memcmp(a, b, length);
+}
+
+static lh_problem *enter_gate(lh_call *call)
+{
+    return lh_gate_enter(call->server->gate, call->server->config.connection_wait) == APR_SUCCESS
+               ? NULL
+               : lh_problem_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE);
+}
+
+lh_problem *lh_check_password(lh_call *call, lh_problem *so_far)
+{
+    const char *password = lh_text(call, "password"), *fault;
+    const char *own[] = {lh_text(call, "username"), lh_text(call, "email")};
+
+    fault = password ? lh_password_fault(password, own, 2) : NULL;
+    return fault ? lh_refuse_field(call, so_far, "password", fault) : so_far;
+}
+
+lh_problem *lh_hash_password(lh_call *call)
+{
+    lh_problem *problem = enter_gate(call);
+    const char *hash;
+
+    if (problem) {
+        return problem;
+    }
+    hash = lh_password_hash(call->r->pool, lh_text(call, "password"), (int)call->server->config.bcrypt_cost);
+    lh_gate_leave(call->server->gate);
+    lh_bind(call, "password_hash", hash);
+    return hash ? NULL : lh_problem_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
+}
+
+/* ---- logging in ---- */
+
+static lh_problem *too_many(lh_call *call, const char *wait)
+{
+    lh_problem *problem = lh_problem_of_status(call->r->pool, HTTP_TOO_MANY_REQUESTS);
+
+    problem->retry_after = atoi(wait) > 0 ? atoi(wait) : 1;
+    return problem;
+}
+
+/* Inside the gate. */
+static lh_problem *try_password(lh_call *call)
+{
+    lh_problem *problem = lh_query(call, 0);
+    const char *wait;
+
+    if (problem) {
+        return problem;
+    }
+    wait = lh_cell(call, "_wait");
+    if (wait) {
+        return too_many(call, wait);
+    }
+    if (lh_password_matches(lh_text(call, "password"), lh_cell(call, "_hash"), (int)call->server->config.bcrypt_cost)) {
+        lh_bind(call, "user_id", lh_cell(call, "_id"));
+        return NULL;
+    }
+    problem = call->server->config.throttle.failures ? lh_query(call, 1) : NULL;
+    return problem ? problem : lh_refuse(call, "credentials");
+}
+
+lh_problem *lh_log_in(lh_call *call)
+{
+    const lh_throttle *throttle = &call->server->config.throttle;
+    lh_problem *problem;
+
+    lh_bind(call, "address", call->r->useragent_ip);
+    lh_bind(call, "failures", int_text(call, throttle->failures ? throttle->failures : APR_INT32_MAX));
+    lh_bind(call, "seconds", int_text(call, apr_time_sec(throttle->time)));
+    problem = enter_gate(call);
+    if (!problem) {
+        problem = try_password(call);
+        lh_gate_leave(call->server->gate);
+    }
+    return problem;
+}
+
+/* ---- tokens ---- */
+
+static const char *sign(lh_call *call, lh_jwt_type type, apr_int64_t lifetime)
+{
+    lh_jwt_rules rules = lh_auth_jwt_rules(call);
+    lh_claims claims = {.type = type, .issued = rules.now, .expires = rules.now + apr_time_sec(lifetime)};
+
+    claims.subject = apr_atoi64(lh_cell(call, "_id"));
+    claims.role = lh_role_of(lh_cell(call, "_role"));
+    claims.version = atoi(lh_cell(call, "_version"));
+    return lh_jwt_sign(call->r->pool, call->server->config.keys, &rules, &claims);
+}
+
+lh_problem *lh_answer_tokens(lh_call *call, int refresh)
+{
+    const lh_config *config = &call->server->config;
+    const char *access = sign(call, LH_JWT_ACCESS, config->access_ttl);
+    const char *second = refresh ? sign(call, LH_JWT_REFRESH, config->refresh_ttl) : NULL;
+
+    if (!access || (refresh && !second)) {
+        return lh_problem_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
+    }
+    lh_answer_text(call, "access_token", access);
+    if (second) {
+        lh_answer_text(call, "refresh_token", second);
+    }
+    lh_answer_text(call, "token_type", "bearer");
+    lh_answer_int(call, "expires_in", apr_time_sec(config->access_ttl));
+    return NULL;
+}
+
+lh_problem *lh_refresh_token(lh_call *call)
+{
+    lh_jwt_rules rules = lh_auth_jwt_rules(call);
+    lh_claims claims;
+    const char *why;
+
+    if (lh_jwt_verify(call->r->pool, call->server->config.keys, &rules, LH_JWT_REFRESH, lh_text(call, "refresh_token"),
+                      &claims, &why) != APR_SUCCESS) {
+        return lh_refuse(call, "missing");
+    }
+    lh_bind(call, "user_id", int_text(call, claims.subject));
+    lh_bind(call, "version", int_text(call, claims.version));
+    return NULL;
+}
+
+lh_problem *lh_new_token(lh_call *call)
+{
+    apr_int64_t lifetime = apr_time_sec(call->server->config.token_ttl);
+    const char *token = lh_digest_token(call->r->pool);
+    unsigned char digest[LH_DIGEST_SIZE];
+
+    if (!token || !lh_digest(token, strlen(token), digest)) {
+        return lh_problem_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
+    }
+    lh_bind(call, "digest", lh_digest_hex(call->r->pool, digest, sizeof(digest)));
+    lh_bind(call, "lifetime", lifetime ? int_text(call, lifetime) : NULL);
+    lh_answer_text(call, "auth_token", token);
+    return NULL;
+}
+
+void lh_bind_sent_token(lh_call *call)
+{
+    lh_bind(call, "digest", call->me.digest);
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run.h"
+
+#include <apr_strings.h>
+#include <http_log.h>
+#include <string.h>
+
+#include "learnhub_module.h"
+#include "rows.h"
+
+APLOG_USE_MODULE(learnhub);
+
+/* What every row refuses with when it has no words of its own. */
+static const lh_refusal common[] = {{"missing", 404, NULL, "Not found."},
+                                    {"page", 404, NULL, "Invalid page."},
+                                    {"role", 403, NULL, "You do not have permission to do this."},
+                                    {0}};
+
+/* ---- refusals ---- */
+
+static const lh_refusal *find_refusal(const lh_refusal *refusals, const char *code, apr_size_t length)
+{
+    for (; refusals && refusals->code; refusals++) {
+        if (strlen(refusals->code) == length && !memcmp(refusals->code, code, length)) {
+            return refusals;
+        }
+    }
+    return NULL;
+}
+
+static const lh_refusal *refusal_for(const lh_call *call, const char *code, apr_size_t length)
+{
+    const lh_refusal *own = find_refusal(call->op->row->refusals, code, length);
+
+    return own ? own : find_refusal(common, code, length);
+}
+
+/* One problem for codes separated by spaces: the wrong fields together, or the first that is no field. */
+lh_problem *lh_refuse(lh_call *call, const char *codes)
+{
+    lh_problem *problem = NULL;
+    apr_size_t length;
+
+    for (; *codes; codes += length + strspn(codes + length, " ")) {
+        const lh_refusal *refusal;
+
+        length = strcspn(codes, " ");
+        refusal = refusal_for(call, codes, length);
+        if (!refusal) {
+            ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, call->r, "learnhub: row %s has no refusal \"%s\"",
+                          call->op->row->name, codes);
+            return lh_problem_of_status(call->r->pool, 500);
+        }
+        if (!refusal->field) {
+            return lh_problem_make(call->r->pool, refusal->status, refusal->text);
+        }
+        problem = lh_refuse_field(call, problem, refusal->field, refusal->text);
+    }
+    return problem;
+}
+
+lh_problem *lh_refuse_field(lh_call *call, lh_problem *so_far, const char *field, const char *text)
+{
+    return lh_problem_field(call->r->pool, so_far, "body", field, text);
+}
+
+/* ---- failures ---- */
+
+static lh_problem *server_refused(lh_call *call, const lh_sql_failure *failure)
+{
+    lh_problem *problem;
+
+    if (failure->constraint && refusal_for(call, failure->constraint, strlen(failure->constraint))) {
+        return lh_refuse(call, failure->constraint);
+    }
+    problem = lh_problem_of_sqlstate(call->r->pool, failure->sqlstate);
+    if (problem->status >= 500) {
+        ap_log_rerror(APLOG_MARK, problem->status == 500 ? APLOG_ERR : APLOG_WARNING, 0, call->r,
+                      "learnhub: %s: SQLSTATE %s: %s", failure->label, failure->sqlstate, failure->message);
+    }
+    return problem;
+}
+
+static lh_problem *failed(lh_call *call, lh_sql_outcome outcome, const lh_sql_failure *failure)
+{
+    switch (outcome) {
+    case LH_SQL_ERROR: return server_refused(call, failure);
+    case LH_SQL_TIMEOUT:
+    case LH_SQL_LOST:
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, call->r, "learnhub: %s: %s", failure->label,
+                      outcome == LH_SQL_LOST ? "the connection broke, the outcome is unknown"
+                                             : "the deadline passed, the outcome is unknown");
+        break;
+    default: ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, call->r, "learnhub: no connection to the database in time");
+    }
+    return lh_problem_of_status(call->r->pool, 503);
+}
+
+static lh_problem *execute(lh_call *call, const lh_statement *const *steps, int count, const lh_value *values, int safe,
+                           lh_result **results)
+{
+    const lh_config *config = &call->server->config;
+    lh_sql_run run = {.db = call->server->db, .steps = steps, .count = count, .values = values, .safe = safe};
+    lh_sql_failure failure = {{0}, NULL, NULL, steps[0]->label};
+    apr_interval_time_t elapsed = 0;
+    lh_sql_outcome outcome;
+
+    run.wait_until = lh_clock() + config->connection_wait;
+    run.deadline = run.wait_until + config->statement_timeout;
+    outcome = lh_sql_execute(&run, call->r->pool, results, &failure, &elapsed);
+    call->db_time += elapsed;
+    return outcome == LH_SQL_OK ? NULL : failed(call, outcome, &failure);
+}
+
+lh_problem *lh_run_ask(lh_call *call, const lh_statement *statement, const lh_value *values, lh_result **result)
+{
+    return execute(call, &statement, 1, values, 1, result);
+}
+
+/* ---- the row's statements ---- */
+
+/* The codes in a result's `!` column, or "missing" when it has that column and no row; NULL when nothing is refused. */
+static const char *refused(lh_call *call, const lh_result *result)
+{
+    int i;
+
+    for (i = 0; i < lh_result_columns(result); i++) {
+        if (!strcmp(lh_result_name(result, i), "!")) {
+            return lh_result_rows(result) ? lh_run_cell(call, result, 0, i) : "missing";
+        }
+    }
+    return NULL;
+}
+
+static void bind_page(lh_call *call)
+{
+    const lh_operation *op = call->op;
+    apr_int64_t page, size;
+
+    if (op->row->shape != LH_PAGE) {
+        return;
+    }
+    page = apr_atoi64(lh_text(call, "page"));
+    size = apr_atoi64(lh_text(call, "page_size"));
+    call->values[op->own_slot + LH_OWN_LIMIT].data = apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, size);
+    call->values[op->own_slot + LH_OWN_OFFSET].data =
+        apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, (page - 1) * size);
+}
+
+static lh_problem *judge(lh_call *call, lh_result *const *results, int count)
+{
+    lh_shape shape = call->op->row->shape;
+    const char *codes;
+    int i;
+
+    for (i = 0; i < count; i++) {
+        codes = refused(call, results[i]);
+        if (codes) {
+            return lh_refuse(call, codes);
+        }
+    }
+    if ((shape == LH_ONE || shape == LH_NOTHING) && lh_rows(call) == 0) {
+        return lh_refuse(call, "missing");
+    }
+    if (shape == LH_PAGE && lh_rows(call) == 0 && strcmp(lh_text(call, "page"), "1")) {
+        return lh_refuse(call, "page");
+    }
+    return NULL;
+}
+
+lh_problem *lh_run(lh_call *call)
+{
+    const lh_operation *op = call->op;
+    const lh_statement *steps[LH_STEPS + 1];
+    lh_result *results[LH_STEPS + 1];
+    int counted = op->counts != NULL, count = counted + op->step_count;
+    int safe = !strcmp(op->row->method, "GET") || (op->row->flags & LH_SAFE);
+    lh_problem *problem;
+
+    if (counted) {
+        steps[0] = op->counts[call->filters];
+    }
+    memcpy(steps + counted, op->steps, sizeof(*steps) * (apr_size_t)op->step_count);
+    if (op->answers) {
+        steps[count - 1] = op->answers[call->filters];
+    }
+    bind_page(call);
+    problem = execute(call, steps, count, call->values, safe, results);
+    if (problem) {
+        return problem;
+    }
+    call->count = counted ? results[0] : NULL;
+    call->last = results[count - 1];
+    return judge(call, results, count);
+}
+
+lh_problem *lh_query(lh_call *call, int index)
+{
+    const lh_statement *const *step = &call->op->more[index];
+    const char *codes;
+    lh_problem *problem = execute(call, step, 1, call->values, 0, &call->last);
+
+    codes = problem ? NULL : lh_result_rows(call->last) ? refused(call, call->last) : NULL;
+    return codes ? lh_refuse(call, codes) : problem;
+}
+
+/* ---- values ---- */
+
+apr_pool_t *lh_memory(const lh_call *call)
+{
+    return call->r->pool;
+}
+
+apr_int64_t lh_me(const lh_call *call)
+{
+    return call->me.id;
+}
+
+/* The slot of a field, which slots do not name when it is a secret. */
+static int body_slot(const lh_operation *op, const char *name)
+{
+    int i;
+
+    for (i = 0; i < op->body_count; i++) {
+        if (!strcmp(op->row->body[i].name, name)) {
+            return op->body_slot + i;
+        }
+    }
+    return -1;
+}
+
+static int slot_of(const lh_operation *op, const char *name)
+{
+    int slot = body_slot(op, name), i;
+
+    for (i = 0; slot < 0 && i < op->slots.count; i++) {
+        slot = strcmp(op->slots.names[i], name) ? -1 : i;
+    }
+    return slot;
+}
+
+const char *lh_text(const lh_call *call, const char *name)
+{
+    int slot = slot_of(call->op, name);
+
+    return slot < 0 ? NULL : call->values[slot].data;
+}
+
+void lh_bind(lh_call *call, const char *name, const char *value)
+{
+    int slot = slot_of(call->op, name);
+
+    if (slot >= 0) {
+        call->values[slot].data = value;
+        call->values[slot].length = value ? (int)strlen(value) : 0;
+    }
+}
+
+int lh_rows(const lh_call *call)
+{
+    return call->last ? lh_result_rows(call->last) : 0;
+}
+
+const char *lh_run_cell(const lh_call *call, const lh_result *result, int row, int column)
+{
+    lh_cell_value cell;
+
+    cell.data = lh_result_cell(result, row, column, &cell.length);
+    return lh_rows_text(call->r->pool, lh_result_type(result, column), &cell);
+}
+
+const char *lh_cell(const lh_call *call, const char *column)
+{
+    int i;
+
+    for (i = 0; lh_rows(call) && i < lh_result_columns(call->last); i++) {
+        if (!strcmp(lh_result_name(call->last, i), column)) {
+            return lh_run_cell(call, call->last, 0, i);
+        }
+    }
+    return NULL;
+}

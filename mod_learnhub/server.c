@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server.h"
+
+#include <apr_hash.h>
+#include <apr_strings.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <mpm_common.h>
+#include <string.h>
+
+#include "learnhub_module.h"
+#include "token.h"
+
+APLOG_USE_MODULE(learnhub);
+
+/* How many threads of a process may hash passwords at once: bcrypt takes a core for its time. */
+#define GATE_WIDTH 4
+
+const lh_api *const lh_apis[] = {&lh_api_users, &lh_api_auth, &lh_api_tutoring, &lh_api_admin, &lh_api_service, NULL};
+
+static const lh_routes *routes;
+static apr_hash_t *servers; /* server_rec * -> lh_server, of this child process */
+
+static lh_config *config_of(const server_rec *s)
+{
+    return ap_get_module_config(s->module_config, &learnhub_module);
+}
+
+/* ---- before the start ---- */
+
+static int refuse(server_rec *s, const char *why)
+{
+    ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "learnhub: %s", why);
+    return HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* Runs for `apachectl configtest` too. */
+static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main_server)
+{
+    const char *why;
+    server_rec *s;
+    int any = 0;
+
+    (void)plog, (void)ptemp;
+    for (s = main_server; s; s = s->next) {
+        lh_config config = *config_of(s);
+        lh_config_complete(ptemp, &config);
+        if (!config.enabled) {
+            continue;
+        }
+        any = 1;
+        why = lh_config_fault(&config);
+        if (why) {
+            return refuse(s, why);
+        }
+    }
+    if (any && !ap_find_linked_module("mod_dbd.c")) {
+        return refuse(main_server, "LearnHub is On, but mod_dbd is not loaded: it makes the database connections");
+    }
+    routes = lh_routes_compile(pconf, lh_apis, &why);
+    if (!routes || lh_token_statements(pconf, lh_routes_statements(routes), &why) < 0) {
+        return refuse(main_server, why);
+    }
+    return OK;
+}
+
+static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main_server)
+{
+    apr_status_t rv;
+
+    (void)plog, (void)ptemp;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK;
+    }
+    ap_add_version_component(pconf, "mod_learnhub/" LH_VERSION);
+    rv = lh_token_share(pconf);
+    return rv == APR_SUCCESS ? OK : refuse(main_server, "cannot get shared memory");
+}
+
+/* ---- in each child process ---- */
+
+static lh_server *start(apr_pool_t *pchild, server_rec *s)
+{
+    lh_server *server = apr_pcalloc(pchild, sizeof(*server));
+
+    server->s = s;
+    server->config = *config_of(s);
+    lh_config_complete(pchild, &server->config);
+    if (!server->config.enabled) {
+        return NULL;
+    }
+    server->gate = lh_gate_create(pchild, GATE_WIDTH);
+    server->tokens = lh_tokens_create(pchild);
+    server->db = lh_pool_create(pchild, s, server->config.statement_timeout);
+    return server;
+}
+
+static void child_init(apr_pool_t *pchild, server_rec *main_server)
+{
+    server_rec *s;
+
+    servers = apr_hash_make(pchild);
+    for (s = main_server; s; s = s->next) {
+        lh_server *server = start(pchild, s);
+        if (server) {
+            apr_hash_set(servers, &server->s, sizeof(server->s), server);
+        }
+    }
+}
+
+/* ---- for requests ---- */
+
+lh_server *lh_server_of(const request_rec *r)
+{
+    return apr_hash_get(servers, &r->server, sizeof(r->server));
+}
+
+const lh_routes *lh_server_routes(void)
+{
+    return routes;
+}
+
+static int serves(const lh_server *server, const lh_api *api, const char *path)
+{
+    if (api == &lh_api_service) {
+        return lh_config_has(lh_config_pages, server->config.pages, path[1] ? path + 1 : "index");
+    }
+    return api->always || lh_config_has(lh_config_apis, server->config.apis, api->name);
+}
+
+const lh_api *lh_server_owner(const lh_server *server, const char *path)
+{
+    const lh_api *api = lh_route_owner(lh_apis, path);
+
+    return api && serves(server, api, path) ? api : NULL;
+}
+
+/* {"users": "/users", ...}: the first prefix of everything this server serves. */
+const char *lh_links(const lh_call *call)
+{
+    lh_json json;
+    int i;
+
+    lh_json_init(&json, call->r->pool, 512);
+    lh_json_open(&json, '{');
+    for (i = 0; lh_apis[i]; i++) {
+        const char *const *prefix;
+        for (prefix = lh_apis[i]->prefixes; *prefix && serves(call->server, lh_apis[i], *prefix); prefix++) {
+            lh_json_key(&json, (*prefix)[1] ? *prefix + 1 : "self");
+            lh_json_text(&json, *prefix);
+        }
+    }
+    lh_json_close(&json, '}');
+    return apr_pstrmemdup(call->r->pool, json.data, json.length);
+}
+
+void lh_server_hooks(apr_pool_t *p)
+{
+    static const char *const after_dbd[] = {"mod_dbd.c", NULL};
+
+    (void)p;
+    lh_pool_hooks();
+    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(child_init, after_dbd, NULL, APR_HOOK_MIDDLE);
+}

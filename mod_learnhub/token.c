@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "token.h"
+
+#include <apr_atomic.h>
+#include <apr_hash.h>
+#include <apr_shm.h>
+#include <apr_strings.h>
+#include <apr_thread_mutex.h>
+#include <apr_thread_rwlock.h>
+#include <http_log.h>
+#include <string.h>
+
+#include "auth.h"
+#include "digest.h"
+#include "learnhub_module.h"
+#include "run.h"
+#include "text.h"
+
+APLOG_USE_MODULE(learnhub);
+
+#define RELOAD_AFTER (3600 * (apr_time_t)APR_USEC_PER_SEC)
+#define OVERLAP 30 /* seconds: an event's transaction may become visible after a later one's */
+#define REMEMBERED 1024
+
+/* What the events say of a user. */
+typedef struct standing {
+    apr_int64_t user;
+    int version; /* tokens made before it are dead */
+    unsigned role;
+} standing;
+
+/* An opaque token that was found; its place is decided by its digest. */
+typedef struct remembered {
+    unsigned char digest[LH_DIGEST_SIZE];
+    lh_identity identity; /* id 0: free */
+} remembered;
+
+struct lh_tokens {
+    apr_pool_t *parent, *pool; /* `pool` is replaced at each reload */
+    apr_thread_rwlock_t *lock; /* of standings, dead, known */
+    apr_hash_t *standings;     /* user -> standing */
+    apr_hash_t *dead;          /* key of a token -> "" */
+    remembered *known;         /* REMEMBERED places */
+
+    apr_thread_mutex_t *reading; /* one thread reads the events */
+    apr_time_t read_at;          /* on lh_clock(); 0: never */
+    apr_time_t loaded_at;
+    apr_uint32_t read_change;       /* the counter when the events were read */
+    volatile apr_uint32_t attempts; /* to read them */
+};
+
+static volatile apr_uint32_t *changes;
+
+static const lh_statement *find_events, *find_token;
+
+apr_status_t lh_token_share(apr_pool_t *pconf)
+{
+    apr_shm_t *shm;
+    apr_status_t rv = apr_shm_create(&shm, sizeof(*changes), NULL, pconf);
+
+    if (rv == APR_SUCCESS) {
+        changes = apr_shm_baseaddr_get(shm);
+        apr_atomic_set32(changes, 0);
+    }
+    return rv;
+}
+
+int lh_token_statements(apr_pool_t *p, int number, const char **why)
+{
+    static const char *const names[] = {"seconds", "digest"};
+    static const lh_slots slots = {names, 2};
+
+    find_events =
+        lh_statement_compile(p, "tokens.events",
+                             "SELECT user_id, role, version, token FROM learnhub.auth_events "
+                             "WHERE at > clock_timestamp() - make_interval(secs => :seconds::int) ORDER BY id",
+                             NULL, &slots, number, why);
+    find_token = *why ? NULL
+                      : lh_statement_compile(p, "tokens.find",
+                                             "SELECT u.id, u.role, u.token_version, "
+                                             "coalesce(extract(epoch FROM t.expires_at)::bigint, 0) AS expires "
+                                             "FROM learnhub.tokens t JOIN learnhub.users u ON u.id = t.user_id "
+                                             "WHERE t.digest = decode(:digest, 'hex') AND u.is_active "
+                                             "AND (t.expires_at IS NULL OR t.expires_at > now())",
+                                             NULL, &slots, number + 1, why);
+    return *why ? -1 : 2;
+}
+
+void lh_token_announce(void)
+{
+    apr_atomic_inc32(changes);
+}
+
+static void forget_all(lh_tokens *tokens)
+{
+    if (tokens->pool) {
+        apr_pool_destroy(tokens->pool);
+    }
+    apr_pool_create(&tokens->pool, tokens->parent);
+    tokens->standings = apr_hash_make(tokens->pool);
+    tokens->dead = apr_hash_make(tokens->pool);
+    tokens->known = apr_pcalloc(tokens->pool, sizeof(remembered) * REMEMBERED);
+}
+
+lh_tokens *lh_tokens_create(apr_pool_t *p)
+{
+    lh_tokens *tokens = apr_pcalloc(p, sizeof(*tokens));
+
+    tokens->parent = p;
+    apr_thread_rwlock_create(&tokens->lock, p);
+    apr_thread_mutex_create(&tokens->reading, APR_THREAD_MUTEX_DEFAULT, p);
+    forget_all(tokens);
+    return tokens;
+}
+
+/* ---- reading the events ---- */
+
+static apr_int64_t cell_int(lh_call *call, const lh_result *result, int row, int column)
+{
+    const char *text = lh_run_cell(call, result, row, column);
+
+    return text ? apr_atoi64(text) : 0;
+}
+
+static void take_event(lh_call *call, const lh_result *events, int row)
+{
+    lh_tokens *tokens = call->server->tokens;
+    apr_int64_t user = cell_int(call, events, row, 0);
+    int length;
+    const char *token = lh_result_cell(events, row, 3, &length);
+    standing *s;
+
+    if (token) {
+        apr_hash_set(tokens->dead, apr_pmemdup(tokens->pool, token, LH_TOKEN_KEY), LH_TOKEN_KEY, "");
+        return;
+    }
+    s = apr_hash_get(tokens->standings, &user, sizeof(user));
+    if (!s) {
+        s = apr_palloc(tokens->pool, sizeof(*s));
+        s->user = user;
+        apr_hash_set(tokens->standings, &s->user, sizeof(s->user), s);
+    }
+    s->role = lh_role_of(lh_run_cell(call, events, row, 1));
+    s->version = (int)cell_int(call, events, row, 2);
+}
+
+/* Asks for what is new, or for everything that still matters. The caller holds `reading`. */
+static lh_problem *read_events(lh_call *call)
+{
+    lh_tokens *tokens = call->server->tokens;
+    apr_time_t now = lh_clock();
+    apr_uint32_t change = apr_atomic_read32(changes);
+    int reload = !tokens->loaded_at || now - tokens->loaded_at > RELOAD_AFTER, row;
+    apr_int64_t age = reload ? call->server->config.access_ttl : now - tokens->read_at;
+    lh_value seconds = {apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, age / APR_USEC_PER_SEC + OVERLAP), 0};
+    lh_result *events;
+    lh_problem *problem = lh_run_ask(call, find_events, &seconds, &events);
+
+    apr_atomic_inc32(&tokens->attempts);
+    if (problem) {
+        return problem;
+    }
+    apr_thread_rwlock_wrlock(tokens->lock);
+    if (reload) {
+        forget_all(tokens);
+        tokens->loaded_at = now;
+    }
+    for (row = 0; row < lh_result_rows(events); row++) {
+        take_event(call, events, row);
+    }
+    tokens->read_at = now;
+    tokens->read_change = change;
+    apr_thread_rwlock_unlock(tokens->lock);
+    return NULL;
+}
+
+static int is_fresh(lh_tokens *tokens, apr_time_t age)
+{
+    return tokens->read_at && apr_atomic_read32(changes) == tokens->read_change && lh_clock() - tokens->read_at < age;
+}
+
+/* Waits for the events; who waited while another thread read them takes its outcome. */
+static lh_problem *wait_for_events(lh_call *call, int always)
+{
+    lh_tokens *tokens = call->server->tokens;
+    apr_uint32_t attempts = apr_atomic_read32(&tokens->attempts);
+    apr_time_t asked = lh_clock();
+    lh_problem *problem = NULL;
+
+    apr_thread_mutex_lock(tokens->reading);
+    if (tokens->read_at < asked && (always || !is_fresh(tokens, call->server->config.revocation_interval))) {
+        /* One failure while we waited may have begun before we asked; two have not. */
+        problem = apr_atomic_read32(&tokens->attempts) - attempts > 1 ? lh_problem_of_status(call->r->pool, 503)
+                                                                      : read_events(call);
+    }
+    apr_thread_mutex_unlock(tokens->reading);
+    return problem;
+}
+
+static lh_problem *ensure_events(lh_call *call)
+{
+    lh_tokens *tokens = call->server->tokens;
+    apr_time_t interval = call->server->config.revocation_interval;
+
+    if (is_fresh(tokens, interval / 2)) {
+        return NULL;
+    }
+    if (!is_fresh(tokens, interval)) {
+        return wait_for_events(call, 0);
+    }
+    if (apr_thread_mutex_trylock(tokens->reading) == APR_SUCCESS) {
+        read_events(call); /* early: a failure does not matter yet */
+        apr_thread_mutex_unlock(tokens->reading);
+    }
+    return NULL;
+}
+
+/* ---- checking ---- */
+
+/* What the events say of an identity; the caller holds the lock. Returns 0 when the token is dead. */
+static int stands(lh_tokens *tokens, lh_identity *who)
+{
+    const standing *s = apr_hash_get(tokens->standings, &who->id, sizeof(who->id));
+
+    if (apr_hash_get(tokens->dead, who->key, LH_TOKEN_KEY) || (s && who->version < s->version)) {
+        return 0;
+    }
+    if (s) {
+        who->role = s->role;
+    }
+    return 1;
+}
+
+static lh_problem *judge(lh_call *call)
+{
+    lh_tokens *tokens = call->server->tokens;
+    int alive;
+
+    apr_thread_rwlock_rdlock(tokens->lock);
+    alive = stands(tokens, &call->me);
+    apr_thread_rwlock_unlock(tokens->lock);
+    return alive ? NULL : lh_auth_invalid_token(call);
+}
+
+lh_problem *lh_token_check(lh_call *call)
+{
+    lh_problem *problem = ensure_events(call);
+
+    return problem ? problem : judge(call);
+}
+
+lh_problem *lh_token_check_now(lh_call *call)
+{
+    lh_problem *problem = wait_for_events(call, 1);
+
+    return problem ? problem : judge(call);
+}
+
+/* ---- opaque tokens ---- */
+
+static remembered *place_of(lh_tokens *tokens, const unsigned char *digest)
+{
+    return &tokens->known[(digest[0] | digest[1] << 8) % REMEMBERED];
+}
+
+static int recall(lh_tokens *tokens, const unsigned char *digest, lh_identity *who)
+{
+    const remembered *place;
+    int found;
+
+    apr_thread_rwlock_rdlock(tokens->lock);
+    place = place_of(tokens, digest);
+    found = place->identity.id && !memcmp(place->digest, digest, LH_DIGEST_SIZE) &&
+            (!place->identity.expires || place->identity.expires > apr_time_sec(apr_time_now()));
+    if (found) {
+        *who = place->identity;
+    }
+    apr_thread_rwlock_unlock(tokens->lock);
+    return found;
+}
+
+static void remember(lh_tokens *tokens, const unsigned char *digest, const lh_identity *who)
+{
+    remembered *place;
+
+    apr_thread_rwlock_wrlock(tokens->lock);
+    place = place_of(tokens, digest);
+    memcpy(place->digest, digest, LH_DIGEST_SIZE);
+    place->identity = *who;
+    place->identity.digest = NULL;
+    apr_thread_rwlock_unlock(tokens->lock);
+}
+
+static lh_problem *look_up(lh_call *call, const unsigned char *digest, const char *hex)
+{
+    lh_value values[] = {{NULL, 0}, {hex, 0}};
+    lh_result *result;
+    lh_problem *problem = lh_run_ask(call, find_token, values, &result);
+
+    if (problem) {
+        return problem;
+    }
+    if (lh_result_rows(result) == 0) {
+        return lh_auth_invalid_token(call);
+    }
+    call->me.id = cell_int(call, result, 0, 0);
+    call->me.role = lh_role_of(lh_run_cell(call, result, 0, 1));
+    call->me.version = (int)cell_int(call, result, 0, 2);
+    call->me.expires = cell_int(call, result, 0, 3);
+    memcpy(call->me.key, digest, LH_TOKEN_KEY);
+    remember(call->server->tokens, digest, &call->me);
+    return NULL;
+}
+
+lh_problem *lh_token_find(lh_call *call, const char *token)
+{
+    unsigned char digest[LH_DIGEST_SIZE];
+    lh_problem *problem;
+
+    if (!lh_digest(token, strlen(token), digest)) {
+        return lh_problem_of_status(call->r->pool, 500);
+    }
+    problem = ensure_events(call); /* before it is looked up, so that no event falls between the two */
+    if (problem) {
+        return problem;
+    }
+    if (!recall(call->server->tokens, digest, &call->me)) {
+        problem = look_up(call, digest, lh_digest_hex(call->r->pool, digest, LH_DIGEST_SIZE));
+    }
+    call->me.digest = lh_digest_hex(call->r->pool, digest, LH_DIGEST_SIZE);
+    return problem ? problem : judge(call);
+}
