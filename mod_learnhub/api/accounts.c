@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Signing up, logging in and out: in practice's shapes under /users, in mentoring's under /auth. One person, one account. */
+#include "learnhub.h"
+
+#define MAX_NAME 150
+#define MAX_PASSWORD 1000 /* characters that are looked at; the rules for new ones are stricter */
+
+/* ---- practice's shapes ---- */
+
+static const lh_field user_keys[] = {{.name = "id", .type = LH_OBJECT_ID},    {.name = "first_name", .type = LH_TEXT},
+                                     {.name = "last_name", .type = LH_TEXT},  {.name = "email", .type = LH_EMAIL},
+                                     {.name = "created_at", .type = LH_TIME}, {0}};
+
+#define USER_COLUMNS "u.object_id AS id, u.first_name, u.last_name, u.email, u.created_at "
+
+static const lh_field signup_fields[] = {
+    {.name = "first_name", .type = LH_TEXT, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = MAX_NAME},
+    {.name = "last_name", .type = LH_TEXT, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = MAX_NAME},
+    {.name = "email", .type = LH_EMAIL, .flags = LH_REQUIRED},
+    {.name = "password",
+     .type = LH_TEXT,
+     .flags = LH_REQUIRED | LH_SECRET,
+     .max = MAX_PASSWORD,
+     .note = "8 to 72 bytes, not all digits, not the e-mail address."},
+    {0}};
+
+static const lh_field login_fields[] = {
+    {.name = "username",
+     .type = LH_TEXT,
+     .flags = LH_REQUIRED | LH_TRIM,
+     .max = 254,
+     .note = "E-mail address or username."},
+    {.name = "password", .type = LH_TEXT, .flags = LH_REQUIRED | LH_SECRET, .max = MAX_PASSWORD},
+    {0}};
+
+static const lh_field login_keys[] = {
+    {.name = "access_token", .type = LH_TEXT},    {.name = "refresh_token", .type = LH_TEXT},
+    {.name = "token_type", .type = LH_TEXT},      {.name = "expires_in", .type = LH_INTEGER, .note = "Seconds."},
+    {.name = "user.id", .type = LH_OBJECT_ID},    {.name = "user.first_name", .type = LH_TEXT},
+    {.name = "user.last_name", .type = LH_TEXT},  {.name = "user.email", .type = LH_EMAIL},
+    {.name = "user.created_at", .type = LH_TIME}, {0}};
+
+static const lh_field refresh_fields[] = {
+    {.name = "refresh_token", .type = LH_TEXT, .flags = LH_REQUIRED | LH_SECRET, .max = 4096}, {0}};
+
+static const lh_field refresh_keys[] = {{.name = "access_token", .type = LH_TEXT},
+                                        {.name = "token_type", .type = LH_TEXT},
+                                        {.name = "expires_in", .type = LH_INTEGER},
+                                        {0}};
+
+static lh_problem *sign_up(lh_call *call)
+{
+    lh_problem *problem = lh_hash_password(call);
+
+    return problem ? problem : lh_run(call);
+}
+
+static lh_problem *log_in(lh_call *call)
+{
+    lh_problem *problem = lh_log_in(call);
+
+    if (!problem) {
+        problem = lh_run(call);
+    }
+    return problem ? problem : lh_answer_tokens(call, 1);
+}
+
+static lh_problem *refresh(lh_call *call)
+{
+    lh_problem *problem = lh_refresh_token(call);
+
+    if (!problem) {
+        problem = lh_run(call);
+    }
+    return problem ? problem : lh_answer_tokens(call, 0);
+}
+
+/* Forgets the failures of the name that has just logged in. */
+#define FORGIVEN "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'name ' || lower(:username::text)) "
+
+static const lh_route users_routes[] = {
+    {.name = "users.signup",
+     .method = "POST",
+     .path = "/users/signup",
+     .summary = "Create an account.",
+     .body = signup_fields,
+     .check = lh_check_password,
+     .handler = sign_up,
+     .binds = "password_hash",
+     .sql = {"INSERT INTO learnhub.users AS u (username, email, first_name, last_name, password_hash) "
+             "VALUES (:email, :email, :first_name, :last_name, :password_hash) RETURNING " USER_COLUMNS},
+     .shape = LH_ONE,
+     .status = 201,
+     .message = "User created successfully",
+     .key = "user",
+     .returns = user_keys,
+     .refusals = (const lh_refusal[]){{"users_email_key", 400, NULL, "A user with this e-mail already exists."},
+                                      {"users_username_key", 400, NULL, "A user with this e-mail already exists."},
+                                      {0}}},
+    {.name = "users.login",
+     .method = "POST",
+     .path = "/users/login",
+     .summary = "Get an access and a refresh token.",
+     .body = login_fields,
+     .accepts = LH_FORM,
+     .handler = log_in,
+     .binds = LH_LOGIN_BINDS,
+     .more = {lh_login_find, lh_login_failed},
+     .sql = {FORGIVEN
+             "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.object_id AS \"user.id\", "
+             "u.first_name AS \"user.first_name\", u.last_name AS \"user.last_name\", u.email AS \"user.email\", "
+             "u.created_at AS \"user.created_at\" FROM learnhub.users u WHERE u.id = :user_id::bigint AND u.is_active"},
+     .shape = LH_ONE,
+     .returns = login_keys,
+     .refusals = (const lh_refusal[]){{"credentials", 401, NULL, "Incorrect username or password."},
+                                      {"missing", 401, NULL, "Incorrect username or password."},
+                                      {0}}},
+    {.name = "users.refresh",
+     .method = "POST",
+     .path = "/users/refresh",
+     .summary = "Get a new access token.",
+     .body = refresh_fields,
+     .handler = refresh,
+     .binds = "user_id version",
+     .flags = LH_SAFE,
+     .sql = {"SELECT u.id AS _id, u.role AS _role, u.token_version AS _version FROM learnhub.users u "
+             "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int"},
+     .shape = LH_ONE,
+     .returns = refresh_keys,
+     .refusals = (const lh_refusal[]){{"missing", 401, NULL, "The refresh token is invalid or has expired."}, {0}}},
+    {.name = "users.me",
+     .method = "GET",
+     .path = "/users/me",
+     .summary = "The caller's account.",
+     .who = LH_MEMBER,
+     .sql = {"SELECT " USER_COLUMNS "FROM learnhub.users u WHERE u.id = :me::bigint"},
+     .shape = LH_ONE,
+     .returns = user_keys,
+     .refusals = (const lh_refusal[]){{"missing", 404, NULL, "User not found."}, {0}}},
+    {0}};
+
+const lh_api lh_api_users = {.name = "users",
+                             .title = "Accounts, as practice's clients know them",
+                             .prefixes = (const char *const[]){"/users", NULL},
+                             .problems = LH_LOCATED,
+                             .times = LH_SECONDS,
+                             .always = 1,
+                             .routes = users_routes};
+
+/* ---- mentoring's shapes ---- */
+
+static const lh_field register_fields[] = {
+    {.name = "username", .type = LH_TEXT, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = MAX_NAME},
+    {.name = "email", .type = LH_EMAIL, .flags = LH_REQUIRED},
+    {.name = "password",
+     .type = LH_TEXT,
+     .flags = LH_REQUIRED | LH_SECRET,
+     .max = MAX_PASSWORD,
+     .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."},
+    {.name = "re_password", .type = LH_TEXT, .flags = LH_REQUIRED | LH_SECRET, .max = MAX_PASSWORD},
+    {0}};
+
+static const lh_field register_keys[] = {{.name = "email", .type = LH_EMAIL},
+                                         {.name = "username", .type = LH_TEXT},
+                                         {.name = "id", .type = LH_INTEGER},
+                                         {0}};
+
+static const lh_field token_keys[] = {{.name = "auth_token", .type = LH_TEXT, .note = "40 hex digits."}, {0}};
+
+static lh_problem *check_passwords(lh_call *call, lh_problem *so_far)
+{
+    const char *password = lh_text(call, "password"), *repeated = lh_text(call, "re_password");
+
+    so_far = lh_check_password(call, so_far);
+    return password && repeated && !lh_same(password, repeated)
+               ? lh_refuse_field(call, so_far, NULL, "The two password fields did not match.")
+               : so_far;
+}
+
+static lh_problem *token_log_in(lh_call *call)
+{
+    lh_problem *problem = lh_log_in(call);
+
+    if (!problem) {
+        problem = lh_new_token(call);
+    }
+    return problem ? problem : lh_run(call);
+}
+
+static lh_problem *log_out(lh_call *call)
+{
+    lh_bind_sent_token(call);
+    return lh_run(call);
+}
+
+static const lh_route auth_routes[] = {
+    {.name = "auth.register",
+     .method = "POST",
+     .path = "/auth/users/",
+     .summary = "Create an account.",
+     .body = register_fields,
+     .check = check_passwords,
+     .handler = sign_up,
+     .binds = "password_hash",
+     .sql = {"WITH taken AS (SELECT concat_ws(' ', "
+             "CASE WHEN bool_or(name = lower(:username::text)) THEN 'users_username_key' END, "
+             "CASE WHEN bool_or(name = lower(:email::text)) THEN 'users_email_key' END) AS codes "
+             "FROM learnhub.login_names WHERE name IN (lower(:username::text), lower(:email::text))), "
+             "made AS (INSERT INTO learnhub.users (username, email, password_hash) "
+             "SELECT :username::text, :email::text, :password_hash FROM taken WHERE codes = '' "
+             "RETURNING email, username, id) "
+             "SELECT nullif(taken.codes, '') AS \"!\", made.email, made.username, made.id FROM taken LEFT JOIN made ON "
+             "true"},
+     .shape = LH_ONE,
+     .status = 201,
+     .returns = register_keys,
+     .refusals =
+         (const lh_refusal[]){{"users_username_key", 400, "username", "A user with that username already exists."},
+                              {"users_email_key", 400, "email", "A user with that e-mail already exists."},
+                              {0}}},
+    {.name = "auth.login",
+     .method = "POST",
+     .path = "/auth/token/login/",
+     .summary = "Get an opaque token.",
+     .body = login_fields,
+     .handler = token_log_in,
+     .binds = LH_LOGIN_BINDS " digest lifetime",
+     .more = {lh_login_find, lh_login_failed},
+     .sql = {FORGIVEN
+             "INSERT INTO learnhub.tokens (digest, user_id, expires_at) "
+             "SELECT decode(:digest, 'hex'), u.id, now() + make_interval(secs => :lifetime::int) FROM learnhub.users u "
+             "WHERE u.id = :user_id::bigint AND u.is_active RETURNING user_id AS _id"},
+     .shape = LH_ONE,
+     .returns = token_keys,
+     .refusals =
+         (const lh_refusal[]){{"credentials", 400, "non_field_errors", "Unable to log in with provided credentials."},
+                              {"missing", 400, "non_field_errors", "Unable to log in with provided credentials."},
+                              {0}}},
+    {.name = "auth.logout",
+     .method = "POST",
+     .path = "/auth/token/logout/",
+     .summary = "End the token that was sent.",
+     .who = LH_MEMBER,
+     .handler = log_out,
+     .binds = "digest",
+     .flags = LH_SAFE | LH_ENDS_TOKENS,
+     .sql = {"WITH gone AS (DELETE FROM learnhub.tokens WHERE digest = decode(:digest, 'hex')) "
+             "INSERT INTO learnhub.auth_events (token) VALUES (substring(decode(:digest, 'hex') FROM 1 FOR 16)) "
+             "RETURNING id AS _id"},
+     .shape = LH_NOTHING},
+    {0}};
+
+const lh_api lh_api_auth = {.name = "auth",
+                            .title = "Accounts, as mentoring's clients know them",
+                            .prefixes = (const char *const[]){"/auth", NULL},
+                            .problems = LH_PLAIN,
+                            .times = LH_SECONDS_Z,
+                            .always = 1,
+                            .routes = auth_routes};
