@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+# Compiles each t/unit/*.c with the files that know no httpd and runs it: with address and undefined-behaviour
+# sanitizers, and again under valgrind. Each TAP line of theirs is a test here.
+use strict;
+use warnings;
+
+use File::Basename qw(basename);
+use Test::More;
+
+my @programs = sort glob 't/unit/*.c';
+my @plain = grep { !knows_httpd($_) } glob 'mod_learnhub/*.c';
+my $make = 'make -s --no-print-directory -f Makefile.apxs';
+chomp(my $flags = `$make flags`);
+my $link = '$(apr-1-config --link-ld) $(apu-1-config --link-ld) -ljansson -lcrypto -lm';
+my $out = 'build/unit';
+mkdir $_ for 'build', $out;
+
+# Whether a file, or a header of ours that it includes, needs httpd or a database.
+sub knows_httpd {
+    my ($file, $seen) = (@_, {});
+    return 0 if $seen->{$file}++ || !open my $in, '<', $file;
+    my @included = map { /^\s*#\s*include\s*[<"]([^>"]+)/ ? $1 : () } <$in>;
+    return 1 if grep { /^(?:httpd|http_\w+|ap_\w+|util_\w+|mod_\w+|scoreboard|libpq-fe)\.h$|^curl/ } @included;
+    return grep { knows_httpd($_, $seen) } map { ("mod_learnhub/$_", "include/$_") } @included;
+}
+
+# The project's files are compiled once for each way, as a library: a program takes what it needs.
+sub library {
+    my ($way, $how) = @_;
+    mkdir "$out/$way";
+    my @objects = map { "$out/$way/" . basename($_, '.c') . '.o' } @plain;
+    for my $i (0 .. $#plain) {
+        system("gcc $flags $how -c -o $objects[$i] $plain[$i]") == 0 or return fail("$plain[$i] compiles ($way)");
+    }
+    unlink "$out/$way/plain.a";
+    return ok(system("ar rcs $out/$way/plain.a @objects") == 0, "the files without httpd compile ($way)");
+}
+
+# Every line becomes a test; so do the plan and the exit status, which tell of a program that ended early.
+sub run_program {
+    my ($name, $way, $command) = @_;
+    my ($plan, $ran, $last) = (undef, 0, '');
+    open my $tap, '-|', "$command 2>&1" or return fail("$name runs ($way)");
+    while (my $line = <$tap>) {
+        chomp $line;
+        $plan = $1 if $line =~ /^1\.\.(\d+)/;
+        if ($line =~ /^(not )?ok\b\s*\d*\s*(?:- )?(.*)/) {
+            ok(!$1 && $line !~ /#\s*skip/i, "$name ($way): $2");
+            $ran++;
+        }
+        elsif ($line !~ /^1\.\./) {
+            diag("$name ($way): $line");
+        }
+    }
+    close $tap;
+    return ok($? == 0 && $ran && defined $plan && $plan == $ran, "$name ($way) ran to its end")
+        || diag('status ' . ($? >> 8) . ", $ran of " . ($plan // '?') . ' tests');
+}
+
+my %ways = (
+    sanitizers => [
+        '-O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -U_FORTIFY_SOURCE', ''],
+    valgrind => ['-O1', 'valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite '],
+);
+
+ok(@programs > 0, 'there are unit programs');
+$ENV{ASAN_OPTIONS} = 'detect_leaks=1:allocator_may_return_null=1';
+for my $way (sort keys %ways) {
+    my ($how, $runner) = @{ $ways{$way} };
+    library($way, $how) or next;
+    for my $program (@programs) {
+        my $name = basename($program, '.c');
+        my $binary = "$out/$way/$name";
+        my $compile = "gcc $flags -Wno-missing-prototypes $how -Imod_learnhub -It/unit -o $binary $program "
+            . "$out/$way/plain.a $link";
+        ok(system($compile) == 0, "$program compiles ($way)") or next;
+        run_program($name, $way, "$runner$binary");
+    }
+}
+done_testing;

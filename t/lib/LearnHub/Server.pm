@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+# An httpd of a test, beside the one that Apache::Test started. Its files are t/logs/second-*.
+package LearnHub::Server;
+
+use strict;
+use warnings;
+
+use Carp qw(croak);
+use IO::Socket::INET ();
+use Time::HiRes ();
+
+my $top = $ENV{LEARNHUB_TOP};
+my $logs = "$top/t/logs";
+my $httpd = (grep { -x } '/usr/sbin/apache2', '/usr/sbin/httpd')[0];
+my @started;
+my $serial = 0;
+my $restarted = 0;
+
+sub started { return @started }
+
+# Whether any server was restarted since this was last asked.
+sub restarted { my $was = $restarted; $restarted = 0; return $was }
+
+sub port { my ($self) = @_; return $self->{port} }
+sub error_log { my ($self) = @_; return "$self->{files}.log" }
+
+sub pid {
+    my ($self) = @_;
+    open my $file, '<', $self->{pid_file} // "$self->{files}.pid" or return 0;
+    my $pid = <$file> // 0;
+    return $pid + 0;
+}
+
+# Below the ports that the kernel hands out by itself.
+sub free_port {
+    for (1 .. 200) {
+        my $port = 20000 + int rand 12000;
+        return $port if IO::Socket::INET->new(LocalPort => $port, Listen => 1);
+    }
+    croak 'no free port';
+}
+
+# Writes the configuration: the tests' own, then $directives.
+sub configuration {
+    my ($class, $directives, %with) = @_;
+    my $self = bless { port => free_port(), files => "$logs/second-$$-" . $serial++ }, $class;
+    my @includes = map {"$top/t/conf/$_.conf"} $with{alone} ? () : $with{bare} ? 'base' : qw(base extra);
+    open my $conf, '>:utf8', "$self->{files}.conf" or croak "$self->{files}.conf: $!";
+    print $conf qq(ServerRoot "$top/t"\nServerName localhost\nDocumentRoot "$top/t/htdocs"\n),
+        qq(Listen $self->{port}\nPidFile "$self->{files}.pid"\nDefaultRuntimeDir "$logs"\n),
+        qq(ErrorLog "$self->{files}.log"\n), map({qq(Include "$_"\n)} @includes), $directives, "\n";
+    close $conf or croak "$self->{files}.conf: $!";
+    return $self;
+}
+
+sub httpd {
+    my ($self, @arguments) = @_;
+    my $pid = open(my $out, '-|') // croak "fork: $!";
+    if (!$pid) {
+        open STDERR, '>&', \*STDOUT;
+        delete $ENV{HOME};
+        exec $httpd, '-f', "$self->{files}.conf", @arguments;
+        exit 127;
+    }
+    my $text = do { local $/; <$out> };
+    close $out;
+    return ($? >> 8, $text // '');
+}
+
+sub configtest {
+    my ($class, $directives, %with) = @_;
+    return $class->configuration($directives, %with)->httpd('-t');
+}
+
+sub start {
+    my ($class, $directives, %with) = @_;
+    my $self = $class->configuration($directives, %with);
+    my ($status, $text) = $self->httpd('-k', 'start');
+    push @started, $self;
+    $status == 0 && $self->answers or croak "httpd did not start: $text" . $self->log_text;
+    return $self;
+}
+
+# The server that Apache::Test started.
+sub main {
+    my ($class) = @_;
+    return bless { port => $ENV{LEARNHUB_PORT}, files => "$logs/error", pid_file => "$logs/httpd.pid" }, $class;
+}
+
+sub log_text {
+    my ($self) = @_;
+    open my $log, '<', $self->error_log or return '';
+    local $/;
+    return scalar <$log>;
+}
+
+# Waits until it accepts connections.
+sub answers {
+    my ($self) = @_;
+    for (1 .. 200) {
+        return 1 if $self->pid && IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port});
+        Time::HiRes::sleep(0.05);
+    }
+    return 0;
+}
+
+sub graceful { my ($self) = @_; return $self->restart('graceful') }
+
+# 'graceful' or 'restart': returns when the new generation has been announced in the error log.
+sub restart {
+    my ($self, $how) = @_;
+    my $file = $self->{pid_file} ? "$logs/error_log" : $self->error_log;
+    my $count = sub { open my $log, '<', $file or return 0; return scalar grep {/resuming normal operations/} <$log> };
+    my $before = $count->();
+    $restarted = 1;
+    kill $how eq 'graceful' ? 'USR1' : 'HUP', $self->pid or croak "kill: $!";
+    for (1 .. 400) {
+        return 1 if $count->() > $before && $self->answers;
+        Time::HiRes::sleep(0.05);
+    }
+    croak "no $how within 20 seconds";
+}
+
+sub stop {
+    my ($self) = @_;
+    my $pid = $self->pid or return;
+    kill TERM => $pid;
+    for (1 .. 300) {
+        last if !kill 0, $pid;
+        Time::HiRes::sleep(0.05);
+    }
+    kill KILL => -$pid if kill 0, $pid;
+    unlink "$self->{files}.pid";
+    return;
+}
+
+1;
