@@ -5,8 +5,10 @@
 
 #include "call.h"
 
-/* Sets call->me for a route that is not public, and r->user (the id) and r->ap_auth_type for the access log. 401 without
- * a valid token; 403 without one of the route's roles. */
+/*
+ * Sets call->me for a route that is not public, and r->user (the id) and r->ap_auth_type for the access log.
+ * 401 without a valid token; 403 without one of the route's roles.
+ */
 lh_problem *lh_auth(lh_call *call);
 
 /* 401 for a token that was sent and does not work; never says why. */

@@ -158,9 +158,13 @@ static double floating(const lh_cell_value *cell)
     return value;
 }
 
+/* PostgreSQL's infinity is the largest integer, and stays it: no time can be written of it. */
 static apr_int64_t unix_micros(const lh_cell_value *cell)
 {
-    return integer(cell) + EPOCH_2000 * (apr_int64_t)APR_USEC_PER_SEC;
+    const apr_int64_t offset = EPOCH_2000 * (apr_int64_t)APR_USEC_PER_SEC;
+    apr_int64_t micros = integer(cell);
+
+    return micros > APR_INT64_MAX - offset ? APR_INT64_MAX : micros + offset;
 }
 
 /* Two digits a byte, no zero byte at the end. */

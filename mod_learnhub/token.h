@@ -25,7 +25,7 @@ lh_tokens *lh_tokens_create(apr_pool_t *p);
 /* Something ended tokens or changed roles through this node. */
 void lh_token_announce(void);
 
-/* Holds call->me against the events: sets its present role. 401 when it no longer works, 503 when that cannot be told. */
+/* Holds call->me against the events and sets its present role. 401: it no longer works; 503: that cannot be told. */
 lh_problem *lh_token_check(lh_call *call);
 
 /* The same with the events of this moment: before somebody is refused for a role they may just have been given. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Signing up, logging in and out: in practice's shapes under /users, in mentoring's under /auth. One person, one account. */
+/* Signing up, logging in and out: in practice's shapes under /users, in mentoring's under /auth. One account. */
 #include "learnhub.h"
 
 #define MAX_NAME 150
