@@ -14,25 +14,6 @@ APLOG_USE_MODULE(learnhub);
 
 #define OPAQUE_LENGTH 40
 
-static lh_problem *challenge(lh_call *call, const char *text, const char *header)
-{
-    lh_problem *problem = lh_problem_make(call->r->pool, HTTP_UNAUTHORIZED, text);
-
-    problem->challenge = header;
-    return problem;
-}
-
-static lh_problem *no_token(lh_call *call)
-{
-    return challenge(call, "Authentication credentials were not provided.", "Bearer realm=\"learnhub\"");
-}
-
-lh_problem *lh_auth_invalid_token(lh_call *call)
-{
-    return challenge(call, "The token is invalid or has expired.",
-                     "Bearer realm=\"learnhub\", error=\"invalid_token\"");
-}
-
 lh_jwt_rules lh_auth_jwt_rules(const lh_call *call)
 {
     lh_jwt_rules rules = {call->server->config.issuer, call->server->config.audience, apr_time_sec(apr_time_now())};
@@ -65,7 +46,7 @@ static lh_problem *by_jwt(lh_call *call, const char *token)
     if (lh_jwt_verify(call->r->pool, call->server->config.keys, &rules, LH_JWT_ACCESS, token, &claims, &why) !=
         APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, call->r, "learnhub: token refused: %s", why);
-        return lh_auth_invalid_token(call);
+        return lh_problem_bad_token(call->r->pool);
     }
     call->me.id = claims.subject;
     call->me.role = claims.role;
@@ -113,11 +94,11 @@ lh_problem *lh_auth(lh_call *call)
         return NULL;
     }
     if (!header || !*header) {
-        return no_token(call);
+        return lh_problem_of_status(r->pool, HTTP_UNAUTHORIZED);
     }
     token = token_of(header);
     if (!token) {
-        return lh_auth_invalid_token(call);
+        return lh_problem_bad_token(call->r->pool);
     }
     problem = is_opaque(token) ? lh_token_find(call, token) : by_jwt(call, token);
     if (problem) {

@@ -11,9 +11,6 @@
  */
 lh_problem *lh_auth(lh_call *call);
 
-/* 401 for a token that was sent and does not work; never says why. */
-lh_problem *lh_auth_invalid_token(lh_call *call);
-
 /* The rules for JWTs of this server, at this moment. */
 lh_jwt_rules lh_auth_jwt_rules(const lh_call *call);
 

@@ -88,6 +88,14 @@ static int fixups(request_rec *r)
     return DECLINED;
 }
 
+/* Where a refusal is only told, nothing is left to be granted: <Location /> may deny ERROR_PATH itself. */
+static int let_refusal_be_told(request_rec *r)
+{
+    const lh_call *call = call_of(r);
+
+    return call && call->error_status ? OK : DECLINED;
+}
+
 /* ---- the path ---- */
 
 static lh_problem *not_allowed(lh_call *call, const char *allow)
@@ -187,6 +195,7 @@ void lh_handler_hooks(apr_pool_t *p)
     (void)p;
     ap_hook_translate_name(translate_name, after, before, APR_HOOK_MIDDLE);
     ap_hook_map_to_storage(map_to_storage, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_check_access_ex(let_refusal_be_told, NULL, NULL, APR_HOOK_REALLY_FIRST, AP_AUTH_INTERNAL_PER_URI);
     ap_hook_fixups(fixups, NULL, NULL, APR_HOOK_LAST);
     ap_hook_handler(handle, NULL, NULL, APR_HOOK_FIRST);
 }

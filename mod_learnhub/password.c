@@ -20,14 +20,15 @@
 struct lh_gate {
     apr_thread_mutex_t *mutex;
     apr_thread_cond_t *left;
-    int free;
+    int free, waiting, line;
 };
 
-lh_gate *lh_gate_create(apr_pool_t *p, int width)
+lh_gate *lh_gate_create(apr_pool_t *p, int width, int line)
 {
     lh_gate *gate = apr_pcalloc(p, sizeof(*gate));
 
     gate->free = width;
+    gate->line = line;
     if (apr_thread_mutex_create(&gate->mutex, APR_THREAD_MUTEX_DEFAULT, p) != APR_SUCCESS ||
         apr_thread_cond_create(&gate->left, p) != APR_SUCCESS) {
         return NULL;
@@ -41,9 +42,11 @@ apr_status_t lh_gate_enter(lh_gate *gate, apr_interval_time_t wait)
     apr_status_t rv = APR_SUCCESS;
 
     apr_thread_mutex_lock(gate->mutex);
-    while (gate->free == 0 && (now = apr_time_now()) < until) { /* woken for nothing, it waits on */
-        apr_thread_cond_timedwait(gate->left, gate->mutex, until - now);
+    gate->waiting++;
+    while (gate->free == 0 && gate->waiting <= gate->line && (now = apr_time_now()) < until) {
+        apr_thread_cond_timedwait(gate->left, gate->mutex, until - now); /* woken for nothing, it waits on */
     }
+    gate->waiting--;
     if (gate->free > 0) {
         gate->free--;
     }

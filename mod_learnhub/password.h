@@ -8,11 +8,12 @@
 #include <apr_pools.h>
 #include <apr_time.h>
 
-/* How many threads of a process may hash at once; others wait in line. */
+/* How many threads of a process may hash at once, and how many may wait in line: the others are for other requests. */
 typedef struct lh_gate lh_gate;
 
-lh_gate *lh_gate_create(apr_pool_t *p, int width);
-apr_status_t lh_gate_enter(lh_gate *gate, apr_interval_time_t wait); /* APR_TIMEUP after `wait` microseconds */
+lh_gate *lh_gate_create(apr_pool_t *p, int width, int line);
+/* APR_TIMEUP after `wait` microseconds, and at once when the line is full. */
+apr_status_t lh_gate_enter(lh_gate *gate, apr_interval_time_t wait);
 void lh_gate_leave(lh_gate *gate);
 
 /*

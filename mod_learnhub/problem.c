@@ -42,6 +42,9 @@ static const struct {
                  {"25006", 503, NULL},
                  {"", 500, NULL}};
 
+/* RFC 6750. */
+#define CHALLENGE "Bearer realm=\"learnhub\""
+
 lh_problem *lh_problem_make(apr_pool_t *p, int status, const char *text)
 {
     lh_problem *problem = apr_pcalloc(p, sizeof(*problem));
@@ -49,6 +52,7 @@ lh_problem *lh_problem_make(apr_pool_t *p, int status, const char *text)
     problem->status = status;
     problem->text = text;
     problem->retry_after = status == 503 ? 1 : 0;
+    problem->challenge = status == 401 ? CHALLENGE : NULL;
     return problem;
 }
 
@@ -95,6 +99,14 @@ lh_problem *lh_problem_of_sqlstate(apr_pool_t *p, const char *sqlstate)
     }
     return sqlstates[i].text ? lh_problem_make(p, sqlstates[i].status, sqlstates[i].text)
                              : lh_problem_of_status(p, sqlstates[i].status);
+}
+
+lh_problem *lh_problem_bad_token(apr_pool_t *p)
+{
+    lh_problem *problem = lh_problem_make(p, 401, "The token is invalid or has expired.");
+
+    problem->challenge = CHALLENGE ", error=\"invalid_token\"";
+    return problem;
 }
 
 int lh_problem_status(const lh_problem *problem, lh_problem_style style)

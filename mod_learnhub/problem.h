@@ -39,6 +39,9 @@ lh_problem *lh_problem_of_sqlstate(apr_pool_t *p, const char *sqlstate);
 /* The sentence for a status that httpd or the machine itself gives: 404, 405, 413, 415, 500 ... */
 lh_problem *lh_problem_of_status(apr_pool_t *p, int status);
 
+/* 401 for a token that was sent and does not work; never says why. */
+lh_problem *lh_problem_bad_token(apr_pool_t *p);
+
 int lh_problem_status(const lh_problem *problem, lh_problem_style style);
 void lh_problem_write(lh_json *json, const lh_problem *problem, lh_problem_style style);
 

@@ -13,7 +13,7 @@
 
 APLOG_USE_MODULE(learnhub);
 
-/* How many threads of a process may hash passwords at once: bcrypt takes a core for its time. */
+/* How many threads of a process may hash passwords at once: bcrypt takes a core for its time. Half of all may wait. */
 #define GATE_WIDTH 4
 
 const lh_api *const lh_apis[] = {&lh_api_users, &lh_api_auth, &lh_api_tutoring, &lh_api_admin, &lh_api_service, NULL};
@@ -82,6 +82,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 static lh_server *start(apr_pool_t *pchild, server_rec *s)
 {
     lh_server *server = apr_pcalloc(pchild, sizeof(*server));
+    int threads = 0;
 
     server->s = s;
     server->config = *config_of(s);
@@ -89,7 +90,8 @@ static lh_server *start(apr_pool_t *pchild, server_rec *s)
     if (!server->config.enabled) {
         return NULL;
     }
-    server->gate = lh_gate_create(pchild, GATE_WIDTH);
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    server->gate = lh_gate_create(pchild, GATE_WIDTH, threads / 2);
     server->tokens = lh_tokens_create(pchild);
     server->db = lh_pool_create(pchild, s, server->config.statement_timeout);
     return server;

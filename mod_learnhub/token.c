@@ -10,7 +10,6 @@
 #include <http_log.h>
 #include <string.h>
 
-#include "auth.h"
 #include "digest.h"
 #include "learnhub_module.h"
 #include "run.h"
@@ -239,7 +238,7 @@ static lh_problem *judge(lh_call *call)
     apr_thread_rwlock_rdlock(tokens->lock);
     alive = stands(tokens, &call->me);
     apr_thread_rwlock_unlock(tokens->lock);
-    return alive ? NULL : lh_auth_invalid_token(call);
+    return alive ? NULL : lh_problem_bad_token(call->r->pool);
 }
 
 lh_problem *lh_token_check(lh_call *call)
@@ -301,7 +300,7 @@ static lh_problem *look_up(lh_call *call, const unsigned char *digest, const cha
         return problem;
     }
     if (lh_result_rows(result) == 0) {
-        return lh_auth_invalid_token(call);
+        return lh_problem_bad_token(call->r->pool);
     }
     call->me.id = cell_int(call, result, 0, 0);
     call->me.role = lh_role_of(lh_run_cell(call, result, 0, 1));

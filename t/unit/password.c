@@ -176,12 +176,24 @@ static void test_crowds(void)
     is_int(entered + refused, THREADS * ROUNDS, "and each is one or the other");
 }
 
+/* Nobody may wait: a full gate refuses at once, however much time there is. */
+static void test_line(void)
+{
+    lh_gate *narrow = lh_gate_create(tap_pool, 1, 0);
+    apr_time_t began = apr_time_now();
+
+    is_int(lh_gate_enter(narrow, 0), APR_SUCCESS, "no line, but a free gate");
+    is_int(lh_gate_enter(narrow, apr_time_from_sec(600)), APR_TIMEUP, "a full gate and no line");
+    ok(apr_time_now() - began < apr_time_from_sec(60), "is told at once");
+    lh_gate_leave(narrow);
+}
+
 static void test_gate(void)
 {
     apr_time_t start;
     int i;
 
-    gate = lh_gate_create(tap_pool, WIDTH);
+    gate = lh_gate_create(tap_pool, WIDTH, 1000);
     for (i = 0; i < WIDTH; i++) {
         is_int(lh_gate_enter(gate, 0), APR_SUCCESS, "a free gate needs no waiting");
     }
@@ -208,5 +220,6 @@ int main(void)
     test_bcrypt();
     test_time();
     test_gate();
+    test_line();
     return tap_end();
 }
