@@ -212,7 +212,7 @@ lh_problem *lh_refuse_field(lh_call *call, lh_problem *so_far, const char *field
 
 /* ---- accounts ---- */
 
-/* A row's `check` for a new `password`: the rules, with the fields `username` and `email` as the user's own. */
+/* A row's `check` for a new `password`: the rules, with the row's names and e-mail as the user's own. */
 lh_problem *lh_check_password(lh_call *call, lh_problem *so_far);
 
 /* Binds `password_hash` of the field `password`. Waits its turn: 503 when that takes too long. */

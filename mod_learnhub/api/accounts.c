@@ -75,8 +75,8 @@ static lh_problem *refresh(lh_call *call)
     return problem ? problem : lh_answer_tokens(call, 0);
 }
 
-/* Forgets the failures of the name that has just logged in. */
-#define FORGIVEN "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'name ' || lower(:username::text)) "
+/* Forgets the failures of the account that has just logged in. */
+#define FORGIVEN "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
 
 static const lh_route users_routes[] = {
     {.name = "users.signup",
