@@ -218,13 +218,14 @@ lh_problem *lh_check_password(lh_call *call, lh_problem *so_far);
 /* Binds `password_hash` of the field `password`. Waits its turn: 503 when that takes too long. */
 lh_problem *lh_hash_password(lh_call *call);
 
-/* What a row that logs in binds, and the `more` it has. */
+/* What a row that logs in binds. */
 #define LH_LOGIN_BINDS "address failures seconds user_id"
-extern const char lh_login_find[], lh_login_failed[];
 
 /*
  * The one way to log in, by the fields `username` and `password`: throttled (429), same time and same answer for an
- * unknown user and a wrong password, which is the row's refusal `credentials`. Binds `user_id`.
+ * unknown user and a wrong password, which is the row's refusal `credentials`. more[0] answers with one row: `_id`,
+ * `_role`, `_version` and `_hash` of the account or nulls, and in `_wait` the seconds until log-ins count again, or null.
+ * more[1] counts a failure. Binds `user_id`.
  */
 lh_problem *lh_log_in(lh_call *call);
 

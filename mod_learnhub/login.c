@@ -8,35 +8,6 @@
 #include "call.h"
 #include "digest.h"
 
-/*
- * Failures are counted for the account, whichever of its names was typed, or for a name that is nobody's, and for the
- * address; in the database, so that all nodes share the count. The gate is entered first: no more guesses than it is
- * wide can be under way when the count reaches its limit.
- */
-#define ACCOUNT_KEY                                                                                                    \
-    "coalesce((SELECT 'user ' || user_id FROM learnhub.login_names WHERE name = lower(:username::text)), "             \
-    "'name ' || lower(:username::text))"
-#define KEYS "'address ' || :address::text, " ACCOUNT_KEY
-#define TIME "make_interval(secs => :seconds::int)"
-
-const char lh_login_find[] =
-    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait "
-    "FROM (SELECT ceil(extract(epoch FROM max(f.since) + " TIME " - now()))::int AS wait "
-    "      FROM learnhub.login_failures f "
-    "      WHERE f.key IN (" KEYS ") AND f.failures >= :failures::int AND f.since > now() - " TIME ") t "
-    "LEFT JOIN learnhub.login_names n ON n.name = lower(:username::text) "
-    "LEFT JOIN learnhub.users u ON u.id = n.user_id AND u.is_active";
-
-const char lh_login_failed[] =
-    "WITH keys AS (SELECT unnest(ARRAY[" KEYS "]) AS key), "
-    "expired AS (DELETE FROM learnhub.login_failures WHERE key IN ("
-    "    SELECT key FROM learnhub.login_failures WHERE since < now() - " TIME " AND key NOT IN (SELECT key FROM keys) "
-    "    ORDER BY since LIMIT 10 FOR UPDATE SKIP LOCKED)) "
-    "INSERT INTO learnhub.login_failures AS f (key, failures, since) SELECT key, 1, now() FROM keys ORDER BY key "
-    "ON CONFLICT (key) DO UPDATE SET "
-    "failures = CASE WHEN f.since < now() - " TIME " THEN 1 ELSE f.failures + 1 END, "
-    "since = CASE WHEN f.since < now() - " TIME " THEN now() ELSE f.since END";
-
 static const char *int_text(const lh_call *call, apr_int64_t value)
 {
     return apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, value);

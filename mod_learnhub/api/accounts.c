@@ -75,6 +75,36 @@ static lh_problem *refresh(lh_call *call)
     return problem ? problem : lh_answer_tokens(call, 0);
 }
 
+/*
+ * Failures are counted for the account, whichever of its names was typed, or for a name that is nobody's, and for the
+ * address; in the database, so that all nodes share the count. The gate is entered first: no more guesses than it is
+ * wide can be under way when the count reaches its limit.
+ */
+#define ACCOUNT_KEY                                                                                                    \
+    "coalesce((SELECT 'user ' || user_id FROM learnhub.login_names WHERE name = lower(:username::text)), "             \
+    "'name ' || lower(:username::text))"
+#define KEYS "'address ' || :address::text, " ACCOUNT_KEY
+#define TIME "make_interval(secs => :seconds::int)"
+
+#define LOGIN_FIND                                                                                                     \
+    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait "     \
+    "FROM (SELECT ceil(extract(epoch FROM max(f.since) + " TIME " - now()))::int AS wait "                             \
+    "      FROM learnhub.login_failures f "                                                                            \
+    "      WHERE f.key IN (" KEYS ") AND f.failures >= :failures::int AND f.since > now() - " TIME ") t "              \
+    "LEFT JOIN learnhub.login_names n ON n.name = lower(:username::text) "                                             \
+    "LEFT JOIN learnhub.users u ON u.id = n.user_id AND u.is_active"
+
+#define LOGIN_FAILED                                                                                                   \
+    "WITH keys AS (SELECT unnest(ARRAY[" KEYS "]) AS key), "                                                           \
+    "expired AS (DELETE FROM learnhub.login_failures WHERE key IN ("                                                   \
+    "    SELECT key FROM learnhub.login_failures WHERE since < now() - " TIME                                          \
+    " AND key NOT IN (SELECT key FROM keys) "                                                                          \
+    "    ORDER BY since LIMIT 10 FOR UPDATE SKIP LOCKED)) "                                                            \
+    "INSERT INTO learnhub.login_failures AS f (key, failures, since) SELECT key, 1, now() FROM keys ORDER BY key "     \
+    "ON CONFLICT (key) DO UPDATE SET "                                                                                 \
+    "failures = CASE WHEN f.since < now() - " TIME " THEN 1 ELSE f.failures + 1 END, "                                 \
+    "since = CASE WHEN f.since < now() - " TIME " THEN now() ELSE f.since END"
+
 /* Forgets the failures of the account that has just logged in. */
 #define FORGIVEN "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
 
@@ -105,7 +135,7 @@ static const lh_route users_routes[] = {
      .accepts = LH_FORM,
      .handler = log_in,
      .binds = LH_LOGIN_BINDS,
-     .more = {lh_login_find, lh_login_failed},
+     .more = {LOGIN_FIND, LOGIN_FAILED},
      .sql = {FORGIVEN
              "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.object_id AS \"user.id\", "
              "u.first_name AS \"user.first_name\", u.last_name AS \"user.last_name\", u.email AS \"user.email\", "
@@ -225,7 +255,7 @@ static const lh_route auth_routes[] = {
      .body = login_fields,
      .handler = token_log_in,
      .binds = LH_LOGIN_BINDS " digest lifetime",
-     .more = {lh_login_find, lh_login_failed},
+     .more = {LOGIN_FIND, LOGIN_FAILED},
      .sql = {FORGIVEN
              "INSERT INTO learnhub.tokens (digest, user_id, expires_at) "
              "SELECT decode(:digest, 'hex'), u.id, now() + make_interval(secs => :lifetime::int) FROM learnhub.users u "

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+# The walk over the route table: every row's statements prepare, every row refuses as it should, every row is hit, and
+# every answer has exactly the keys its row declares. A new row fails here until it has its case.
+use strict;
+use warnings;
+
+use JSON::XS ();
+use LearnHub::Test;
+
+# The table, printed by a program of the rows and of the files that compile them; what handlers call is not called here,
+# so that a symbol is enough.
+sub run { my ($command) = @_; system($command) == 0 or die "failed: $command"; return }
+
+sub table {
+    mkdir 'build/rows';
+    chomp(my $flags = `make -s -f Makefile.apxs flags`);
+    my @sources = ('t/lib/rows.c', glob('mod_learnhub/api/*.c'), map {"mod_learnhub/$_.c"} qw(route statement text json));
+    run("cd build/rows && gcc $flags -I../../include -I../../mod_learnhub -c " . join ' ', map {"../../$_"} @sources);
+    my %defined = map { $_ => 1 } split ' ', `nm -j --defined-only build/rows/*.o`;
+    my @missing = grep { /^lh_/ && !$defined{$_} } split ' ', `nm -j --undefined-only build/rows/*.o`;
+    open my $stubs, '>', 'build/rows/stubs.c' or die $!;
+    print $stubs map {"void $_(void);\nvoid $_(void)\n{\n}\n"} keys %{ { map { $_ => 1 } @missing } };
+    close $stubs or die $!;
+    run('gcc -o build/rows/rows build/rows/*.o build/rows/stubs.c -laprutil-1 -lapr-1 -lm');
+    return JSON::XS->new->utf8->decode(scalar `build/rows/rows`);
+}
+
+my $table = table();
+my @rows = @{ $table->{rows} };
+cmp_ok(scalar @rows, '>', 20, 'there are rows');
+
+# ---- every statement fits the schema ----
+
+my $number = 0;
+for my $statement (@{ $table->{statements} }) {
+    my $name = 'walk' . $number++;
+    my $prepared = eval { LearnHub::Test::database()->do("PREPARE $name AS $statement->{sql}", { pg_direct => 1 }) };
+    ok($prepared, "$statement->{label}: statement $number prepares") || diag($@);
+}
+
+# ---- people and things to hit rows with ----
+
+my %who = map { $_ => signup(role => $_) } qw(student instructor admin service);
+my $second = signup();
+my %bit = (student => 1, instructor => 2, admin => 4, service => 8);
+my %proposal = (title => 'T', description => 'D', date => '2040-01-01T00:00:00Z', max_participants => 5);
+
+sub session {
+    my (@joined) = @_;
+    my $id = api(POST => '/api/sessions/', token => $who{instructor}{token}, json => \%proposal)->json->{id};
+    api(POST => "/api/sessions/$id/join/", token => $_->{token}) for @joined;
+    return $id;
+}
+
+sub person { return { first_name => 'A', last_name => 'B', email => unique('walk') . '@example.com', password => 'good enough' } }
+
+sub registration {
+    my $name = unique('walk');
+    return { username => $name, email => "$name\@example.com", password => 'good enough', re_password => 'good enough' };
+}
+
+sub opaque {
+    my ($user) = @_;
+    return 'Token ' . api(POST => '/auth/token/login/',
+        json => { username => $user->{email}, password => $user->{password} })->json->{auth_token};
+}
+
+# For each row: who calls, the id in its path, and what is sent.
+my %case = (
+    'users.signup' => sub { (undef, undef, json => person()) },
+    'users.login' => sub { (undef, undef, form => { username => $second->{email}, password => $second->{password} }) },
+    'users.refresh' => sub { (undef, undef, json => { refresh_token => $second->{refresh} }) },
+    'users.me' => sub { ('student') },
+    'auth.register' => sub { (undef, undef, json => registration()) },
+    'auth.login' => sub { (undef, undef, json => { username => $second->{email}, password => $second->{password} }) },
+    'auth.logout' => sub { (undef, undef, token => opaque($second)) },
+    'tutoring.list' => sub { session(); ('student') },
+    'tutoring.my' => sub { session(); ('instructor') },
+    'tutoring.created' => sub { session(); ('instructor') },
+    'tutoring.joined' => sub { session($who{student}); ('student') },
+    'tutoring.get' => sub { ('student', session($second)) },
+    'tutoring.participants' => sub { ('student', session($second)) },
+    'tutoring.create' => sub { ('instructor', undef, json => \%proposal) },
+    'tutoring.update' => sub { ('instructor', session($second), json => \%proposal) },
+    'tutoring.patch' => sub { ('instructor', session($second), json => { title => 'U' }) },
+    'tutoring.delete' => sub { ('instructor', session()) },
+    'tutoring.join' => sub { ('student', session($second)) },
+    'tutoring.leave' => sub { ('student', session($who{student}, $second)) },
+    'tutoring.cancel' => sub { ('instructor', session($second)) },
+    'tutoring.start' => sub { ('instructor', session($second)) },
+    'tutoring.complete' => sub {
+        my $id = session($second);
+        api(POST => "/api/sessions/$id/start/", token => $who{instructor}{token});
+        return ('instructor', $id);
+    },
+    'admin.users' => sub { ('admin') },
+    'admin.user' => sub { ('admin', user($second->{email})->{id}, json => { is_active => true }) },
+    'service.index' => sub { () },
+    'service.health' => sub { () },
+);
+
+# ---- what an answer is made of ----
+
+# The keys a row declares, nested: {id => 1, creator => {id => 1, ...}, participants => [{...}]}.
+sub declared {
+    my ($fields) = @_;
+    my %keys;
+    for my $field (@$fields) {
+        my ($place, @path) = (\%keys, split /\./, $field->{name});
+        $place = $place->{ shift @path } ||= {} while @path > 1;
+        $place->{ $path[0] } = @{ $field->{of} } ? ($field->{list} ? [declared($field->{of})] : declared($field->{of})) : 1;
+    }
+    return \%keys;
+}
+
+# The same of an answer, as deep as is declared; an array speaks by its first entry, an empty one says nothing.
+sub found {
+    my ($answer, $declared) = @_;
+    if (ref $declared eq 'ARRAY') {
+        return ref $answer ne 'ARRAY' ? 'no array' : @$answer ? [found($answer->[0], $declared->[0])] : $declared;
+    }
+    return 1 if ref $declared ne 'HASH';
+    return { map { $_ => found($answer->{$_}, $declared->{$_}) } keys %$answer };
+}
+
+sub object_of {
+    my ($row, $answer) = @_;
+    $answer = $answer->{ $row->{key} } if $row->{key};
+    return $row->{shape} eq 'page' ? $answer->{results}[0] : $row->{shape} eq 'all' ? $answer->[0] : $answer;
+}
+
+# ---- the walk ----
+
+my %methods;
+for my $row (@rows) {
+    push @{ $methods{ $row->{path} } }, $row->{method};
+}
+
+sub path_of { my ($row, $id) = @_; return $row->{path} =~ s/\{\w+:int\}/$id || 1/er }
+
+for my $row (@rows) {
+    my ($name, $path) = ($row->{name}, path_of($row));
+    if ($row->{who}) {
+        is_refusal(api($row->{method} => $path), $row->{style}, 401, "$name: without a token");
+        for my $role (grep { !($row->{who} & $bit{$_}) } sort keys %bit) {
+            is_refusal(api($row->{method} => $path, token => $who{$role}{token}, json => {}), $row->{style}, 403,
+                "$name: as $role");
+        }
+    }
+    my ($allowed) = grep { $row->{who} & $bit{$_} } qw(instructor admin student);
+    if (my @required = sort map { $_->{name} } grep { $_->{required} } @{ $row->{body} }) {
+        my @token = $allowed ? (token => $who{$allowed}{token}) : ();
+        is_invalid(api($row->{method} => $path, @token, json => {}), $row->{style}, \@required, "$name: required fields");
+    }
+    my $wrong = (grep { my $method = $_; !grep { $_ eq $method } @{ $methods{ $row->{path} } } } qw(DELETE PATCH PUT POST))[0];
+    my $refused = api($wrong => $path);
+    is_refusal($refused, $row->{style}, 405, "$name: $wrong is not allowed");
+    my @expected = map { $_, $_ eq 'GET' ? 'HEAD' : () } @{ $methods{ $row->{path} } };
+    is_deeply([sort split /, /, $refused->header('Allow')], [sort @expected, 'OPTIONS'], "$name: Allow");
+    is(api(OPTIONS => $path)->header('Allow'), $refused->header('Allow'), "$name: OPTIONS says the same");
+
+    my $case = $case{$name};
+    ok($case, "$name has a case here") or next;
+    my ($role, $id, %with) = $case->();
+    $with{token} ||= $who{$role}{token} if $role;
+    my $reply = api($row->{method} => path_of($row, $id), %with);
+    is($reply->status, $row->{status}, "$name: status of success") || diag($reply->summary);
+    if ($row->{shape} eq 'nothing') {
+        is($reply->body, '', "$name: no body");
+        next;
+    }
+    my $declared = declared($row->{returns});
+    cmp_ok(scalar keys %$declared, '>', 0, "$name declares keys");
+    is_deeply(found(object_of($row, $reply->json), $declared), $declared, "$name: exactly the declared keys")
+        || diag($reply->summary);
+}
+my %known = map { $_->{name} => 1 } @rows;
+is_deeply([grep { !$known{$_} } sort keys %case], [], 'no case is left over');
+
+done_testing();
