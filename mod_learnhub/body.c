@@ -105,16 +105,15 @@ static lh_problem *whole_body(lh_call *call, const char *text)
     return lh_problem_field(call->r->pool, NULL, "body", NULL, text);
 }
 
-/* A problem of the machine's own for a status that a filter below us gave. */
+/* A body that cannot be read: broken chunks, too slow, gone. Some of it httpd's filters have answered themselves. */
 static lh_problem *read_problem(lh_call *call, apr_status_t rv)
 {
     int status = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
+    lh_problem *problem = lh_problem_of_status(call->r->pool, status == AP_FILTER_ERROR ? HTTP_BAD_REQUEST : status);
 
-    if (status == AP_FILTER_ERROR) { /* the filter has set it, for example LimitRequestBody */
-        status = call->r->status >= 400 ? call->r->status : HTTP_BAD_REQUEST;
-    }
+    problem->answered = status == AP_FILTER_ERROR;
     call->r->connection->keepalive = AP_CONN_CLOSE;
-    return lh_problem_of_status(call->r->pool, status);
+    return problem;
 }
 
 static apr_int64_t announced_length(const request_rec *r)

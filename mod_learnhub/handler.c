@@ -51,7 +51,12 @@ static lh_call *claim_refused(request_rec *r)
 
 static lh_call *claim_path(request_rec *r)
 {
-    static const int refusals[] = {HTTP_UNAUTHORIZED, HTTP_FORBIDDEN, HTTP_INTERNAL_SERVER_ERROR};
+    static const int refusals[] = {HTTP_BAD_REQUEST,
+                                   HTTP_UNAUTHORIZED,
+                                   HTTP_FORBIDDEN,
+                                   HTTP_REQUEST_TIME_OUT,
+                                   HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                   HTTP_INTERNAL_SERVER_ERROR};
     lh_server *server = lh_server_of(r);
     const lh_api *api = server ? lh_server_owner(server, r->uri) : NULL;
     apr_size_t i;

@@ -26,6 +26,7 @@ struct lh_problem {
     int retry_after;       /* seconds for Retry-After; 0: no such header */
     const char *challenge; /* for WWW-Authenticate, or NULL */
     const char *allow;     /* for Allow, or NULL */
+    int answered;          /* httpd has told the client already */
 };
 
 lh_problem *lh_problem_make(apr_pool_t *p, int status, const char *text);

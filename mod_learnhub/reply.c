@@ -303,6 +303,9 @@ int lh_reply_problem(lh_call *call, const lh_problem *problem)
     apr_table_t *out = call->r->err_headers_out;
     lh_json body;
 
+    if (problem->answered) {
+        return AP_FILTER_ERROR;
+    }
     set_cors(call, NULL);
     apr_table_setn(out, "Cache-Control", "no-store");
     if (problem->challenge) {
