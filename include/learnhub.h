@@ -224,7 +224,7 @@ lh_problem *lh_hash_password(lh_call *call);
 /*
  * The one way to log in, by the fields `username` and `password`: throttled (429), same time and same answer for an
  * unknown user and a wrong password, which is the row's refusal `credentials`. more[0] answers with one row: `_id`,
- * `_role`, `_version` and `_hash` of the account or nulls, and in `_wait` the seconds until log-ins count again, or null.
+ * `_role`, `_version` and `_hash` of the account or nulls, and in `_wait` the seconds until the throttle ends, or null.
  * more[1] counts a failure. Binds `user_id`.
  */
 lh_problem *lh_log_in(lh_call *call);
