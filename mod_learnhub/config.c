@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <apr_lib.h>
 #include <apr_strings.h>
 #include <stddef.h>
 #include <string.h>
@@ -204,11 +205,14 @@ static const char *read_key(apr_pool_t *p, const setting *set, void *place, int 
         return "takes [kid=NAME] and file:PATH, exec:COMMAND, env:NAME or the text itself";
     }
     why = lh_secret_read(p, argv[argc - 1], &secret);
-    if (why || !secret) {
-        return why; /* no secret and no reason: a pass of the configuration that does not run commands */
+    if (why) {
+        return why;
     }
     if (!*keys) {
         *keys = lh_jwt_keys_make(p);
+    }
+    if (!secret) {
+        return NULL; /* a pass of the configuration that does not run commands */
     }
     return lh_jwt_keys_add(*keys, kid ? apr_pstrdup(p, kid) : NULL, secret, strlen(secret));
 }
@@ -308,7 +312,7 @@ static const char *read_directive(cmd_parms *cmd, void *unused, int argc, char *
 
     (void)unused;
     wrong = set->read(cmd->pool, set, (char *)config + set->offset, argc, argv);
-    return wrong ? apr_pstrcat(cmd->pool, cmd->cmd->name, " ", wrong, NULL) : NULL;
+    return wrong ? apr_pstrcat(cmd->pool, cmd->cmd->name, apr_isupper(*wrong) ? ": " : " ", wrong, NULL) : NULL;
 }
 
 void *lh_config_create(apr_pool_t *p, server_rec *s)

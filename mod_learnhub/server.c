@@ -79,7 +79,29 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 
 /* ---- in each child process ---- */
 
-static lh_server *start(apr_pool_t *pchild, server_rec *s)
+/* The connections of one child process, by what they depend on. */
+typedef struct pool_key {
+    const void *dbd; /* mod_dbd's configuration: hosts without DBD directives of their own have one in common */
+    apr_int64_t statement_timeout;
+} pool_key;
+
+/* Hosts with the same mod_dbd share its DBDMax connections, so they share ours as well. */
+static lh_pool *pool_for(apr_pool_t *pchild, server_rec *s, apr_hash_t *pools, apr_int64_t statement_timeout)
+{
+    pool_key *key = apr_pcalloc(pchild, sizeof(*key));
+    lh_pool *pool;
+
+    key->dbd = ap_get_module_config(s->module_config, ap_find_linked_module("mod_dbd.c"));
+    key->statement_timeout = statement_timeout;
+    pool = apr_hash_get(pools, key, sizeof(*key));
+    if (!pool) {
+        pool = lh_pool_create(pchild, s, statement_timeout);
+        apr_hash_set(pools, key, sizeof(*key), pool);
+    }
+    return pool;
+}
+
+static lh_server *start(apr_pool_t *pchild, server_rec *s, apr_hash_t *pools)
 {
     lh_server *server = apr_pcalloc(pchild, sizeof(*server));
     int threads = 0;
@@ -93,17 +115,18 @@ static lh_server *start(apr_pool_t *pchild, server_rec *s)
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
     server->gate = lh_gate_create(pchild, GATE_WIDTH, threads / 2);
     server->tokens = lh_tokens_create(pchild);
-    server->db = lh_pool_create(pchild, s, server->config.statement_timeout);
+    server->db = pool_for(pchild, s, pools, server->config.statement_timeout);
     return server;
 }
 
 static void child_init(apr_pool_t *pchild, server_rec *main_server)
 {
+    apr_hash_t *pools = apr_hash_make(pchild);
     server_rec *s;
 
     servers = apr_hash_make(pchild);
     for (s = main_server; s; s = s->next) {
-        lh_server *server = start(pchild, s);
+        lh_server *server = start(pchild, s, pools);
         if (server) {
             apr_hash_set(servers, &server->s, sizeof(server->s), server);
         }

@@ -18,7 +18,7 @@
 APLOG_USE_MODULE(learnhub);
 
 #define RELOAD_AFTER (3600 * (apr_time_t)APR_USEC_PER_SEC)
-#define OVERLAP 30 /* seconds: an event's transaction may become visible after a later one's */
+#define MARGIN 60 /* seconds that clocks of nodes and database may differ by */
 #define REMEMBERED 1024
 
 /* What the events say of a user. */
@@ -43,6 +43,7 @@ struct lh_tokens {
 
     apr_thread_mutex_t *reading; /* one thread reads the events */
     apr_time_t read_at;          /* on lh_clock(); 0: never */
+    char seen[24];               /* all events of transactions below this one were read */
     apr_time_t loaded_at;
     apr_uint32_t read_change;       /* the counter when the events were read */
     volatile apr_uint32_t attempts; /* to read them */
@@ -66,14 +67,15 @@ apr_status_t lh_token_share(apr_pool_t *pconf)
 
 int lh_token_statements(apr_pool_t *p, int number, const char **why)
 {
-    static const char *const names[] = {"seconds", "digest"};
-    static const lh_slots slots = {names, 2};
+    static const char *const names[] = {"seconds", "seen", "digest"};
+    static const lh_slots slots = {names, 3};
 
-    find_events =
-        lh_statement_compile(p, "tokens.events",
-                             "SELECT user_id, role, version, token FROM learnhub.auth_events "
-                             "WHERE at > clock_timestamp() - make_interval(secs => :seconds::int) ORDER BY id",
-                             NULL, &slots, number, why);
+    find_events = lh_statement_compile(
+        p, "tokens.events",
+        "SELECT e.user_id, e.role, e.version, e.token, pg_snapshot_xmin(pg_current_snapshot())::text AS seen "
+        "FROM (SELECT) one LEFT JOIN learnhub.auth_events e "
+        "ON e.xid >= :seen::xid8 AND e.at > now() - make_interval(secs => :seconds::int) ORDER BY e.id",
+        NULL, &slots, number, why);
     find_token = *why ? NULL
                       : lh_statement_compile(p, "tokens.find",
                                              "SELECT u.id, u.role, u.token_version, "
@@ -121,6 +123,14 @@ static apr_int64_t cell_int(lh_call *call, const lh_result *result, int row, int
     return text ? apr_atoi64(text) : 0;
 }
 
+static void take_dead_token(lh_tokens *tokens, const char *key)
+{
+    if (!apr_hash_get(tokens->dead, key, LH_TOKEN_KEY)) {
+        apr_hash_set(tokens->dead, apr_pmemdup(tokens->pool, key, LH_TOKEN_KEY), LH_TOKEN_KEY, "");
+    }
+}
+
+/* One row of find_events; without any event there is a row of nulls. */
 static void take_event(lh_call *call, const lh_result *events, int row)
 {
     lh_tokens *tokens = call->server->tokens;
@@ -130,30 +140,36 @@ static void take_event(lh_call *call, const lh_result *events, int row)
     standing *s;
 
     if (token) {
-        apr_hash_set(tokens->dead, apr_pmemdup(tokens->pool, token, LH_TOKEN_KEY), LH_TOKEN_KEY, "");
+        take_dead_token(tokens, token);
         return;
     }
     s = apr_hash_get(tokens->standings, &user, sizeof(user));
-    if (!s) {
+    if (!s && user) {
         s = apr_palloc(tokens->pool, sizeof(*s));
         s->user = user;
         apr_hash_set(tokens->standings, &s->user, sizeof(s->user), s);
     }
-    s->role = lh_role_of(lh_run_cell(call, events, row, 1));
-    s->version = (int)cell_int(call, events, row, 2);
+    if (s) {
+        s->role = lh_role_of(lh_run_cell(call, events, row, 1));
+        s->version = (int)cell_int(call, events, row, 2);
+    }
 }
 
-/* Asks for what is new, or for everything that still matters. The caller holds `reading`. */
+/*
+ * Asks for what is new, or for everything that still matters: what the transactions did that were not over when it
+ * asked last. The caller holds `reading`.
+ */
 static lh_problem *read_events(lh_call *call)
 {
     lh_tokens *tokens = call->server->tokens;
     apr_time_t now = lh_clock();
     apr_uint32_t change = apr_atomic_read32(changes);
     int reload = !tokens->loaded_at || now - tokens->loaded_at > RELOAD_AFTER, row;
-    apr_int64_t age = reload ? call->server->config.access_ttl : now - tokens->read_at;
-    lh_value seconds = {apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, age / APR_USEC_PER_SEC + OVERLAP), 0};
+    apr_int64_t seconds = apr_time_sec(call->server->config.access_ttl) + MARGIN;
+    lh_value values[] = {{apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, seconds), 0},
+                         {reload ? "0" : tokens->seen, 0}};
     lh_result *events;
-    lh_problem *problem = lh_run_ask(call, find_events, &seconds, &events);
+    lh_problem *problem = lh_run_ask(call, find_events, values, &events);
 
     apr_atomic_inc32(&tokens->attempts);
     if (problem) {
@@ -167,6 +183,7 @@ static lh_problem *read_events(lh_call *call)
     for (row = 0; row < lh_result_rows(events); row++) {
         take_event(call, events, row);
     }
+    apr_cpystrn(tokens->seen, lh_run_cell(call, events, 0, 4), sizeof(tokens->seen));
     tokens->read_at = now;
     tokens->read_change = change;
     apr_thread_rwlock_unlock(tokens->lock);
@@ -292,7 +309,7 @@ static void remember(lh_tokens *tokens, const unsigned char *digest, const lh_id
 
 static lh_problem *look_up(lh_call *call, const unsigned char *digest, const char *hex)
 {
-    lh_value values[] = {{NULL, 0}, {hex, 0}};
+    lh_value values[] = {{NULL, 0}, {NULL, 0}, {hex, 0}};
     lh_result *result;
     lh_problem *problem = lh_run_ask(call, find_token, values, &result);
 

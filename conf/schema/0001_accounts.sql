@@ -10,7 +10,7 @@ DO $$
 BEGIN
     EXECUTE format(
         'CREATE FUNCTION learnhub.object_id() RETURNS bytea LANGUAGE sql VOLATILE AS $f$
-             SELECT substring(int8send(extract(epoch FROM clock_timestamp())::bigint) FROM 5)
+             SELECT substring(int8send(floor(extract(epoch FROM clock_timestamp()))::bigint) FROM 5)
                  || %L::bytea || substring(int4send(nextval(''learnhub.object_id_seq'')::int) FROM 2)
          $f$', substring(uuid_send(gen_random_uuid()) FROM 1 FOR 5));
 END
@@ -86,16 +86,19 @@ CREATE TABLE learnhub.tokens (
 CREATE INDEX tokens_user_id_idx ON learnhub.tokens (user_id);
 
 -- What every httpd process has to hear of: a user's present role and version, or one dead token (its jti, or the first
--- 16 bytes of its digest). Access tokens live 30 days at most, and so do the events.
+-- 16 bytes of its digest). Access tokens live 30 days at most, and so do the events. Who has seen a snapshot has seen all
+-- events of transactions below its xmin, and asks for the others.
 CREATE TABLE learnhub.auth_events (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    at timestamptz NOT NULL DEFAULT now(),
     user_id bigint,
     role text,
     version integer,
     token bytea CHECK (length(token) = 16),
     CHECK ((token IS NULL) = (user_id IS NOT NULL AND role IS NOT NULL AND version IS NOT NULL))
 );
+CREATE INDEX auth_events_xid_idx ON learnhub.auth_events (xid);
 CREATE INDEX auth_events_at_idx ON learnhub.auth_events (at);
 
 CREATE FUNCTION learnhub.forget_old_events() RETURNS trigger LANGUAGE plpgsql AS $$
