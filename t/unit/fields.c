@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One value against its field: the same rules for JSON, where types count, and for text, where they cannot. */
+#include "fields.h"
+
+#include "tap.h"
+
+#define NOW ((apr_int64_t)1700000000 * APR_USEC_PER_SEC)
+#define NOTHING                                                                                                        \
+    {                                                                                                                  \
+        LH_SENT_NOTHING, NULL, 0                                                                                       \
+    }
+#define NIL                                                                                                            \
+    {                                                                                                                  \
+        LH_SENT_NULL, NULL, 0                                                                                          \
+    }
+#define TEXT(t)                                                                                                        \
+    {                                                                                                                  \
+        LH_SENT_TEXT, t, 0                                                                                             \
+    }
+#define INT(n)                                                                                                         \
+    {                                                                                                                  \
+        LH_SENT_INTEGER, NULL, n                                                                                       \
+    }
+#define BOOL(n)                                                                                                        \
+    {                                                                                                                  \
+        LH_SENT_BOOLEAN, NULL, n                                                                                       \
+    }
+#define OTHER                                                                                                          \
+    {                                                                                                                  \
+        LH_SENT_OTHER, NULL, 0                                                                                         \
+    }
+
+static const lh_field title = {.name = "t", .type = LH_TEXT, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 3};
+static const lh_field free_text = {.name = "t", .type = LH_TEXT, .flags = LH_NULL};
+static const lh_field word = {.name = "t", .type = LH_TEXT, .one_of = "easy hard", .initial = "easy"};
+static const lh_field number = {.name = "t", .type = LH_INTEGER, .min = 2, .max = 20};
+static const lh_field loose = {.name = "t", .type = LH_INTEGER, .flags = LH_LOOSE, .min = 1, .max = 9};
+static const lh_field clamped = {.name = "t", .type = LH_INTEGER, .flags = LH_CLAMP, .min = 1, .max = 100};
+static const lh_field flag = {.name = "t", .type = LH_BOOLEAN};
+static const lh_field loose_flag = {.name = "t", .type = LH_BOOLEAN, .flags = LH_LOOSE};
+static const lh_field moment = {.name = "t", .type = LH_TIME, .flags = LH_FUTURE};
+static const lh_field mail = {.name = "t", .type = LH_EMAIL};
+static const lh_field oid = {.name = "t", .type = LH_OBJECT_ID};
+
+static const struct {
+    const lh_field *field;
+    lh_sent sent;
+    int untyped;
+    const char *value, *sentence; /* a part of it */
+} cases[] = {
+    {&title, TEXT(" ab "), 0, "ab", NULL},
+    {&title, TEXT("\xc3\xa9\xc3\xa9\xc3\xa9"), 0, "\xc3\xa9\xc3\xa9\xc3\xa9", NULL},
+    {&title, TEXT("abcd"), 0, NULL, "1 to 3 characters"},
+    {&title, TEXT("  "), 0, NULL, "1 to 3 characters"},
+    {&title, NOTHING, 0, NULL, "required"},
+    {&title, NIL, 0, NULL, "may not be null"},
+    {&title, INT(5), 0, NULL, "a text"},
+    {&title, OTHER, 0, NULL, "a text"},
+    {&free_text, NIL, 0, NULL, NULL},
+    {&free_text, NOTHING, 0, NULL, NULL},
+    {&free_text, TEXT(""), 0, "", NULL},
+    {&word, TEXT("hard"), 0, "hard", NULL},
+    {&word, NOTHING, 0, "easy", NULL},
+    {&word, TEXT("har"), 0, NULL, "one of: easy, hard."},
+    {&word, TEXT("easy hard"), 0, NULL, "one of"},
+    {&number, INT(2), 0, "2", NULL},
+    {&number, INT(20), 0, "20", NULL},
+    {&number, INT(21), 0, NULL, "from 2 to 20"},
+    {&number, TEXT("5"), 0, NULL, "from 2 to 20"},
+    {&number, TEXT("5"), 1, "5", NULL},
+    {&number, TEXT("5.0"), 1, NULL, "from 2 to 20"},
+    {&number, BOOL(1), 0, NULL, "from 2 to 20"},
+    {&number, OTHER, 0, NULL, "from 2 to 20"},
+    {&loose, TEXT("4"), 0, "4", NULL},
+    {&loose, TEXT("four"), 0, NULL, "from 1 to 9"},
+    {&clamped, INT(500), 0, "100", NULL},
+    {&clamped, INT(0), 0, NULL, "from 1 on"},
+    {&flag, BOOL(1), 0, "true", NULL},
+    {&flag, BOOL(0), 0, "false", NULL},
+    {&flag, TEXT("true"), 0, NULL, "true or false"},
+    {&flag, INT(1), 0, NULL, "true or false"},
+    {&flag, TEXT("True"), 1, "true", NULL},
+    {&loose_flag, TEXT("True"), 0, "true", NULL},
+    {&loose_flag, TEXT("0"), 0, "false", NULL},
+    {&loose_flag, INT(1), 0, "true", NULL},
+    {&loose_flag, INT(2), 0, NULL, "true or false"},
+    {&loose_flag, TEXT("yes"), 0, NULL, "true or false"},
+    {&moment, TEXT("2030-01-01T01:00:00+01:00"), 0, "2030-01-01T00:00:00Z", NULL},
+    {&moment, TEXT("2020-01-01"), 0, NULL, "in the future"},
+    {&moment, TEXT("soon"), 0, NULL, "ISO 8601"},
+    {&moment, INT(5), 0, NULL, "ISO 8601"},
+    {&mail, TEXT(" a@b.de "), 0, "a@b.de", NULL},
+    {&mail, TEXT("a"), 0, NULL, "e-mail"},
+    {&mail, INT(1), 0, NULL, "e-mail"},
+    {&oid, TEXT("507f1f77bcf86cd799439011"), 0, "507f1f77bcf86cd799439011", NULL},
+    {&oid, TEXT("507"), 0, NULL, "24 hex"},
+};
+
+int main(void)
+{
+    apr_size_t i;
+
+    tap_begin();
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        lh_value value = {"untouched", 0};
+        const char *wrong = lh_field_check(tap_pool, cases[i].field, &cases[i].sent, cases[i].untyped, NOW, &value);
+
+        ok(cases[i].sentence ? wrong && strstr(wrong, cases[i].sentence) : !wrong, "case %d: %s", (int)i,
+           wrong ? wrong : "fine");
+        is_str(value.data, cases[i].value, "and its value");
+        ok(!value.data || value.length == (int)strlen(value.data), "and its length");
+    }
+    return tap_end();
+}
