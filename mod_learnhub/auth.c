@@ -48,6 +48,9 @@ static lh_problem *by_jwt(lh_call *call, const char *token)
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, call->r, "learnhub: token refused: %s", why);
         return lh_problem_bad_token(call->r->pool);
     }
+    if (claims.issued + apr_time_sec(call->server->config.access_ttl) <= rules.now) {
+        return lh_problem_bad_token(call->r->pool); /* made when tokens lived longer: its end may be forgotten */
+    }
     call->me.id = claims.subject;
     call->me.role = claims.role;
     call->me.version = claims.version;

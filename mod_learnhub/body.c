@@ -92,7 +92,8 @@ static lh_sent sent_in_json(const json_t *object, const char *name)
 static const char *json_sentence(apr_pool_t *p, const json_error_t *error)
 {
     const char *near = strstr(error->text, " near ");
-    int length = (int)(near ? (apr_size_t)(near - error->text) : strlen(error->text));
+    const char *option = strstr(error->text, " without JSON_"), *end = near ? near : option;
+    int length = (int)(end ? (apr_size_t)(end - error->text) : strlen(error->text));
 
     return apr_psprintf(p, "The body is not valid JSON: line %d, column %d: %.*s.", error->line, error->column, length,
                         error->text);
@@ -121,6 +122,19 @@ static apr_int64_t announced_length(const request_rec *r)
     const char *header = apr_table_get(r->headers_in, "Content-Length");
 
     return header ? apr_atoi64(header) : -1;
+}
+
+static lh_problem *too_large(lh_call *call)
+{
+    call->r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
+    return lh_problem_make(call->r->pool, HTTP_REQUEST_ENTITY_TOO_LARGE,
+                           apr_psprintf(call->r->pool, "The request body may have at most %" APR_INT64_T_FMT " bytes.",
+                                        (apr_int64_t)call->server->config.max_body));
+}
+
+lh_problem *lh_body_announced(lh_call *call)
+{
+    return announced_length(call->r) > call->server->config.max_body ? too_large(call) : NULL;
 }
 
 /* Appends a brigade's bytes; false when they exceed the limit. */
@@ -156,9 +170,9 @@ static lh_problem *read_all(lh_call *call, const char **text, apr_size_t *length
     apr_bucket_brigade *bb;
     apr_status_t rv = APR_SUCCESS;
     lh_json buffer;
-    int end = 0, fits = announced <= limit;
+    int end = 0, fits = 1;
 
-    lh_json_init(&buffer, r->pool, announced > 0 && fits ? (apr_size_t)announced + 1 : 8192);
+    lh_json_init(&buffer, r->pool, announced >= 0 && announced < 65536 ? (apr_size_t)announced + 1 : 65536);
     bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     while (fits && !end && rv == APR_SUCCESS) {
         rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, 65536);
@@ -168,10 +182,7 @@ static lh_problem *read_all(lh_call *call, const char **text, apr_size_t *length
         apr_brigade_cleanup(bb);
     }
     if (!fits) {
-        r->connection->keepalive = AP_CONN_CLOSE;
-        return lh_problem_make(
-            r->pool, HTTP_REQUEST_ENTITY_TOO_LARGE,
-            apr_psprintf(r->pool, "The request body may have at most %" APR_INT64_T_FMT " bytes.", limit));
+        return too_large(call);
     }
     if (rv != APR_SUCCESS) {
         return read_problem(call, rv);

@@ -11,6 +11,9 @@
 /* Fills the values of the query's slots, and the set of filters that were sent. */
 lh_problem *lh_body_query(lh_call *call);
 
+/* Refuses a body that says it is too large, before anything of it is read; also where none is wanted. */
+lh_problem *lh_body_announced(lh_call *call);
+
 /* Reads the body and fills the values of its slots. */
 lh_problem *lh_body_read(lh_call *call);
 

@@ -19,7 +19,7 @@ typedef struct lh_server {
     server_rec *s;
     lh_config config; /* complete */
     lh_pool *db;
-    lh_gate *gate; /* of bcrypt */
+    lh_gate *login_gate, *signup_gate; /* of bcrypt; all servers of the process have them in common */
     lh_tokens *tokens;
 } lh_server;
 

@@ -45,6 +45,21 @@ static const char *words_sentence(check *c)
     return apr_psprintf(c->pool, "This must be one of: %s.", list);
 }
 
+/* C0, DEL, C1, and the marks that change the direction of text: names and titles are shown in one line. */
+static int has_control(const char *text)
+{
+    const unsigned char *s;
+
+    for (s = (const unsigned char *)text; *s; s++) {
+        if (*s < ' ' || *s == 0x7F || (s[0] == 0xC2 && s[1] < 0xA0) ||
+            (s[0] == 0xE2 &&
+             ((s[1] == 0x80 && s[2] >= 0xA8 && s[2] <= 0xAE) || (s[1] == 0x81 && s[2] >= 0xA6 && s[2] <= 0xA9)))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static const char *check_text(check *c)
 {
     const lh_field *f = c->field;
@@ -59,6 +74,9 @@ static const char *check_text(check *c)
     }
     if (f->one_of) {
         return lh_text_listed(f->one_of, text, strlen(text)) ? keep(c, text) : words_sentence(c);
+    }
+    if ((f->flags & LH_TRIM) && has_control(text)) {
+        return "This may not have line breaks or other control characters.";
     }
     characters = (apr_int64_t)lh_utf8_length(text);
     return characters < f->min || (f->max && characters > f->max) ? length_sentence(c) : keep(c, text);

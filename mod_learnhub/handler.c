@@ -49,28 +49,57 @@ static lh_call *claim_refused(request_rec *r)
     return call;
 }
 
-static lh_call *claim_path(request_rec *r)
+/* Whatever httpd or another module refuses our requests with, from here on. */
+static void tell_refusals(request_rec *r)
 {
-    static const int refusals[] = {HTTP_BAD_REQUEST,
-                                   HTTP_UNAUTHORIZED,
-                                   HTTP_FORBIDDEN,
-                                   HTTP_REQUEST_TIME_OUT,
-                                   HTTP_REQUEST_ENTITY_TOO_LARGE,
-                                   HTTP_INTERNAL_SERVER_ERROR};
-    lh_server *server = lh_server_of(r);
-    const lh_api *api = server ? lh_server_owner(server, r->uri) : NULL;
+    static const short refusals[] = {400, 401, 403, 404, 405, 408, 413, 414, 417, 429, 500, 501, 503};
     apr_size_t i;
 
-    for (i = 0; api && i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+    for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         ap_custom_response(r, refusals[i], ERROR_PATH);
     }
-    return api ? make_call(r, server, api) : NULL;
+}
+
+/* Before the path is decoded, which httpd refuses for %2F or %zz: those refusals too are told in the API's shape. */
+static int pre_translate_name(request_rec *r)
+{
+    lh_server *server = r->proxyreq ? NULL : lh_server_of(r);
+    const lh_api *api = server ? lh_server_owner(server, r->uri) : NULL;
+
+    if (!claim_refused(r) && api) {
+        make_call(r, server, api);
+        tell_refusals(r);
+    }
+    return DECLINED;
+}
+
+/* The decoded path decides. */
+static int is_ours(request_rec *r)
+{
+    lh_call *call = call_of(r);
+    lh_server *server = r->proxyreq ? NULL : lh_server_of(r);
+    const lh_api *api = server ? lh_server_owner(server, r->uri) : NULL;
+
+    if (call && call->error_status) {
+        return 1;
+    }
+    if (api && !call) {
+        call = make_call(r, server, api);
+        tell_refusals(r);
+    }
+    if (api) {
+        call->api = api;
+    }
+    else if (call) {
+        ap_set_module_config(r->request_config, &learnhub_module, NULL);
+    }
+    return api != NULL;
 }
 
 /* The path of a claimed request is no file: a name without an extension keeps mod_mime and others away. */
 static int translate_name(request_rec *r)
 {
-    if (!claim_refused(r) && !claim_path(r)) {
+    if (!is_ours(r)) {
         return DECLINED;
     }
     r->filename = (char *)"/" HANDLER;
@@ -154,8 +183,11 @@ static lh_problem *run_row(lh_call *call)
 
 static lh_problem *serve(lh_call *call, lh_match *match)
 {
-    lh_problem *problem = route(call, match);
+    lh_problem *problem = lh_body_announced(call);
 
+    if (!problem) {
+        problem = route(call, match);
+    }
     if (!problem) {
         problem = identify(call);
     }
@@ -168,6 +200,15 @@ static lh_problem *serve(lh_call *call, lh_match *match)
     return problem ? problem : run_row(call);
 }
 
+/* A challenge of the operator's own authentication stays as it is. */
+static lh_problem *told_by_httpd(lh_call *call)
+{
+    lh_problem *problem = lh_problem_of_status(call->r->pool, call->error_status);
+
+    problem->challenge = NULL;
+    return problem;
+}
+
 static int handle(request_rec *r)
 {
     lh_call *call = call_of(r);
@@ -178,7 +219,7 @@ static int handle(request_rec *r)
         return DECLINED;
     }
     if (call->error_status) {
-        return lh_reply_problem(call, lh_problem_of_status(r->pool, call->error_status));
+        return lh_reply_problem(call, told_by_httpd(call));
     }
     if (r->method_number == M_OPTIONS) {
         lh_route_match(lh_server_routes(), r->pool, r->method, r->uri, &match);
@@ -198,6 +239,7 @@ void lh_handler_hooks(apr_pool_t *p)
     static const char *const before[] = {"mod_alias.c", "mod_userdir.c", "mod_proxy.c", "mod_vhost_alias.c", NULL};
 
     (void)p;
+    ap_hook_pre_translate_name(pre_translate_name, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_translate_name(translate_name, after, before, APR_HOOK_MIDDLE);
     ap_hook_map_to_storage(map_to_storage, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_check_access_ex(let_refusal_be_told, NULL, NULL, APR_HOOK_REALLY_FIRST, AP_AUTH_INTERNAL_PER_URI);

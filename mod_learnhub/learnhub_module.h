@@ -5,8 +5,6 @@
 
 #include <httpd.h>
 
-#include <httpd.h>
-
 #include <http_config.h>
 
 /* The one symbol that httpd must find: all others are hidden by the compiler's -fvisibility. */

@@ -22,9 +22,9 @@ int lh_same(const char *a, const char *b)
     return length == strlen(b) && !CRYPTO_memcmp(a, b, length);
 }
 
-static lh_problem *enter_gate(lh_call *call)
+static lh_problem *enter(lh_call *call, lh_gate *gate)
 {
-    return lh_gate_enter(call->server->gate, call->server->config.connection_wait) == APR_SUCCESS
+    return lh_gate_enter(gate, call->server->config.connection_wait) == APR_SUCCESS
                ? NULL
                : lh_problem_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE);
 }
@@ -32,23 +32,24 @@ static lh_problem *enter_gate(lh_call *call)
 lh_problem *lh_check_password(lh_call *call, lh_problem *so_far)
 {
     const char *password = lh_text(call, "password"), *fault;
-    const char *own[] = {lh_text(call, "username"), lh_text(call, "email"), lh_text(call, "first_name"),
-                         lh_text(call, "last_name")};
+    const char *first = lh_text(call, "first_name"), *last = lh_text(call, "last_name");
+    const char *own[] = {lh_text(call, "username"), lh_text(call, "email"), first, last,
+                         first && last ? apr_pstrcat(call->r->pool, first, " ", last, NULL) : NULL};
 
-    fault = password ? lh_password_fault(password, own, 4) : NULL;
+    fault = password ? lh_password_fault(password, own, 5) : NULL;
     return fault ? lh_refuse_field(call, so_far, "password", fault) : so_far;
 }
 
 lh_problem *lh_hash_password(lh_call *call)
 {
-    lh_problem *problem = enter_gate(call);
+    lh_problem *problem = enter(call, call->server->signup_gate);
     const char *hash;
 
     if (problem) {
         return problem;
     }
     hash = lh_password_hash(call->r->pool, lh_text(call, "password"), (int)call->server->config.bcrypt_cost);
-    lh_gate_leave(call->server->gate);
+    lh_gate_leave(call->server->signup_gate);
     lh_bind(call, "password_hash", hash);
     return hash ? NULL : lh_problem_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
 }
@@ -92,10 +93,10 @@ lh_problem *lh_log_in(lh_call *call)
     lh_bind(call, "address", call->r->useragent_ip);
     lh_bind(call, "failures", int_text(call, throttle->failures ? throttle->failures : APR_INT32_MAX));
     lh_bind(call, "seconds", int_text(call, apr_time_sec(throttle->time)));
-    problem = enter_gate(call);
+    problem = enter(call, call->server->login_gate);
     if (!problem) {
         problem = try_password(call);
-        lh_gate_leave(call->server->gate);
+        lh_gate_leave(call->server->login_gate);
     }
     return problem;
 }

@@ -67,6 +67,15 @@ void lh_gate_leave(lh_gate *gate)
 
 /* ---- rules ---- */
 
+/* An e-mail address counts as a whole, and by what stands before its @. */
+static int is_own(const char *password, const char *own)
+{
+    apr_size_t local = strcspn(own, "@");
+
+    return !apr_cstr_casecmp(password, own) ||
+           (own[local] && strlen(password) == local && !apr_cstr_casecmpn(password, own, local));
+}
+
 const char *lh_password_fault(const char *password, const char *const *own, int count)
 {
     apr_size_t length = strlen(password);
@@ -79,7 +88,7 @@ const char *lh_password_fault(const char *password, const char *const *own, int 
         return "This must not consist of digits only.";
     }
     for (i = 0; i < count; i++) {
-        if (own[i] && !apr_cstr_casecmp(password, own[i])) {
+        if (own[i] && is_own(password, own[i])) {
             return "This must not be your name or e-mail address.";
         }
     }

@@ -66,6 +66,9 @@ lh_problem *lh_refuse_field(lh_call *call, lh_problem *so_far, const char *field
 
 /* ---- failures ---- */
 
+/* PostgreSQL's own timeout comes a little before ours: then the connection stays. */
+#define SERVER_FIRST apr_time_from_msec(250)
+
 static lh_problem *server_refused(lh_call *call, const lh_sql_failure *failure)
 {
     lh_problem *problem;
@@ -106,7 +109,8 @@ static lh_problem *execute(lh_call *call, const lh_statement *const *steps, int 
     lh_sql_outcome outcome;
 
     run.wait_until = lh_clock() + config->connection_wait;
-    run.deadline = run.wait_until + config->statement_timeout;
+    run.patience = config->statement_timeout + SERVER_FIRST;
+    run.deadline = run.wait_until + run.patience;
     outcome = lh_sql_execute(&run, call->r->pool, results, &failure, &elapsed);
     call->db_time += elapsed;
     return outcome == LH_SQL_OK ? NULL : failed(call, outcome, &failure);

@@ -13,8 +13,12 @@
 
 APLOG_USE_MODULE(learnhub);
 
-/* How many threads of a process may hash passwords at once: bcrypt takes a core for its time. Half of all may wait. */
-#define GATE_WIDTH 4
+/*
+ * How many threads of a process may hash passwords at once, as bcrypt takes a core for its time: sign-ups, which
+ * anybody may send, do not hold up log-ins. A quarter of all threads may wait at each gate.
+ */
+#define LOGIN_GATE 4
+#define SIGNUP_GATE 2
 
 const lh_api *const lh_apis[] = {&lh_api_users, &lh_api_auth, &lh_api_tutoring, &lh_api_admin, &lh_api_service, NULL};
 
@@ -79,32 +83,41 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 
 /* ---- in each child process ---- */
 
-/* The connections of one child process, by what they depend on. */
-typedef struct pool_key {
-    const void *dbd; /* mod_dbd's configuration: hosts without DBD directives of their own have one in common */
-    apr_int64_t statement_timeout;
-} pool_key;
-
-/* Hosts with the same mod_dbd share its DBDMax connections, so they share ours as well. */
-static lh_pool *pool_for(apr_pool_t *pchild, server_rec *s, apr_hash_t *pools, apr_int64_t statement_timeout)
+static const void *dbd_of(const server_rec *s)
 {
-    pool_key *key = apr_pcalloc(pchild, sizeof(*key));
-    lh_pool *pool;
-
-    key->dbd = ap_get_module_config(s->module_config, ap_find_linked_module("mod_dbd.c"));
-    key->statement_timeout = statement_timeout;
-    pool = apr_hash_get(pools, key, sizeof(*key));
-    if (!pool) {
-        pool = lh_pool_create(pchild, s, statement_timeout);
-        apr_hash_set(pools, key, sizeof(*key), pool);
-    }
-    return pool;
+    return ap_get_module_config(s->module_config, ap_find_linked_module("mod_dbd.c"));
 }
 
-static lh_server *start(apr_pool_t *pchild, server_rec *s, apr_hash_t *pools)
+/* Of all hosts that share the connections; each keeps its own deadline in httpd. */
+static apr_int64_t longest_timeout(const void *dbd, server_rec *main_server)
+{
+    apr_int64_t longest = 0;
+    server_rec *s;
+
+    for (s = main_server; s; s = s->next) {
+        const lh_server *server = apr_hash_get(servers, &s, sizeof(s));
+        if (server && dbd_of(s) == dbd && server->config.statement_timeout > longest) {
+            longest = server->config.statement_timeout;
+        }
+    }
+    return longest;
+}
+
+/* Hosts with one configuration of mod_dbd share its DBDMax connections, so they share ours as well. */
+static void give_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_server, apr_hash_t *pools)
+{
+    const void *dbd = dbd_of(server->s);
+
+    server->db = apr_hash_get(pools, &dbd, sizeof(dbd));
+    if (!server->db) {
+        server->db = lh_pool_create(pchild, server->s, longest_timeout(dbd, main_server));
+        apr_hash_set(pools, apr_pmemdup(pchild, &dbd, sizeof(dbd)), sizeof(dbd), server->db);
+    }
+}
+
+static lh_server *start(apr_pool_t *pchild, server_rec *s)
 {
     lh_server *server = apr_pcalloc(pchild, sizeof(*server));
-    int threads = 0;
 
     server->s = s;
     server->config = *config_of(s);
@@ -112,23 +125,34 @@ static lh_server *start(apr_pool_t *pchild, server_rec *s, apr_hash_t *pools)
     if (!server->config.enabled) {
         return NULL;
     }
-    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
-    server->gate = lh_gate_create(pchild, GATE_WIDTH, threads / 2);
     server->tokens = lh_tokens_create(pchild);
-    server->db = pool_for(pchild, s, pools, server->config.statement_timeout);
     return server;
 }
 
 static void child_init(apr_pool_t *pchild, server_rec *main_server)
 {
     apr_hash_t *pools = apr_hash_make(pchild);
+    lh_gate *login_gate, *signup_gate;
+    lh_server *server;
     server_rec *s;
+    int threads = 0;
 
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    login_gate = lh_gate_create(pchild, LOGIN_GATE, threads / 4);
+    signup_gate = lh_gate_create(pchild, SIGNUP_GATE, threads / 4);
     servers = apr_hash_make(pchild);
     for (s = main_server; s; s = s->next) {
-        lh_server *server = start(pchild, s, pools);
+        server = start(pchild, s);
         if (server) {
+            server->login_gate = login_gate;
+            server->signup_gate = signup_gate;
             apr_hash_set(servers, &server->s, sizeof(server->s), server);
+        }
+    }
+    for (s = main_server; s; s = s->next) {
+        server = apr_hash_get(servers, &s, sizeof(s));
+        if (server) {
+            give_pool(pchild, server, main_server, pools);
         }
     }
 }

@@ -85,6 +85,10 @@ static lh_sql_outcome claim(lh_exchange *x)
         rv = lh_pool_claim(run->db, until, x->stream != NULL, &x->connection);
     }
     if (rv == APR_SUCCESS) {
+        x->deadline = run->deadline;
+        if (run->patience && lh_clock() + run->patience < run->deadline) {
+            x->deadline = lh_clock() + run->patience;
+        }
         return LH_SQL_OK;
     }
     if (!x->failure->message) { /* of an attempt before */

@@ -39,7 +39,8 @@ typedef struct lh_sql_run {
     const lh_value *values;           /* by slot */
     apr_time_t wait_until;            /* for a connection, on lh_clock() */
     apr_time_t deadline;              /* for all of it, on lh_clock() */
-    int safe;                         /* running it twice does no harm */
+    apr_time_t patience; /* for one attempt, once there is a connection; 0: to the deadline. Not of streams */
+    int safe;            /* running it twice does no harm */
 } lh_sql_run;
 
 /*

@@ -29,10 +29,16 @@ static apr_size_t name_length(const char *s)
     return n;
 }
 
-/* A parameter of one character (":a") can become "$40": no statement grows by more than a factor of two. */
+/* A parameter of one character (":a") can become "$40": no text grows by more than a factor of two. */
 static apr_size_t room_for(const char *sql, const char *filters)
 {
-    return 2 * (strlen(sql) + strlen(filters)) + 16;
+    apr_size_t room = 2 * strlen(sql) + 16;
+
+    while ((sql = strstr(sql, ":filters"))) {
+        room += 2 * strlen(filters);
+        sql++;
+    }
+    return room;
 }
 
 /* The end of quoted text or a comment that begins at `s`, or `s` when none does. */

@@ -20,6 +20,8 @@ APLOG_USE_MODULE(learnhub);
 #define RELOAD_AFTER (3600 * (apr_time_t)APR_USEC_PER_SEC)
 #define MARGIN 60 /* seconds that clocks of nodes and database may differ by */
 #define REMEMBERED 1024
+#define SNAPSHOT_TEXT 8192
+#define SAW_NOTHING "1:1:"
 
 /* What the events say of a user. */
 typedef struct standing {
@@ -43,7 +45,7 @@ struct lh_tokens {
 
     apr_thread_mutex_t *reading; /* one thread reads the events */
     apr_time_t read_at;          /* on lh_clock(); 0: never */
-    char seen[24];               /* all events of transactions below this one were read */
+    char seen[SNAPSHOT_TEXT];    /* the snapshot of the last reading: what it saw was read */
     apr_time_t loaded_at;
     apr_uint32_t read_change;       /* the counter when the events were read */
     volatile apr_uint32_t attempts; /* to read them */
@@ -72,9 +74,10 @@ int lh_token_statements(apr_pool_t *p, int number, const char **why)
 
     find_events = lh_statement_compile(
         p, "tokens.events",
-        "SELECT e.user_id, e.role, e.version, e.token, pg_snapshot_xmin(pg_current_snapshot())::text AS seen "
-        "FROM (SELECT) one LEFT JOIN learnhub.auth_events e "
-        "ON e.xid >= :seen::xid8 AND e.at > now() - make_interval(secs => :seconds::int) ORDER BY e.id",
+        "SELECT e.user_id, e.role, e.version, e.token, pg_current_snapshot()::text AS seen "
+        "FROM (SELECT) one LEFT JOIN learnhub.auth_events e ON e.xid >= pg_snapshot_xmin(:seen::pg_snapshot) "
+        "AND NOT pg_visible_in_snapshot(e.xid, :seen::pg_snapshot) "
+        "AND e.at > now() - make_interval(secs => :seconds::int) ORDER BY e.id",
         NULL, &slots, number, why);
     find_token = *why ? NULL
                       : lh_statement_compile(p, "tokens.find",
@@ -156,6 +159,25 @@ static void take_event(lh_call *call, const lh_result *events, int row)
 }
 
 /*
+ * A snapshot is xmin:xmax:running,... One that is too long is cut to its xmin: then some events are read twice. A
+ * database whose transactions begin anew (restored, or failed over to one that lagged) is read from the beginning.
+ */
+static void remember_snapshot(lh_tokens *tokens, const char *snapshot)
+{
+    apr_int64_t xmin = apr_atoi64(snapshot);
+
+    if (xmin < apr_atoi64(tokens->seen)) {
+        tokens->loaded_at = 0;
+    }
+    if (strlen(snapshot) < sizeof(tokens->seen)) {
+        apr_cpystrn(tokens->seen, snapshot, sizeof(tokens->seen));
+    }
+    else {
+        apr_snprintf(tokens->seen, sizeof(tokens->seen), "%" APR_INT64_T_FMT ":%" APR_INT64_T_FMT ":", xmin, xmin);
+    }
+}
+
+/*
  * Asks for what is new, or for everything that still matters: what the transactions did that were not over when it
  * asked last. The caller holds `reading`.
  */
@@ -167,7 +189,7 @@ static lh_problem *read_events(lh_call *call)
     int reload = !tokens->loaded_at || now - tokens->loaded_at > RELOAD_AFTER, row;
     apr_int64_t seconds = apr_time_sec(call->server->config.access_ttl) + MARGIN;
     lh_value values[] = {{apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, seconds), 0},
-                         {reload ? "0" : tokens->seen, 0}};
+                         {reload ? SAW_NOTHING : tokens->seen, 0}};
     lh_result *events;
     lh_problem *problem = lh_run_ask(call, find_events, values, &events);
 
@@ -183,7 +205,7 @@ static lh_problem *read_events(lh_call *call)
     for (row = 0; row < lh_result_rows(events); row++) {
         take_event(call, events, row);
     }
-    apr_cpystrn(tokens->seen, lh_run_cell(call, events, 0, 4), sizeof(tokens->seen));
+    remember_snapshot(tokens, lh_run_cell(call, events, 0, 4));
     tokens->read_at = now;
     tokens->read_change = change;
     apr_thread_rwlock_unlock(tokens->lock);
@@ -199,8 +221,8 @@ static int is_fresh(lh_tokens *tokens, apr_time_t age)
 static lh_problem *wait_for_events(lh_call *call, int always)
 {
     lh_tokens *tokens = call->server->tokens;
-    apr_uint32_t attempts = apr_atomic_read32(&tokens->attempts);
     apr_time_t asked = lh_clock();
+    apr_uint32_t attempts = apr_atomic_read32(&tokens->attempts);
     lh_problem *problem = NULL;
 
     apr_thread_mutex_lock(tokens->reading);

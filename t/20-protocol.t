@@ -18,7 +18,7 @@ sub json_type { return (headers => { 'Content-Type' => $_[0] }) }
 
 my %style = ('/users' => 'practice', '/auth' => 'plain', '/api/sessions' => 'tutoring', '/api/admin' => 'plain');
 for my $prefix (sort keys %style) {
-    for my $path ("$prefix/no/such/thing", "$prefix/x/../none", "$prefix/%ff/x", "$prefix//none//x") {
+    for my $path ("$prefix/a%2Fb", "$prefix/%00", "$prefix/no/such/thing", "$prefix/x/../none", "$prefix/%ff/x", "$prefix//none//x") {
         my $reply = api(GET => $path);
         is_refusal($reply, $style{$prefix}, 404, "GET $path");
         unlike($reply->body, qr/<html|SELECT|pgsql|\.c:/i, "GET $path: nothing of the inside");
@@ -26,6 +26,7 @@ for my $prefix (sort keys %style) {
     is_refusal(api(FROB => "$prefix/none"), $style{$prefix}, 404, "an unknown method below $prefix");
 }
 is(api(GET => '/usersx')->header('Content-Type') =~ /json/ ? 1 : 0, 0, '/usersx is not below /users');
+is_refusal(api(POST => '/api/sessions/1/join/', body => 'x' x 2_000_000), 'tutoring', 413, 'a large body where none is wanted');
 my $long = api(GET => '/api/sessions/' . 'x' x 8000);
 is_refusal($long, 'tutoring', 404, 'a long path');
 is_refusal(api(PATCH => '/users/me'), 'practice', 405);
@@ -78,7 +79,7 @@ my $start = "POST /api/sessions/ HTTP/1.1\r\nHost: x\r\n${authorization}Content-
 like(raw_http("${start}Transfer-Encoding: chunked\r\n\r\n" . chunked($text)), qr{^HTTP/1.1 201 }, 'a chunked body');
 
 my $limit = 1_048_576;
-sub padded { my ($size) = @_; return $text =~ s/"D"/'"' . 'D' x ($size - length($text) + 1) . '"'/er }
+sub padded { my ($size) = @_; return $text =~ s/\}$/',"x":"' . 'x' x ($size - length($text) - 7) . '"}'/er }
 is(post(body => padded($limit), json_type('application/json'))->status, 201, 'a body of exactly the limit');
 is_refusal(post(body => padded($limit + 1), json_type('application/json')), 'tutoring', 413, qr/$limit/);
 like(raw_http("${start}Transfer-Encoding: chunked\r\n\r\n" . chunked(padded($limit + 1))), qr{^HTTP/1.1 413 .*"error"}s,

@@ -189,4 +189,12 @@ for my $log (grep { -s } glob qq("$top"/t/logs/*log)) {
     is_deeply([grep { index($text, $_) >= 0 } @secrets], [], 'no secret and no token in ' . $log =~ s{.*/}{}r);
 }
 
+# ---- a shorter time counts for tokens that were made before ----
+
+my $shorter = second_httpd("LearnHubAccessTokenTTL 1s\n");
+my $old = signup();
+sleep 2;
+is(api(GET => '/users/me', token => $old->{token})->status, 200, 'a token of a day');
+is_refusal(api(GET => '/users/me', token => $old->{token}, port => $shorter->port), 'practice', 401);
+
 done_testing;

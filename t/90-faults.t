@@ -32,7 +32,7 @@ sub under_load {
         if ($i == 6) {
             sleep 0.4;
             $fault->();
-            return [];
+            return [{ what => 'fault', at => time }];
         }
         for (my $n = 0; time < $end; $n++) {
             my ($what, $title) = (qw(read create join leave)[$n % 4], "$stem-$i-$n");
@@ -40,7 +40,7 @@ sub under_load {
                 : api($what eq 'read' ? 'GET' : 'POST', "/api/sessions/$session/" . ($what eq 'read' ? '' : "$what/"),
                 token => $users[$i]{token}, %with);
             my $lost = ($reply->header('Client-Warning') // '') =~ /Internal/; # no answer at all
-            push @answers, { what => $what, title => $title, status => $lost ? 0 : $reply->status,
+            push @answers, { what => $what, at => time, title => $title, status => $lost ? 0 : $reply->status,
                 json => $reply->is_json ? 1 : 0, retry => $reply->header('Retry-After') };
         }
         return \@answers;
@@ -50,16 +50,21 @@ sub under_load {
 
 sub count { my ($test, @answers) = @_; return scalar grep { $test->($_) } @answers }
 
-# Failures are 503 in JSON with Retry-After, and few; creations that succeeded are there, once.
+# Failures are 503 in JSON with Retry-After, and few, or undef: as many as there were while it lasted, but none later than
+# 3 seconds after its end. Creations that succeeded are there, once.
 sub holds {
-    my ($name, $most, @answers) = @_;
+    my ($name, $most, @all) = @_;
+    my ($fault) = grep { $_->{what} eq 'fault' } @all;
+    my @answers = grep { $_->{what} ne 'fault' } @all;
     my @odd = grep { $_->{status} !~ /^(200|201|400|503)$/ && $_->{status} } @answers;
     my @failed = grep { $_->{status} == 503 || !$_->{status} } @answers;
     cmp_ok(scalar(@answers) - @failed, '>', 50, "$name: there was a load");
     is_deeply([map {"$_->{what} $_->{status}"} @odd], [], "$name: nothing but success, refusals and 503");
     is(count(sub { $_[0]{status} == 503 && !($_[0]{json} && $_[0]{retry}) }, @answers), 0, "$name: a 503 says when to try again");
-    cmp_ok(scalar @failed, '<=', $most, "$name: at most $most of " . @answers . ' failed')
-        || diag(join ', ', map {"$_->{what} $_->{status}"} @failed);
+    my @counted = defined $most ? @failed : grep { $_->{at} > $fault->{at} + 3 } @failed;
+    $most //= 0;
+    cmp_ok(scalar @counted, '<=', $most, "$name: at most $most of " . @answers . ' failed')
+        || diag(join ', ', map {"$_->{what} $_->{status}"} @counted);
     my %rows = map { $_->{title} => $_->{n} }
         sql('SELECT title, count(*) AS n FROM learnhub.tutoring_sessions GROUP BY title');
     my @created = grep { $_->{what} eq 'create' } @answers;
@@ -79,11 +84,19 @@ holds('graceful restart', 12, under_load(4, sub { restart_httpd('graceful') for 
 
 # ---- PostgreSQL ----
 
-holds('PostgreSQL restarted', 30, under_load(5, sub { pg('stop', '-m', 'immediate'); pg('start') }));
+holds('PostgreSQL restarted', undef, under_load(6, sub { pg('stop', '-m', 'immediate'); pg('start') }));
 ok(healthy(), 'healthy after the restart');
 
-my $kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mod_learnhub'";
-holds('backends killed', 40, under_load(4, sub { for (1 .. 8) { system(qq(psql -q -X -d "$ENV{LEARNHUB_OWNER}" -c "$kill" >/dev/null 2>&1)); sleep 0.2 } }));
+# SIGTERM is what pg_terminate_backend() sends; the schema's owner may not call that for another role.
+sub backends { return map { $_->{pid} } sql(q(SELECT pid FROM pg_stat_activity WHERE application_name = 'mod_learnhub')) }
+holds('backends killed', 12, under_load(4, sub {
+    my $killed = 0;
+    for (1 .. 8) {
+        $killed += kill TERM => backends();
+        sleep 0.2;
+    }
+    $killed >= 8 or die "only $killed backends were killed";
+}));
 sub retype { return sql("ALTER TABLE learnhub.tutoring_sessions ALTER COLUMN description TYPE $_[0]") }
 holds('a column changes its type', 0, under_load(3, sub {
     for (1 .. 5) {
@@ -142,7 +155,7 @@ $database->rollback;
 ok(eventually(sub { api(GET => '/health', port => $short->port)->status == 200 }, 10), 'the connection is there again');
 
 my ($postmaster) = split /\n/, do { open my $file, '<', "$top/build/run/pg/postmaster.pid" or die $!; local $/; <$file> };
-my @hung = ($postmaster, map { $_->{pid} } sql(q(SELECT pid FROM pg_stat_activity WHERE application_name = 'mod_learnhub')));
+my @hung = ($postmaster, backends());
 kill STOP => @hung;
 $began = time;
 my @stuck = parallel(4, sub { api(GET => "/api/sessions/$session/", token => $users[$_[0]]{token}, port => $short->port) });

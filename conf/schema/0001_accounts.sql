@@ -86,8 +86,8 @@ CREATE TABLE learnhub.tokens (
 CREATE INDEX tokens_user_id_idx ON learnhub.tokens (user_id);
 
 -- What every httpd process has to hear of: a user's present role and version, or one dead token (its jti, or the first
--- 16 bytes of its digest). Access tokens live 30 days at most, and so do the events. Who has seen a snapshot has seen all
--- events of transactions below its xmin, and asks for the others.
+-- 16 bytes of its digest). Access tokens live 30 days at most, and so do the events. A process asks for what
+-- its last snapshot did not see.
 CREATE TABLE learnhub.auth_events (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),

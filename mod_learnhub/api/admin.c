@@ -50,7 +50,7 @@ static const lh_route routes[] = {
      .who = LH_ADMIN,
      .summary = "Give or take a role, or the account.",
      .body = changes,
-     .flags = LH_SAFE | LH_ENDS_TOKENS,
+     .flags = LH_ENDS_TOKENS,
      .sql = {"UPDATE learnhub.users u SET role = coalesce(:role, u.role), "
              "is_active = coalesce(:is_active::boolean, u.is_active) WHERE u.id = :id::bigint RETURNING " COLUMNS},
      .shape = LH_ONE,

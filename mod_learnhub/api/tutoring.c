@@ -68,7 +68,7 @@ static const lh_field listed_keys[] = {COMMON_KEYS, {.name = "participant_count"
 /* ---- what comes in ---- */
 
 #define TITLE .name = "title", .type = LH_TEXT, .min = 1, .max = 200
-#define DESCRIPTION .name = "description", .type = LH_TEXT, .min = 1
+#define DESCRIPTION .name = "description", .type = LH_TEXT, .min = 1, .max = 10000 /* a page holds 100 of them */
 #define DATE .name = "date", .type = LH_TIME
 #define SEATS .name = "max_participants", .type = LH_INTEGER, .min = 2, .max = 20
 
@@ -126,9 +126,9 @@ static const lh_field filters[] = {
     "FROM learnhub.tutoring_sessions s WHERE s.id = :id::bigint), "                                                    \
     "entry AS (INSERT INTO learnhub.tutoring_participants (session_id, user_id, role) "                                \
     "          SELECT v.id, u.id, CASE u.role WHEN 'instructor' THEN 'tutor' ELSE 'student' END "                      \
-    "          FROM v JOIN learnhub.users u ON u.id = :me::bigint WHERE v.refusal IS NULL), "                          \
+    "          FROM v JOIN learnhub.users u ON u.id = :me::bigint WHERE v.refusal IS NULL RETURNING session_id), "     \
     "seat AS (UPDATE learnhub.tutoring_sessions s SET participant_count = s.participant_count + 1 "                    \
-    "         FROM v WHERE s.id = v.id AND v.refusal IS NULL) "                                                        \
+    "         FROM entry WHERE s.id = entry.session_id) "                                                              \
     "SELECT refusal AS \"!\" FROM v"
 
 #define LEAVE                                                                                                          \
@@ -137,9 +137,9 @@ static const lh_field filters[] = {
     "WHEN s.status IN ('ongoing', 'completed') THEN 'begun' END AS refusal "                                           \
     "FROM learnhub.tutoring_sessions s WHERE s.id = :id::bigint), "                                                    \
     "entry AS (DELETE FROM learnhub.tutoring_participants p USING v "                                                  \
-    "          WHERE p.session_id = v.id AND p.user_id = :me::bigint AND v.refusal IS NULL), "                         \
+    "          WHERE p.session_id = v.id AND p.user_id = :me::bigint AND v.refusal IS NULL RETURNING p.session_id), "  \
     "seat AS (UPDATE learnhub.tutoring_sessions s SET participant_count = s.participant_count - 1 "                    \
-    "         FROM v WHERE s.id = v.id AND v.refusal IS NULL) "                                                        \
+    "         FROM entry WHERE s.id = entry.session_id) "                                                              \
     "SELECT refusal AS \"!\" FROM v"
 
 #define DELETE                                                                                                         \
