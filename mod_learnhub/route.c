@@ -250,7 +250,8 @@ static node *param_for(lh_routes *routes, node *parent, const lh_route *row, con
     apr_size_t i;
 
     for (i = 0; i < sizeof(param_words) / sizeof(param_words[0]); i++) {
-        if (*type == ':' && !strncmp(type + 1, param_words[i].word, strlen(param_words[i].word))) {
+        apr_size_t length = strlen(param_words[i].word);
+        if (*type == ':' && strcspn(type + 1, "/") == length && !memcmp(type + 1, param_words[i].word, length)) {
             break;
         }
     }
@@ -306,7 +307,7 @@ static void plant(lh_routes *routes, const lh_operation *op)
         n = *s == '{' ? param_for(routes, n, op->row, s) : child_for(routes, n, s, length);
         s += length;
     }
-    if (!n || method < 0 || params > LH_PATH_PARAMS) {
+    if (!n || method < 0 || params > LH_PATH_PARAMS || op->row->path[0] != '/') {
         complain(routes, op->row, "its path or method cannot be served");
     }
     else if (n->leaf[method]) {

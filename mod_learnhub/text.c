@@ -255,7 +255,7 @@ static int clock_time(const char **s, apr_int64_t *micros)
 /* Nothing, Z or +HH[:]MM, in microseconds east of UTC. */
 static int offset(const char **s, apr_int64_t *micros)
 {
-    int hour, minute = 0, sign = **s == '-' ? -1 : 1;
+    int hour, minute = 0, sign = **s == '-' ? -1 : 1, colon;
 
     *micros = 0;
     if (**s == 'Z' || **s == 'z') {
@@ -269,8 +269,9 @@ static int offset(const char **s, apr_int64_t *micros)
     if (!digits(s, 2, &hour)) {
         return 0;
     }
-    *s += **s == ':';
-    if (**s && !digits(s, 2, &minute)) {
+    colon = **s == ':';
+    *s += colon;
+    if ((colon || **s) && !digits(s, 2, &minute)) {
         return 0;
     }
     *micros = sign * (hour * 60 + minute) * 60 * (apr_int64_t)APR_USEC_PER_SEC;

@@ -1,70 +1,139 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Named parameters: what becomes $n, and what is left alone. */
+/* Statements: names become numbers, quoted text is left alone, refusals say what is wrong. */
 #include "statement.h"
-
-#include <apr_strings.h>
 
 #include "tap.h"
 
-static const char *const names[] = {"id", "title", "me", ""};
-static const lh_slots slots = {names, 4};
+#include <apr_strings.h>
 
-static const struct {
-    const char *sql, *filters, *expected; /* expected NULL: refused */
-    int parameters;
-} cases[] = {
-    {"SELECT 1", NULL, "SELECT 1", 0},
-    {"SELECT :id", NULL, "SELECT $1", 1},
-    {"SELECT :title, :id, :title", NULL, "SELECT $1, $2, $1", 2},
-    {"SELECT :id::bigint, x::text", NULL, "SELECT $1::bigint, x::text", 1},
-    {"SELECT ':id', \":me\" = :me", NULL, "SELECT ':id', \":me\" = $1", 1},
-    {"SELECT 'it''s :id' || :title", NULL, "SELECT 'it''s :id' || $1", 1},
-    {"SELECT $$ :id $$, $a$ $b$ :me $a$, :me", NULL, "SELECT $$ :id $$, $a$ $b$ :me $a$, $1", 1},
-    {"SELECT 1 -- :id\n+ :id", NULL, "SELECT 1 -- :id\n+ $1", 1},
-    {"SELECT 1 /* :id */ + :id", NULL, "SELECT 1 /* :id */ + $1", 1},
-    {"SELECT a[1:2], :id", NULL, "SELECT a[1:2], $1", 1},
-    {"WHERE true :filters ORDER", " AND x = :title", "WHERE true  AND x = $1 ORDER", 1},
-    {"WHERE true :filters", NULL, "WHERE true ", 0},
-    {"SELECT 'open", NULL, "SELECT 'open", 0},
-    {"SELECT :nobody", NULL, NULL, 0},
-    {"SELECT :ids", NULL, NULL, 0},
-    {"SELECT :i", NULL, NULL, 0},
-    {"WHERE :filters", ":filters", NULL, 0},
+static const char *const names[] = {"id", "title", "me", "limit", "a", ""};
+static const lh_slots slots = {names, 6};
+
+static const lh_statement *compiled(const char *sql, const char *filters, const char **why)
+{
+    return lh_statement_compile(tap_pool, "row", sql, filters, &slots, 7, why);
+}
+
+/* ---- what is translated and what is not ---- */
+
+static const struct translation {
+    const char *name, *sql, *expected;
+} translations[] = {
+    {"no parameter", "SELECT 1", "SELECT 1"},
+    {"one", "SELECT :id", "SELECT $1"},
+    {"numbers in the order of the text", "SELECT :me, :id", "SELECT $1, $2"},
+    {"the same name, the same number", "SELECT :id, :me, :id", "SELECT $1, $2, $1"},
+    {"a cast", "SELECT :id::bigint, now()::date", "SELECT $1::bigint, now()::date"},
+    {"a cast to what is a parameter elsewhere", "SELECT x::id", "SELECT x::id"},
+    {"between operators", "a=:id+:me", "a=$1+$2"},
+    {"a name ends where it ends", "(:id)", "($1)"},
+    {"an array slice of numbers", "x[1:2]", "x[1:2]"},
+    {"quoted text", "':id' || :id", "':id' || $1"},
+    {"a doubled quote", "'it''s :id' || :id", "'it''s :id' || $1"},
+    {"empty text", "'' || :id", "'' || $1"},
+    {"a quoted identifier", "\"creator:id\" = :id", "\"creator:id\" = $1"},
+    {"a quote of the other kind inside", "\"'\" || :id || '\"' || :me", "\"'\" || $1 || '\"' || $2"},
+    {"a comment to the end of the line", "-- :nobody's\n:id", "-- :nobody's\n$1"},
+    {"a comment at the end", ":id -- :nobody", "$1 -- :nobody"},
+    {"a comment between", "/* :nobody ' */ :id", "/* :nobody ' */ $1"},
+    {"minus and divide are no comments", "1 - :id / :me * 2", "1 - $1 / $2 * 2"},
+    {"dollar quotes", "$$ :nobody ' $$ || :id", "$$ :nobody ' $$ || $1"},
+    {"dollar quotes with a tag", "$x$ $$ :nobody $x$ || :id", "$x$ $$ :nobody $x$ || $1"},
+    {"quotes that are left open", "':nobody", "':nobody"},
+    {"a dollar quote that is left open", "$x$ :nobody", "$x$ :nobody"},
+    {"a colon alone", "a : b :", "a : b :"},
+    {"filters, none", "WHERE x:filters", "WHERE x"},
 };
 
-static void test_cases(void)
+static void test_translations(void)
 {
+    const char *why;
     apr_size_t i;
 
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const char *why;
-        const lh_statement *st = lh_statement_compile(tap_pool, "row", cases[i].sql, cases[i].filters, &slots, 7, &why);
+    for (i = 0; i < sizeof(translations) / sizeof(translations[0]); i++) {
+        const lh_statement *st = compiled(translations[i].sql, NULL, &why);
 
-        is_str(st ? st->sql : NULL, cases[i].expected, apr_psprintf(tap_pool, "case %d", (int)i));
-        ok(st ? st->parameters == cases[i].parameters && !strcmp(st->name, "s7") : why != NULL,
-           "its number, or why not");
+        is_str(st ? st->sql : why, translations[i].expected, translations[i].name);
     }
 }
 
-static void test_limits(void)
+static void test_slots(void)
 {
-    const char *many[60], *why, *sql = "SELECT 1";
-    lh_slots all = {many, 60};
+    const char *why;
+    const lh_statement *st = compiled("SELECT :me, :id, :me, :a", NULL, &why);
+
+    is_int(st->parameters, 3, "three different parameters");
+    ok(st->slots[0] == 2 && st->slots[1] == 0 && st->slots[2] == 4, "each knows its slot");
+    is_int(st->number, 7, "the number is the given one");
+    is_str(st->name, "s7", "the name is made of it");
+    is_str(st->label, "row", "the label is the row's");
+}
+
+/* ---- filters ---- */
+
+static void test_filters(void)
+{
+    static char wide[8000];
+    const char *why, *filter = " AND title = :title";
+    const lh_statement *st = compiled("SELECT :id WHERE x:filters LIMIT :limit", filter, &why);
+
+    is_str(st->sql, "SELECT $1 WHERE x AND title = $2 LIMIT $3", "a filter is put in and numbered with the rest");
+    st = compiled("x:filters y:filters z:filters w:filters", filter, &why);
+    is_str(st->sql, "x AND title = $1 y AND title = $1 z AND title = $1 w AND title = $1", "filters at several places");
+    memset(wide, 'w', sizeof(wide) - 1);
+    wide[sizeof(wide) - 1] = '\0';
+    st = compiled(":filters:filters:filters:filters", wide, &why);
+    is_int((long long)strlen(st->sql), 4 * ((long long)sizeof(wide) - 1), "there is room for each of them");
+    st = compiled("x:filters", " AND y = ':filters'", &why);
+    is_str(st->sql, "x AND y = ':filters'", "filters do not nest in text");
+    ok(!compiled("x:filters", " AND y:filters", &why), "nor in themselves");
+    ok(!compiled("x:filters", " AND :nobody", &why) && strstr(why, ":nobody"), "an unknown name in a filter is told");
+}
+
+/* ---- limits and refusals ---- */
+
+static void test_refusals(void)
+{
+    const char *why = "";
+
+    ok(!compiled("SELECT :nobody", NULL, &why) && strstr(why, ":nobody"), "an unknown name is told");
+    ok(!compiled("SELECT :idx", NULL, &why) && strstr(why, ":idx"), "a name that only begins like one");
+    ok(!compiled("SELECT :i", NULL, &why), "a name that is the beginning of one");
+    ok(!compiled("SELECT :ID", NULL, &why), "names have their case");
+    ok(!lh_statement_compile(tap_pool, "row", "SELECT 1", NULL, &slots, LH_STATEMENTS_MAX, &why) && why,
+       "there are not more than LH_STATEMENTS_MAX");
+    ok(lh_statement_compile(tap_pool, "row", "SELECT 1", NULL, &slots, LH_STATEMENTS_MAX - 1, &why) != NULL,
+       "but that many");
+}
+
+/* Many parameters with the shortest names: the text grows most. */
+static void test_many(void)
+{
+    const char *list[LH_STATEMENT_PARAMS + 1], *sql = "", *expected = "", *why;
+    lh_slots many = {list, LH_STATEMENT_PARAMS + 1};
+    const lh_statement *st;
     int i;
 
-    for (i = 0; i < 60; i++) {
-        many[i] = apr_psprintf(tap_pool, "p%d", i);
-        sql = apr_psprintf(tap_pool, "%s, :p%d", sql, i);
+    for (i = 0; i < LH_STATEMENT_PARAMS; i++) {
+        list[i] = apr_psprintf(tap_pool, "%c", i < 26 ? 'a' + i : 'A' + i - 26);
+        sql = apr_pstrcat(tap_pool, sql, ":", list[i], NULL);
+        expected = apr_psprintf(tap_pool, "%s$%d", expected, i + 1);
     }
-    ok(!lh_statement_compile(tap_pool, "row", sql, NULL, &all, 0, &why) && why, "too many parameters");
-    ok(!lh_statement_compile(tap_pool, "row", "SELECT 1", NULL, &all, LH_STATEMENTS_MAX, &why) && why,
-       "too many statements");
+    list[i] = "last";
+    st = lh_statement_compile(tap_pool, "row", sql, NULL, &many, 0, &why);
+    is_str(st ? st->sql : why, expected, "as many parameters as there may be");
+    sql = apr_pstrcat(tap_pool, sql, ":last", NULL);
+    st = lh_statement_compile(tap_pool, "row", sql, NULL, &many, 0, &why);
+    ok(!st && strstr(why, "too many"), "one more is refused");
 }
 
 int main(void)
 {
     tap_begin();
-    test_cases();
-    test_limits();
+    test_translations();
+    test_slots();
+    test_filters();
+    test_refusals();
+    test_many();
     return tap_end();
 }
