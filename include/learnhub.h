@@ -9,7 +9,7 @@
  *
  * Three ideas carry it:
  * - The SQL is the shape of the answer: a column's name is its key, a dotted name nests, the type picks the format.
- *   A column whose name begins with `_` is for the handler and is not written.
+ *   A column whose name begins with `_` is for the handler and is not written; `_status` is the answer's status.
  * - A statement refuses by itself: a column named `!` holds NULL or refusal codes (separated by spaces), and a
  *   violated constraint refuses by its name. The row's refusals turn a code into a status and a sentence.
  *   No row at all is the refusal `missing`.
@@ -37,7 +37,8 @@ typedef enum {
     LH_BOOLEAN,   /* true or false */
     LH_TIME,      /* ISO 8601 date-time, bound in UTC */
     LH_OBJECT_ID, /* 24 hex digits */
-    LH_OBJECT,    /* only in answers: an object with the keys `of` */
+    LH_TEXTS,     /* an array of min..max strings, bound as its JSON text */
+    LH_OBJECT,    /* in a body: any object, bound as the JSON text that was sent; in answers: with the keys `of` */
     LH_LIST       /* only in answers: an array of such objects */
 } lh_type;
 
@@ -48,10 +49,14 @@ enum {
     LH_LOOSE = 8,    /* integers and booleans may also come as text: "4", "True", "1" */
     LH_FUTURE = 16,  /* the time must lie ahead */
     LH_CLAMP = 32,   /* an integer above max counts as max */
-    LH_SECRET = 64   /* no statement can name it: handlers read it with lh_text() */
+    LH_SECRET = 64,  /* no statement can name it: handlers read it with lh_text() */
+    LH_UNREAD = 128  /* of an LH_OBJECT: its inside is not looked at before the handler calls lh_canonical_md5() */
 };
 
-/* Arrays of fields end with {0}. In a query or a form an empty value counts as not sent. */
+/*
+ * Arrays of fields end with {0}. In a query or a form an empty value counts as not sent. A dotted name of a body's
+ * field looks inside: "feedback.strengths" is the parameter :feedback_strengths.
+ */
 typedef struct lh_field {
     const char *name;
     lh_type type;
@@ -88,6 +93,7 @@ enum {
 
 typedef enum {
     LH_ONE,    /* the first row as an object; no row is the refusal `missing` */
+    LH_MAYBE,  /* the first row as an object, or null */
     LH_ALL,    /* all rows as an array */
     LH_PAGE,   /* {count, next, previous, results}; query fields page and page_size are the machine's own */
     LH_WINDOW, /* {total, skip, limit, <key>}; the row has query fields skip and limit */
@@ -140,15 +146,17 @@ typedef struct lh_route {
     const char *key;         /* the key the answer stands under */
     const lh_field *returns; /* the keys of the answer (dotted names nest); a test holds answers to it */
     const lh_refusal *refusals;
-    lh_check *check;            /* NULL: the fields' own rules are all */
-    lh_handler *handler;        /* NULL: lh_run() */
-    const lh_time_style *times; /* NULL: the API's */
-    unsigned flags;             /* LH_SAFE, LH_ENDS_TOKENS */
+    lh_check *check;     /* NULL: the fields' own rules are all */
+    lh_handler *handler; /* NULL: lh_run() */
+    int bound;           /* milliseconds a statement may run, above which it refuses with `slow`; 0: no bound of
+                                   its own. Such rows and streams have half of the connections at most */
+    unsigned flags;      /* LH_SAFE, LH_ENDS_TOKENS, LH_STREAMED */
 } lh_route;
 
 enum {
-    LH_SAFE = 1,       /* running its statements twice does no harm: they may be repeated after a lost connection */
-    LH_ENDS_TOKENS = 2 /* success ends tokens or changes roles: all processes of this node hear of it at once */
+    LH_SAFE = 1,        /* running its statements twice does no harm: they may be repeated after a lost connection */
+    LH_ENDS_TOKENS = 2, /* success ends tokens or changes roles: all processes of this node hear of it at once */
+    LH_STREAMED = 4     /* of LH_ALL: the answer is sent while the rows arrive, however many there are */
 };
 
 typedef struct lh_api {
@@ -161,7 +169,8 @@ typedef struct lh_api {
     const lh_route *routes; /* ends with {0} */
 } lh_api;
 
-extern const lh_api lh_api_users, lh_api_auth, lh_api_tutoring, lh_api_admin, lh_api_service;
+extern const lh_api lh_api_users, lh_api_auth, lh_api_problems, lh_api_submissions, lh_api_practice, lh_api_tutoring;
+extern const lh_api lh_api_admin, lh_api_service;
 
 /* ---- what a handler may do ---- */
 
@@ -197,6 +206,15 @@ const char *lh_cell(const lh_call *call, const char *column);
 void lh_answer_text(lh_call *call, const char *key, const char *value);
 void lh_answer_int(lh_call *call, const char *key, apr_int64_t value);
 void lh_answer_json(lh_call *call, const char *key, const char *value);
+
+/* The digest of a field's text as it was sent, in hex. */
+const char *lh_fingerprint(const lh_call *call, const char *name);
+
+/*
+ * The MD5, in hex, of an object as compact JSON with sorted keys, strings in their shortest form and numbers as they
+ * were sent; of the empty text for an empty object. Refuses what is no JSON, has a key twice or is nested too deep.
+ */
+lh_problem *lh_canonical_md5(lh_call *call, const char *name, const char **md5);
 
 /* Another status than the row's. */
 void lh_answer_status(lh_call *call, int status);

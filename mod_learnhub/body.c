@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "canon.h"
 #include "fields.h"
 #include "text.h"
 
@@ -62,13 +63,50 @@ static apr_status_t free_json(void *json)
     return APR_SUCCESS;
 }
 
-static lh_sent sent_in_json(const json_t *object, const char *name)
+/* The value of a dotted name; *wrong is set where something on the way to it is no object. */
+static const json_t *value_in_json(apr_pool_t *p, const json_t *object, const char *name, int *wrong)
 {
-    const json_t *value = json_object_get(object, name);
+    const char *dot;
+
+    for (; (dot = strchr(name, '.')); name = dot + 1) {
+        object = json_object_get(object, apr_pstrmemdup(p, name, (apr_size_t)(dot - name)));
+        if (!object || json_is_null(object)) {
+            return NULL;
+        }
+        *wrong = !json_is_object(object);
+    }
+    return json_object_get(object, name);
+}
+
+/* An array of strings as our own JSON text; any other array is LH_SENT_OTHER. */
+static void sent_texts(apr_pool_t *p, const json_t *array, lh_sent *sent)
+{
+    lh_json out;
+    apr_size_t i;
+
+    lh_json_init(&out, p, 256);
+    lh_json_open(&out, '[');
+    for (i = 0; i < json_array_size(array); i++) {
+        const json_t *entry = json_array_get(array, i);
+        if (!json_is_string(entry)) {
+            return;
+        }
+        lh_json_string(&out, json_string_value(entry), json_string_length(entry));
+    }
+    lh_json_close(&out, ']');
+    sent->kind = LH_SENT_TEXTS;
+    sent->text = apr_pstrmemdup(p, out.data, out.length);
+    sent->number = (apr_int64_t)i;
+}
+
+static lh_sent sent_in_json(apr_pool_t *p, const json_t *object, const char *name)
+{
     lh_sent sent = {LH_SENT_OTHER, NULL, 0};
+    int wrong = 0;
+    const json_t *value = value_in_json(p, object, name, &wrong);
 
     if (!value) {
-        sent.kind = LH_SENT_NOTHING;
+        sent.kind = wrong ? LH_SENT_OTHER : LH_SENT_NOTHING;
     }
     else if (json_is_null(value)) {
         sent.kind = LH_SENT_NULL;
@@ -84,6 +122,9 @@ static lh_sent sent_in_json(const json_t *object, const char *name)
     else if (json_is_boolean(value)) {
         sent.kind = LH_SENT_BOOLEAN;
         sent.number = json_is_true(value);
+    }
+    else if (json_is_array(value)) {
+        sent_texts(p, value, &sent);
     }
     return sent;
 }
@@ -243,14 +284,72 @@ static lh_problem *check_pairs(lh_call *call, const char *text)
     return problem;
 }
 
+/* `text` with {} in the place of `size` bytes at `value`. */
+static const char *without(apr_pool_t *p, const char *text, apr_size_t *length, const char *value, apr_size_t size)
+{
+    apr_size_t before = (apr_size_t)(value - text), after = *length - before - size;
+    char *rest = apr_palloc(p, before + after + 3);
+
+    memcpy(rest, text, before);
+    memcpy(rest + before, "{}", 2);
+    memcpy(rest + before + 2, value + size, after);
+    *length = before + after + 2;
+    rest[*length] = '\0';
+    return rest;
+}
+
+/*
+ * Takes the objects that are kept as they were sent out of the text, and leaves {} in their places: `objects` gets
+ * them by the index of their fields. What is left, and the objects, are JSON together or not at all.
+ */
+static const char *take_objects(lh_call *call, const char *text, apr_size_t *length, const char **objects)
+{
+    const lh_operation *op = call->op;
+    int i;
+
+    for (i = 0; i < op->body_count; i++) {
+        const lh_field *field = &op->row->body[i];
+        apr_size_t size = 0;
+        const char *value = field->type == LH_OBJECT ? lh_canon_member(text, *length, field->name, &size) : NULL;
+
+        objects[i] = NULL;
+        if (value && *value == '{' && !memchr(value, '\0', size)) {
+            objects[i] = apr_pstrmemdup(call->r->pool, value, size);
+            text = without(call->r->pool, text, length, value, size);
+        }
+    }
+    return text;
+}
+
+/* What is no JSON inside of an object that was taken out; the row's handler looks into the LH_UNREAD ones. */
+static lh_problem *check_objects(lh_call *call, lh_problem *problem, const char *const *objects)
+{
+    const lh_operation *op = call->op;
+    int i;
+
+    for (i = 0; i < op->body_count; i++) {
+        if (objects[i] && (problem || !(op->row->body[i].flags & LH_UNREAD))) {
+            const char *wrong = lh_canon_write(call->r->pool, objects[i], strlen(objects[i]), NULL);
+            if (wrong) {
+                return whole_body(call, apr_psprintf(call->r->pool, "The body is not valid JSON: %s: %s.",
+                                                     op->row->body[i].name, wrong));
+            }
+        }
+    }
+    return problem;
+}
+
 static lh_problem *check_json(lh_call *call, const char *text, apr_size_t length)
 {
     const lh_operation *op = call->op;
+    const char **objects = apr_palloc(call->r->pool, sizeof(*objects) * (apr_size_t)op->body_count);
     lh_problem *problem = NULL;
     json_error_t error;
-    json_t *json = length ? json_loadb(text, length, JSON_REJECT_DUPLICATES, &error) : json_object();
+    json_t *json;
     int i;
 
+    text = take_objects(call, text, &length, objects);
+    json = length ? json_loadb(text, length, JSON_REJECT_DUPLICATES, &error) : json_object();
     if (!json) {
         return whole_body(call, json_sentence(call->r->pool, &error));
     }
@@ -260,9 +359,15 @@ static lh_problem *check_json(lh_call *call, const char *text, apr_size_t length
     }
     for (i = 0; i < op->body_count; i++) {
         const lh_field *field = &op->row->body[i];
-        problem = take(call, problem, "body", field, sent_in_json(json, field->name), 0, op->body_slot + i);
+        lh_sent sent = sent_in_json(call->r->pool, json, field->name);
+
+        if (objects[i]) {
+            sent.kind = LH_SENT_OBJECT;
+            sent.text = objects[i];
+        }
+        problem = take(call, problem, "body", field, sent, 0, op->body_slot + i);
     }
-    return problem;
+    return check_objects(call, problem, objects);
 }
 
 static lh_problem *read_fields(lh_call *call)

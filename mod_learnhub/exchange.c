@@ -60,7 +60,11 @@ static int send_preliminaries(lh_exchange *x)
         memset(x->connection->prepared, 0, LH_STATEMENTS_MAX / 8);
     }
     /* A stream lasts as long as its reader; the deadline for each row bounds it, not statement_timeout. */
-    return !x->stream || send_command(x, "SELECT set_config('statement_timeout', '0', true)");
+    if (x->stream || x->run->bound) {
+        return send_command(x, apr_psprintf(x->pool, "SELECT set_config('statement_timeout', '%d', true)",
+                                            x->stream ? 0 : x->run->bound));
+    }
+    return 1;
 }
 
 static int send_step(lh_exchange *x, int step)

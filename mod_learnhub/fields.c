@@ -164,6 +164,25 @@ static const char *check_object_id(check *c)
                : "This must be an id of 24 hex digits.";
 }
 
+static const char *check_texts(check *c)
+{
+    const lh_field *f = c->field;
+
+    if (c->sent->kind != LH_SENT_TEXTS) {
+        return "This must be an array of texts.";
+    }
+    if (c->sent->number < f->min || (f->max && c->sent->number > f->max)) {
+        return f->max ? apr_psprintf(c->pool, "This must have %d to %d entries.", (int)f->min, (int)f->max)
+                      : "This may not be empty.";
+    }
+    return keep(c, c->sent->text);
+}
+
+static const char *check_object(check *c)
+{
+    return c->sent->kind == LH_SENT_OBJECT ? keep(c, c->sent->text) : "This must be an object.";
+}
+
 const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_sent *sent, int untyped, apr_int64_t now,
                            lh_value *value)
 {
@@ -184,6 +203,8 @@ const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_sent *
     case LH_BOOLEAN: return check_boolean(&c);
     case LH_TIME: return check_time(&c);
     case LH_OBJECT_ID: return check_object_id(&c);
+    case LH_TEXTS: return check_texts(&c);
+    case LH_OBJECT: return check_object(&c);
     default: return check_text(&c);
     }
 }

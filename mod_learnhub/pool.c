@@ -42,6 +42,7 @@ struct lh_pool {
 
     pthread_mutex_t lock;    /* guards all below */
     pthread_cond_t returned; /* a link came to idle, or the state changed: borrowers wait here */
+    pthread_cond_t ended;    /* a stream ended, or the state changed: streams wait their turn here */
     pthread_cond_t wanted;   /* there may be work: connectors wait here */
     lh_link *idle, *dead;
     int size, target;
@@ -151,6 +152,7 @@ static void connected(lh_pool *pool, lh_link *link)
     int was_down = pool->down;
 
     learn_size(pool, link->limit);
+    pthread_cond_broadcast(&pool->ended); /* a larger pool has room for more of them */
     push(&pool->idle, link);
     pool->live++;
     pool->failures = pool->down = 0;
@@ -173,6 +175,7 @@ static void failed(lh_pool *pool, lh_link *link, apr_time_t began, const char *w
     if (!pool->down && pool->live == 0 && pool->failures >= DOWN_FAILURES && now - pool->failing_since >= DOWN_AFTER) {
         pool->down = 1;
         pthread_cond_broadcast(&pool->returned);
+        pthread_cond_broadcast(&pool->ended);
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, pool->server, "learnhub: the database cannot be reached: %s", why);
     }
 }
@@ -255,6 +258,7 @@ static apr_status_t stop(void *data)
     pthread_mutex_lock(&pool->lock);
     pool->stopping = 1;
     pthread_cond_broadcast(&pool->returned);
+    pthread_cond_broadcast(&pool->ended);
     pthread_cond_broadcast(&pool->wanted);
     while (pool->lent > 0 && lh_clock() < patience) {
         wait_until(&pool->returned, &pool->lock, patience);
@@ -280,6 +284,7 @@ lh_pool *lh_pool_create(apr_pool_t *p, server_rec *s, apr_time_t statement_timeo
     pool->statement_timeout = statement_timeout;
     pthread_mutex_init(&pool->lock, NULL);
     cond_init(&pool->returned);
+    cond_init(&pool->ended);
     cond_init(&pool->wanted);
     for (i = 0; i < LINKS_MAX; i++) {
         pool->links[i].connection.owner = pool;
@@ -304,13 +309,21 @@ void lh_pool_hooks(void)
 
 /* ---- borrowing ---- */
 
+static void end_stream(lh_pool *pool)
+{
+    pool->streams--;
+    pthread_cond_signal(&pool->ended);
+}
+
 /* Puts a link that is lent back into a list; `list` is idle or dead. */
 static void put_back(lh_pool *pool, lh_link *link, lh_link **list)
 {
     push(list, link);
     pool->lent--;
-    pool->streams -= link->connection.streaming;
-    link->connection.streaming = 0;
+    if (link->connection.streaming) {
+        link->connection.streaming = 0;
+        end_stream(pool);
+    }
     if (list == &pool->dead) {
         pool->live--;
         pthread_cond_signal(&pool->wanted);
@@ -368,26 +381,38 @@ static int may_stream(const lh_pool *pool)
     return pool->streams < (pool->size < 4 ? 1 : pool->size / 2);
 }
 
+static apr_status_t wait_for_turn(lh_pool *pool, apr_time_t deadline)
+{
+    while (!may_stream(pool)) {
+        if (pool->stopping || pool->down) {
+            return APR_ECONNREFUSED;
+        }
+        if (lh_clock() >= deadline) {
+            return APR_EBUSY;
+        }
+        wait_until(&pool->ended, &pool->lock, deadline);
+    }
+    pool->streams++;
+    return APR_SUCCESS;
+}
+
 /* Lends what is idle, whatever its health. */
 static apr_status_t lend(lh_pool *pool, apr_time_t deadline, int stream, lh_link **link)
 {
     apr_status_t rv;
 
     pthread_mutex_lock(&pool->lock);
-    if (pool->stopping) {
-        rv = APR_ECONNREFUSED;
-    }
-    else if (stream && !may_stream(pool)) {
-        rv = APR_EBUSY;
-    }
-    else {
-        rv = wait_for_idle(pool, deadline);
-    }
+    rv = pool->stopping ? APR_ECONNREFUSED : stream ? wait_for_turn(pool, deadline) : APR_SUCCESS;
     if (rv == APR_SUCCESS) {
-        *link = pop(&pool->idle);
-        (*link)->connection.streaming = stream != 0;
-        pool->streams += stream != 0;
-        pool->lent++;
+        rv = wait_for_idle(pool, deadline);
+        if (rv == APR_SUCCESS) {
+            *link = pop(&pool->idle);
+            (*link)->connection.streaming = stream;
+            pool->lent++;
+        }
+        else if (stream) {
+            end_stream(pool);
+        }
     }
     pthread_mutex_unlock(&pool->lock);
     return rv;

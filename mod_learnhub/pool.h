@@ -41,7 +41,7 @@ void lh_pool_hooks(void);
 
 /*
  * Lends a live connection. APR_TIMEUP: none came free by the deadline; APR_ECONNREFUSED: the database is known to be
- * down. A stream (long-lived loan) gets APR_EBUSY when half of the pool streams already.
+ * down. A stream (long-lived loan) waits while half of the pool streams already: APR_EBUSY.
  */
 apr_status_t lh_pool_claim(lh_pool *pool, apr_time_t deadline, int stream, lh_connection **connection);
 

@@ -143,6 +143,17 @@ static void write_fields(lh_json *json, const lh_problem *problem)
     lh_json_close(json, '}');
 }
 
+/* The parts of a dotted name, one by one. */
+static void write_path(lh_json *json, const char *name)
+{
+    apr_size_t length;
+
+    for (; name; name = name[length] ? name + length + 1 : NULL) {
+        length = strcspn(name, ".");
+        lh_json_string(json, name, length);
+    }
+}
+
 static void write_located(lh_json *json, const lh_problem *problem)
 {
     const lh_fault *fault;
@@ -155,9 +166,7 @@ static void write_located(lh_json *json, const lh_problem *problem)
         lh_json_key(json, "loc");
         lh_json_open(json, '[');
         lh_json_text(json, problem->place);
-        if (fault->field) {
-            lh_json_text(json, fault->field);
-        }
+        write_path(json, fault->field);
         lh_json_close(json, ']');
         lh_json_key(json, "msg");
         lh_json_text(json, fault->text);

@@ -57,51 +57,52 @@ static void write_front(lh_json *json, const lh_call *call)
 
 /* ---- rows ---- */
 
-static lh_plan *plan_of(const lh_call *call)
+static void write_members(lh_json *json, const lh_call *call, lh_reply_rows *rows, const lh_result *result, int row)
 {
-    int count = lh_result_columns(call->last), i;
-    lh_column *columns = apr_palloc(call->r->pool, sizeof(*columns) * (apr_size_t)(count + 1));
+    int count = lh_result_columns(result), i;
 
-    for (i = 0; i < count; i++) {
-        columns[i].name = lh_result_name(call->last, i);
-        columns[i].type = lh_result_type(call->last, i);
+    if (!rows->plan) {
+        lh_column *columns = apr_palloc(call->r->pool, sizeof(*columns) * (apr_size_t)(count + 1));
+        for (i = 0; i < count; i++) {
+            columns[i].name = lh_result_name(result, i);
+            columns[i].type = lh_result_type(result, i);
+        }
+        rows->plan = lh_rows_plan(call->r->pool, columns, count, call->api->times);
+        rows->cells = apr_palloc(call->r->pool, sizeof(*rows->cells) * (apr_size_t)(count + 1));
     }
-    return lh_rows_plan(call->r->pool, columns, count, call->op->row->times ? *call->op->row->times : call->api->times);
+    for (i = 0; i < count; i++) {
+        rows->cells[i].data = lh_result_cell(result, row, i, &rows->cells[i].length);
+    }
+    lh_rows_members(json, rows->plan, rows->cells);
 }
 
-static void write_row(lh_json *json, const lh_call *call, const lh_plan *plan, lh_cell_value *cells, int row)
+void lh_reply_row(lh_json *json, const lh_call *call, lh_reply_rows *rows, const lh_result *result, int row)
 {
-    int i;
-
-    for (i = 0; i < lh_result_columns(call->last); i++) {
-        cells[i].data = lh_result_cell(call->last, row, i, &cells[i].length);
-    }
-    lh_rows_members(json, plan, cells);
+    lh_json_open(json, '{');
+    write_members(json, call, rows, result, row);
+    lh_json_close(json, '}');
 }
 
 static void write_one(lh_json *json, const lh_call *call)
 {
+    lh_reply_rows rows = {NULL, NULL};
+
     lh_json_open(json, '{');
     write_front(json, call);
     if (lh_rows(call)) {
-        write_row(json, call, plan_of(call),
-                  apr_palloc(call->r->pool, sizeof(lh_cell_value) * (apr_size_t)lh_result_columns(call->last)), 0);
+        write_members(json, call, &rows, call->last, 0);
     }
     lh_json_close(json, '}');
 }
 
 static void write_all(lh_json *json, const lh_call *call)
 {
-    lh_plan *plan = plan_of(call);
-    lh_cell_value *cells =
-        apr_palloc(call->r->pool, sizeof(lh_cell_value) * (apr_size_t)(lh_result_columns(call->last) + 1));
+    lh_reply_rows rows = {NULL, NULL};
     int row;
 
     lh_json_open(json, '[');
     for (row = 0; row < lh_rows(call); row++) {
-        lh_json_open(json, '{');
-        write_row(json, call, plan, cells, row);
-        lh_json_close(json, '}');
+        lh_reply_row(json, call, &rows, call->last, row);
     }
     lh_json_close(json, ']');
 }
@@ -180,39 +181,51 @@ static void write_answer(lh_json *json, const lh_call *call)
     case LH_ALL: write_all(json, call); break;
     case LH_PAGE: write_page(json, call); break;
     case LH_WINDOW: write_window(json, call); break;
+    case LH_MAYBE:
+        if (!lh_rows(call)) {
+            lh_json_null(json);
+            break;
+        }
+        write_one(json, call);
+        break;
     default: write_one(json, call);
     }
 }
 
-/* {"message": ..., key: answer}, where the row has a message. */
-static void write_message(lh_json *json, const lh_call *call)
+/* {"message": ..., key: answer} where the row has a message; {key: [...]} for an array with a key. */
+static int has_frame(const lh_route *row)
+{
+    return row->message || (row->shape == LH_ALL && row->key);
+}
+
+void lh_reply_open(lh_json *json, const lh_call *call)
 {
     const lh_route *row = call->op->row;
 
-    if (!row->message) {
-        write_answer(json, call);
-        return;
+    if (call->api->problems == LH_WRAPPED) {
+        lh_json_open(json, '{');
+        lh_json_key(json, "success");
+        lh_json_bool(json, 1);
+        lh_json_key(json, "data");
     }
-    lh_json_open(json, '{');
-    lh_json_key(json, "message");
-    lh_json_text(json, row->message);
-    lh_json_key(json, row->key);
-    write_answer(json, call);
-    lh_json_close(json, '}');
+    if (has_frame(row)) {
+        lh_json_open(json, '{');
+        if (row->message) {
+            lh_json_key(json, "message");
+            lh_json_text(json, row->message);
+        }
+        lh_json_key(json, row->key);
+    }
 }
 
-static void write_envelope(lh_json *json, const lh_call *call)
+void lh_reply_close(lh_json *json, const lh_call *call)
 {
-    if (call->api->problems != LH_WRAPPED) {
-        write_message(json, call);
-        return;
+    if (has_frame(call->op->row)) {
+        lh_json_close(json, '}');
     }
-    lh_json_open(json, '{');
-    lh_json_key(json, "success");
-    lh_json_bool(json, 1);
-    lh_json_key(json, "data");
-    write_message(json, call);
-    lh_json_close(json, '}');
+    if (call->api->problems == LH_WRAPPED) {
+        lh_json_close(json, '}');
+    }
 }
 
 /* ---- headers and sending ---- */
@@ -281,20 +294,64 @@ static int status_of(const lh_call *call)
     return call->status ? call->status : row->status ? row->status : row->shape == LH_NOTHING ? 204 : 200;
 }
 
+static void set_headers(const lh_call *call)
+{
+    set_cors(call, NULL);
+    if (call->op->row->who != LH_ANYONE || strcmp(call->op->row->method, "GET")) {
+        apr_table_setn(call->r->headers_out, "Cache-Control", "no-store");
+    }
+}
+
 int lh_reply_answer(lh_call *call)
 {
     int bare = call->op->row->shape == LH_NOTHING;
     lh_json body;
 
-    set_cors(call, NULL);
-    if (call->op->row->who != LH_ANYONE || strcmp(call->op->row->method, "GET")) {
-        apr_table_setn(call->r->headers_out, "Cache-Control", "no-store");
+    if (call->sent) {
+        return OK;
+    }
+    set_headers(call);
+    if (call->body) {
+        return deliver(call, status_of(call), call->body);
     }
     if (!bare) {
         lh_json_init(&body, call->r->pool, 2048);
-        write_envelope(&body, call);
+        lh_reply_open(&body, call);
+        write_answer(&body, call);
+        lh_reply_close(&body, call);
     }
     return deliver(call, status_of(call), bare ? NULL : &body);
+}
+
+apr_status_t lh_reply_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length)
+{
+    request_rec *r = call->r;
+    apr_status_t rv;
+
+    if (!call->sent) {
+        call->sent = 1;
+        set_headers(call);
+        set_notes(call);
+        r->status = status_of(call);
+        ap_set_content_type(r, "application/json");
+    }
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_transient_create(data, length, r->connection->bucket_alloc));
+    rv = ap_pass_brigade(r->output_filters, bb);
+    apr_brigade_cleanup(bb);
+    return r->connection->aborted ? APR_ECONNABORTED : rv;
+}
+
+void lh_reply_end(lh_call *call, apr_bucket_brigade *bb, int whole)
+{
+    request_rec *r = call->r;
+    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
+
+    if (!whole) {
+        APR_BRIGADE_INSERT_TAIL(bb, ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, alloc));
+        r->connection->keepalive = AP_CONN_CLOSE;
+    }
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(alloc));
+    ap_pass_brigade(r->output_filters, bb);
 }
 
 int lh_reply_problem(lh_call *call, const lh_problem *problem)

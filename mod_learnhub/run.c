@@ -3,10 +3,12 @@
 
 #include <apr_strings.h>
 #include <http_log.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "learnhub_module.h"
 #include "rows.h"
+#include "stream.h"
 
 APLOG_USE_MODULE(learnhub);
 
@@ -14,6 +16,7 @@ APLOG_USE_MODULE(learnhub);
 static const lh_refusal common[] = {{"missing", 404, NULL, "Not found."},
                                     {"page", 404, NULL, "Invalid page."},
                                     {"role", 403, NULL, "You do not have permission to do this."},
+                                    {"slow", 422, NULL, "This takes too long to find. Ask for something simpler."},
                                     {0}};
 
 /* ---- refusals ---- */
@@ -59,9 +62,22 @@ lh_problem *lh_refuse(lh_call *call, const char *codes)
     return problem;
 }
 
+/* Where a field comes from: a wrong one is told with its place. */
+static const char *place_of(const lh_operation *op, const char *field)
+{
+    int i;
+
+    for (i = 0; field && i < op->query_count; i++) {
+        if (!strcmp(op->query[i]->name, field)) {
+            return "query";
+        }
+    }
+    return "body";
+}
+
 lh_problem *lh_refuse_field(lh_call *call, lh_problem *so_far, const char *field, const char *text)
 {
-    return lh_problem_field(call->r->pool, so_far, "body", field, text);
+    return lh_problem_field(call->r->pool, so_far, place_of(call->op, field), field, text);
 }
 
 /* ---- failures ---- */
@@ -69,12 +85,17 @@ lh_problem *lh_refuse_field(lh_call *call, lh_problem *so_far, const char *field
 /* PostgreSQL's own timeout comes a little before ours: then the connection stays. */
 #define SERVER_FIRST apr_time_from_msec(250)
 
+#define QUERY_CANCELED "57014"
+
 static lh_problem *server_refused(lh_call *call, const lh_sql_failure *failure)
 {
     lh_problem *problem;
 
     if (failure->constraint && refusal_for(call, failure->constraint, strlen(failure->constraint))) {
         return lh_refuse(call, failure->constraint);
+    }
+    if (call->op->row->bound && !strcmp(failure->sqlstate, QUERY_CANCELED)) {
+        return lh_refuse(call, "slow");
     }
     problem = lh_problem_of_sqlstate(call->r->pool, failure->sqlstate);
     if (problem->status >= 500) {
@@ -84,7 +105,7 @@ static lh_problem *server_refused(lh_call *call, const lh_sql_failure *failure)
     return problem;
 }
 
-static lh_problem *failed(lh_call *call, lh_sql_outcome outcome, const lh_sql_failure *failure)
+lh_problem *lh_run_failed(lh_call *call, lh_sql_outcome outcome, const lh_sql_failure *failure)
 {
     switch (outcome) {
     case LH_SQL_ERROR: return server_refused(call, failure);
@@ -99,26 +120,33 @@ static lh_problem *failed(lh_call *call, lh_sql_outcome outcome, const lh_sql_fa
     return lh_problem_of_status(call->r->pool, 503);
 }
 
-static lh_problem *execute(lh_call *call, const lh_statement *const *steps, int count, const lh_value *values, int safe,
-                           lh_result **results)
+lh_sql_run lh_run_make(const lh_call *call, const lh_statement *const *steps, int count, const lh_value *values)
 {
     const lh_config *config = &call->server->config;
-    lh_sql_run run = {.db = call->server->db, .steps = steps, .count = count, .values = values, .safe = safe};
-    lh_sql_failure failure = {{0}, NULL, NULL, steps[0]->label};
-    apr_interval_time_t elapsed = 0;
-    lh_sql_outcome outcome;
+    lh_sql_run run = {.db = call->server->db, .steps = steps, .count = count, .values = values};
 
     run.wait_until = lh_clock() + config->connection_wait;
     run.patience = config->statement_timeout + SERVER_FIRST;
     run.deadline = run.wait_until + run.patience;
-    outcome = lh_sql_execute(&run, call->r->pool, results, &failure, &elapsed);
+    return run;
+}
+
+static lh_problem *execute(lh_call *call, const lh_sql_run *run, lh_result **results)
+{
+    lh_sql_failure failure = {{0}, NULL, NULL, run->steps[0]->label};
+    apr_interval_time_t elapsed = 0;
+    lh_sql_outcome outcome = lh_sql_execute(run, call->r->pool, results, &failure, &elapsed);
+
     call->db_time += elapsed;
-    return outcome == LH_SQL_OK ? NULL : failed(call, outcome, &failure);
+    return outcome == LH_SQL_OK ? NULL : lh_run_failed(call, outcome, &failure);
 }
 
 lh_problem *lh_run_ask(lh_call *call, const lh_statement *statement, const lh_value *values, lh_result **result)
 {
-    return execute(call, &statement, 1, values, 1, result);
+    lh_sql_run run = lh_run_make(call, &statement, 1, values);
+
+    run.safe = 1;
+    return execute(call, &run, result);
 }
 
 /* ---- the row's statements ---- */
@@ -151,9 +179,8 @@ static void bind_page(lh_call *call)
         apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, (page - 1) * size);
 }
 
-static lh_problem *judge(lh_call *call, lh_result *const *results, int count)
+lh_problem *lh_run_judge(lh_call *call, lh_result *const *results, int count)
 {
-    lh_shape shape = call->op->row->shape;
     const char *codes;
     int i;
 
@@ -163,11 +190,22 @@ static lh_problem *judge(lh_call *call, lh_result *const *results, int count)
             return lh_refuse(call, codes);
         }
     }
+    return NULL;
+}
+
+static lh_problem *judge_rows(lh_call *call)
+{
+    lh_shape shape = call->op->row->shape;
+    const char *status = lh_cell(call, "_status");
+
     if ((shape == LH_ONE || shape == LH_NOTHING) && lh_rows(call) == 0) {
         return lh_refuse(call, "missing");
     }
     if (shape == LH_PAGE && lh_rows(call) == 0 && strcmp(lh_text(call, "page"), "1")) {
         return lh_refuse(call, "page");
+    }
+    if (status) {
+        lh_answer_status(call, atoi(status));
     }
     return NULL;
 }
@@ -178,9 +216,11 @@ lh_problem *lh_run(lh_call *call)
     const lh_statement *steps[LH_STEPS + 1];
     lh_result *results[LH_STEPS + 1];
     int counted = op->counts != NULL, count = counted + op->step_count;
-    int safe = !strcmp(op->row->method, "GET") || (op->row->flags & LH_SAFE);
+    lh_sql_run run = lh_run_make(call, steps, count, call->values);
     lh_problem *problem;
 
+    run.safe = !strcmp(op->row->method, "GET") || (op->row->flags & LH_SAFE);
+    run.bound = op->row->bound;
     if (counted) {
         steps[0] = op->counts[call->filters];
     }
@@ -189,22 +229,25 @@ lh_problem *lh_run(lh_call *call)
         steps[count - 1] = op->answers[call->filters];
     }
     bind_page(call);
-    problem = execute(call, steps, count, call->values, safe, results);
+    if (op->row->flags & LH_STREAMED) {
+        return lh_stream_run(call, &run);
+    }
+    problem = execute(call, &run, results);
     if (problem) {
         return problem;
     }
     call->count = counted ? results[0] : NULL;
     call->last = results[count - 1];
-    return judge(call, results, count);
+    problem = lh_run_judge(call, results, count);
+    return problem ? problem : judge_rows(call);
 }
 
 lh_problem *lh_query(lh_call *call, int index)
 {
-    const lh_statement *const *step = &call->op->more[index];
-    const char *codes;
-    lh_problem *problem = execute(call, step, 1, call->values, 0, &call->last);
+    lh_sql_run run = lh_run_make(call, &call->op->more[index], 1, call->values);
+    lh_problem *problem = execute(call, &run, &call->last);
+    const char *codes = problem ? NULL : lh_result_rows(call->last) ? refused(call, call->last) : NULL;
 
-    codes = problem ? NULL : lh_result_rows(call->last) ? refused(call, call->last) : NULL;
     return codes ? lh_refuse(call, codes) : problem;
 }
 

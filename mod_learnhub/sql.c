@@ -82,7 +82,7 @@ static lh_sql_outcome claim(lh_exchange *x)
     apr_status_t rv = APR_SUCCESS;
 
     if (!x->connection) {
-        rv = lh_pool_claim(run->db, until, x->stream != NULL, &x->connection);
+        rv = lh_pool_claim(run->db, until, x->stream || run->bound, &x->connection);
     }
     if (rv == APR_SUCCESS) {
         x->deadline = run->deadline;

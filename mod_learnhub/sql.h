@@ -41,6 +41,7 @@ typedef struct lh_sql_run {
     apr_time_t deadline;              /* for all of it, on lh_clock() */
     apr_time_t patience; /* for one attempt, once there is a connection; 0: to the deadline. Not of streams */
     int safe;            /* running it twice does no harm */
+    int bound;           /* milliseconds for each statement; 0: the connection's. Such runs count as streams do */
 } lh_sql_run;
 
 /*

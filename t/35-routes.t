@@ -52,6 +52,27 @@ sub session {
     return $id;
 }
 
+sub made { my ($reply) = @_; $reply->status =~ /^2/ or die $reply->summary; return $reply->json }
+
+sub problem {
+    my ($creator) = @_;
+    return made(api(POST => '/problems/', token => $creator->{token},
+        json => { title => 'T', description => 'D', difficulty => 'easy' }))->{problem}{id};
+}
+
+sub practice {
+    my ($user) = @_;
+    return made(api(POST => '/sessions/', token => $user->{token}, json => { problem_id => problem($user) }));
+}
+
+sub submission {
+    my ($user) = @_;
+    return made(api(POST => '/submissions/', token => $user->{token}, json => { problem_id => problem($user) }))
+        ->{submission};
+}
+
+my %message = (role => 'user', content => 'Why?');
+
 sub person { return { first_name => 'A', last_name => 'B', email => unique('walk') . '@example.com', password => 'good enough' } }
 
 sub registration {
@@ -74,6 +95,32 @@ my %case = (
     'auth.register' => sub { (undef, undef, json => registration()) },
     'auth.login' => sub { (undef, undef, json => { username => $second->{email}, password => $second->{password} }) },
     'auth.logout' => sub { (undef, undef, token => opaque($second)) },
+    'problems.create' => sub { ('student', undef, json => { title => 'T', description => 'D', difficulty => 'hard' }) },
+    'problems.list' => sub { problem($who{student}); () },
+    'problems.mine' => sub { problem($who{student}); ('student') },
+    'problems.search' => sub { problem($who{student}); (undef, undef, query => { q => 'T' }) },
+    'problems.get' => sub { (undef, problem($who{student})) },
+    'problems.update' => sub { ('student', problem($who{student}), json => { title => 'U' }) },
+    'problems.delete' => sub { ('student', problem($who{student})) },
+    'submissions.create' => sub { ('student', undef, json => { problem_id => problem($second) }) },
+    'submissions.from_session' => sub { ('student', practice($who{student})->{id}) },
+    'submissions.mine' => sub { submission($who{student}); ('student') },
+    'submissions.by_problem' => sub { ('student', submission($who{student})->{problem_id}) },
+    'submissions.get' => sub { ('student', submission($who{student})->{id}) },
+    'submissions.update' => sub { ('student', submission($who{student})->{id}, json => { score => 5 }) },
+    'submissions.chat' => sub { ('student', submission($who{student})->{id}, json => \%message) },
+    'submissions.delete' => sub { ('student', submission($who{student})->{id}) },
+    'sessions.create' => sub { ('student', undef, json => { problem_id => problem($second) }) },
+    'sessions.mine' => sub { practice($who{student}); ('student') },
+    'sessions.by_problem' => sub { ('student', practice($who{student})->{problem_id}) },
+    'sessions.get' => sub { ('student', practice($who{student})->{id}) },
+    'sessions.autosave' => sub {
+        ('student', practice($who{student})->{id}, json => { diagram_data => { a => 1 }, time_spent => 5 });
+    },
+    'sessions.pause' => sub { ('student', practice($who{student})->{id}, json => { time_spent => 5 }) },
+    'sessions.resume' => sub { ('student', practice($who{student})->{id}) },
+    'sessions.chat' => sub { ('student', practice($who{student})->{id}, json => \%message) },
+    'sessions.abandon' => sub { ('student', practice($who{student})->{id}) },
     'tutoring.list' => sub { session(); ('student') },
     'tutoring.my' => sub { session(); ('instructor') },
     'tutoring.created' => sub { session(); ('instructor') },
@@ -125,8 +172,9 @@ sub found {
 
 sub object_of {
     my ($row, $answer) = @_;
+    $answer = $answer->{data} if $row->{style} eq 'coding';
     $answer = $answer->{ $row->{key} } if $row->{key};
-    return $row->{shape} eq 'page' ? $answer->{results}[0] : $row->{shape} eq 'all' ? $answer->[0] : $answer;
+    return $row->{shape} eq 'page' ? $answer->{results}[0] : $row->{shape} =~ /all|window/ ? $answer->[0] : $answer;
 }
 
 # ---- the walk ----
@@ -136,7 +184,9 @@ for my $row (@rows) {
     push @{ $methods{ $row->{path} } }, $row->{method};
 }
 
-sub path_of { my ($row, $id) = @_; return $row->{path} =~ s/\{\w+:int\}/$id || 1/er }
+my %no_id = (int => 1, oid => '0' x 24, uuid => '00000000-0000-4000-8000-000000000000', text => 'nothing');
+
+sub path_of { my ($row, $id) = @_; return $row->{path} =~ s/\{\w+:(\w+)\}/$id || $no_id{$1}/er }
 
 for my $row (@rows) {
     my ($name, $path) = ($row->{name}, path_of($row));

@@ -7,7 +7,9 @@
 #include "json.h"
 #include "route.h"
 
-static const lh_api *const apis[] = {&lh_api_users, &lh_api_auth, &lh_api_tutoring, &lh_api_admin, &lh_api_service, NULL};
+static const lh_api *const apis[] = {&lh_api_users,    &lh_api_auth,     &lh_api_problems, &lh_api_submissions,
+                                     &lh_api_practice, &lh_api_tutoring, &lh_api_admin,    &lh_api_service,
+                                     NULL};
 
 static void write_text(lh_json *out, const char *key, const char *text)
 {
@@ -41,7 +43,7 @@ static void write_fields(lh_json *out, const char *key, const lh_field *fields)
 static void write_operation(lh_json *out, const lh_operation *op)
 {
     static const char *const styles[] = {"plain", "practice", "tutoring", "coding"};
-    static const char *const shapes[] = {"one", "all", "page", "window", "nothing"};
+    static const char *const shapes[] = {"one", "maybe", "all", "page", "window", "nothing"};
     const lh_route *row = op->row;
 
     lh_json_open(out, '{');
@@ -50,7 +52,7 @@ static void write_operation(lh_json *out, const lh_operation *op)
     write_text(out, "path", row->path);
     write_text(out, "style", styles[op->api->problems]);
     write_text(out, "shape", shapes[row->shape]);
-    write_text(out, "key", row->message ? row->key : NULL);
+    write_text(out, "key", row->key);
     write_int(out, "who", row->who);
     write_int(out, "status", row->status ? row->status : row->shape == LH_NOTHING ? 204 : 200);
     write_fields(out, "body", row->body);

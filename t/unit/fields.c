@@ -30,6 +30,15 @@
         LH_SENT_OTHER, NULL, 0                                                                                         \
     }
 
+#define TEXTS(t, n)                                                                                                    \
+    {                                                                                                                  \
+        LH_SENT_TEXTS, t, n                                                                                            \
+    }
+#define OBJECT(t)                                                                                                      \
+    {                                                                                                                  \
+        LH_SENT_OBJECT, t, 0                                                                                           \
+    }
+
 static const lh_field title = {.name = "t", .type = LH_TEXT, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 3};
 static const lh_field free_text = {.name = "t", .type = LH_TEXT, .flags = LH_NULL};
 static const lh_field word = {.name = "t", .type = LH_TEXT, .one_of = "easy hard", .initial = "easy"};
@@ -41,6 +50,9 @@ static const lh_field loose_flag = {.name = "t", .type = LH_BOOLEAN, .flags = LH
 static const lh_field moment = {.name = "t", .type = LH_TIME, .flags = LH_FUTURE};
 static const lh_field mail = {.name = "t", .type = LH_EMAIL};
 static const lh_field oid = {.name = "t", .type = LH_OBJECT_ID};
+static const lh_field texts = {.name = "t", .type = LH_TEXTS, .min = 1, .max = 2};
+static const lh_field any_texts = {.name = "t", .type = LH_TEXTS, .flags = LH_NULL};
+static const lh_field object = {.name = "t", .type = LH_OBJECT};
 
 static const struct {
     const lh_field *field;
@@ -94,6 +106,18 @@ static const struct {
     {&mail, INT(1), 0, NULL, "e-mail"},
     {&oid, TEXT("507f1f77bcf86cd799439011"), 0, "507f1f77bcf86cd799439011", NULL},
     {&oid, TEXT("507"), 0, NULL, "24 hex"},
+    {&texts, TEXTS("[\"a\"]", 1), 0, "[\"a\"]", NULL},
+    {&texts, TEXTS("[\"a\",\"b\",\"c\"]", 3), 0, NULL, "1 to 2 entries"},
+    {&texts, TEXTS("[]", 0), 0, NULL, "1 to 2 entries"},
+    {&any_texts, TEXTS("[]", 0), 0, "[]", NULL},
+    {&any_texts, NIL, 0, NULL, NULL},
+    {&any_texts, TEXT("a"), 0, NULL, "array of texts"},
+    {&any_texts, OTHER, 0, NULL, "array of texts"},
+    {&any_texts, OBJECT("{}"), 0, NULL, "array of texts"},
+    {&object, OBJECT("{\"a\":1.50}"), 0, "{\"a\":1.50}", NULL},
+    {&object, TEXTS("[]", 0), 0, NULL, "an object"},
+    {&object, TEXT("{}"), 0, NULL, "an object"},
+    {&object, NIL, 0, NULL, "may not be null"},
 };
 
 int main(void)

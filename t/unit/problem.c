@@ -44,6 +44,10 @@ static void test_fields(void)
            "{\"success\":false,\"data\":{\"a\":[\"One.\",\"Three.\"],\"non_field_errors\":[\"Two.\"]}}", "wrapped");
     is_int(lh_problem_status(problem, LH_LOCATED), 422, "422 where practice's clients expect it");
     is_int(lh_problem_status(problem, LH_PLAIN), 400, "else 400");
+    problem = lh_problem_field(tap_pool, NULL, "body", "feedback.strengths", "One.");
+    is_str(written(problem, LH_LOCATED),
+           "{\"detail\":[{\"loc\":[\"body\",\"feedback\",\"strengths\"],\"msg\":\"One.\",\"type\":\"value_error\"}]}",
+           "a dotted name is a path");
 }
 
 static void test_statuses(void)
