@@ -210,17 +210,12 @@ static lh_problem *judge_rows(lh_call *call)
     return NULL;
 }
 
-lh_problem *lh_run(lh_call *call)
+/* The row's count, where it has one, and its steps, with the filters that were sent; returns how many. */
+static int choose_steps(const lh_call *call, const lh_statement **steps)
 {
     const lh_operation *op = call->op;
-    const lh_statement *steps[LH_STEPS + 1];
-    lh_result *results[LH_STEPS + 1];
     int counted = op->counts != NULL, count = counted + op->step_count;
-    lh_sql_run run = lh_run_make(call, steps, count, call->values);
-    lh_problem *problem;
 
-    run.safe = !strcmp(op->row->method, "GET") || (op->row->flags & LH_SAFE);
-    run.bound = op->row->bound;
     if (counted) {
         steps[0] = op->counts[call->filters];
     }
@@ -228,15 +223,29 @@ lh_problem *lh_run(lh_call *call)
     if (op->answers) {
         steps[count - 1] = op->answers[call->filters];
     }
+    return count;
+}
+
+lh_problem *lh_run(lh_call *call)
+{
+    const lh_route *row = call->op->row;
+    const lh_statement *steps[LH_STEPS + 1];
+    lh_result *results[LH_STEPS + 1];
+    int count = choose_steps(call, steps);
+    lh_sql_run run = lh_run_make(call, steps, count, call->values);
+    lh_problem *problem;
+
+    run.safe = !strcmp(row->method, "GET") || (row->flags & LH_SAFE);
+    run.bound = row->bound;
     bind_page(call);
-    if (op->row->flags & LH_STREAMED) {
+    if (row->flags & LH_STREAMED) {
         return lh_stream_run(call, &run);
     }
     problem = execute(call, &run, results);
     if (problem) {
         return problem;
     }
-    call->count = counted ? results[0] : NULL;
+    call->count = call->op->counts ? results[0] : NULL;
     call->last = results[count - 1];
     problem = lh_run_judge(call, results, count);
     return problem ? problem : judge_rows(call);
