@@ -17,7 +17,8 @@ static lh_problem *search(lh_call *call)
 #define NEWEST_FIRST " ORDER BY p.created_at DESC, p.id DESC LIMIT :limit::bigint OFFSET :skip::bigint"
 #define MINE "p.created_by = :me::bigint"
 
-/* The pattern is made once, in a subquery of its own, and served by the trigram index. */
+/* The pattern is made once, in a subquery of its own, and served by the trigram index; what matches is found before it is
+ * sorted, or a rare word would be sought along the index of the newest. */
 #define PATTERN "(SELECT learnhub.search_pattern(:q))"
 #define MATCHES "(p.title ~* " PATTERN " OR p.description ~* " PATTERN ")"
 #define SEARCH_MILLISECONDS 1000
@@ -134,7 +135,8 @@ static const lh_route routes[] = {
      .handler = search,
      .bound = SEARCH_MILLISECONDS,
      .count = COUNTED MATCHES,
-     .sql = {LISTED MATCHES NEWEST_FIRST},
+     .sql = {"WITH hits AS MATERIALIZED (SELECT p.id FROM learnhub.problems p WHERE " MATCHES ") " LISTED
+             "p.id IN (SELECT id FROM hits)" NEWEST_FIRST},
      .shape = LH_WINDOW,
      .key = "problems",
      .returns = keys,
