@@ -37,8 +37,11 @@ typedef enum {
     LH_BOOLEAN,   /* true or false */
     LH_TIME,      /* ISO 8601 date-time, bound in UTC */
     LH_OBJECT_ID, /* 24 hex digits */
-    LH_OBJECT,    /* only in answers: an object with the keys `of` */
-    LH_LIST       /* only in answers: an array of such objects */
+    LH_PHONE,     /* E.164: + and 8 to 15 digits, the first of them not 0 */
+    LH_PHOTO,  /* a file of a multipart body: JPEG, PNG, WebP or GIF, at most LearnHubMaxPhoto; bound as hex digits, and
+                   * its media type as <name>_type where the row's `binds` name that */
+    LH_OBJECT, /* only in answers: an object with the keys `of` */
+    LH_LIST    /* only in answers: an array of such objects */
 } lh_type;
 
 enum {
@@ -48,10 +51,12 @@ enum {
     LH_LOOSE = 8,    /* integers and booleans may also come as text: "4", "True", "1" */
     LH_FUTURE = 16,  /* the time must lie ahead */
     LH_CLAMP = 32,   /* an integer above max counts as max */
-    LH_SECRET = 64   /* no statement can name it: handlers read it with lh_text() */
+    LH_SECRET = 64,  /* no statement can name it: handlers read it with lh_text() */
+    LH_CLEARS = 128  /* null and an empty text take away what is there: both are bound as an empty text */
 };
 
-/* Arrays of fields end with {0}. In a query or a form an empty value counts as not sent. */
+/* Arrays of fields end with {0}. In a query or a form an empty value counts as not sent; in a multipart body it is an
+ * empty text, and only a file field that was left empty counts as not sent. */
 typedef struct lh_field {
     const char *name;
     lh_type type;
@@ -87,11 +92,13 @@ enum {
 };
 
 typedef enum {
-    LH_ONE,    /* the first row as an object; no row is the refusal `missing` */
-    LH_ALL,    /* all rows as an array */
-    LH_PAGE,   /* {count, next, previous, results}; query fields page and page_size are the machine's own */
-    LH_WINDOW, /* {total, skip, limit, <key>}; the row has query fields skip and limit */
-    LH_NOTHING /* no body; no row is the refusal `missing` */
+    LH_ONE,     /* the first row as an object; no row is the refusal `missing` */
+    LH_ALL,     /* all rows as an array */
+    LH_PAGE,    /* {count, next, previous, results}; query fields page and page_size are the machine's own */
+    LH_WINDOW,  /* {total, skip, limit, <key>}; the row has query fields skip and limit */
+    LH_NOTHING, /* no body; no row is the refusal `missing` */
+    LH_BYTES /* the first row's `_content` as it is, of the media type `_type`; the URL stands for these bytes for ever,
+                 * and `_tag` is its ETag; no row is the refusal `missing` */
 } lh_shape;
 
 /* How the API writes a timestamptz, always UTC. */
@@ -111,7 +118,7 @@ typedef enum {
 } lh_problem_style;
 
 /* The media types a row's body may have; none given means JSON. */
-enum { LH_JSON = 1, LH_FORM = 2 };
+enum { LH_JSON = 1, LH_FORM = 2, LH_MULTIPART = 4 };
 
 #define LH_STEPS 4
 #define LH_MORE 4
@@ -129,7 +136,7 @@ typedef struct lh_route {
     unsigned who;        /* LH_ANYONE or roles */
     const lh_field *query;
     const lh_field *body;
-    unsigned accepts;          /* LH_JSON, LH_FORM; 0 is LH_JSON */
+    unsigned accepts;          /* LH_JSON, LH_FORM, LH_MULTIPART; 0 is LH_JSON */
     const char *binds;         /* names of parameters a handler sets with lh_bind(), separated by spaces */
     const char *count;         /* of LH_PAGE and LH_WINDOW: SELECT count(*), with the same :filters */
     const char *sql[LH_STEPS]; /* run in order in one transaction; the last one's rows are the answer */
@@ -161,7 +168,7 @@ typedef struct lh_api {
     const lh_route *routes; /* ends with {0} */
 } lh_api;
 
-extern const lh_api lh_api_users, lh_api_auth, lh_api_tutoring, lh_api_admin, lh_api_service;
+extern const lh_api lh_api_users, lh_api_auth, lh_api_tutoring, lh_api_profile, lh_api_admin, lh_api_service;
 
 /* ---- what a handler may do ---- */
 

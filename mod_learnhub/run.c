@@ -163,7 +163,7 @@ static lh_problem *judge(lh_call *call, lh_result *const *results, int count)
             return lh_refuse(call, codes);
         }
     }
-    if ((shape == LH_ONE || shape == LH_NOTHING) && lh_rows(call) == 0) {
+    if ((shape == LH_ONE || shape == LH_NOTHING || shape == LH_BYTES) && lh_rows(call) == 0) {
         return lh_refuse(call, "missing");
     }
     if (shape == LH_PAGE && lh_rows(call) == 0 && strcmp(lh_text(call, "page"), "1")) {
