@@ -7,12 +7,14 @@
  * and one round trip, writes the rows of the last one as JSON and dresses them in the API's envelope. Most rows
  * need no C function; those that do name a handler.
  *
- * Three ideas carry it:
+ * Four ideas carry it:
  * - The SQL is the shape of the answer: a column's name is its key, a dotted name nests, the type picks the format.
  *   A column whose name begins with `_` is for the handler and is not written.
  * - A statement refuses by itself: a column named `!` holds NULL or refusal codes (separated by spaces), and a
  *   violated constraint refuses by its name. The row's refusals turn a code into a status and a sentence.
  *   No row at all is the refusal `missing`.
+ * - Statements name their parameters: `:name` of path, query, body or binds; `:me` is the caller's users.id, and `:base`
+ *   where the URLs of this server begin, without a slash at its end.
  * - Whatever fails returns an lh_problem; NULL means go on. The one who made the problem has said everything.
  *
  * Rows are checked before httpd starts: a row that cannot work is named and httpd refuses to start.
@@ -38,10 +40,9 @@ typedef enum {
     LH_TIME,      /* ISO 8601 date-time, bound in UTC */
     LH_OBJECT_ID, /* 24 hex digits */
     LH_PHONE,     /* E.164: + and 8 to 15 digits, the first of them not 0 */
-    LH_PHOTO,  /* a file of a multipart body: JPEG, PNG, WebP or GIF, at most LearnHubMaxPhoto; bound as hex digits, and
-                   * its media type as <name>_type where the row's `binds` name that */
-    LH_OBJECT, /* only in answers: an object with the keys `of` */
-    LH_LIST    /* only in answers: an array of such objects */
+    LH_PHOTO,     /* a file in a multipart body: JPEG, PNG, WebP, GIF; bound as hex, its type as <name>_type */
+    LH_OBJECT,    /* only in answers: an object with the keys `of` */
+    LH_LIST       /* only in answers: an array of such objects */
 } lh_type;
 
 enum {
@@ -52,7 +53,7 @@ enum {
     LH_FUTURE = 16,  /* the time must lie ahead */
     LH_CLAMP = 32,   /* an integer above max counts as max */
     LH_SECRET = 64,  /* no statement can name it: handlers read it with lh_text() */
-    LH_CLEARS = 128  /* null and an empty text take away what is there: both are bound as an empty text */
+    LH_CLEARS = 128  /* null and an empty text are bound as an empty text: they take away what is there */
 };
 
 /* Arrays of fields end with {0}. In a query or a form an empty value counts as not sent; in a multipart body it is an
@@ -97,8 +98,7 @@ typedef enum {
     LH_PAGE,    /* {count, next, previous, results}; query fields page and page_size are the machine's own */
     LH_WINDOW,  /* {total, skip, limit, <key>}; the row has query fields skip and limit */
     LH_NOTHING, /* no body; no row is the refusal `missing` */
-    LH_BYTES /* the first row's `_content` as it is, of the media type `_type`; the URL stands for these bytes for ever,
-                 * and `_tag` is its ETag; no row is the refusal `missing` */
+    LH_BYTES    /* `_content` of the first row, of type `_type`, for ever, with ETag `_tag`; no row: `missing` */
 } lh_shape;
 
 /* How the API writes a timestamptz, always UTC. */

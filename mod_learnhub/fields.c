@@ -189,13 +189,20 @@ static const char *check_photo(check *c)
                                                 : "This must be a JPEG, PNG, WebP or GIF image.";
 }
 
+/* JSON has null for no photo; an empty text would be the value of an input nobody has filled in. */
+static int is_empty(const check *c)
+{
+    return c->sent->kind == LH_SENT_NULL ||
+           (c->sent->kind == LH_SENT_TEXT && !*c->sent->text && (c->untyped || c->field->type != LH_PHOTO));
+}
+
 const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_sent *sent, int untyped, apr_int64_t now,
                            lh_value *value)
 {
     check c = {p, field, sent, untyped, now, value};
 
     value->data = NULL;
-    if ((field->flags & LH_CLEARS) && (sent->kind == LH_SENT_NULL || (sent->kind == LH_SENT_TEXT && !*sent->text))) {
+    if ((field->flags & LH_CLEARS) && is_empty(&c)) {
         return keep(&c, "");
     }
     if (sent->kind == LH_SENT_NULL && !(field->flags & LH_NULL)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * multipart/form-data (RFC 7578, RFC 2046) as browsers and HTTP libraries send it, read strictly: what two readers could
- * understand in two ways is refused. Knows APR only.
+ * multipart/form-data (RFC 7578, RFC 2046) as browsers and HTTP libraries send it, read strictly: what two readers
+ * could understand in two ways is refused. Knows APR only.
  *
  * - The body begins with its boundary and ends with its last one; lines end with CRLF, headers are not folded.
  * - Every part has a name of its own; names and texts are UTF-8 without zero bytes. A part with a filename is a file,

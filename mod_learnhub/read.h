@@ -8,7 +8,7 @@
 
 #include "call.h"
 
-/* LH_JSON, LH_FORM or LH_MULTIPART by the Content-Type; none is JSON. 0: another one, or a charset that is not UTF-8. */
+/* LH_JSON, LH_FORM or LH_MULTIPART by the Content-Type; none is JSON. 0: another, or a charset that is not UTF-8. */
 unsigned lh_read_type(const request_rec *r);
 
 /* Refuses a body that says it is too large, before anything of it is read; also where none is wanted. */

@@ -142,7 +142,7 @@ for my $case (@wrong) {
     is_invalid(change_form($ada, $field => $value), 'plain', [$field], "multipart: $name");
 }
 for my $case ([username => undef], [username => 5], [first_name => undef], [email => undef], [email => 5],
-    [phone_number => 12345678], [is_mentor => undef], [is_mentor => 2], [profile_photo => 5], [profile_photo => true],
+    [phone_number => 12345678], [is_mentor => undef], [is_mentor => 2], [profile_photo => 5], [profile_photo => ''], [profile_photo => true],
     [profile_photo => {}], [last_name => []]) {
     is_invalid(change_json($ada, @$case), 'plain', [$case->[0]], 'JSON: ' . JSON::XS->new->encode($case));
 }
@@ -214,7 +214,7 @@ for my $method (qw(GET HEAD)) {
 is(api(GET => $path, headers => { 'If-None-Match' => '"another"' })->status, 200, 'another tag');
 my $twice = raw_http("GET $path HTTP/1.1\r\nHost: x\r\nIf-None-Match: $tag\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
 like($twice, qr{^HTTP/1.1 304 .*?\r\n\r\nHTTP/1.1 200 .*"healthy"}s, 'the connection goes on behind a 304');
-unlike($twice, qr{^HTTP/1.1 304 .*?Content-(?:Type|Length).*?\r\n\r\nHTTP}s, 'which has nothing to describe');
+unlike($twice =~ s/\r\n\r\n.*//sr, qr/^Content-/m, 'which has nothing to describe');
 is(api(GET => $path, headers => { 'If-Match' => '"another"' })->status, 412, 'If-Match another tag');
 is_refusal(api(GET => "/myprofile/photos/$_"), 'plain', 404, "no photo is called $_")
     for 'none', '0' x 64 . '.png', '%27%20OR%201=1', $path =~ s{.*/}{}r =~ s/\.\w+$//r, $path =~ s{.*/}{}r . 'x';
@@ -222,7 +222,8 @@ is_refusal(api(GET => '/myprofile/photos/'), 'plain', 404);
 is_refusal(api($_ => $path), 'plain', 405) for qw(POST DELETE);
 
 is_profile(change_json($ada, first_name => 'Ada'), { profile_photo => $url }, 'other changes leave it alone');
-is_profile(change_form($ada, profile_photo => [undef, '', Content => '']), { profile_photo => $url }, 'a field left empty');
+my $left_empty = part("name=\"profile_photo\"; filename=\"\"\r\nContent-Type: application/octet-stream", '') . "--b--\r\n";
+is_profile(change_raw($ada, $left_empty), { profile_photo => $url }, 'a file field that was left empty');
 is_profile(change_form($ada, first_name => 'Ada', profile_photo => ''), { profile_photo => undef }, 'an empty text removes it');
 is_refusal(api(GET => $path), 'plain', 404, 'it is gone');
 $url = upload($ada, $gif);
@@ -233,7 +234,7 @@ is_profile(change_json($ada, profile_photo => undef), { profile_photo => undef }
 isnt(upload($ada, $gif), upload($ada, $gif), 'the same photo again has another URL');
 
 for my $content ('', 'GIF89a', '<svg xmlns="http://www.w3.org/2000/svg"/>', '<html>', substr($png, 0, 32),
-    $png =~ s/IHDR\0\0\0\1/IHDR\0\0\0\0/r, "\xff\xd8\xff\xe0\0\x10JFIF", "RIFF\x1a\0\0\0WEBP", 'BM' . "\0" x 60, 'x' x 70000) {
+    substr($png, 0, 16) . "\0" x 8 . substr($png, 24), "\xff\xd8\xff\xe0\0\x10JFIF", "RIFF\x1a\0\0\0WEBP", 'BM' . "\0" x 60, 'x' x 70000) {
     my $reply = change_form($ada, profile_photo => file($content), first_name => 'x' x 151);
     is_invalid($reply, 'plain', [qw(first_name profile_photo)], 'no picture: ' . substr($content, 0, 8) =~ s/[^ -~]/./gr);
     like($reply->json->{profile_photo}[0], qr/JPEG, PNG, WebP or GIF/, 'and what would be one');

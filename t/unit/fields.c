@@ -124,6 +124,7 @@ static const struct {
     {&photo, TEXT("photo.png"), 1, NULL, "multipart/form-data; null"},
     {&photo, BOOL(1), 0, NULL, "multipart/form-data; null"},
     {&photo, TEXT(""), 1, "", NULL},
+    {&photo, TEXT(""), 0, NULL, "multipart/form-data; null"},
     {&photo, NIL, 0, "", NULL},
     {&photo, NOTHING, 1, NULL, NULL},
     {&fixed_photo, TEXT("photo.png"), 0, NULL, "multipart/form-data."},
