@@ -7,12 +7,14 @@
  * and one round trip, writes the rows of the last one as JSON and dresses them in the API's envelope. Most rows
  * need no C function; those that do name a handler.
  *
- * Three ideas carry it:
+ * Four ideas carry it:
  * - The SQL is the shape of the answer: a column's name is its key, a dotted name nests, the type picks the format.
  *   A column whose name begins with `_` is for the handler and is not written; `_status` is the answer's status.
  * - A statement refuses by itself: a column named `!` holds NULL or refusal codes (separated by spaces), and a
  *   violated constraint refuses by its name. The row's refusals turn a code into a status and a sentence.
  *   No row at all is the refusal `missing`.
+ * - Statements name their parameters: `:name` of path, query, body or binds; `:me` is the caller's users.id, and
+ *   `:base` where the URLs of this server begin, without a slash at its end.
  * - Whatever fails returns an lh_problem; NULL means go on. The one who made the problem has said everything.
  *
  * Rows are checked before httpd starts: a row that cannot work is named and httpd refuses to start.
@@ -39,6 +41,8 @@ typedef enum {
     LH_OBJECT_ID, /* 24 hex digits */
     LH_TEXTS,     /* an array of min..max strings, bound as its JSON text */
     LH_OBJECT,    /* in a body: any object, bound as the JSON text that was sent; in answers: with the keys `of` */
+    LH_PHONE,     /* E.164: + and 8 to 15 digits, the first of them not 0 */
+    LH_PHOTO,     /* a file in a multipart body: JPEG, PNG, WebP, GIF; bound as hex, its type as <name>_type */
     LH_LIST       /* only in answers: an array of such objects */
 } lh_type;
 
@@ -50,12 +54,14 @@ enum {
     LH_FUTURE = 16,  /* the time must lie ahead */
     LH_CLAMP = 32,   /* an integer above max counts as max */
     LH_SECRET = 64,  /* no statement can name it: handlers read it with lh_text() */
-    LH_UNREAD = 128  /* of an LH_OBJECT: its inside is not looked at before the handler calls lh_canonical_md5() */
+    LH_UNREAD = 128, /* of an LH_OBJECT: its inside is not looked at before the handler calls lh_canonical_md5() */
+    LH_CLEARS = 256  /* null and an empty text are bound as an empty text: they take away what is there */
 };
 
 /*
- * Arrays of fields end with {0}. In a query or a form an empty value counts as not sent. A dotted name of a body's
- * field looks inside: "feedback.strengths" is the parameter :feedback_strengths.
+ * Arrays of fields end with {0}. In a query or a form an empty value counts as not sent; in a multipart body it is an
+ * empty text, and only a file field that was left empty counts as not sent. A dotted name of a JSON body's field looks
+ * inside: "feedback.strengths" is the parameter :feedback_strengths.
  */
 typedef struct lh_field {
     const char *name;
@@ -92,12 +98,13 @@ enum {
 };
 
 typedef enum {
-    LH_ONE,    /* the first row as an object; no row is the refusal `missing` */
-    LH_MAYBE,  /* the first row as an object, or null */
-    LH_ALL,    /* all rows as an array */
-    LH_PAGE,   /* {count, next, previous, results}; query fields page and page_size are the machine's own */
-    LH_WINDOW, /* {total, skip, limit, <key>}; the row has query fields skip and limit */
-    LH_NOTHING /* no body; no row is the refusal `missing` */
+    LH_ONE,     /* the first row as an object; no row is the refusal `missing` */
+    LH_MAYBE,   /* the first row as an object, or null */
+    LH_ALL,     /* all rows as an array; {key: [...]} when the row has a key */
+    LH_PAGE,    /* {count, next, previous, results}; query fields page and page_size are the machine's own */
+    LH_WINDOW,  /* {total, skip, limit, <key>}; the row has query fields skip and limit */
+    LH_NOTHING, /* no body; no row is the refusal `missing` */
+    LH_BYTES    /* `_content` of the first row, of type `_type`, for ever, with ETag `_tag`; no row: `missing` */
 } lh_shape;
 
 /* How the API writes a timestamptz, always UTC. */
@@ -117,7 +124,7 @@ typedef enum {
 } lh_problem_style;
 
 /* The media types a row's body may have; none given means JSON. */
-enum { LH_JSON = 1, LH_FORM = 2 };
+enum { LH_JSON = 1, LH_FORM = 2, LH_MULTIPART = 4 };
 
 #define LH_STEPS 4
 #define LH_MORE 4
@@ -135,7 +142,7 @@ typedef struct lh_route {
     unsigned who;        /* LH_ANYONE or roles */
     const lh_field *query;
     const lh_field *body;
-    unsigned accepts;          /* LH_JSON, LH_FORM; 0 is LH_JSON */
+    unsigned accepts;          /* LH_JSON, LH_FORM, LH_MULTIPART; 0 is LH_JSON */
     const char *binds;         /* names of parameters a handler sets with lh_bind(), separated by spaces */
     const char *count;         /* of LH_PAGE and LH_WINDOW: SELECT count(*), with the same :filters */
     const char *sql[LH_STEPS]; /* run in order in one transaction; the last one's rows are the answer */
@@ -169,8 +176,8 @@ typedef struct lh_api {
     const lh_route *routes; /* ends with {0} */
 } lh_api;
 
-extern const lh_api lh_api_users, lh_api_auth, lh_api_problems, lh_api_submissions, lh_api_practice, lh_api_tutoring;
-extern const lh_api lh_api_admin, lh_api_service;
+extern const lh_api lh_api_users, lh_api_auth, lh_api_problems, lh_api_submissions, lh_api_practice;
+extern const lh_api lh_api_tutoring, lh_api_profile, lh_api_admin, lh_api_service;
 
 /* ---- what a handler may do ---- */
 

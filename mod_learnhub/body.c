@@ -2,12 +2,14 @@
 #include "body.h"
 
 #include <apr_strings.h>
-#include <http_protocol.h>
 #include <jansson.h>
 #include <string.h>
 
 #include "canon.h"
 #include "fields.h"
+#include "multipart.h"
+#include "photo.h"
+#include "read.h"
 #include "text.h"
 
 /* ---- pairs: name=value&... of a query or a form ---- */
@@ -140,122 +142,38 @@ static const char *json_sentence(apr_pool_t *p, const json_error_t *error)
                         error->text);
 }
 
-/* ---- reading ---- */
+/* ---- multipart ---- */
+
+/* A file field that was left empty comes as a file without a name and without content. */
+static lh_sent sent_in_parts(apr_pool_t *p, const apr_array_header_t *parts, const char *name)
+{
+    lh_sent sent = {LH_SENT_NOTHING, NULL, 0};
+    int i;
+
+    for (i = 0; i < parts->nelts; i++) {
+        const lh_part *part = &APR_ARRAY_IDX(parts, i, lh_part);
+        if (strcmp(part->name, name)) {
+            continue;
+        }
+        if (!part->filename) {
+            sent.kind = LH_SENT_TEXT;
+            sent.text = apr_pstrmemdup(p, part->data, part->length);
+        }
+        else if (*part->filename || part->length) {
+            sent.kind = LH_SENT_FILE;
+            sent.text = part->data;
+            sent.number = (apr_int64_t)part->length;
+        }
+    }
+    return sent;
+}
+
+/* ---- checking ---- */
 
 static lh_problem *whole_body(lh_call *call, const char *text)
 {
     return lh_problem_field(call->r->pool, NULL, "body", NULL, text);
 }
-
-/* A body that cannot be read: broken chunks, too slow, gone. Some of it httpd's filters have answered themselves. */
-static lh_problem *read_problem(lh_call *call, apr_status_t rv)
-{
-    int status = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
-    lh_problem *problem = lh_problem_of_status(call->r->pool, status == AP_FILTER_ERROR ? HTTP_BAD_REQUEST : status);
-
-    problem->answered = status == AP_FILTER_ERROR;
-    call->r->connection->keepalive = AP_CONN_CLOSE;
-    return problem;
-}
-
-static apr_int64_t announced_length(const request_rec *r)
-{
-    const char *header = apr_table_get(r->headers_in, "Content-Length");
-
-    return header ? apr_atoi64(header) : -1;
-}
-
-static lh_problem *too_large(lh_call *call)
-{
-    call->r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
-    return lh_problem_make(call->r->pool, HTTP_REQUEST_ENTITY_TOO_LARGE,
-                           apr_psprintf(call->r->pool, "The request body may have at most %" APR_INT64_T_FMT " bytes.",
-                                        (apr_int64_t)call->server->config.max_body));
-}
-
-lh_problem *lh_body_announced(lh_call *call)
-{
-    return announced_length(call->r) > call->server->config.max_body ? too_large(call) : NULL;
-}
-
-/* Appends a brigade's bytes; false when they exceed the limit. */
-static int append(lh_json *buffer, apr_bucket_brigade *bb, apr_int64_t limit, apr_status_t *rv, int *end)
-{
-    apr_bucket *bucket;
-
-    for (bucket = APR_BRIGADE_FIRST(bb); bucket != APR_BRIGADE_SENTINEL(bb); bucket = APR_BUCKET_NEXT(bucket)) {
-        const char *data;
-        apr_size_t length;
-
-        if (APR_BUCKET_IS_EOS(bucket)) {
-            *end = 1;
-            break;
-        }
-        if (APR_BUCKET_IS_METADATA(bucket)) {
-            continue;
-        }
-        *rv = apr_bucket_read(bucket, &data, &length, APR_BLOCK_READ);
-        if (*rv != APR_SUCCESS || (apr_int64_t)(buffer->length + length) > limit) {
-            return *rv != APR_SUCCESS;
-        }
-        lh_json_raw(buffer, data, length);
-    }
-    return 1;
-}
-
-/* The whole body, ended by a zero byte, within the limit. */
-static lh_problem *read_all(lh_call *call, const char **text, apr_size_t *length)
-{
-    request_rec *r = call->r;
-    apr_int64_t announced = announced_length(r), limit = call->server->config.max_body;
-    apr_bucket_brigade *bb;
-    apr_status_t rv = APR_SUCCESS;
-    lh_json buffer;
-    int end = 0, fits = 1;
-
-    lh_json_init(&buffer, r->pool, announced >= 0 && announced < 65536 ? (apr_size_t)announced + 1 : 65536);
-    bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
-    while (fits && !end && rv == APR_SUCCESS) {
-        rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, 65536);
-        if (rv == APR_SUCCESS) {
-            fits = append(&buffer, bb, limit, &rv, &end);
-        }
-        apr_brigade_cleanup(bb);
-    }
-    if (!fits) {
-        return too_large(call);
-    }
-    if (rv != APR_SUCCESS) {
-        return read_problem(call, rv);
-    }
-    lh_json_raw(&buffer, "", 1);
-    *text = buffer.data;
-    *length = buffer.length - 1;
-    return NULL;
-}
-
-/* LH_JSON or LH_FORM; 0 for another media type, and for a charset that is not UTF-8. */
-static unsigned media_type(const request_rec *r)
-{
-    const char *header = apr_table_get(r->headers_in, "Content-Type"), *charset;
-    char *type, *end;
-
-    if (!header || !*header) {
-        return LH_JSON;
-    }
-    type = apr_pstrdup(r->pool, header);
-    end = type + strcspn(type, "; \t");
-    charset = ap_strcasestr(header, "charset=");
-    if (charset && strncasecmp(charset + 8, "utf-8", 5) && strncasecmp(charset + 8, "\"utf-8\"", 7)) {
-        return 0;
-    }
-    *end = '\0';
-    return !strcasecmp(type, "application/json")                    ? LH_JSON
-           : !strcasecmp(type, "application/x-www-form-urlencoded") ? LH_FORM
-                                                                    : 0;
-}
-
-/* ---- checking ---- */
 
 /* Checks one field and keeps its value; returns the problem so far. */
 static lh_problem *take(lh_call *call, lh_problem *so_far, const char *place, const lh_field *field, lh_sent sent,
@@ -370,6 +288,45 @@ static lh_problem *check_json(lh_call *call, const char *text, apr_size_t length
     return check_objects(call, problem, objects);
 }
 
+/* A photo beyond the limit is refused whatever else is wrong; the room for other parts is not the photo's. */
+static lh_problem *check_photo(lh_call *call, const lh_field *field, const lh_sent *sent)
+{
+    apr_pool_t *p = call->r->pool;
+    apr_int64_t limit = call->server->config.max_photo;
+
+    if (field->type != LH_PHOTO || sent->kind != LH_SENT_FILE) {
+        return NULL;
+    }
+    if (sent->number > limit) {
+        return lh_problem_make(p, HTTP_REQUEST_ENTITY_TOO_LARGE,
+                               apr_psprintf(p, "A photo may have at most %" APR_INT64_T_FMT " bytes.", limit));
+    }
+    lh_bind(call, apr_pstrcat(p, field->name, "_type", NULL), lh_photo_type(sent->text, (apr_size_t)sent->number));
+    return NULL;
+}
+
+static lh_problem *check_parts(lh_call *call, const char *body, apr_size_t length)
+{
+    const lh_operation *op = call->op;
+    lh_problem *problem = NULL, *too_large = NULL;
+    apr_array_header_t *parts;
+    const char *why =
+        lh_multipart_parse(call->r->pool, apr_table_get(call->r->headers_in, "Content-Type"), body, length, &parts);
+    int i;
+
+    if (why) {
+        return whole_body(call, why);
+    }
+    for (i = 0; i < op->body_count && !too_large; i++) {
+        const lh_field *field = &op->row->body[i];
+        lh_sent sent = sent_in_parts(call->r->pool, parts, field->name);
+
+        too_large = check_photo(call, field, &sent);
+        problem = too_large ? too_large : take(call, problem, "body", field, sent, 1, op->body_slot + i);
+    }
+    return problem;
+}
+
 static lh_problem *read_fields(lh_call *call)
 {
     unsigned accepts = call->op->row->accepts ? call->op->row->accepts : LH_JSON, type;
@@ -380,18 +337,21 @@ static lh_problem *read_fields(lh_call *call)
     if (!call->op->body_count) {
         return NULL;
     }
-    type = media_type(call->r);
+    type = lh_read_type(call->r);
     if (!(type & accepts)) {
         /* A route of forms only says which fields it wants, as FastAPI does. */
         return accepts == LH_FORM ? check_pairs(call, "")
                                   : lh_problem_of_status(call->r->pool, HTTP_UNSUPPORTED_MEDIA_TYPE);
     }
-    problem = read_all(call, &text, &length);
+    problem = lh_read_all(call, &text, &length);
     if (problem) {
         return problem;
     }
     if (type == LH_JSON) {
         return check_json(call, text, length);
+    }
+    if (type == LH_MULTIPART) {
+        return check_parts(call, text, length);
     }
     return strlen(text) == length ? check_pairs(call, text) : whole_body(call, "The form has a zero byte.");
 }

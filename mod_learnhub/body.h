@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a request brings: its query and its body, read within limits, parsed, and checked against the row's fields.
+ * What a request brings: its query and its body, parsed and checked against the row's fields.
  * All wrong fields are reported at once. A body is not read for rows that have no fields for it.
  */
 #ifndef LH_BODY_H
@@ -10,9 +10,6 @@
 
 /* Fills the values of the query's slots, and the set of filters that were sent. */
 lh_problem *lh_body_query(lh_call *call);
-
-/* Refuses a body that says it is too large, before anything of it is read; also where none is wanted. */
-lh_problem *lh_body_announced(lh_call *call);
 
 /* Reads the body and fills the values of its slots. */
 lh_problem *lh_body_read(lh_call *call);

@@ -280,6 +280,8 @@ const command_rec lh_config_commands[] = {
               .max = 3600 * SECONDS, .initial = "10s"),
     DIRECTIVE("LearnHubMaxBody", read_integer, max_body, "largest request body in bytes",
               .min = 1024, .max = 1073741824, .initial = "1048576"),
+    DIRECTIVE("LearnHubMaxPhoto", read_integer, max_photo, "largest photo in bytes",
+              .min = 1024, .max = 67108864, .initial = "2097152"),
     DIRECTIVE("LearnHubCORS", read_origins, origins, "* or the origins whose pages may call the APIs"),
     DIRECTIVE("LearnHubStatementTimeout", read_duration, statement_timeout, "deadline of one run of statements",
               .min = SECONDS / 100, .max = 3600 * SECONDS, .initial = "5s"),

@@ -29,8 +29,8 @@ typedef struct lh_config {
     apr_int64_t bcrypt_cost;
     lh_throttle throttle;
     apr_int64_t revocation_interval;
-    apr_int64_t max_body; /* bytes */
-    const char *origins;  /* separated by spaces, or "*", or NULL */
+    apr_int64_t max_body, max_photo; /* bytes */
+    const char *origins;             /* separated by spaces, or "*", or NULL */
     apr_int64_t statement_timeout, connection_wait;
     const char *public_url; /* without a slash at the end, or NULL */
 } lh_config;

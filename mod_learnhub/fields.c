@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fields.h"
 
+#include <apr_escape.h>
 #include <apr_strings.h>
 #include <string.h>
 
 #include "json.h"
+#include "photo.h"
 #include "text.h"
 
 typedef struct check {
@@ -183,12 +185,45 @@ static const char *check_object(check *c)
     return c->sent->kind == LH_SENT_OBJECT ? keep(c, c->sent->text) : "This must be an object.";
 }
 
+static const char *check_phone(check *c)
+{
+    const char *text = c->sent->kind == LH_SENT_TEXT ? lh_text_trim(apr_pstrdup(c->pool, c->sent->text)) : "";
+    apr_size_t digits = *text == '+' ? strspn(text + 1, "0123456789") : 0;
+
+    return digits >= 8 && digits <= 15 && text[1] != '0' && !text[1 + digits]
+               ? keep(c, text)
+               : "This must be a phone number in the international form, such as +12345678987.";
+}
+
+static const char *check_photo(check *c)
+{
+    apr_size_t length = (apr_size_t)c->sent->number;
+
+    if (c->sent->kind != LH_SENT_FILE) {
+        return c->field->flags & LH_CLEARS
+                   ? "This must be sent as a file in multipart/form-data; null takes the present one away."
+                   : "This must be sent as a file in multipart/form-data.";
+    }
+    return lh_photo_type(c->sent->text, length) ? keep(c, apr_pescape_hex(c->pool, c->sent->text, length, 0))
+                                                : "This must be a JPEG, PNG, WebP or GIF image.";
+}
+
+/* JSON has null for no photo; an empty text would be the value of an input nobody has filled in. */
+static int is_empty(const check *c)
+{
+    return c->sent->kind == LH_SENT_NULL ||
+           (c->sent->kind == LH_SENT_TEXT && !*c->sent->text && (c->untyped || c->field->type != LH_PHOTO));
+}
+
 const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_sent *sent, int untyped, apr_int64_t now,
                            lh_value *value)
 {
     check c = {p, field, sent, untyped, now, value};
 
     value->data = NULL;
+    if ((field->flags & LH_CLEARS) && is_empty(&c)) {
+        return keep(&c, "");
+    }
     if (sent->kind == LH_SENT_NULL && !(field->flags & LH_NULL)) {
         return "This may not be null.";
     }
@@ -205,6 +240,8 @@ const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_sent *
     case LH_OBJECT_ID: return check_object_id(&c);
     case LH_TEXTS: return check_texts(&c);
     case LH_OBJECT: return check_object(&c);
+    case LH_PHONE: return check_phone(&c);
+    case LH_PHOTO: return check_photo(&c);
     default: return check_text(&c);
     }
 }

@@ -10,6 +10,7 @@
 #include "auth.h"
 #include "body.h"
 #include "learnhub_module.h"
+#include "read.h"
 #include "reply.h"
 #include "server.h"
 #include "token.h"
@@ -140,6 +141,14 @@ static lh_problem *not_allowed(lh_call *call, const char *allow)
     return problem;
 }
 
+/* Where the paths of this server begin, as clients see it. */
+static const char *base_of(const lh_call *call)
+{
+    const char *url = call->server->config.public_url;
+
+    return url ? url : ap_construct_url(call->r->pool, "", call->r);
+}
+
 static lh_problem *route(lh_call *call, lh_match *match)
 {
     const lh_operation *op;
@@ -157,6 +166,7 @@ static lh_problem *route(lh_call *call, lh_match *match)
     for (i = 0; i < op->query_slot; i++) {
         call->values[i].data = match->values[i];
     }
+    call->values[op->own_slot + LH_OWN_BASE].data = base_of(call);
     return NULL;
 }
 
@@ -183,10 +193,10 @@ static lh_problem *run_row(lh_call *call)
 
 static lh_problem *serve(lh_call *call, lh_match *match)
 {
-    lh_problem *problem = lh_body_announced(call);
+    lh_problem *routed = route(call, match), *problem = lh_read_announced(call); /* whose limit is the row's */
 
     if (!problem) {
-        problem = route(call, match);
+        problem = routed;
     }
     if (!problem) {
         problem = identify(call);

@@ -127,7 +127,7 @@ static const char *page_url(const lh_call *call, apr_int64_t page)
 {
     request_rec *r = call->r;
     const char *path = ap_escape_uri(r->pool, r->uri), *args = r->args ? r->args : "", *query = "";
-    const char *base = call->server->config.public_url;
+    const char *base = call->values[call->op->own_slot + LH_OWN_BASE].data;
 
     for (; *args; args += *args == '&') {
         apr_size_t length = strcspn(args, "&");
@@ -139,8 +139,7 @@ static const char *page_url(const lh_call *call, apr_int64_t page)
     if (page > 1) {
         query = apr_psprintf(r->pool, "%s%spage=%" APR_INT64_T_FMT, query, *query ? "&" : "?", page);
     }
-    return apr_pstrcat(r->pool, base ? apr_pstrcat(r->pool, base, path, NULL) : ap_construct_url(r->pool, path, r),
-                       query, NULL);
+    return apr_pstrcat(r->pool, base, path, query, NULL);
 }
 
 static void write_page(lh_json *json, const lh_call *call)
@@ -268,7 +267,7 @@ static void set_notes(const lh_call *call)
  * One brigade. The FLUSH lets httpd write at once instead of first looking for a pipelined request, so that the same
  * worker usually finds the client's next request there.
  */
-static int deliver(const lh_call *call, int status, const lh_json *body)
+static int deliver(const lh_call *call, int status, const char *type, const char *body, apr_size_t length)
 {
     request_rec *r = call->r;
     apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
@@ -277,14 +276,39 @@ static int deliver(const lh_call *call, int status, const lh_json *body)
     r->status = status;
     set_notes(call);
     if (body) {
-        ap_set_content_type(r, "application/json");
-        ap_set_content_length(r, (apr_off_t)body->length);
-        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_pool_create(body->data, body->length, r->pool, alloc));
+        ap_set_content_type(r, type);
+        ap_set_content_length(r, (apr_off_t)length);
+        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_pool_create(body, length, r->pool, alloc));
         APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(alloc));
     }
     APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(alloc));
     ap_pass_brigade(r->output_filters, bb); /* a client that left is the connection's concern */
     return OK;
+}
+
+static int deliver_json(const lh_call *call, int status, const lh_json *json)
+{
+    return deliver(call, status, "application/json", json->data, json->length);
+}
+
+/* The bytes stay in the result, which lives as long as the request. */
+static int deliver_bytes(const lh_call *call)
+{
+    request_rec *r = call->r;
+    int i, length = 0, status;
+    const char *bytes = "";
+
+    for (i = 0; i < lh_result_columns(call->last); i++) {
+        if (!strcmp(lh_result_name(call->last, i), "_content")) {
+            bytes = lh_result_cell(call->last, 0, i, &length);
+        }
+    }
+    apr_table_setn(r->headers_out, "ETag", apr_pstrcat(r->pool, "\"", lh_cell(call, "_tag"), "\"", NULL));
+    apr_table_setn(r->headers_out, "Cache-Control", "public, max-age=31536000, immutable");
+    apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
+    status = ap_meets_conditions(r);
+    return status == OK ? deliver(call, HTTP_OK, lh_cell(call, "_type"), bytes, (apr_size_t)length)
+                        : deliver(call, status, NULL, NULL, 0);
 }
 
 static int status_of(const lh_call *call)
@@ -311,16 +335,20 @@ int lh_reply_answer(lh_call *call)
         return OK;
     }
     set_headers(call);
+    if (call->op->row->shape == LH_BYTES) {
+        return deliver_bytes(call);
+    }
+    if (bare) {
+        return deliver(call, status_of(call), NULL, NULL, 0);
+    }
     if (call->body) {
-        return deliver(call, status_of(call), call->body);
+        return deliver_json(call, status_of(call), call->body);
     }
-    if (!bare) {
-        lh_json_init(&body, call->r->pool, 2048);
-        lh_reply_open(&body, call);
-        write_answer(&body, call);
-        lh_reply_close(&body, call);
-    }
-    return deliver(call, status_of(call), bare ? NULL : &body);
+    lh_json_init(&body, call->r->pool, 2048);
+    lh_reply_open(&body, call);
+    write_answer(&body, call);
+    lh_reply_close(&body, call);
+    return deliver_json(call, status_of(call), &body);
 }
 
 apr_status_t lh_reply_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length)
@@ -376,12 +404,12 @@ int lh_reply_problem(lh_call *call, const lh_problem *problem)
     }
     lh_json_init(&body, call->r->pool, 256);
     lh_problem_write(&body, problem, style);
-    return deliver(call, lh_problem_status(problem, style), &body);
+    return deliver_json(call, lh_problem_status(problem, style), &body);
 }
 
 int lh_reply_options(lh_call *call, const char *allow)
 {
     set_cors(call, allow);
     apr_table_setn(call->r->headers_out, "Allow", allow);
-    return deliver(call, HTTP_NO_CONTENT, NULL);
+    return deliver(call, HTTP_NO_CONTENT, NULL, NULL, 0);
 }

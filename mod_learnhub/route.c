@@ -131,9 +131,9 @@ static void name_slots(apr_pool_t *p, lh_operation *op)
     op->bind_slot = names->nelts;
     add_words(p, names, op->row->binds);
     op->own_slot = names->nelts;
-    add_words(p, names, "me limit offset");
+    add_words(p, names, "me base limit offset");
     if (op->row->shape == LH_WINDOW) {
-        names->nelts = op->own_slot + 1; /* its :limit is a query field */
+        names->nelts = op->own_slot + LH_OWN_LIMIT; /* its :limit is a query field */
     }
     op->slots.names = (const char *const *)names->elts;
     op->slots.count = names->nelts;

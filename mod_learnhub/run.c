@@ -198,7 +198,7 @@ static lh_problem *judge_rows(lh_call *call)
     lh_shape shape = call->op->row->shape;
     const char *status = lh_cell(call, "_status");
 
-    if ((shape == LH_ONE || shape == LH_NOTHING) && lh_rows(call) == 0) {
+    if ((shape == LH_ONE || shape == LH_NOTHING || shape == LH_BYTES) && lh_rows(call) == 0) {
         return lh_refuse(call, "missing");
     }
     if (shape == LH_PAGE && lh_rows(call) == 0 && strcmp(lh_text(call, "page"), "1")) {

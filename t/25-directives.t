@@ -74,6 +74,8 @@ refuses(LearnHubLoginThrottle => qr/Off.*10\/5m/, '', 'On', '10', '10/', '/5m', 
 takes(LearnHubLoginThrottle => 'Off', 'off', '10/5m', '3/2s', '1/1h');
 refuses(LearnHubMaxBody => qr/whole number.*\d+.*\d+/, '', '0', '-1', 'big', '1M', '1.5', '99999999999999999999');
 takes(LearnHubMaxBody => 1048576, 65536);
+refuses(LearnHubMaxPhoto => qr/whole number.*\d+.*\d+/, '', '0', '1023', '-1', 'big', '2M', '1.5', '67108865', '9' x 20);
+takes(LearnHubMaxPhoto => 1024, 2097152, 67108864);
 refuses(LearnHubCORS => qr{\*.*https?://}, '', 'app.example.com', 'https://', 'https://a.example/path',
     '* https://a.example', 'https://a.example *', 'ftp://a.example', '"https://a.example https://b.example"',
     'https://a.example?x');
@@ -203,9 +205,16 @@ sub body_of {
     return api(POST => '/users/refresh', port => $port, json => { refresh_token => 'x' x ($size - 20) })->status;
 }
 
+sub photo_of {
+    my ($port, $size, $token) = @_;
+    my $gif = "GIF89a\1\0\1\0\0\0\0,";
+    return api(PATCH => '/myprofile/', port => $port, token => $token // $person->{token},
+        multipart => [profile_photo => [undef, 'p.gif', Content => $gif . 'x' x ($size - length $gif)]])->status;
+}
+
 my $hosts = hosts(<<"BASE", <<'OVER');
 $on
-LearnHubAPI admin
+LearnHubAPI admin mentoring
 LearnHubPages health
 LearnHubAccessTokenTTL 90s
 LearnHubRefreshTokenTTL 15m
@@ -216,10 +225,11 @@ LearnHubBcryptCost 5
 LearnHubLoginThrottle 2/1m
 LearnHubRevocationInterval 1h
 LearnHubMaxBody 2048
+LearnHubMaxPhoto 3000
 LearnHubCORS https://one.example https://two.example
 LearnHubPublicURL https://learn.example/base/
 BASE
-LearnHubAPI tutoring admin
+LearnHubAPI tutoring admin mentoring
 LearnHubPages none
 LearnHubAccessTokenTTL 2h
 LearnHubRefreshTokenTTL 3d
@@ -230,6 +240,7 @@ LearnHubBcryptCost 6
 LearnHubLoginThrottle Off
 LearnHubRevocationInterval 0
 LearnHubMaxBody 4096
+LearnHubMaxPhoto 5000
 LearnHubCORS *
 LearnHubPublicURL http://other.example
 OVER
@@ -255,6 +266,10 @@ is_deeply(both(sub { body_of($_[0], 2048) }), [401, 401, 401], 'LearnHubMaxBody:
 is_deeply(both(sub { body_of($_[0], 2049) }), [413, 413, 401], 'and none above');
 is(body_of($hosts->{overrides}, 4097), 413, 'the same of the other size');
 my %token = (base => $access[0], inherits => $access[1], overrides => $access[2]);
+for my $size (3000, 3001, 5000, 5001) {
+    is_deeply([map { photo_of($hosts->{$_}, $size, $token{$_}) } qw(base inherits overrides)],
+        [map { $size <= $_ ? 200 : 413 } 3000, 3000, 5000], "LearnHubMaxPhoto: a photo of $size bytes");
+}
 is_deeply([map { my $p = $_; my $t = $person->{token}; local $person->{token} = $token{$p}; next_url($hosts->{$p}) }
     qw(base inherits overrides)], ['https://learn.example/base', 'https://learn.example/base', 'http://other.example'],
     'LearnHubPublicURL begins the URLs of pages');
@@ -303,6 +318,8 @@ is(cost($plain->port), '$2y$10', 'bcrypt cost 10');
 is(allowed($plain->port), 'none', 'no CORS');
 is(body_of($plain->port, 1048577), 413, 'bodies up to 1 MiB');
 isnt(body_of($plain->port, 1048576), 413, 'that is, including 1 MiB');
+is(photo_of($plain->port, 2097152), 200, 'photos up to 2 MiB');
+is(photo_of($plain->port, 2097153), 413, 'and no byte more');
 my @guesses = map {
     my %wrong = (username => 'nobody-by-default', password => 'a wrong guess');
     api(POST => '/users/login', form => \%wrong, port => $plain->port, from => '127.0.3.1')->status

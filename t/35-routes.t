@@ -86,6 +86,14 @@ sub opaque {
         json => { username => $user->{email}, password => $user->{password} })->json->{auth_token};
 }
 
+# The name of a photo.
+sub photo {
+    my $gif = "GIF89a\1\0\1\0\0\0\0,";
+    my $reply = api(PATCH => '/myprofile/', token => $second->{token},
+        multipart => [profile_photo => [undef, 'p.gif', Content => $gif]]);
+    return $reply->json->{profile_photo} =~ s{.*/}{}r;
+}
+
 # For each row: who calls, the id in its path, and what is sent.
 my %case = (
     'users.signup' => sub { (undef, undef, json => person()) },
@@ -140,6 +148,9 @@ my %case = (
         api(POST => "/api/sessions/$id/start/", token => $who{instructor}{token});
         return ('instructor', $id);
     },
+    'profile.get' => sub { ('student') },
+    'profile.update' => sub { ('student', undef, json => { first_name => 'W' }) },
+    'profile.photo' => sub { (undef, photo()) },
     'admin.users' => sub { ('admin') },
     'admin.user' => sub { ('admin', user($second->{email})->{id}, json => { is_active => true }) },
     'service.index' => sub { () },
@@ -217,6 +228,10 @@ for my $row (@rows) {
     is($reply->status, $row->{status}, "$name: status of success") || diag($reply->summary);
     if ($row->{shape} eq 'nothing') {
         is($reply->body, '', "$name: no body");
+        next;
+    }
+    if ($row->{shape} eq 'bytes') {
+        like($reply->header('Content-Type'), qr{^image/}, "$name: bytes of a type of their own");
         next;
     }
     my $declared = declared($row->{returns});

@@ -263,6 +263,15 @@ for my $case (@bad) {
     is_invalid(call($author, @$_, json => { problem_id => $problem->{id}, $field => $value }), 'practice',
         @reported ? [@reported] : [$field], "$_->[0] with $said") for [POST => '/submissions/'], [PUT => "/submissions/$new->{id}"];
 }
+my @broken = ('{"a":1,"a":2}', '{"a":01}', '{"a":1', '{"a":"\\u0000"}', '{"a":' . '[' x 200 . ']' x 200 . '}');
+for my $diagram (@broken) {
+    my $body = qq({"problem_id":"$problem->{id}","diagram_data":$diagram});
+    is_invalid(call($author, @$_, body => $body), 'practice', ['body'], "$_->[0] with the diagram " . substr $diagram, 0, 20)
+        for [POST => '/submissions/'], [PUT => "/submissions/$new->{id}"];
+}
+my $exact = '{"n":123456789012345678901234567890.5,"b":1e400}';
+my $stored = call($author, POST => '/submissions/', body => qq({"problem_id":"$problem->{id}","diagram_data":$exact}));
+like($stored->body, qr/\Q"diagram_data":$exact\E/, 'a diagram is kept as it was sent');
 my $located = call($author, PUT => "/submissions/$new->{id}", json => { feedback => { strengths => 5 } })->json;
 is_deeply($located->{detail}[0]{loc}, [qw(body feedback strengths)], 'loc is the path to the field');
 

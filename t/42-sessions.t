@@ -194,6 +194,7 @@ is_invalid(save($session->{id}, $_, 1), 'practice', ['diagram_data'], "no object
 is_invalid(call($user, PUT => "$session->{id}/autosave", json => {}), 'practice', [qw(diagram_data time_spent)]);
 is_invalid(save($session->{id}, '{}', $_), 'practice', ['time_spent'], "time_spent $_") for '-1', '1.5', '"5"', 'null', 'true';
 is_invalid(save($session->{id}, '[]', -1), 'practice', [qw(diagram_data time_spent)], 'both at once');
+is_invalid(save($session->{id}, '{"a":01}', -1), 'practice', ['body'], 'what is no JSON is told first');
 is(row($session->{id})->{diagram}, '{"\u0061b":1,"a":2}', 'none of them was saved');
 is(save($session->{id}, '{"deep":' . '[' x 199 . ']' x 199 . '}', 1)->status, 200, '200 levels');
 is_invalid(save($session->{id}, '{"deep":' . '[' x 200 . ']' x 200 . '}', 1), 'practice', ['body'], '201 levels');

@@ -17,8 +17,8 @@ static lh_problem *search(lh_call *call)
 #define NEWEST_FIRST " ORDER BY p.created_at DESC, p.id DESC LIMIT :limit::bigint OFFSET :skip::bigint"
 #define MINE "p.created_by = :me::bigint"
 
-/* The pattern is made once, in a subquery of its own, and served by the trigram index; what matches is found before it is
- * sorted, or a rare word would be sought along the index of the newest. */
+/* The pattern is made once, in a subquery of its own, and served by the trigram index. What matches is found before it
+ * is sorted, or a rare word would be sought along the index of the newest. */
 #define PATTERN "(SELECT learnhub.search_pattern(:q))"
 #define MATCHES "(p.title ~* " PATTERN " OR p.description ~* " PATTERN ")"
 #define SEARCH_MILLISECONDS 1000

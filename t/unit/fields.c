@@ -25,6 +25,11 @@
     {                                                                                                                  \
         LH_SENT_BOOLEAN, NULL, n                                                                                       \
     }
+#define FILE_OF(bytes)                                                                                                 \
+    {                                                                                                                  \
+        LH_SENT_FILE, bytes, sizeof(bytes) - 1                                                                         \
+    }
+#define GIF "GIF89a\1\0\1\0\0\0\0\x2C\xAB"
 #define OTHER                                                                                                          \
     {                                                                                                                  \
         LH_SENT_OTHER, NULL, 0                                                                                         \
@@ -49,6 +54,10 @@ static const lh_field flag = {.name = "t", .type = LH_BOOLEAN};
 static const lh_field loose_flag = {.name = "t", .type = LH_BOOLEAN, .flags = LH_LOOSE};
 static const lh_field moment = {.name = "t", .type = LH_TIME, .flags = LH_FUTURE};
 static const lh_field mail = {.name = "t", .type = LH_EMAIL};
+static const lh_field phone = {.name = "t", .type = LH_PHONE, .flags = LH_CLEARS};
+static const lh_field fixed_phone = {.name = "t", .type = LH_PHONE};
+static const lh_field photo = {.name = "t", .type = LH_PHOTO, .flags = LH_CLEARS};
+static const lh_field fixed_photo = {.name = "t", .type = LH_PHOTO};
 static const lh_field oid = {.name = "t", .type = LH_OBJECT_ID};
 static const lh_field texts = {.name = "t", .type = LH_TEXTS, .min = 1, .max = 2};
 static const lh_field any_texts = {.name = "t", .type = LH_TEXTS, .flags = LH_NULL};
@@ -118,6 +127,35 @@ static const struct {
     {&object, TEXTS("[]", 0), 0, NULL, "an object"},
     {&object, TEXT("{}"), 0, NULL, "an object"},
     {&object, NIL, 0, NULL, "may not be null"},
+    {&phone, TEXT("+12345678"), 0, "+12345678", NULL},
+    {&phone, TEXT(" +123456789012345 "), 1, "+123456789012345", NULL},
+    {&phone, TEXT("+1234567"), 0, NULL, "phone number"},
+    {&phone, TEXT("+1234567890123456"), 0, NULL, "phone number"},
+    {&phone, TEXT("+02345678"), 0, NULL, "phone number"},
+    {&phone, TEXT("12345678"), 0, NULL, "phone number"},
+    {&phone, TEXT("+1234 5678"), 0, NULL, "phone number"},
+    {&phone, TEXT("+12345678x"), 0, NULL, "phone number"},
+    {&phone, TEXT("+"), 0, NULL, "phone number"},
+    {&phone, INT(12345678), 0, NULL, "phone number"},
+    {&phone, TEXT(""), 1, "", NULL},
+    {&phone, NIL, 0, "", NULL},
+    {&phone, NOTHING, 0, NULL, NULL},
+    {&fixed_phone, NIL, 0, NULL, "may not be null"},
+    {&fixed_phone, TEXT(""), 0, NULL, "phone number"},
+    {&photo, FILE_OF(GIF), 1, "474946383961010001000000002cab", NULL},
+    {&photo, FILE_OF("GIF89a"), 1, NULL, "JPEG, PNG, WebP or GIF"},
+    {&photo, FILE_OF(""), 1, NULL, "JPEG, PNG, WebP or GIF"},
+    {&photo, TEXT("photo.png"), 1, NULL, "multipart/form-data; null"},
+    {&photo, BOOL(1), 0, NULL, "multipart/form-data; null"},
+    {&photo, TEXT(""), 1, "", NULL},
+    {&photo, TEXT(""), 0, NULL, "multipart/form-data; null"},
+    {&photo, NIL, 0, "", NULL},
+    {&photo, NOTHING, 1, NULL, NULL},
+    {&fixed_photo, TEXT("photo.png"), 0, NULL, "multipart/form-data."},
+    {&fixed_photo, NIL, 0, NULL, "may not be null"},
+    {&title, FILE_OF(GIF), 1, NULL, "a text"},
+    {&flag, FILE_OF("true"), 1, NULL, "true or false"},
+    {&number, FILE_OF("5"), 1, NULL, "from 2 to 20"},
 };
 
 int main(void)
