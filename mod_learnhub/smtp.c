@@ -20,6 +20,7 @@ struct lh_smtp {
     const char *message;
     apr_size_t length, taken; /* bytes that libcurl has read */
     stage stage;
+    int over;              /* QUIT was sent: what follows says nothing of the mail */
     int code;              /* of the last reply to the last command; 0: none yet */
     char reply[REPLY_MAX]; /* its last line */
 };
@@ -97,6 +98,10 @@ static int overhear(CURL *curl, curl_infotype type, char *line, size_t length, v
     lh_smtp *smtp = data;
 
     (void)curl;
+    smtp->over = smtp->over || (type == CURLINFO_HEADER_OUT && begins(line, length, "QUIT\r"));
+    if (smtp->over) {
+        return 0;
+    }
     if (type == CURLINFO_HEADER_IN) {
         note_reply(smtp, line, length);
     }
@@ -202,7 +207,7 @@ lh_smtp_outcome lh_smtp_send(lh_smtp *smtp, const lh_envelope *envelope, const c
     smtp->length = envelope->length;
     smtp->taken = 0;
     smtp->stage = STAGE_BEGIN;
-    smtp->code = 0;
+    smtp->over = smtp->code = 0;
     curl_easy_setopt(curl, CURLOPT_MAIL_FROM, apr_pstrcat(smtp->pool, "<", envelope->from, ">", NULL));
     curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, to);
     curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)envelope->length);

@@ -421,7 +421,7 @@ static const lh_route auth_routes[] = {
           "kept AS (INSERT INTO learnhub.password_resets (digest, user_id) "
           "SELECT decode(:digest, 'hex'), (SELECT id FROM person)) "
           "SELECT (SELECT learnhub.post_mail(id, 'Choose a new password', "
-          "'Somebody asked for a new password for your account \"' || username || E'\".\n\n"
+          "'Somebody asked for a new password for your account \"' || username || '\".\n\n"
           "Choose one here within an hour; the link works once:\n' || replace(:link::text, '{uid}', uuid::text) || "
           "'\n\nIf it was not you, there is nothing to do: your password stays as it is.\n', "
           "'password reset', NULL, now() + interval '1 hour') FROM person) AS _mail"},
