@@ -264,6 +264,20 @@ becomes($denied, 'sent', 'it is sent when the login works');
 $httpd->stop;
 unlike(log_of($httpd), qr/\Q$password\E/, 'nor does the log');
 
+# 2130706433 is 127.0.0.1, too, but it does not look like this machine.
+my $far = 'LearnHubSMTP smtp://2130706433:' . $sink->port . "\nLearnHubMailFrom $from\n";
+$httpd = second_httpd("${far}LearnHubSMTPAuth ada secret\n");
+my $open = post($ada, subject => 'open');
+my $logins = grep {/^AUTH/} $sink->commands;
+ok(tried($open, 1), 'another machine without TLS');
+is(state_of($open), 'waiting', 'the mail waits');
+is(scalar(grep {/^AUTH/} $sink->commands), $logins, 'the password was not sent in the clear');
+$httpd->stop;
+sql('UPDATE learnhub.outbox SET due_at = now() WHERE id = ?', $open);
+$httpd = second_httpd($far);
+becomes($open, 'sent', 'without a password TLS is not needed');
+$httpd->stop;
+
 # ---- TLS ----
 
 $sink->behave(offers => ['STARTTLS']);
@@ -279,6 +293,27 @@ $httpd = second_httpd('LearnHubSMTP smtps://127.0.0.1:' . $sink->port . "\nLearn
 sql('UPDATE learnhub.outbox SET due_at = now(), attempts = 0, last_error = NULL WHERE id = ?', $private);
 ok(eventually(sub { mail($private)->{last_error} }, 30), 'smtps to a server without TLS');
 is(state_of($private), 'waiting', 'the mail waits');
+$httpd->stop;
+
+# ---- jobs ----
+
+expect_log(qr/learnhub: job mentoring\.reminders: /);
+my ($definition) = map { $_->{d} } sql(q(SELECT pg_get_functiondef('learnhub.post_reminders'::regproc) AS d));
+sql('DROP FUNCTION learnhub.post_reminders()');
+$httpd = second_httpd("LearnHubCORS *\n<VirtualHost *>\nServerName other.example\n$smtp</VirtualHost>\n"
+    . "StartServers 1\nServerLimit 1\nMaxRequestWorkers 32\nMaxSpareThreads 32\n");
+like(log_of($httpd), qr/without LearnHubSMTP/, 'a host without a mail server');
+ok(eventually(sub { log_of($httpd) =~ /:warn\].*learnhub: job mentoring\.reminders: SQLSTATE 42883/ }, 20), 'a job that fails is told in the log');
+my $shared = post($ada);
+becomes($shared, 'sent', 'other jobs go on; a host with a mail server sends for those that share its database');
+sleep 6;
+is(scalar(() = log_of($httpd) =~ /learnhub: job /g), 1, 'and told once');
+sql(q(CREATE FUNCTION learnhub.post_reminders() RETURNS integer LANGUAGE sql AS
+    $$SELECT learnhub.post_mail(max(id), 'Reminder', 'Soon.', once => 'reminder')::int FROM learnhub.users WHERE is_active$$));
+my $reminder = sub { (sql(q(SELECT id FROM learnhub.outbox WHERE once = 'reminder')))[0] };
+ok(eventually($reminder, 15), 'post_reminders() is called every few seconds');
+becomes($reminder->()->{id}, 'sent', 'what it posts is sent');
+sql($definition);
 $httpd->stop;
 
 # ---- several servers, restarts ----
