@@ -244,11 +244,13 @@ static const char *read_address(apr_pool_t *p, const setting *set, void *place, 
 static const char *read_smtp(apr_pool_t *p, const setting *set, void *place, int argc, char *const argv[])
 {
     apr_uri_t uri;
+    apr_int64_t port;
 
     (void)set;
     if (argc != 1 || (strncmp(argv[0], "smtp://", 7) && strncmp(argv[0], "smtps://", 8)) ||
         strpbrk(argv[0], " \t\"\\<>?#@") || apr_uri_parse(p, argv[0], &uri) != APR_SUCCESS || !uri.hostname ||
-        !*uri.hostname || uri.path || (uri.port_str && !uri.port)) {
+        !*uri.hostname || uri.path ||
+        (uri.port_str && !(lh_text_integer(uri.port_str, &port) && port > 0 && port < 65536))) {
         return "takes smtp://host[:port] or smtps://host[:port]; LearnHubSMTPAuth says who logs in";
     }
     *(const char **)place = apr_pstrdup(p, argv[0]);
