@@ -237,20 +237,25 @@ lh_problem *lh_refuse_field(lh_call *call, lh_problem *so_far, const char *field
 
 /* ---- accounts ---- */
 
-/* A row's `check` for a new `password`: the rules, with the row's names and e-mail as the user's own. */
+/* A row's `check` for a new `password` or `new_password`: the rules, with the row's names and e-mail as the user's own.
+ * A field of the same name with `re_` before it must say the same, when it is sent. */
 lh_problem *lh_check_password(lh_call *call, lh_problem *so_far);
 
-/* Binds `password_hash` of the field `password`. Waits its turn: 503 when that takes too long. */
+/* The same rules for `new_password` and the account in `_username`, `_email`, `_first_name` and `_last_name` of the
+ * statement that ran last. */
+lh_problem *lh_check_own_password(lh_call *call);
+
+/* Binds `password_hash` of that field. Waits its turn: 503 when that takes too long. */
 lh_problem *lh_hash_password(lh_call *call);
 
 /* What a row that logs in binds. */
 #define LH_LOGIN_BINDS "address failures seconds user_id"
 
 /*
- * The one way to log in, by the fields `username` and `password`: throttled (429), same time and same answer for an
- * unknown user and a wrong password, which is the row's refusal `credentials`. more[0] answers with one row: `_id`,
- * `_role`, `_version` and `_hash` of the account or nulls, and in `_wait` the seconds until the throttle ends, or null.
- * more[1] counts a failure. Binds `user_id`.
+ * The one way to show a password, in the field `password` or `current_password`: throttled (429), same time and same
+ * answer for an unknown user and a wrong password, which is the row's refusal `credentials`. more[0] answers with one
+ * row: `_id`, `_role`, `_version` and `_hash` of the account or nulls, and in `_wait` the seconds until the throttle
+ * ends, or null. more[1] counts a failure. Binds `user_id`.
  */
 lh_problem *lh_log_in(lh_call *call);
 
@@ -267,5 +272,12 @@ lh_problem *lh_new_token(lh_call *call);
 
 /* Binds `digest` of the token that was sent (hex; of a JWT its jti). */
 void lh_bind_sent_token(lh_call *call);
+
+/* Makes the token of a link to choose a new password: binds `digest` (hex) and `link`, in which `{uid}` is left to be
+ * replaced. */
+lh_problem *lh_new_link(lh_call *call);
+
+/* Binds `digest` of the field `token`. */
+lh_problem *lh_bind_link(lh_call *call);
 
 #endif

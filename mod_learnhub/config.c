@@ -3,6 +3,7 @@
 
 #include <apr_lib.h>
 #include <apr_strings.h>
+#include <apr_uri.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -217,6 +218,61 @@ static const char *read_key(apr_pool_t *p, const setting *set, void *place, int 
     return lh_jwt_keys_add(*keys, kid ? apr_pstrdup(p, kid) : NULL, secret, strlen(secret));
 }
 
+/* Where the owner of an account finds the form for a new password. */
+static const char *read_link(apr_pool_t *p, const setting *set, void *place, int argc, char *const argv[])
+{
+    (void)set;
+    if (argc != 1 || (strncmp(argv[0], "http://", 7) && strncmp(argv[0], "https://", 8)) ||
+        strpbrk(argv[0], " \t\"\\<>") || !strstr(argv[0], "{uid}") || !strstr(argv[0], "{token}")) {
+        return "takes a URL with {uid} and {token} in it, such as https://app.example.com/reset/{uid}/{token}";
+    }
+    *(const char **)place = apr_pstrdup(p, argv[0]);
+    return NULL;
+}
+
+static const char *read_address(apr_pool_t *p, const setting *set, void *place, int argc, char *const argv[])
+{
+    (void)set;
+    if (argc != 1 || !lh_text_is_email(argv[0]) || !lh_utf8_valid(argv[0], strlen(argv[0]))) {
+        return "takes an e-mail address such as learnhub@example.com";
+    }
+    *(const char **)place = apr_pstrdup(p, argv[0]);
+    return NULL;
+}
+
+/* smtp(s)://host[:port]; a password has its own directive, which nobody shows. */
+static const char *read_smtp(apr_pool_t *p, const setting *set, void *place, int argc, char *const argv[])
+{
+    apr_uri_t uri;
+    apr_int64_t port;
+
+    (void)set;
+    if (argc != 1 || (strncmp(argv[0], "smtp://", 7) && strncmp(argv[0], "smtps://", 8)) ||
+        strpbrk(argv[0], " \t\"\\<>?#@") || apr_uri_parse(p, argv[0], &uri) != APR_SUCCESS || !uri.hostname ||
+        !*uri.hostname || uri.path ||
+        (uri.port_str && !(lh_text_integer(uri.port_str, &port) && port > 0 && port < 65536))) {
+        return "takes smtp://host[:port] or smtps://host[:port]; LearnHubSMTPAuth says who logs in";
+    }
+    *(const char **)place = apr_pstrdup(p, argv[0]);
+    return NULL;
+}
+
+/* USER SOURCE */
+static const char *read_login(apr_pool_t *p, const setting *set, void *place, int argc, char *const argv[])
+{
+    lh_credentials *login = apr_pcalloc(p, sizeof(*login));
+    const char *why;
+
+    (void)set;
+    if (argc != 2 || !*argv[0]) {
+        return "takes a user and file:PATH, exec:COMMAND, env:NAME or the password itself";
+    }
+    why = lh_secret_read(p, argv[1], &login->password);
+    login->user = apr_pstrdup(p, argv[0]);
+    *(const lh_credentials **)place = login;
+    return why;
+}
+
 /* N/TIME or Off */
 static const char *read_throttle(apr_pool_t *p, const setting *set, void *place, int argc, char *const argv[])
 {
@@ -288,6 +344,14 @@ const command_rec lh_config_commands[] = {
     DIRECTIVE("LearnHubConnectionWait", read_duration, connection_wait, "how long a request waits for a connection",
               .min = SECONDS / 100, .max = 60 * SECONDS, .initial = "2s"),
     DIRECTIVE("LearnHubPublicURL", read_url, public_url, "base of absolute URLs; unset: as the request came"),
+    DIRECTIVE("LearnHubPasswordResetURL", read_link, reset_url,
+              "the page for a new password, with {uid} and {token}; unset: below LearnHubPublicURL"),
+    DIRECTIVE("LearnHubSMTP", read_smtp, smtp,
+              "the mail server, smtp://host:port or smtps://host:port; unset: mails wait"),
+    DIRECTIVE("LearnHubSMTPAuth", read_login, smtp_login, "a user of the mail server, and the SOURCE of the password"),
+    DIRECTIVE("LearnHubMailFrom", read_address, mail_from, "the sender's address of mails"),
+    DIRECTIVE("LearnHubMailTries", read_integer, mail_tries, "how often a mail is tried before it is given up",
+              .min = 1, .max = 100, .initial = "10"),
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};
 /* clang-format on */
 
@@ -300,10 +364,11 @@ static int is_set(const void *config, const setting *set)
 {
     const unsigned char *place = (const unsigned char *)config + set->offset;
 
-    if (set->read == read_text || set->read == read_url || set->read == read_origins || set->read == read_key) {
-        return *(void *const *)(const void *)place != NULL;
+    if (set->read == read_flag || set->read == read_integer || set->read == read_duration || set->read == read_words ||
+        set->read == read_throttle) {
+        return *(const apr_int64_t *)(const void *)place >= 0; /* a throttle begins with its count */
     }
-    return *(const apr_int64_t *)(const void *)place >= 0; /* a throttle begins with its count */
+    return *(void *const *)(const void *)place != NULL;
 }
 
 static const char *read_directive(cmd_parms *cmd, void *unused, int argc, char *const argv[])
@@ -363,6 +428,9 @@ const char *lh_config_fault(const lh_config *config)
 {
     if (!config->keys) {
         return "LearnHub is On, but no LearnHubJWTSecret is given: without a key nobody could log in";
+    }
+    if (config->smtp && !config->mail_from) {
+        return "LearnHubSMTP is given, but no LearnHubMailFrom: a mail needs a sender";
     }
     return NULL;
 }

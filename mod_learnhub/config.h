@@ -11,6 +11,7 @@
 #include <http_config.h>
 
 #include "jwt.h"
+#include "smtp.h"
 
 typedef struct lh_throttle {
     apr_int64_t failures; /* 0: off */
@@ -33,6 +34,11 @@ typedef struct lh_config {
     const char *origins;             /* separated by spaces, or "*", or NULL */
     apr_int64_t statement_timeout, connection_wait;
     const char *public_url; /* without a slash at the end, or NULL */
+    const char *reset_url;  /* with {uid} and {token}, or NULL */
+    const char *smtp;       /* the mail server's URL, or NULL: mails wait */
+    const lh_credentials *smtp_login;
+    const char *mail_from; /* an address */
+    apr_int64_t mail_tries;
 } lh_config;
 
 extern const char lh_config_apis[], lh_config_pages[];

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What accounts need of the machine: passwords behind their gate, the throttle of logins, both kinds of tokens. */
 #include <apr_strings.h>
+#include <http_core.h>
+#include <http_protocol.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -29,15 +31,42 @@ static lh_problem *enter(lh_call *call, lh_gate *gate)
                : lh_problem_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE);
 }
 
+/* The field of a new password, which differs in name. */
+static const char *new_field(const lh_call *call)
+{
+    return lh_text(call, "new_password") ? "new_password" : "password";
+}
+
+/* `own`: username, e-mail, first and last name; NULL where there is none. */
+static lh_problem *check_rules(lh_call *call, lh_problem *so_far, const char *const own[4])
+{
+    const char *all[] = {own[0], own[1], own[2], own[3],
+                         own[2] && own[3] ? apr_pstrcat(call->r->pool, own[2], " ", own[3], NULL) : NULL};
+    const char *field = new_field(call), *password = lh_text(call, field);
+    const char *fault = password ? lh_password_fault(password, all, 5) : NULL;
+
+    return fault ? lh_refuse_field(call, so_far, field, fault) : so_far;
+}
+
 lh_problem *lh_check_password(lh_call *call, lh_problem *so_far)
 {
-    const char *password = lh_text(call, "password"), *fault;
-    const char *first = lh_text(call, "first_name"), *last = lh_text(call, "last_name");
-    const char *own[] = {lh_text(call, "username"), lh_text(call, "email"), first, last,
-                         first && last ? apr_pstrcat(call->r->pool, first, " ", last, NULL) : NULL};
+    const char *own[] = {lh_text(call, "username"), lh_text(call, "email"), lh_text(call, "first_name"),
+                         lh_text(call, "last_name")};
+    const char *field = new_field(call), *password = lh_text(call, field);
+    const char *repeated = lh_text(call, apr_pstrcat(call->r->pool, "re_", field, NULL));
 
-    fault = password ? lh_password_fault(password, own, 5) : NULL;
-    return fault ? lh_refuse_field(call, so_far, "password", fault) : so_far;
+    so_far = check_rules(call, so_far, own);
+    return password && repeated && !lh_same(password, repeated)
+               ? lh_refuse_field(call, so_far, NULL, "The two password fields did not match.")
+               : so_far;
+}
+
+lh_problem *lh_check_own_password(lh_call *call)
+{
+    const char *own[] = {lh_cell(call, "_username"), lh_cell(call, "_email"), lh_cell(call, "_first_name"),
+                         lh_cell(call, "_last_name")};
+
+    return check_rules(call, NULL, own);
 }
 
 lh_problem *lh_hash_password(lh_call *call)
@@ -48,7 +77,7 @@ lh_problem *lh_hash_password(lh_call *call)
     if (problem) {
         return problem;
     }
-    hash = lh_password_hash(call->r->pool, lh_text(call, "password"), (int)call->server->config.bcrypt_cost);
+    hash = lh_password_hash(call->r->pool, lh_text(call, new_field(call)), (int)call->server->config.bcrypt_cost);
     lh_gate_leave(call->server->signup_gate);
     lh_bind(call, "password_hash", hash);
     return hash ? NULL : lh_problem_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
@@ -67,6 +96,7 @@ static lh_problem *too_many(lh_call *call, const char *wait)
 /* Inside the gate. */
 static lh_problem *try_password(lh_call *call)
 {
+    const char *current = lh_text(call, "current_password"), *password = current ? current : lh_text(call, "password");
     lh_problem *problem = lh_query(call, 0);
     const char *wait;
 
@@ -77,7 +107,7 @@ static lh_problem *try_password(lh_call *call)
     if (wait) {
         return too_many(call, wait);
     }
-    if (lh_password_matches(lh_text(call, "password"), lh_cell(call, "_hash"), (int)call->server->config.bcrypt_cost)) {
+    if (lh_password_matches(password, lh_cell(call, "_hash"), (int)call->server->config.bcrypt_cost)) {
         lh_bind(call, "user_id", lh_cell(call, "_id"));
         return NULL;
     }
@@ -165,4 +195,55 @@ lh_problem *lh_new_token(lh_call *call)
 void lh_bind_sent_token(lh_call *call)
 {
     lh_bind(call, "digest", call->me.digest);
+}
+
+/* ---- links ---- */
+
+/* Not by the request's Host: whoever asks would choose where somebody else's link leads. */
+static const char *own_url(const request_rec *r)
+{
+    apr_port_t port = r->server->port ? r->server->port : r->connection->local_addr->port;
+    const char *scheme = ap_http_scheme(r);
+    int usual = port == ap_default_port(r);
+
+    return apr_pstrcat(r->pool, scheme, "://", r->server->server_hostname,
+                       usual ? "" : apr_psprintf(r->pool, ":%u", (unsigned)port), NULL);
+}
+
+static const char *replace(apr_pool_t *p, const char *text, const char *what, const char *with)
+{
+    const char *at = strstr(text, what);
+
+    return apr_pstrcat(p, apr_pstrmemdup(p, text, (apr_size_t)(at - text)), with, at + strlen(what), NULL);
+}
+
+lh_problem *lh_new_link(lh_call *call)
+{
+    const lh_config *config = &call->server->config;
+    apr_pool_t *p = call->r->pool;
+    const char *token = lh_digest_token(p), *link = config->reset_url;
+    unsigned char digest[LH_DIGEST_SIZE];
+
+    if (!token || !lh_digest(token, strlen(token), digest)) {
+        return lh_problem_of_status(p, HTTP_INTERNAL_SERVER_ERROR);
+    }
+    if (!link) {
+        link = apr_pstrcat(p, config->public_url ? config->public_url : own_url(call->r),
+                           "/password/reset/confirm/{uid}/{token}", NULL);
+    }
+    lh_bind(call, "digest", lh_digest_hex(p, digest, sizeof(digest)));
+    lh_bind(call, "link", replace(p, link, "{token}", token));
+    return NULL;
+}
+
+lh_problem *lh_bind_link(lh_call *call)
+{
+    const char *token = lh_text(call, "token");
+    unsigned char digest[LH_DIGEST_SIZE];
+
+    if (!lh_digest(token, strlen(token), digest)) {
+        return lh_problem_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
+    }
+    lh_bind(call, "digest", lh_digest_hex(call->r->pool, digest, sizeof(digest)));
+    return NULL;
 }

@@ -8,6 +8,7 @@
 #include <mpm_common.h>
 #include <string.h>
 
+#include "jobs.h"
 #include "learnhub_module.h"
 #include "token.h"
 
@@ -40,6 +41,33 @@ static int refuse(server_rec *s, const char *why)
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 
+static const char *missing_module(void)
+{
+    if (!ap_find_linked_module("mod_dbd.c")) {
+        return "LearnHub is On, but mod_dbd is not loaded: it makes the database connections";
+    }
+    if (!ap_find_linked_module("mod_watchdog.c")) {
+        return "LearnHub is On, but mod_watchdog is not loaded: it runs the jobs, such as the sending of mails";
+    }
+    return NULL;
+}
+
+/* The rows' statements first, then those of the machine's own. */
+static int compile(apr_pool_t *pconf, const char **why)
+{
+    int tokens, jobs = -1;
+
+    routes = lh_routes_compile(pconf, lh_apis, why);
+    if (!routes) {
+        return 0;
+    }
+    tokens = lh_token_statements(pconf, lh_routes_statements(routes), why);
+    if (tokens >= 0) {
+        jobs = lh_jobs_statements(pconf, lh_routes_statements(routes) + tokens, why);
+    }
+    return jobs >= 0;
+}
+
 /* Runs for `apachectl configtest` too. */
 static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main_server)
 {
@@ -60,27 +88,54 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
             return refuse(s, why);
         }
     }
-    if (any && !ap_find_linked_module("mod_dbd.c")) {
-        return refuse(main_server, "LearnHub is On, but mod_dbd is not loaded: it makes the database connections");
-    }
-    routes = lh_routes_compile(pconf, lh_apis, &why);
-    if (!routes || lh_token_statements(pconf, lh_routes_statements(routes), &why) < 0) {
+    why = any ? missing_module() : NULL;
+    if (why || !compile(pconf, &why)) {
         return refuse(main_server, why);
     }
     return OK;
 }
 
+/* How many servers are On, and how many of those have no mail server. */
+static int count_servers(apr_pool_t *p, server_rec *s, int *silent)
+{
+    int on = 0;
+
+    *silent = 0;
+    for (; s; s = s->next) {
+        lh_config config = *config_of(s);
+        lh_config_complete(p, &config);
+        on += config.enabled != 0;
+        *silent += config.enabled && !config.smtp;
+    }
+    return on;
+}
+
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main_server)
 {
     apr_status_t rv;
+    int silent, on;
 
-    (void)plog, (void)ptemp;
+    (void)plog;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK;
     }
     ap_add_version_component(pconf, "mod_learnhub/" LH_VERSION);
+    on = count_servers(ptemp, main_server, &silent);
+    if (!on) {
+        return OK;
+    }
     rv = lh_token_share(pconf);
-    return rv == APR_SUCCESS ? OK : refuse(main_server, "cannot get shared memory");
+    if (rv != APR_SUCCESS) {
+        return refuse(main_server, "cannot get shared memory");
+    }
+    if (lh_smtp_prepare(pconf) != APR_SUCCESS || lh_jobs_prepare(pconf) != APR_SUCCESS) {
+        return refuse(main_server, "cannot prepare the jobs");
+    }
+    if (silent) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                     "learnhub: without LearnHubSMTP mails wait in the outbox");
+    }
+    return OK;
 }
 
 /* ---- in each child process ---- */
@@ -135,6 +190,7 @@ static void child_init(apr_pool_t *pchild, server_rec *main_server)
 {
     apr_hash_t *pools = apr_hash_make(pchild);
     lh_gate *login_gate, *signup_gate;
+    apr_array_header_t *all = apr_array_make(pchild, 4, sizeof(lh_server *));
     lh_server *server;
     server_rec *s;
     int threads = 0;
@@ -155,8 +211,10 @@ static void child_init(apr_pool_t *pchild, server_rec *main_server)
         server = apr_hash_get(servers, &s, sizeof(s));
         if (server) {
             give_pool(pchild, server, main_server, pools);
+            APR_ARRAY_PUSH(all, lh_server *) = server;
         }
     }
+    lh_jobs_begin(pchild, all);
 }
 
 /* ---- for requests ---- */

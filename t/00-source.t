@@ -61,7 +61,7 @@ my $libpq = qr{^(?:libpq-fe|libpq-events|postgres_ext)\.h$};
 my %only = ( # who may know a foreign library; server/catalog OIDs are plain numbers
     'libpq' => [$libpq, qr{/(?:pool|connect|sql|exchange)\.[ch]$}],
     'jansson' => [qr{^jansson\.h$}, qr{/(?:body|jwt|rates)\.[ch]$}],
-    'curl' => [qr{^curl/}, qr{/(?:jobs|outbox|mail|rates)\.[ch]$}],
+    'curl' => [qr{^curl/}, qr{/(?:smtp|rates)\.[ch]$}],
 );
 my @includes = includes(@c, @headers);
 for my $library (sort keys %only) {
@@ -72,7 +72,7 @@ for my $library (sort keys %only) {
 my @api = grep { $_->[0] =~ m{/api/} } @includes;
 my @leaks = grep { $_->[2] ? $_->[1] ne 'learnhub.h' : $_->[1] =~ /$httpd|$libpq|^jansson|^curl/ } @api;
 none(scalar @api, [map { "$_->[0] includes $_->[1]" } @leaks], 'an API file knows learnhub.h and nothing else of ours');
-my $plain = qr{/(?:canon|fields|json|jwt|multipart|password|photo|rows|route|problem|statement|text)\.[ch]$};
+my $plain = qr{/(?:canon|fields|json|jwt|mail|multipart|password|photo|rows|route|problem|statement|text)\.[ch]$};
 my @below = grep { $_->[0] =~ $plain } @includes;
 none(scalar @below, [map { "$_->[0] includes $_->[1]" } grep { $_->[1] =~ $httpd } @below],
     'the files that a plain C program tests know no httpd');

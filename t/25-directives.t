@@ -84,6 +84,18 @@ refuses(LearnHubPublicURL => qr{absolute URL.*https?://}, '', 'learn.example.com
     'https://', 'https:///x', 'https://learn.example.com/?x=1', 'https://learn.example.com/#x',
     '"https://learn example.com"', 'https://a.example https://b.example');
 takes(LearnHubPublicURL => 'https://learn.example.com', 'http://localhost:8000/', 'https://example.com/learn');
+refuses(LearnHubPasswordResetURL => qr/URL with \{uid\} and \{token\}/, '', 'https://app.example/{uid}', 'https://app.example/{token}',
+    '/r/{uid}/{token}', 'ftp://a.example/{uid}/{token}', '"https://app.example/ {uid}/{token}"', 'https://a.example/{uid}{token} x');
+takes(LearnHubPasswordResetURL => 'https://app.example/#/r?u={uid}&t={token}', 'http://localhost:3000/{uid}/{token}');
+my $mail_from = "\nLearnHubMailFrom learnhub\@example.com";
+refuses(LearnHubSMTP => qr{smtp://.*smtps://.*LearnHubSMTPAuth}, '', 'mail.example.com', 'smtp://', 'smtp://:25', 'http://mail.example',
+    'smtp://mail.example/x', 'smtp://mail.example/', 'smtp://ada:secret@mail.example', 'smtp://mail.example:0', 'smtp://mail.example:x',
+    'smtp://mail.example:99999', 'smtp://a smtp://b', 'smtp://mail.example?x');
+takes(LearnHubSMTP => map {"$_$mail_from"} 'smtp://mail.example.com', 'smtp://127.0.0.1:2525', 'smtps://mail.example.com:465', 'smtp://[::1]:25');
+refuses(LearnHubMailFrom => qr/e-mail address/, '', 'learnhub', 'learnhub@', '"Learn Hub <a@example.com>"', 'a@example.com b@example.com');
+takes(LearnHubMailFrom => 'learnhub@example.com');
+refuses(LearnHubMailTries => qr/whole number.*\b1\b.*\b100\b/, '', '0', '101', '-1', 'many');
+takes(LearnHubMailTries => 1, 10, 100);
 my ($placed, $said) = configtest("<Location /x>\nLearnHub On\n</Location>", bare => 1);
 ok($placed != 0 && $said =~ /LearnHub\b.*not allowed/, 'directives belong to servers, not to locations') || diag($said);
 
@@ -102,6 +114,10 @@ refuses(LearnHubJWTSecret => qr/file|secret/, '"file:' . file('empty', '') . '"'
 refuses(LearnHubJWTSecret => qr/LEARNHUB_T_\w+/, 'env:LEARNHUB_T_NOBODY', 'env:LEARNHUB_T_EMPTY');
 refuses(LearnHubJWTSecret => qr/command/, 'exec:/bin/false', 'exec:/nowhere/command', 'exec:');
 refuses(LearnHubJWTSecret => qr/file:.*exec:.*env:/, '', "kid=a $key more", "key=a $key", "$key kid=a");
+refuses(LearnHubSMTPAuth => qr/user.*file:.*exec:.*env:/, '', 'ada', 'ada file:x more', qq("" "x"));
+refuses(LearnHubSMTPAuth => qr/\bfile\b.*nowhere/, 'ada "file:nowhere/at/all"');
+refuses(LearnHubSMTPAuth => qr/LEARNHUB_T_NOBODY/, 'ada env:LEARNHUB_T_NOBODY');
+takes(LearnHubSMTPAuth => qq(ada "file:$secret_file"), 'ada env:LEARNHUB_T_SECRET', 'ada "exec:/bin/echo a secret"', 'ada secret');
 my $long = 'k' x 64;
 refuses(LearnHubJWTSecret => qr/\bid\b.*\b64\b/, "kid= $key", qq("kid=a b" $key), "kid=a/b $key", "kid=${long}k $key");
 takes(LearnHubJWTSecret => $key, "kid=2026-11 $key", "kid=a.b_C $key", "kid=$long $key", 'env:LEARNHUB_T_SECRET',

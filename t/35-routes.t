@@ -94,6 +94,15 @@ sub photo {
     return $reply->json->{profile_photo} =~ s{.*/}{}r;
 }
 
+# The uid and the token of the link that is mailed to somebody.
+sub link_of {
+    my ($user) = @_;
+    api(POST => '/auth/users/reset_password/', json => { email => $user->{email} });
+    my ($mail) = sql('SELECT body FROM learnhub.outbox WHERE to_address = ?', $user->{email});
+    my ($uid, $token) = $mail->{body} =~ m{/password/reset/confirm/([^/]+)/([0-9a-f]+)} or die 'no link';
+    return (uid => $uid, token => $token);
+}
+
 # For each row: who calls, the id in its path, and what is sent.
 my %case = (
     'users.signup' => sub { (undef, undef, json => person()) },
@@ -101,6 +110,15 @@ my %case = (
     'users.refresh' => sub { (undef, undef, json => { refresh_token => $second->{refresh} }) },
     'users.me' => sub { ('student') },
     'auth.register' => sub { (undef, undef, json => registration()) },
+    'auth.me' => sub { ('student') },
+    'auth.change' => sub { ('student', undef, json => {}) },
+    'auth.delete' => sub { my $leaver = signup();
+        (undef, undef, token => $leaver->{token}, json => { current_password => $leaver->{password} }) },
+    'auth.set_password' => sub { my $user = signup();
+        my %new = (new_password => 'another good one', current_password => $user->{password});
+        return (undef, undef, token => $user->{token}, json => \%new) },
+    'auth.reset_password' => sub { (undef, undef, json => { email => $second->{email} }) },
+    'auth.reset_password_confirm' => sub { (undef, undef, json => { link_of(signup()), new_password => 'another good one' }) },
     'auth.login' => sub { (undef, undef, json => { username => $second->{email}, password => $second->{password} }) },
     'auth.logout' => sub { (undef, undef, token => opaque($second)) },
     'problems.create' => sub { ('student', undef, json => { title => 'T', description => 'D', difficulty => 'hard' }) },

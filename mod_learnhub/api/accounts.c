@@ -80,30 +80,47 @@ static lh_problem *refresh(lh_call *call)
  * address; in the database, so that all nodes share the count. The gate is entered first: no more guesses than it is
  * wide can be under way when the count reaches its limit.
  */
-#define ACCOUNT_KEY                                                                                                    \
+#define KEYS(account) "'address ' || :address::text, " account
+#define NAMED                                                                                                          \
     "coalesce((SELECT 'user ' || user_id FROM learnhub.login_names WHERE name = lower(:username::text)), "             \
     "'name ' || lower(:username::text))"
-#define KEYS "'address ' || :address::text, " ACCOUNT_KEY
+#define CALLER "'user ' || :me::bigint"
 #define TIME "make_interval(secs => :seconds::int)"
 
-#define LOGIN_FIND                                                                                                     \
-    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait "     \
-    "FROM (SELECT ceil(extract(epoch FROM max(f.since) + " TIME " - now()))::int AS wait "                             \
-    "      FROM learnhub.login_failures f "                                                                            \
-    "      WHERE f.key IN (" KEYS ") AND f.failures >= :failures::int AND f.since > now() - " TIME ") t "              \
-    "LEFT JOIN learnhub.login_names n ON n.name = lower(:username::text) "                                             \
-    "LEFT JOIN learnhub.users u ON u.id = n.user_id AND u.is_active"
+#define FIND(account, more, join)                                                                                      \
+    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS "           \
+    "_wait " more "FROM (SELECT ceil(extract(epoch FROM max(f.since) + " TIME " - now()))::int AS wait "               \
+    "      FROM learnhub.login_failures f WHERE f.key IN (" KEYS(                                                      \
+        account) ") "                                                                                                  \
+                 "      AND f.failures >= :failures::int AND f.since > now() - " TIME ") t " join
 
-#define LOGIN_FAILED                                                                                                   \
-    "WITH keys AS (SELECT unnest(ARRAY[" KEYS "]) AS key), "                                                           \
-    "expired AS (DELETE FROM learnhub.login_failures WHERE key IN ("                                                   \
-    "    SELECT key FROM learnhub.login_failures WHERE since < now() - " TIME                                          \
-    " AND key NOT IN (SELECT key FROM keys) "                                                                          \
-    "    ORDER BY since LIMIT 10 FOR UPDATE SKIP LOCKED)) "                                                            \
-    "INSERT INTO learnhub.login_failures AS f (key, failures, since) SELECT key, 1, now() FROM keys ORDER BY key "     \
-    "ON CONFLICT (key) DO UPDATE SET "                                                                                 \
-    "failures = CASE WHEN f.since < now() - " TIME " THEN 1 ELSE f.failures + 1 END, "                                 \
-    "since = CASE WHEN f.since < now() - " TIME " THEN now() ELSE f.since END"
+#define FAILED(account)                                                                                                \
+    "WITH keys AS (SELECT unnest(ARRAY[" KEYS(                                                                         \
+        account) "]) AS key), "                                                                                        \
+                 "expired AS (DELETE FROM learnhub.login_failures WHERE key IN ("                                      \
+                 "    SELECT key FROM learnhub.login_failures WHERE since < now() - " TIME                             \
+                 " AND key NOT IN (SELECT key FROM keys) "                                                             \
+                 "    ORDER BY since LIMIT 10 FOR UPDATE SKIP LOCKED)) "                                               \
+                 "INSERT INTO learnhub.login_failures AS f (key, failures, since) SELECT key, 1, now() FROM keys "     \
+                 "ORDER BY key "                                                                                       \
+                 "ON CONFLICT (key) DO UPDATE SET "                                                                    \
+                 "failures = CASE WHEN f.since < now() - " TIME " THEN 1 ELSE f.failures + 1 END, "                    \
+                 "since = CASE WHEN f.since < now() - " TIME " THEN now() ELSE f.since END"
+
+/* Of a log-in by name, and of the caller's own password. */
+#define LOGIN                                                                                                          \
+    {                                                                                                                  \
+        FIND(NAMED, "",                                                                                                \
+             "LEFT JOIN learnhub.login_names n ON n.name = lower(:username::text) "                                    \
+             "LEFT JOIN learnhub.users u ON u.id = n.user_id AND u.is_active"),                                        \
+            FAILED(NAMED)                                                                                              \
+    }
+#define OWN                                                                                                            \
+    {                                                                                                                  \
+        FIND(CALLER, OWN_NAMES, "LEFT JOIN learnhub.users u ON u.id = :me::bigint AND u.is_active"), FAILED(CALLER)    \
+    }
+#define OWN_NAMES                                                                                                      \
+    ", u.username AS _username, u.email AS _email, u.first_name AS _first_name, u.last_name AS _last_name "
 
 /* Forgets the failures of the account that has just logged in. */
 #define FORGIVEN "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
@@ -135,7 +152,7 @@ static const lh_route users_routes[] = {
      .accepts = LH_FORM,
      .handler = log_in,
      .binds = LH_LOGIN_BINDS,
-     .more = {LOGIN_FIND, LOGIN_FAILED},
+     .more = LOGIN,
      .sql = {FORGIVEN
              "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.object_id AS \"user.id\", "
              "u.first_name AS \"user.first_name\", u.last_name AS \"user.last_name\", u.email AS \"user.email\", "
@@ -195,17 +212,36 @@ static const lh_field register_keys[] = {{.name = "email", .type = LH_EMAIL},
                                          {.name = "id", .type = LH_INTEGER},
                                          {0}};
 
+static const lh_field changed_fields[] = {
+    {.name = "username", .type = LH_TEXT, .flags = LH_TRIM, .min = 1, .max = MAX_NAME},
+    {.name = "email", .type = LH_EMAIL},
+    {0}};
+
+#define CURRENT_PASSWORD                                                                                               \
+    {                                                                                                                  \
+        .name = "current_password", .type = LH_TEXT, .flags = LH_REQUIRED | LH_SECRET, .max = MAX_PASSWORD             \
+    }
+#define NEW_PASSWORD                                                                                                   \
+    {.name = "new_password",                                                                                           \
+     .type = LH_TEXT,                                                                                                  \
+     .flags = LH_REQUIRED | LH_SECRET,                                                                                 \
+     .max = MAX_PASSWORD,                                                                                              \
+     .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."},                                    \
+    {                                                                                                                  \
+        .name = "re_new_password", .type = LH_TEXT, .flags = LH_SECRET, .max = MAX_PASSWORD,                           \
+        .note = "When it is sent it must be the same."                                                                 \
+    }
+
+static const lh_field deletion_fields[] = {CURRENT_PASSWORD, {0}};
+static const lh_field password_fields[] = {NEW_PASSWORD, CURRENT_PASSWORD, {0}};
+static const lh_field reset_fields[] = {{.name = "email", .type = LH_EMAIL, .flags = LH_REQUIRED}, {0}};
+static const lh_field confirm_fields[] = {
+    {.name = "uid", .type = LH_TEXT, .flags = LH_REQUIRED, .min = 1, .max = 100},
+    {.name = "token", .type = LH_TEXT, .flags = LH_REQUIRED | LH_SECRET, .min = 1, .max = 100},
+    NEW_PASSWORD,
+    {0}};
+
 static const lh_field token_keys[] = {{.name = "auth_token", .type = LH_TEXT, .note = "40 hex digits."}, {0}};
-
-static lh_problem *check_passwords(lh_call *call, lh_problem *so_far)
-{
-    const char *password = lh_text(call, "password"), *repeated = lh_text(call, "re_password");
-
-    so_far = lh_check_password(call, so_far);
-    return password && repeated && !lh_same(password, repeated)
-               ? lh_refuse_field(call, so_far, NULL, "The two password fields did not match.")
-               : so_far;
-}
 
 static lh_problem *token_log_in(lh_call *call)
 {
@@ -223,13 +259,68 @@ static lh_problem *log_out(lh_call *call)
     return lh_run(call);
 }
 
+static lh_problem *delete_own(lh_call *call)
+{
+    lh_problem *problem = lh_log_in(call);
+
+    return problem ? problem : lh_run(call);
+}
+
+static lh_problem *set_password(lh_call *call)
+{
+    lh_problem *problem = lh_log_in(call);
+
+    if (!problem) {
+        lh_bind(call, "version", lh_cell(call, "_version"));
+        problem = lh_check_own_password(call);
+    }
+    if (!problem) {
+        problem = lh_hash_password(call);
+    }
+    return problem ? problem : lh_run(call);
+}
+
+static lh_problem *send_link(lh_call *call)
+{
+    lh_problem *problem = lh_new_link(call);
+
+    return problem ? problem : lh_run(call);
+}
+
+/* The link is looked at before a password is hashed for it; lh_run() uses it up. */
+static lh_problem *use_link(lh_call *call)
+{
+    lh_problem *problem = lh_bind_link(call);
+
+    if (!problem) {
+        problem = lh_query(call, 0);
+    }
+    if (!problem) {
+        problem = lh_rows(call) ? lh_check_own_password(call) : lh_refuse(call, "missing");
+    }
+    if (!problem) {
+        problem = lh_hash_password(call);
+    }
+    return problem ? problem : lh_run(call);
+}
+
+/* A link that is not used up, whose time is not over, and whose owner is the one it names. */
+#define LINK                                                                                                           \
+    "r.digest = decode(:digest, 'hex') AND r.created_at > now() - interval '1 hour' "                                  \
+    "AND r.user_id = (SELECT id FROM learnhub.users WHERE uuid::text = lower(:uid::text) AND is_active)"
+
+#define WRONG_PASSWORD                                                                                                 \
+    {                                                                                                                  \
+        "credentials", 400, "current_password", "Invalid password."                                                    \
+    }
+
 static const lh_route auth_routes[] = {
     {.name = "auth.register",
      .method = "POST",
      .path = "/auth/users/",
      .summary = "Create an account.",
      .body = register_fields,
-     .check = check_passwords,
+     .check = lh_check_password,
      .handler = sign_up,
      .binds = "password_hash",
      .sql = {"WITH taken AS (SELECT concat_ws(' ', "
@@ -248,6 +339,113 @@ static const lh_route auth_routes[] = {
          (const lh_refusal[]){{"users_username_key", 400, "username", "A user with that username already exists."},
                               {"users_email_key", 400, "email", "A user with that e-mail already exists."},
                               {0}}},
+    {.name = "auth.me",
+     .method = "GET",
+     .path = "/auth/users/me/",
+     .summary = "The caller's account.",
+     .who = LH_MEMBER,
+     .sql = {"SELECT email, username, id FROM learnhub.users WHERE id = :me::bigint"},
+     .shape = LH_ONE,
+     .returns = register_keys},
+    {.name = "auth.change",
+     .method = "PATCH",
+     .path = "/auth/users/me/",
+     .summary = "Change the e-mail address or the username.",
+     .who = LH_MEMBER,
+     .body = changed_fields,
+     .flags = LH_SAFE,
+     .sql =
+         {"WITH taken AS (SELECT concat_ws(' ', "
+          "CASE WHEN bool_or(name = lower(:username::text)) THEN 'users_username_key' END, "
+          "CASE WHEN bool_or(name = lower(:email::text)) THEN 'users_email_key' END) AS codes "
+          "FROM learnhub.login_names WHERE name IN (lower(:username::text), lower(:email::text)) "
+          "AND user_id <> :me::bigint), "
+          "changed AS (UPDATE learnhub.users u SET username = coalesce(:username::text, u.username), "
+          "email = coalesce(:email::text, u.email) FROM taken WHERE codes = '' AND u.id = :me::bigint "
+          "AND u.is_active RETURNING u.email, u.username, u.id) "
+          "SELECT nullif(taken.codes, '') AS \"!\", c.email, c.username, c.id FROM taken LEFT JOIN changed c ON true "
+          "WHERE c.id IS NOT NULL OR taken.codes <> ''"},
+     .shape = LH_ONE,
+     .returns = register_keys,
+     .refusals =
+         (const lh_refusal[]){{"users_username_key", 400, "username", "A user with that username already exists."},
+                              {"users_email_key", 400, "email", "A user with that e-mail already exists."},
+                              {0}}},
+    {.name = "auth.delete",
+     .method = "DELETE",
+     .path = "/auth/users/me/",
+     .summary = "Delete the account. What others took part in stays, without a name.",
+     .who = LH_MEMBER,
+     .body = deletion_fields,
+     .handler = delete_own,
+     .binds = LH_LOGIN_BINDS,
+     .more = OWN,
+     .flags = LH_ENDS_TOKENS,
+     .sql = {FORGIVEN "SELECT learnhub.delete_account(:user_id::bigint)::text AS _done"},
+     .shape = LH_NOTHING,
+     .refusals = (const lh_refusal[]){WRONG_PASSWORD, {0}}},
+    {.name = "auth.set_password",
+     .method = "POST",
+     .path = "/auth/users/set_password/",
+     .summary = "Change the password. All tokens of the account end.",
+     .who = LH_MEMBER,
+     .body = password_fields,
+     .check = lh_check_password,
+     .handler = set_password,
+     .binds = LH_LOGIN_BINDS " password_hash version",
+     .more = OWN,
+     .flags = LH_ENDS_TOKENS,
+     .sql = {FORGIVEN "UPDATE learnhub.users u SET password_hash = :password_hash WHERE u.id = :user_id::bigint "
+                      "AND u.is_active AND u.token_version = :version::int RETURNING u.id AS _id"},
+     .shape = LH_NOTHING,
+     .refusals =
+         (const lh_refusal[]){WRONG_PASSWORD,
+                              {"missing", 400, "current_password", "Invalid password."}, /* it has just changed */
+                              {0}}},
+    {.name = "auth.reset_password",
+     .method = "POST",
+     .path = "/auth/users/reset_password/",
+     .summary = "Have a link to choose a new password mailed. Says nothing of whether there is such an account.",
+     .body = reset_fields,
+     .handler = send_link,
+     .binds = "digest link",
+     .sql =
+         {"SELECT id FROM learnhub.users WHERE lower(email) = lower(:email::text) FOR NO KEY UPDATE",
+          "WITH old AS (DELETE FROM learnhub.password_resets WHERE digest IN (SELECT digest "
+          "FROM learnhub.password_resets WHERE created_at < now() - interval '1 hour' LIMIT 100 "
+          "FOR UPDATE SKIP LOCKED)), "
+          "person AS (SELECT u.id, u.uuid, u.username FROM learnhub.users u WHERE lower(u.email) = lower(:email::text) "
+          "AND u.is_active AND NOT EXISTS (SELECT FROM learnhub.password_resets r WHERE r.user_id = u.id "
+          "GROUP BY r.user_id HAVING max(r.created_at) > now() - interval '1 minute' "
+          "OR count(*) FILTER (WHERE r.created_at > now() - interval '1 hour') >= 5)), "
+          "kept AS (INSERT INTO learnhub.password_resets (digest, user_id) "
+          "SELECT decode(:digest, 'hex'), (SELECT id FROM person)) "
+          "SELECT (SELECT learnhub.post_mail(id, 'Choose a new password', "
+          "'Somebody asked for a new password for your account \"' || username || '\".\n\n"
+          "Choose one here within an hour; the link works once:\n' || replace(:link::text, '{uid}', uuid::text) || "
+          "'\n\nIf it was not you, there is nothing to do: your password stays as it is.\n', "
+          "'password reset', NULL, now() + interval '1 hour') FROM person) AS _mail"},
+     .shape = LH_NOTHING},
+    {.name = "auth.reset_password_confirm",
+     .method = "POST",
+     .path = "/auth/users/reset_password_confirm/",
+     .summary = "Choose a new password by the link. All tokens of the account end.",
+     .body = confirm_fields,
+     .check = lh_check_password,
+     .handler = use_link,
+     .binds = "digest password_hash",
+     .more = {"SELECT u.username AS _username, u.email AS _email, u.first_name AS _first_name, "
+              "u.last_name AS _last_name FROM learnhub.password_resets r JOIN learnhub.users u ON u.id = r.user_id "
+              "WHERE " LINK},
+     .flags = LH_ENDS_TOKENS,
+     .sql = {"WITH used AS (DELETE FROM learnhub.password_resets r WHERE " LINK " RETURNING r.user_id), "
+             "forgiven AS (DELETE FROM learnhub.login_failures f USING used WHERE f.key = 'user ' || used.user_id) "
+             "UPDATE learnhub.users u SET password_hash = :password_hash FROM used WHERE u.id = used.user_id "
+             "RETURNING u.id AS _id"},
+     .shape = LH_NOTHING,
+     .refusals =
+         (const lh_refusal[]){
+             {"missing", 400, "token", "The link is invalid, has been used or has expired. Ask for a new one."}, {0}}},
     {.name = "auth.login",
      .method = "POST",
      .path = "/auth/token/login/",
@@ -255,7 +453,7 @@ static const lh_route auth_routes[] = {
      .body = login_fields,
      .handler = token_log_in,
      .binds = LH_LOGIN_BINDS " digest lifetime",
-     .more = {LOGIN_FIND, LOGIN_FAILED},
+     .more = LOGIN,
      .sql = {FORGIVEN
              "INSERT INTO learnhub.tokens (digest, user_id, expires_at) "
              "SELECT decode(:digest, 'hex'), u.id, now() + make_interval(secs => :lifetime::int) FROM learnhub.users u "

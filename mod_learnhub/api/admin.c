@@ -38,8 +38,8 @@ static const lh_route routes[] = {
      .who = LH_ADMIN,
      .summary = "All accounts, oldest first.",
      .query = search,
-     .count = "SELECT count(*) FROM learnhub.users u WHERE true :filters",
-     .sql = {"SELECT " COLUMNS "FROM learnhub.users u WHERE true :filters "
+     .count = "SELECT count(*) FROM learnhub.users u WHERE u.deleted_at IS NULL :filters",
+     .sql = {"SELECT " COLUMNS "FROM learnhub.users u WHERE u.deleted_at IS NULL :filters "
              "ORDER BY u.id LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_PAGE,
      .returns = user_keys,
@@ -52,7 +52,8 @@ static const lh_route routes[] = {
      .body = changes,
      .flags = LH_ENDS_TOKENS,
      .sql = {"UPDATE learnhub.users u SET role = coalesce(:role, u.role), "
-             "is_active = coalesce(:is_active::boolean, u.is_active) WHERE u.id = :id::bigint RETURNING " COLUMNS},
+             "is_active = coalesce(:is_active::boolean, u.is_active) WHERE u.id = :id::bigint "
+             "AND u.deleted_at IS NULL RETURNING " COLUMNS},
      .shape = LH_ONE,
      .returns = user_keys,
      .refusals = refusals},
