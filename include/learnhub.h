@@ -13,8 +13,8 @@
  * - A statement refuses by itself: a column named `!` holds NULL or refusal codes (separated by spaces), and a
  *   violated constraint refuses by its name. The row's refusals turn a code into a status and a sentence.
  *   No row at all is the refusal `missing`.
- * - Statements name their parameters: `:name` of path, query, body or binds; `:me` is the caller's users.id, and
- *   `:base` where the URLs of this server begin, without a slash at its end.
+ * - Statements name their parameters: `:name` of path, query, body or binds; `:me` is the caller's users.id, `:base`
+ *   where the URLs of this server begin, without a slash at its end.
  * - Whatever fails returns an lh_problem; NULL means go on. The one who made the problem has said everything.
  *
  * Rows are checked before httpd starts: a row that cannot work is named and httpd refuses to start.

@@ -322,6 +322,21 @@ my ($i) = profile($ada)->json->{first_name} =~ /^N(\d)$/;
 ok(api(GET => path_of($url))->body eq $colours[$i], 'together with the name that came with it');
 is(scalar(grep { api(GET => path_of($_->{json}{profile_photo}))->status == 200 } @replies), 1, 'all others are gone');
 
+# What the account names and what is stored stay the same thing while photos come and go.
+my $differ = 0;
+for my $round (1 .. 10) {
+    my @mixed = parallel(6, sub {
+        my ($n) = @_;
+        return $n % 2 ? change_json($ada, profile_photo => undef) : change_form($ada, profile_photo => file($colours[$n]));
+    });
+    my ($name) = map { $_->{profile_photo} } sql('SELECT profile_photo FROM learnhub.users WHERE id = ?', $ada_id);
+    my $names = join ' ', map { $_->{name} } photos_of($ada_id);
+    $differ++ if grep({ $_->{status} != 200 } @mixed) || $names ne ($name // '');
+}
+is($differ, 0, 'photos and removals at once');
+@left = do { upload($ada, $gif); photos_of($ada_id) };
+$url = profile($ada)->json->{profile_photo};
+
 my @rivals = map { signup() } 1 .. 6;
 my $wanted = unique('wanted');
 my @claims = parallel(6, sub { my ($n) = @_; return change_json($rivals[$n], username => $n % 2 ? $wanted : uc $wanted) });
@@ -352,6 +367,7 @@ my $gone_id = user($gone->{email})->{id};
 $url = upload($gone, $gif);
 sql('DELETE FROM learnhub.users WHERE id = ?', $gone_id);
 is_deeply([photos_of($gone_id)], [], 'a deleted account leaves no photo');
+like(change_form($gone, profile_photo => file($gif))->status, qr/^40[14]$/, 'nor does it get one while its token lives');
 is_refusal(api(GET => path_of($url)), 'plain', 404, 'its URL ends');
 
 done_testing();

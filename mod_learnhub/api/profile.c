@@ -46,9 +46,9 @@ static const lh_field changes[] = {{.name = "username", .type = LH_TEXT, .flags 
     "    CASE WHEN bool_or(name = lower(:email::text)) THEN 'users_email_key' END) AS codes "                          \
     "  FROM learnhub.login_names "                                                                                     \
     "  WHERE name IN (lower(:username::text), lower(:email::text)) AND user_id <> :me::bigint), "                      \
-    "photo AS (INSERT INTO learnhub.photos AS p (user_id, name, media_type, content) "                                 \
-    "  SELECT :me::bigint, learnhub.photo_name(:profile_photo_type), :profile_photo_type, "                            \
-    "    decode(:profile_photo::text, 'hex') FROM v WHERE codes = '' AND :profile_photo::text <> '' "                  \
+    "photo AS (INSERT INTO learnhub.photos AS p (user_id, name, media_type, content) SELECT u.id, "                    \
+    "    learnhub.photo_name(:profile_photo_type), :profile_photo_type, decode(:profile_photo::text, 'hex') "          \
+    "  FROM v, learnhub.users u WHERE codes = '' AND u.id = :me::bigint AND :profile_photo::text <> '' "               \
     "  ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, media_type = excluded.media_type, "                   \
     "    content = excluded.content, created_at = excluded.created_at RETURNING name), "                               \
     "gone AS (DELETE FROM learnhub.photos p USING v "                                                                  \
@@ -57,8 +57,8 @@ static const lh_field changes[] = {{.name = "username", .type = LH_TEXT, .flags 
     "  email = coalesce(:email, u.email), first_name = coalesce(:first_name, u.first_name), "                          \
     "  last_name = coalesce(:last_name, u.last_name), "                                                                \
     "  phone_number = nullif(coalesce(:phone_number, u.phone_number), ''), "                                           \
-    "  profile_photo = CASE WHEN :profile_photo::text IS NULL THEN u.profile_photo ELSE (SELECT name FROM photo) "     \
-    "END, "                                                                                                            \
+    "  profile_photo = CASE WHEN :profile_photo::text IS NULL THEN u.profile_photo "                                   \
+    "    ELSE (SELECT name FROM photo) END, "                                                                          \
     "  is_mentor = coalesce(:is_mentor::boolean, u.is_mentor), "                                                       \
     "  is_mentee = coalesce(:is_mentee::boolean, u.is_mentee) "                                                        \
     "  FROM v WHERE codes = '' AND u.id = :me::bigint) "                                                               \
