@@ -14,7 +14,7 @@
  *   violated constraint refuses by its name. The row's refusals turn a code into a status and a sentence.
  *   No row at all is the refusal `missing`.
  * - Statements name their parameters: `:name` of path, query, body or binds; `:me` is the caller's users.id, `:base`
- *   where the URLs of this server begin, without a slash at its end.
+ *   where the URLs of this server begin, without a slash at its end, and `:meeting_url` what LearnHubMeetingURL says.
  * - Whatever fails returns an lh_problem; NULL means go on. The one who made the problem has said everything.
  *
  * Rows are checked before httpd starts: a row that cannot work is named and httpd refuses to start.
@@ -50,7 +50,7 @@ enum {
     LH_REQUIRED = 1, /* must be there and not null */
     LH_TRIM = 2,     /* white space at both ends is dropped before anything is checked: names and titles */
     LH_NULL = 4,     /* null may be sent and means the same as not sent */
-    LH_LOOSE = 8,    /* integers and booleans may also come as text: "4", "True", "1" */
+    LH_LOOSE = 8,    /* integers and booleans may also come as text: "4", "True", "1"; LH_TEXTS as one text */
     LH_FUTURE = 16,  /* the time must lie ahead */
     LH_CLAMP = 32,   /* an integer above max counts as max */
     LH_SECRET = 64,  /* no statement can name it: handlers read it with lh_text() */
@@ -157,12 +157,13 @@ typedef struct lh_route {
     lh_handler *handler; /* NULL: lh_run() */
     int bound;           /* milliseconds a statement may run, above which it refuses with `slow`; 0: no bound of
                                    its own. Such rows and streams have half of the connections at most */
-    unsigned flags;      /* LH_SAFE, LH_ENDS_TOKENS, LH_STREAMED */
+    unsigned flags;      /* LH_SAFE, LH_ENDS_TOKENS, LH_STREAMED, LH_UNWRAPS */
 } lh_route;
 
 enum {
     LH_SAFE = 1,        /* running its statements twice does no harm: they may be repeated after a lost connection */
     LH_ENDS_TOKENS = 2, /* success ends tokens or changes roles: all processes of this node hear of it at once */
+    LH_UNWRAPS = 8,     /* a body that is an array of one object counts as that object */
     LH_STREAMED = 4     /* of LH_ALL: the answer is sent while the rows arrive, however many there are */
 };
 
@@ -177,7 +178,8 @@ typedef struct lh_api {
 } lh_api;
 
 extern const lh_api lh_api_users, lh_api_auth, lh_api_problems, lh_api_submissions, lh_api_practice;
-extern const lh_api lh_api_tutoring, lh_api_profile, lh_api_admin, lh_api_service;
+extern const lh_api lh_api_tutoring, lh_api_profile, lh_api_mentors, lh_api_mentoring, lh_api_settings, lh_api_admin;
+extern const lh_api lh_api_service;
 
 /* ---- what a handler may do ---- */
 

@@ -272,6 +272,9 @@ static lh_problem *check_json(lh_call *call, const char *text, apr_size_t length
         return whole_body(call, json_sentence(call->r->pool, &error));
     }
     apr_pool_cleanup_register(call->r->pool, json, free_json, apr_pool_cleanup_null);
+    if ((op->row->flags & LH_UNWRAPS) && json_array_size(json) == 1) {
+        json = json_array_get(json, 0);
+    }
     if (!json_is_object(json)) {
         return whole_body(call, "The body must be a JSON object.");
     }

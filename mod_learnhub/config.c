@@ -230,6 +230,20 @@ static const char *read_link(apr_pool_t *p, const setting *set, void *place, int
     return NULL;
 }
 
+/* A URL with one %s in it. */
+static const char *read_meeting(apr_pool_t *p, const setting *set, void *place, int argc, char *const argv[])
+{
+    const char *code = argc == 1 ? strstr(argv[0], "%s") : NULL;
+
+    (void)set;
+    if (!code || (strncmp(argv[0], "http://", 7) && strncmp(argv[0], "https://", 8)) || strstr(code + 2, "%s") ||
+        strpbrk(argv[0], " \t\"\\<>") || !lh_utf8_valid(argv[0], strlen(argv[0]))) {
+        return "takes a URL with one %s in it, such as https://meet.example.com/%s";
+    }
+    *(const char **)place = apr_pstrdup(p, argv[0]);
+    return NULL;
+}
+
 static const char *read_address(apr_pool_t *p, const setting *set, void *place, int argc, char *const argv[])
 {
     (void)set;
@@ -350,6 +364,8 @@ const command_rec lh_config_commands[] = {
               "the mail server, smtp://host:port or smtps://host:port; unset: mails wait"),
     DIRECTIVE("LearnHubSMTPAuth", read_login, smtp_login, "a user of the mail server, and the SOURCE of the password"),
     DIRECTIVE("LearnHubMailFrom", read_address, mail_from, "the sender's address of mails"),
+    DIRECTIVE("LearnHubMeetingURL", read_meeting, meeting_url,
+              "where confirmed sessions meet; %s becomes an unguessable code; unset: mails name no place"),
     DIRECTIVE("LearnHubMailTries", read_integer, mail_tries, "how often a mail is tried before it is given up",
               .min = 1, .max = 100, .initial = "10"),
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};

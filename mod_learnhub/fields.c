@@ -170,8 +170,14 @@ static const char *check_texts(check *c)
 {
     const lh_field *f = c->field;
 
+    if (c->sent->kind == LH_SENT_TEXT && (f->flags & LH_LOOSE)) {
+        lh_json text;
+        lh_json_init(&text, c->pool, 64);
+        lh_json_text(&text, c->sent->text);
+        return keep(c, apr_pstrmemdup(c->pool, text.data, text.length));
+    }
     if (c->sent->kind != LH_SENT_TEXTS) {
-        return "This must be an array of texts.";
+        return f->flags & LH_LOOSE ? "This must be a text or an array of texts." : "This must be an array of texts.";
     }
     if (c->sent->number < f->min || (f->max && c->sent->number > f->max)) {
         return f->max ? apr_psprintf(c->pool, "This must have %d to %d entries.", (int)f->min, (int)f->max)

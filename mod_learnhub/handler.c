@@ -167,6 +167,7 @@ static lh_problem *route(lh_call *call, lh_match *match)
         call->values[i].data = match->values[i];
     }
     call->values[op->own_slot + LH_OWN_BASE].data = base_of(call);
+    call->values[op->own_slot + LH_OWN_MEETING].data = call->server->config.meeting_url;
     return NULL;
 }
 

@@ -71,6 +71,37 @@ sub submission {
         ->{submission};
 }
 
+my %about = (about_me => 'I', skills => ['CSS']);
+my %hours = (start_time => '2040-01-01T10:00:00Z', end_time => '2040-01-01T12:00:00Z');
+
+sub mentor {
+    my $mentor = signup();
+    made(api(POST => '/mentorinfo/', token => $mentor->{token}, json => \%about));
+    return $mentor;
+}
+
+sub mentee {
+    my $mentee = signup();
+    made(api(POST => '/menteeinfo/', token => $mentee->{token}, json => { team_number => 4 }));
+    return $mentee;
+}
+
+sub offer {
+    my ($mentor) = @_;
+    return made(api(POST => '/availabilty/', token => $mentor->{token}, json => \%hours))->{pk};
+}
+
+my $meetings = 0;
+
+sub wish {
+    my ($availability) = @_;
+    my $day = sprintf '2040-01-%02dT10:00:00Z', ++$meetings;
+    sql("UPDATE learnhub.availabilities SET ends_at = '2041-01-01' WHERE id = ?", $availability);
+    return { mentor_availability => $availability, start_time => $day, session_length => 30 };
+}
+
+sub meeting { return made(api(POST => '/sessionrequest/', token => $second->{token}, json => wish(offer(mentor())))) }
+
 my %message = (role => 'user', content => 'Why?');
 
 sub person { return { first_name => 'A', last_name => 'B', email => unique('walk') . '@example.com', password => 'good enough' } }
@@ -169,6 +200,33 @@ my %case = (
     'profile.get' => sub { ('student') },
     'profile.update' => sub { ('student', undef, json => { first_name => 'W' }) },
     'profile.photo' => sub { (undef, photo()) },
+    'mentors.list' => sub { mentor(); ('student') },
+    'mentors.by_skills' => sub { mentor(); ('student', 'css') },
+    'mentors.create' => sub { my $user = signup(); (undef, undef, token => $user->{token}, json => \%about) },
+    'mentors.own' => sub { (undef, undef, token => mentor()->{token}) },
+    'mentors.update' => sub { (undef, undef, token => mentor()->{token}, json => { about_me => 'me' }) },
+    'mentors.delete' => sub { (undef, undef, token => mentor()->{token}) },
+    'mentees.list' => sub { mentee(); ('student') },
+    'mentees.create' => sub { my $user = signup(); (undef, undef, token => $user->{token}, json => { team_number => 4 }) },
+    'mentees.own' => sub { (undef, undef, token => mentee()->{token}) },
+    'mentees.update' => sub { (undef, undef, token => mentee()->{token}, json => [{ team_number => 5 }]) },
+    'mentees.delete' => sub { (undef, undef, token => mentee()->{token}) },
+    (map { my $name = $_; (
+        "$name.list" => sub { offer(mentor()); ('student') },
+        "$name.create" => sub { my $mentor = mentor(); (undef, undef, token => $mentor->{token}, json => \%hours) },
+        "$name.delete" => sub { my $mentor = mentor(); (undef, offer($mentor), token => $mentor->{token}) },
+    ) } qw(availabilty availability)),
+    'session.list' => sub { meeting(); (undef, undef, token => $second->{token}) },
+    'session.archive' => sub {
+        sql("UPDATE learnhub.mentoring_sessions SET starts_at = now() - interval '3 days' WHERE id = ?", meeting()->{pk});
+        return (undef, undef, token => $second->{token});
+    },
+    'session.request' => sub { (undef, undef, token => $second->{token}, json => wish(offer(mentor()))) },
+    'session.get' => sub { (undef, meeting()->{pk}, token => $second->{token}) },
+    'session.change' => sub { (undef, meeting()->{pk}, token => $second->{token}, json => { status => 'Canceled' }) },
+    'settings.own' => sub { ('student') },
+    'settings.get' => sub { ('student', user($who{student}{email})->{id}) },
+    'settings.update' => sub { ('student', user($who{student}{email})->{id}, json => { session_canceled => 'True' }) },
     'admin.users' => sub { ('admin') },
     'admin.user' => sub { ('admin', user($second->{email})->{id}, json => { is_active => true }) },
     'service.index' => sub { () },
