@@ -132,9 +132,10 @@ static apr_status_t close_curl(void *curl)
 static int is_local(const char *url)
 {
     const char *host = strstr(url, "://") + 3;
+    apr_size_t length = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
 
-    return !strncmp(host, "127.", 4) || !strncmp(host, "[::1]", 5) ||
-           (!strncmp(host, "localhost", 9) && (host[9] == ':' || !host[9]));
+    return (length == 9 && !strncasecmp(host, "localhost", 9)) || (length == 5 && !strncmp(host, "[::1]", 5)) ||
+           (!strncmp(host, "127.", 4) && strspn(host, "0123456789.") == length);
 }
 
 lh_smtp *lh_smtp_open(apr_pool_t *p, const char *url, const lh_credentials *login, lh_smtp_stop *stop)

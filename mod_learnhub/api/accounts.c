@@ -80,32 +80,29 @@ static lh_problem *refresh(lh_call *call)
  * address; in the database, so that all nodes share the count. The gate is entered first: no more guesses than it is
  * wide can be under way when the count reaches its limit.
  */
-#define KEYS(account) "'address ' || :address::text, " account
 #define NAMED                                                                                                          \
+    "'address ' || :address::text, "                                                                                   \
     "coalesce((SELECT 'user ' || user_id FROM learnhub.login_names WHERE name = lower(:username::text)), "             \
     "'name ' || lower(:username::text))"
-#define CALLER "'user ' || :me::bigint"
+#define CALLER "'address ' || :address::text, 'user ' || :me::bigint"
 #define TIME "make_interval(secs => :seconds::int)"
 
-#define FIND(account, more, join)                                                                                      \
-    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS "           \
-    "_wait " more "FROM (SELECT ceil(extract(epoch FROM max(f.since) + " TIME " - now()))::int AS wait "               \
-    "      FROM learnhub.login_failures f WHERE f.key IN (" KEYS(                                                      \
-        account) ") "                                                                                                  \
-                 "      AND f.failures >= :failures::int AND f.since > now() - " TIME ") t " join
+#define FIND(keys, more, join)                                                                                         \
+    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait" more \
+    " FROM (SELECT ceil(extract(epoch FROM max(f.since) + " TIME " - now()))::int AS wait "                            \
+    "      FROM learnhub.login_failures f "                                                                            \
+    "      WHERE f.key IN (" keys ") AND f.failures >= :failures::int AND f.since > now() - " TIME ") t " join
 
-#define FAILED(account)                                                                                                \
-    "WITH keys AS (SELECT unnest(ARRAY[" KEYS(                                                                         \
-        account) "]) AS key), "                                                                                        \
-                 "expired AS (DELETE FROM learnhub.login_failures WHERE key IN ("                                      \
-                 "    SELECT key FROM learnhub.login_failures WHERE since < now() - " TIME                             \
-                 " AND key NOT IN (SELECT key FROM keys) "                                                             \
-                 "    ORDER BY since LIMIT 10 FOR UPDATE SKIP LOCKED)) "                                               \
-                 "INSERT INTO learnhub.login_failures AS f (key, failures, since) SELECT key, 1, now() FROM keys "     \
-                 "ORDER BY key "                                                                                       \
-                 "ON CONFLICT (key) DO UPDATE SET "                                                                    \
-                 "failures = CASE WHEN f.since < now() - " TIME " THEN 1 ELSE f.failures + 1 END, "                    \
-                 "since = CASE WHEN f.since < now() - " TIME " THEN now() ELSE f.since END"
+#define FAILED(keys)                                                                                                   \
+    "WITH keys AS (SELECT unnest(ARRAY[" keys "]) AS key), "                                                           \
+    "expired AS (DELETE FROM learnhub.login_failures WHERE key IN ("                                                   \
+    "    SELECT key FROM learnhub.login_failures WHERE since < now() - " TIME                                          \
+    " AND key NOT IN (SELECT key FROM keys) "                                                                          \
+    "    ORDER BY since LIMIT 10 FOR UPDATE SKIP LOCKED)) "                                                            \
+    "INSERT INTO learnhub.login_failures AS f (key, failures, since) SELECT key, 1, now() FROM keys ORDER BY key "     \
+    "ON CONFLICT (key) DO UPDATE SET "                                                                                 \
+    "failures = CASE WHEN f.since < now() - " TIME " THEN 1 ELSE f.failures + 1 END, "                                 \
+    "since = CASE WHEN f.since < now() - " TIME " THEN now() ELSE f.since END"
 
 /* Of a log-in by name, and of the caller's own password. */
 #define LOGIN                                                                                                          \
@@ -119,8 +116,7 @@ static lh_problem *refresh(lh_call *call)
     {                                                                                                                  \
         FIND(CALLER, OWN_NAMES, "LEFT JOIN learnhub.users u ON u.id = :me::bigint AND u.is_active"), FAILED(CALLER)    \
     }
-#define OWN_NAMES                                                                                                      \
-    ", u.username AS _username, u.email AS _email, u.first_name AS _first_name, u.last_name AS _last_name "
+#define OWN_NAMES ", u.username AS _username, u.email AS _email, u.first_name AS _first_name, u.last_name AS _last_name"
 
 /* Forgets the failures of the account that has just logged in. */
 #define FORGIVEN "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "

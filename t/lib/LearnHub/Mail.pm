@@ -34,8 +34,8 @@ sub url { my ($self) = @_; return "smtp://127.0.0.1:$self->{port}" }
 sub port { my ($self) = @_; return $self->{port} }
 
 # behave(rcpt => '550 Nobody', ...): the replies, from the next command on, to connect, ehlo, starttls, auth, mail, rcpt,
-# data and end (of the message); 'hang' and 'close' are replies, too. A hash tells recipients apart, at rcpt, data and end.
-# offers => [extensions] of EHLO. What is not told is accepted.
+# data and end (of the message); hang, close and slow (it accepts after six seconds) are replies, too. A hash tells
+# recipients apart, at rcpt, data and end. offers => [extensions] of EHLO. What is not told is accepted.
 sub behave {
     my ($self, %replies) = @_;
     open my $out, '>', "$self->{files}.new" or croak "$self->{files}: $!";
@@ -98,6 +98,7 @@ sub answer {
     my $reply = $self->reply_to($what, $to);
     sleep 3600 if ($reply // '') eq 'hang';
     die "closed\n" if ($reply // '') eq 'close';
+    if (($reply // '') eq 'slow') { sleep 6; undef $reply }
     print $client $reply // $good, "\r\n";
     return !defined $reply;
 }
