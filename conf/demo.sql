@@ -153,3 +153,32 @@ FROM (VALUES
     AS p (creator, title, description, difficulty, categories, estimated_time, requirements, constraints, hints, age)
 JOIN learnhub.users u ON u.username = p.creator
 ORDER BY p.age DESC;
+
+-- Mentors, what they offer in the days to come, and mentees.
+INSERT INTO learnhub.mentor_profiles (user_id, about_me, skills)
+SELECT u.id, m.about_me, m.skills::jsonb
+FROM (VALUES ('grace', 'Twenty years of backends. Bring the design you are unsure of.', '["Databases", "Architecture", "Python"]'),
+             ('tomas', 'I like to read other people''s code, slowly.', '"C, Linux, Debugging"'),
+             ('yuki', 'Mathematics for those who were told they could not.', '["Algorithms", "Graphics"]'))
+     AS m (username, about_me, skills)
+JOIN learnhub.users u ON u.username = m.username;
+INSERT INTO learnhub.mentee_profiles (user_id, team_number)
+SELECT u.id, m.team FROM (VALUES ('amara', 1), ('lena', 1), ('ravi', 2), ('sofia', 3)) AS m (username, team)
+JOIN learnhub.users u ON u.username = m.username;
+UPDATE learnhub.users SET is_mentor = id IN (SELECT user_id FROM learnhub.mentor_profiles),
+    is_mentee = id IN (SELECT user_id FROM learnhub.mentee_profiles);
+
+INSERT INTO learnhub.availabilities (mentor_id, starts_at, ends_at)
+SELECT u.id, date_trunc('day', now()) + d.day * interval '1 day' + m.hour * interval '1 hour',
+       date_trunc('day', now()) + d.day * interval '1 day' + (m.hour + 3) * interval '1 hour'
+FROM (VALUES ('grace', 9), ('tomas', 14), ('yuki', 17)) AS m (username, hour)
+JOIN learnhub.users u ON u.username = m.username CROSS JOIN generate_series(1, 10) AS d (day);
+
+INSERT INTO learnhub.mentoring_sessions (availability_id, mentor_id, mentee_id, starts_at, session_length, status)
+SELECT a.id, a.mentor_id, mentee.id, a.starts_at + interval '30 minutes', s.length, s.status
+FROM (VALUES ('grace', 'amara', 1, 60, 'Confirmed'), ('grace', 'ravi', 2, 30, 'Pending'), ('tomas', 'lena', 1, 30, 'Pending'),
+             ('yuki', 'amara', 3, 60, 'Pending')) AS s (mentor, mentee, day, length, status)
+JOIN learnhub.users mentor ON mentor.username = s.mentor
+JOIN learnhub.users mentee ON mentee.username = s.mentee
+JOIN learnhub.availabilities a ON a.mentor_id = mentor.id
+    AND date_trunc('day', a.starts_at) = date_trunc('day', now()) + s.day * interval '1 day';

@@ -80,7 +80,7 @@ static const lh_field mentee_fields[] = {{TEAM}, {0}};
 
 #define TOO_MANY                                                                                                       \
     {                                                                                                                  \
-        "mentor_profiles_count_check", 400, "skills", "This may have at most 50 skills."                              \
+        "mentor_profiles_count_check", 400, "skills", "This may have at most 50 skills."                               \
     }
 #define NO_PROFILE                                                                                                     \
     {                                                                                                                  \
