@@ -14,7 +14,8 @@
  *   violated constraint refuses by its name. The row's refusals turn a code into a status and a sentence.
  *   No row at all is the refusal `missing`.
  * - Statements name their parameters: `:name` of path, query, body or binds; `:me` is the caller's users.id, `:base`
- *   where the URLs of this server begin, without a slash at its end, and `:meeting_url` what LearnHubMeetingURL says.
+ *   where the URLs of this server begin, without a slash at its end, and `:meeting_url` and
+ *   `:eco_verify` what these directives say.
  * - Whatever fails returns an lh_problem; NULL means go on. The one who made the problem has said everything.
  *
  * Rows are checked before httpd starts: a row that cannot work is named and httpd refuses to start.
@@ -38,6 +39,7 @@ typedef enum {
     LH_INTEGER,   /* min..max */
     LH_BOOLEAN,   /* true or false */
     LH_TIME,      /* ISO 8601 date-time, bound in UTC */
+    LH_DURATION,  /* HH:MM:SS, more than nothing and at most 24:00:00; bound in seconds */
     LH_OBJECT_ID, /* 24 hex digits */
     LH_TEXTS,     /* an array of min..max strings, bound as its JSON text */
     LH_OBJECT,    /* in a body: any object, bound as the JSON text that was sent; in answers: with the keys `of` */
@@ -55,6 +57,7 @@ enum {
     LH_CLAMP = 32,   /* an integer above max counts as max */
     LH_SECRET = 64,  /* no statement can name it: handlers read it with lh_text() */
     LH_UNREAD = 128, /* of an LH_OBJECT: its inside is not looked at before the handler calls lh_canonical_md5() */
+    LH_PAST = 512,   /* the time may not lie ahead */
     LH_CLEARS = 256  /* null and an empty text are bound as an empty text: they take away what is there */
 };
 
@@ -178,8 +181,8 @@ typedef struct lh_api {
 } lh_api;
 
 extern const lh_api lh_api_users, lh_api_auth, lh_api_problems, lh_api_submissions, lh_api_practice;
-extern const lh_api lh_api_tutoring, lh_api_profile, lh_api_mentors, lh_api_mentoring, lh_api_settings, lh_api_admin;
-extern const lh_api lh_api_service;
+extern const lh_api lh_api_tutoring, lh_api_profile, lh_api_mentors, lh_api_mentoring, lh_api_settings;
+extern const lh_api lh_api_coding, lh_api_eco, lh_api_credits, lh_api_admin, lh_api_service;
 
 /* ---- what a handler may do ---- */
 

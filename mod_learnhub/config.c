@@ -144,6 +144,17 @@ static const char *read_words(apr_pool_t *p, const setting *set, void *place, in
     return NULL;
 }
 
+/* One of the words. */
+static const char *read_choice(apr_pool_t *p, const setting *set, void *place, int argc, char *const argv[])
+{
+    if (argc != 1 || word_index(set->words, argv[0]) < 0) {
+        return apr_psprintf(p, "takes one of: %s", set->words);
+    }
+    *(const char **)place = apr_pstrdup(p, argv[0]);
+    ap_str_tolower(*(char **)place);
+    return NULL;
+}
+
 static const char *read_text(apr_pool_t *p, const setting *set, void *place, int argc, char *const argv[])
 {
     (void)set;
@@ -364,6 +375,8 @@ const command_rec lh_config_commands[] = {
               "the mail server, smtp://host:port or smtps://host:port; unset: mails wait"),
     DIRECTIVE("LearnHubSMTPAuth", read_login, smtp_login, "a user of the mail server, and the SOURCE of the password"),
     DIRECTIVE("LearnHubMailFrom", read_address, mail_from, "the sender's address of mails"),
+    DIRECTIVE("LearnHubEcoVerify", read_choice, eco_verify, "who verifies eco-activities: admin, or self: owners, too",
+              .words = "admin self", .initial = "admin"),
     DIRECTIVE("LearnHubMeetingURL", read_meeting, meeting_url,
               "where confirmed sessions meet; %s becomes an unguessable code; unset: mails name no place"),
     DIRECTIVE("LearnHubMailTries", read_integer, mail_tries, "how often a mail is tried before it is given up",

@@ -33,6 +33,7 @@ typedef struct lh_config {
     apr_int64_t max_body, max_photo; /* bytes */
     const char *origins;             /* separated by spaces, or "*", or NULL */
     apr_int64_t statement_timeout, connection_wait;
+    const char *eco_verify;  /* "admin" or "self" */
     const char *meeting_url; /* with one %s, or NULL */
     const char *public_url;  /* without a slash at the end, or NULL */
     const char *reset_url;   /* with {uid} and {token}, or NULL */

@@ -154,9 +154,20 @@ static const char *check_time(check *c)
     if ((c->field->flags & LH_FUTURE) && micros <= c->now) {
         return "This must lie in the future.";
     }
+    if ((c->field->flags & LH_PAST) && micros > c->now) {
+        return "This may not lie in the future.";
+    }
     lh_json_init(&text, c->pool, 40);
     lh_json_time(&text, micros, LH_MICROS_Z);
     return keep(c, apr_pstrmemdup(c->pool, text.data + 1, text.length - 2));
+}
+
+static const char *check_duration(check *c)
+{
+    int seconds = c->sent->kind == LH_SENT_TEXT ? lh_text_duration(c->sent->text) : -1;
+
+    return seconds > 0 && seconds <= 86400 ? keep(c, apr_itoa(c->pool, seconds))
+                                           : "This must be a time HH:MM:SS of more than 00:00:00 and at most 24:00:00.";
 }
 
 static const char *check_object_id(check *c)
@@ -243,6 +254,7 @@ const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_sent *
     case LH_INTEGER: return check_integer(&c);
     case LH_BOOLEAN: return check_boolean(&c);
     case LH_TIME: return check_time(&c);
+    case LH_DURATION: return check_duration(&c);
     case LH_OBJECT_ID: return check_object_id(&c);
     case LH_TEXTS: return check_texts(&c);
     case LH_OBJECT: return check_object(&c);

@@ -168,6 +168,7 @@ static lh_problem *route(lh_call *call, lh_match *match)
     }
     call->values[op->own_slot + LH_OWN_BASE].data = base_of(call);
     call->values[op->own_slot + LH_OWN_MEETING].data = call->server->config.meeting_url;
+    call->values[op->own_slot + LH_OWN_ECO].data = call->server->config.eco_verify;
     return NULL;
 }
 

@@ -131,7 +131,7 @@ static void name_slots(apr_pool_t *p, lh_operation *op)
     op->bind_slot = names->nelts;
     add_words(p, names, op->row->binds);
     op->own_slot = names->nelts;
-    add_words(p, names, "me base meeting_url limit offset");
+    add_words(p, names, "me base meeting_url eco_verify limit offset");
     if (op->row->shape == LH_WINDOW) {
         names->nelts = op->own_slot + LH_OWN_LIMIT; /* its :limit is a query field */
     }

@@ -40,7 +40,7 @@ typedef struct lh_operation {
 } lh_operation;
 
 /* The machine's own parameters, in the order of their slots from own_slot on. */
-enum { LH_OWN_ME, LH_OWN_BASE, LH_OWN_MEETING, LH_OWN_LIMIT, LH_OWN_OFFSET, LH_OWN_COUNT };
+enum { LH_OWN_ME, LH_OWN_BASE, LH_OWN_MEETING, LH_OWN_ECO, LH_OWN_LIMIT, LH_OWN_OFFSET, LH_OWN_COUNT };
 
 /* page and page_size, the last two query fields of an LH_PAGE. */
 extern const lh_field lh_route_paging[];

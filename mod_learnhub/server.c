@@ -21,19 +21,10 @@ APLOG_USE_MODULE(learnhub);
 #define LOGIN_GATE 4
 #define SIGNUP_GATE 2
 
-const lh_api *const lh_apis[] = {&lh_api_users,
-                                 &lh_api_auth,
-                                 &lh_api_problems,
-                                 &lh_api_submissions,
-                                 &lh_api_practice,
-                                 &lh_api_tutoring,
-                                 &lh_api_profile,
-                                 &lh_api_mentors,
-                                 &lh_api_mentoring,
-                                 &lh_api_settings,
-                                 &lh_api_admin,
-                                 &lh_api_service,
-                                 NULL};
+const lh_api *const lh_apis[] = {&lh_api_users,     &lh_api_auth,     &lh_api_problems, &lh_api_submissions,
+                                 &lh_api_practice,  &lh_api_tutoring, &lh_api_profile,  &lh_api_mentors,
+                                 &lh_api_mentoring, &lh_api_settings, &lh_api_coding,   &lh_api_eco,
+                                 &lh_api_credits,   &lh_api_admin,    &lh_api_service,  NULL};
 
 static const lh_routes *routes;
 static apr_hash_t *servers; /* server_rec * -> lh_server, of this child process */

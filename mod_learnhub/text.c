@@ -298,3 +298,20 @@ int lh_text_time(const char *text, apr_int64_t *micros)
     *micros = days * 86400 * (apr_int64_t)APR_USEC_PER_SEC + time - east;
     return *text == '\0' && *micros >= FIRST_MOMENT && *micros <= LAST_MOMENT;
 }
+
+int lh_text_duration(const char *text)
+{
+    static const char form[] = "dd:dd:dd";
+    int digits[8], i;
+
+    for (i = 0; i < 8; i++) {
+        int digit = text[i] >= '0' && text[i] <= '9';
+        if (form[i] == 'd' ? !digit : text[i] != ':') {
+            return -1;
+        }
+        digits[i] = text[i] - '0';
+    }
+    return text[8] || digits[3] > 5 || digits[6] > 5
+               ? -1
+               : ((digits[0] * 10 + digits[1]) * 60 + digits[3] * 10 + digits[4]) * 60 + digits[6] * 10 + digits[7];
+}

@@ -102,6 +102,13 @@ sub wish {
 
 sub meeting { return made(api(POST => '/sessionrequest/', token => $second->{token}, json => wish(offer(mentor())))) }
 
+my %coding = (duration => '01:00:00', source => 'manual', session_name => 'S');
+my %walk = (kind => 'walking', duration => '01:00:00', description => 'D');
+
+sub coding { return made(api(POST => '/api/codingsessions/', token => $who{student}{token}, json => \%coding))->{data}{id} }
+
+sub walk { return made(api(POST => '/api/ecoactivities/', token => $who{student}{token}, json => \%walk))->{data}{id} }
+
 my %message = (role => 'user', content => 'Why?');
 
 sub person { return { first_name => 'A', last_name => 'B', email => unique('walk') . '@example.com', password => 'good enough' } }
@@ -227,6 +234,24 @@ my %case = (
     'settings.own' => sub { ('student') },
     'settings.get' => sub { ('student', user($who{student}{email})->{id}) },
     'settings.update' => sub { ('student', user($who{student}{email})->{id}, json => { session_canceled => 'True' }) },
+    'coding.create' => sub { ('student', undef, json => \%coding) },
+    'coding.list' => sub { coding(); ('admin') },
+    'coding.mine' => sub { coding(); ('student') },
+    'coding.get' => sub { ('student', coding()) },
+    'coding.update' => sub { ('student', coding(), json => \%coding) },
+    'coding.patch' => sub { ('student', coding(), json => { session_name => 'N' }) },
+    'coding.delete' => sub { ('student', coding()) },
+    'eco.create' => sub { ('student', undef, json => \%walk) },
+    'eco.list' => sub { walk(); ('student') },
+    'eco.verify' => sub { ('admin', walk()) },
+    'eco.reject' => sub { ('admin', walk()) },
+    'credits.mine' => sub { ('student') },
+    'credits.spend' => sub {
+        my $rich = signup();
+        sql("INSERT INTO learnhub.coding_sessions (user_id, seconds, source, status) VALUES (?, 3600, 'manual', 'unlocked')",
+            user($rich->{email})->{id});
+        return (undef, undef, token => $rich->{token}, json => { amount => 5, reason => 'R' });
+    },
     'admin.users' => sub { ('admin') },
     'admin.user' => sub { ('admin', user($second->{email})->{id}, json => { is_active => true }) },
     'service.index' => sub { () },

@@ -59,6 +59,9 @@ static const lh_field fixed_phone = {.name = "t", .type = LH_PHONE};
 static const lh_field photo = {.name = "t", .type = LH_PHOTO, .flags = LH_CLEARS};
 static const lh_field fixed_photo = {.name = "t", .type = LH_PHOTO};
 static const lh_field oid = {.name = "t", .type = LH_OBJECT_ID};
+static const lh_field happened = {.name = "t", .type = LH_TIME, .flags = LH_PAST};
+static const lh_field duration = {.name = "t", .type = LH_DURATION};
+static const lh_field skills = {.name = "t", .type = LH_TEXTS, .flags = LH_LOOSE};
 static const lh_field texts = {.name = "t", .type = LH_TEXTS, .min = 1, .max = 2};
 static const lh_field any_texts = {.name = "t", .type = LH_TEXTS, .flags = LH_NULL};
 static const lh_field object = {.name = "t", .type = LH_OBJECT};
@@ -115,6 +118,23 @@ static const struct {
     {&mail, INT(1), 0, NULL, "e-mail"},
     {&oid, TEXT("507f1f77bcf86cd799439011"), 0, "507f1f77bcf86cd799439011", NULL},
     {&oid, TEXT("507"), 0, NULL, "24 hex"},
+    {&happened, TEXT("2020-01-01"), 0, "2020-01-01T00:00:00Z", NULL},
+    {&happened, TEXT("2030-01-01"), 0, NULL, "may not lie in the future"},
+    {&duration, TEXT("01:30:00"), 0, "5400", NULL},
+    {&duration, TEXT("24:00:00"), 0, "86400", NULL},
+    {&duration, TEXT("00:00:01"), 0, "1", NULL},
+    {&duration, TEXT("24:00:01"), 0, NULL, "HH:MM:SS"},
+    {&duration, TEXT("00:00:00"), 0, NULL, "HH:MM:SS"},
+    {&duration, TEXT("1:30:00"), 0, NULL, "HH:MM:SS"},
+    {&duration, TEXT("01:60:00"), 0, NULL, "HH:MM:SS"},
+    {&duration, TEXT("01:00:60"), 0, NULL, "HH:MM:SS"},
+    {&duration, TEXT("01:00:00.5"), 0, NULL, "HH:MM:SS"},
+    {&duration, TEXT("-1:00:00"), 0, NULL, "HH:MM:SS"},
+    {&duration, TEXT(""), 0, NULL, "HH:MM:SS"},
+    {&duration, INT(90), 0, NULL, "HH:MM:SS"},
+    {&skills, TEXT("C, \"Go\""), 0, "\"C, \\\"Go\\\"\"", NULL},
+    {&skills, TEXTS("[\"C\"]", 1), 0, "[\"C\"]", NULL},
+    {&skills, OTHER, 0, NULL, "a text or an array"},
     {&texts, TEXTS("[\"a\"]", 1), 0, "[\"a\"]", NULL},
     {&texts, TEXTS("[\"a\",\"b\",\"c\"]", 3), 0, NULL, "1 to 2 entries"},
     {&texts, TEXTS("[]", 0), 0, NULL, "1 to 2 entries"},

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Coding sessions, the credits they are worth, and the eco-activities that unlock them. The document is seeds' coding;
+ * contract section 4 settles the rest.
+ *
+ * Verifying alone unlocks: a session that is made while points are left over is locked until the next verification.
+ */
+#include "learnhub.h"
+
+/* Every change of what somebody has begins here, so that theirs come one after the other. */
+#define LOCK_ME "SELECT id FROM learnhub.users WHERE id = :me::bigint FOR NO KEY UPDATE"
+
+/* ---- lists: whole and streamed, or a page of them when one is asked for ---- */
+
+#define SIZE "coalesce(:page_size::bigint, 10)"
+#define SKIPPED "(coalesce(:page::bigint, 1) - 1) * " SIZE
+
+static const lh_field paging[] = {
+    {.name = "page", .type = LH_INTEGER, .min = 1, .max = 1000000000, .note = "Without it the list is whole."},
+    {.name = "page_size", .type = LH_INTEGER, .flags = LH_CLAMP, .min = 1, .max = 100, .note = "Above 100 means 100."},
+    {0}};
+
+/* `from` continues SELECT count(*); the whole list is never counted. */
+#define PAGE_EXISTS(from)                                                                                              \
+    "SELECT CASE WHEN coalesce(:page::bigint, 1) > 1 AND " SKIPPED " >= (SELECT count(*) " from                        \
+    ") THEN 'page' END AS \"!\""
+#define PAGE " LIMIT CASE WHEN num_nonnulls(:page::text, :page_size::text) > 0 THEN " SIZE " END OFFSET " SKIPPED
+
+/* ---- sessions ---- */
+
+#define SESSION                                                                                                        \
+    "s.id, s.user_id AS user, s.session_name, learnhub.duration(s.seconds) AS duration, s.source, s.status, "          \
+    "s.created_at, s.credits_awarded "
+#define SESSIONS "FROM learnhub.coding_sessions s"
+#define OF_ME " WHERE s.user_id = :me::bigint"
+
+static const lh_field session_keys[] = {
+    {.name = "id", .type = LH_INTEGER},
+    {.name = "user", .type = LH_INTEGER},
+    {.name = "session_name", .type = LH_TEXT},
+    {.name = "duration", .type = LH_DURATION},
+    {.name = "source", .type = LH_TEXT, .one_of = "manual github"},
+    {.name = "status", .type = LH_TEXT, .one_of = "locked unlocked"},
+    {.name = "created_at", .type = LH_TIME},
+    {.name = "credits_awarded", .type = LH_INTEGER, .note = "Five for each complete half hour."},
+    {0}};
+
+#define DURATION .name = "duration", .type = LH_DURATION, .note = "More than nothing, at most 24:00:00."
+#define SOURCE .name = "source", .type = LH_TEXT, .one_of = "manual github"
+#define NAME .name = "session_name", .type = LH_TEXT, .flags = LH_TRIM, .max = 250
+
+static const lh_field all_fields[] = {{DURATION, .flags = LH_REQUIRED}, {SOURCE, .flags = LH_REQUIRED}, {NAME}, {0}};
+static const lh_field any_fields[] = {{DURATION}, {SOURCE}, {NAME}, {0}};
+
+/* Refuses what an unlocked session does not allow: its credits may be spent already. */
+#define LOCK(refusal)                                                                                                  \
+    "SELECT CASE WHEN s.status = 'unlocked' AND " refusal " THEN 'unlocked' END AS \"!\" " SESSIONS OF_ME              \
+    " AND s.id = :id::bigint FOR UPDATE"
+#define NEW_DURATION ":duration::int <> s.seconds"
+#define UPDATE                                                                                                         \
+    "UPDATE learnhub.coding_sessions s SET seconds = coalesce(:duration::int, s.seconds), "                            \
+    "source = coalesce(:source, s.source), session_name = coalesce(:session_name, s.session_name)" OF_ME               \
+    " AND s.id = :id::bigint AND NOT (s.status = 'unlocked' AND coalesce(" NEW_DURATION ", false)) RETURNING " SESSION
+
+static const lh_refusal update_refusals[] = {
+    {"missing", 404, NULL, "Session not found."},
+    {"unlocked", 400, "duration", "The duration of an unlocked session cannot be changed."},
+    {0}};
+
+static const lh_route session_routes[] = {
+    {.name = "coding.create",
+     .method = "POST",
+     .path = "/api/codingsessions/",
+     .who = LH_MEMBER,
+     .summary = "Register a session; its credits are locked.",
+     .body = all_fields,
+     .sql = {LOCK_ME, "INSERT INTO learnhub.coding_sessions AS s (user_id, seconds, source, session_name) "
+                      "VALUES (:me::bigint, :duration::int, :source, coalesce(:session_name, '')) RETURNING " SESSION},
+     .shape = LH_ONE,
+     .status = 201,
+     .returns = session_keys},
+    {.name = "coding.list",
+     .method = "GET",
+     .path = "/api/codingsessions/",
+     .who = LH_ADMIN,
+     .summary = "Everybody's sessions, by id.",
+     .query = paging,
+     .sql = {PAGE_EXISTS(SESSIONS), "SELECT " SESSION SESSIONS " ORDER BY s.id" PAGE},
+     .shape = LH_ALL,
+     .flags = LH_STREAMED,
+     .returns = session_keys},
+    {.name = "coding.mine",
+     .method = "GET",
+     .path = "/api/codingsessions/me/",
+     .who = LH_MEMBER,
+     .summary = "The caller's sessions, by id.",
+     .query = paging,
+     .sql = {PAGE_EXISTS(SESSIONS OF_ME), "SELECT " SESSION SESSIONS OF_ME " ORDER BY s.id" PAGE},
+     .shape = LH_ALL,
+     .flags = LH_STREAMED,
+     .returns = session_keys},
+    {.name = "coding.get",
+     .method = "GET",
+     .path = "/api/codingsessions/{id:int}/",
+     .who = LH_MEMBER,
+     .summary = "One session of the caller's.",
+     .sql = {"SELECT " SESSION SESSIONS OF_ME " AND s.id = :id::bigint"},
+     .shape = LH_ONE,
+     .returns = session_keys,
+     .refusals = (const lh_refusal[]){{"missing", 404, NULL, "Session not found."}, {0}}},
+    {.name = "coding.update",
+     .method = "PUT",
+     .path = "/api/codingsessions/{id:int}/",
+     .who = LH_MEMBER,
+     .summary = "Change a session of the caller's.",
+     .body = all_fields,
+     .sql = {LOCK_ME, LOCK(NEW_DURATION), UPDATE},
+     .shape = LH_ONE,
+     .returns = session_keys,
+     .refusals = update_refusals},
+    {.name = "coding.patch",
+     .method = "PATCH",
+     .path = "/api/codingsessions/{id:int}/",
+     .who = LH_MEMBER,
+     .summary = "Change any of its fields.",
+     .body = any_fields,
+     .sql = {LOCK_ME, LOCK(NEW_DURATION), UPDATE},
+     .shape = LH_ONE,
+     .returns = session_keys,
+     .refusals = update_refusals},
+    {.name = "coding.delete",
+     .method = "DELETE",
+     .path = "/api/codingsessions/{id:int}/",
+     .who = LH_MEMBER,
+     .summary = "Delete a locked session of the caller's.",
+     .sql = {LOCK_ME, LOCK("true"),
+             "DELETE FROM learnhub.coding_sessions s" OF_ME " AND s.id = :id::bigint AND s.status = 'locked' "
+             "RETURNING s.id AS _id"},
+     .shape = LH_NOTHING,
+     .refusals = (const lh_refusal[]){{"missing", 404, NULL, "Session not found."},
+                                      {"unlocked", 400, NULL, "An unlocked session cannot be deleted."},
+                                      {0}}},
+    {0}};
+
+const lh_api lh_api_coding = {.name = "coding",
+                              .title = "Coding sessions",
+                              .prefixes = (const char *const[]){"/api/codingsessions", NULL},
+                              .problems = LH_WRAPPED,
+                              .times = LH_MICROS_Z,
+                              .routes = session_routes};
+
+/* ---- eco-activities ---- */
+
+#define ACTIVITY                                                                                                       \
+    "a.id, a.user_id AS user, a.kind, learnhub.duration(a.seconds) AS duration, a.description, a.status, "             \
+    "learnhub.points(a.point_parts) AS points, a.performed_at, a.created_at, a.verified_at "
+
+static const lh_field activity_keys[] = {
+    {.name = "id", .type = LH_INTEGER},
+    {.name = "user", .type = LH_INTEGER},
+    {.name = "kind", .type = LH_TEXT},
+    {.name = "duration", .type = LH_DURATION},
+    {.name = "description", .type = LH_TEXT},
+    {.name = "status", .type = LH_TEXT, .one_of = "pending verified rejected"},
+    {.name = "points", .type = LH_INTEGER, .note = "Hours by the kind's factor; a decimal number."},
+    {.name = "performed_at", .type = LH_TIME},
+    {.name = "created_at", .type = LH_TIME},
+    {.name = "verified_at", .type = LH_TIME, .flags = LH_NULL},
+    {0}};
+
+static const lh_field activity_fields[] = {
+    {.name = "kind",
+     .type = LH_TEXT,
+     .flags = LH_REQUIRED,
+     .one_of = "hiking walking running cycling climbing camping gardening other"},
+    {DURATION, .flags = LH_REQUIRED},
+    {.name = "description", .type = LH_TEXT, .flags = LH_REQUIRED, .min = 1, .max = 2000},
+    {.name = "performed_at", .type = LH_TIME, .flags = LH_NULL | LH_PAST},
+    {0}};
+
+static const lh_field activity_filters[] = {
+    {.name = "status", .type = LH_TEXT, .one_of = "pending verified rejected", .where = "a.status = :status::text"},
+    {0}};
+
+/* Admins see everybody's: as bounds of the user's id, so that one index serves both. */
+#define SEEN                                                                                                           \
+    "a.user_id >= CASE WHEN " IS_ADMIN " THEN 0 ELSE :me::bigint END "                                                 \
+    "AND a.user_id <= CASE WHEN " IS_ADMIN " THEN 9223372036854775807 ELSE :me::bigint END"
+#define IS_ADMIN "(SELECT role = 'admin' FROM learnhub.users WHERE id = :me::bigint)"
+
+/* An admin, or the owner where LearnHubEcoVerify says `self`. */
+#define MAY_JUDGE "(" IS_ADMIN " OR (:eco_verify::text = 'self' AND a.user_id = :me::bigint))"
+#define LOCK_OWNER                                                                                                     \
+    "SELECT id FROM learnhub.users WHERE id = (SELECT user_id FROM learnhub.eco_activities WHERE id = :id::bigint) "   \
+    "FOR NO KEY UPDATE"
+#define VERDICT                                                                                                        \
+    "SELECT CASE WHEN NOT " MAY_JUDGE " THEN 'judge' WHEN a.status <> 'pending' THEN 'judged' END AS \"!\" "           \
+    "FROM learnhub.eco_activities a WHERE a.id = :id::bigint FOR UPDATE"
+#define PENDING "a.id = :id::bigint AND a.status = 'pending' AND " MAY_JUDGE
+#define ANSWER "SELECT " ACTIVITY "FROM learnhub.eco_activities a WHERE a.id = :id::bigint"
+
+static const lh_refusal verdict_refusals[] = {
+    {"missing", 404, NULL, "Activity not found."},
+    {"judge", 403, NULL, "You may not verify or reject this activity."},
+    {"judged", 400, NULL, "This activity has been verified or rejected already."},
+    {0}};
+
+static const lh_route activity_routes[] = {
+    {.name = "eco.create",
+     .method = "POST",
+     .path = "/api/ecoactivities/",
+     .who = LH_MEMBER,
+     .summary = "Record an activity; it waits to be verified.",
+     .body = activity_fields,
+     .sql =
+         {"INSERT INTO learnhub.eco_activities AS a (user_id, kind, seconds, description, point_parts, performed_at) "
+          "SELECT :me::bigint, k.kind, :duration::int, :description, k.factor * :duration::int, "
+          "coalesce(:performed_at::timestamptz, now()) FROM learnhub.eco_kinds k WHERE k.kind = :kind "
+          "RETURNING " ACTIVITY},
+     .shape = LH_ONE,
+     .status = 201,
+     .returns = activity_keys},
+    {.name = "eco.list",
+     .method = "GET",
+     .path = "/api/ecoactivities/",
+     .who = LH_MEMBER,
+     .summary = "The caller's activities, for admins everybody's; by id.",
+     .query = activity_filters,
+     .sql = {"SELECT " ACTIVITY "FROM learnhub.eco_activities a WHERE " SEEN " :filters ORDER BY a.id"},
+     .shape = LH_ALL,
+     .flags = LH_STREAMED,
+     .returns = activity_keys},
+    {.name = "eco.verify",
+     .method = "POST",
+     .path = "/api/ecoactivities/{id:int}/verify/",
+     .who = LH_MEMBER,
+     .summary = "Verify an activity: its points unlock the oldest locked sessions, as far as they go.",
+     .sql = {LOCK_OWNER, VERDICT,
+             "WITH verified AS (UPDATE learnhub.eco_activities a SET status = 'verified', verified_at = now() "
+             "WHERE " PENDING " RETURNING a.user_id, a.point_parts), "
+             "purse AS (SELECT v.user_id, v.point_parts + c.point_parts AS parts "
+             "FROM verified v, learnhub.credits_of(v.user_id) c), "
+             "queue AS (SELECT s.id, 3600 * sum(s.credits_awarded) OVER (ORDER BY s.id) AS cost " SESSIONS
+             " WHERE s.user_id = (SELECT user_id FROM purse) AND s.status = 'locked') "
+             "UPDATE learnhub.coding_sessions s SET status = 'unlocked' FROM queue, purse "
+             "WHERE s.id = queue.id AND queue.cost <= purse.parts",
+             ANSWER},
+     .shape = LH_ONE,
+     .returns = activity_keys,
+     .refusals = verdict_refusals},
+    {.name = "eco.reject",
+     .method = "POST",
+     .path = "/api/ecoactivities/{id:int}/reject/",
+     .who = LH_MEMBER,
+     .summary = "Reject an activity.",
+     .sql = {VERDICT, "UPDATE learnhub.eco_activities a SET status = 'rejected' WHERE " PENDING, ANSWER},
+     .shape = LH_ONE,
+     .returns = activity_keys,
+     .refusals = verdict_refusals},
+    {0}};
+
+const lh_api lh_api_eco = {.name = "coding",
+                           .title = "Eco-activities",
+                           .prefixes = (const char *const[]){"/api/ecoactivities", NULL},
+                           .problems = LH_WRAPPED,
+                           .times = LH_MICROS_Z,
+                           .routes = activity_routes};
+
+/* ---- credits ---- */
+
+static const lh_field credit_keys[] = {
+    {.name = "locked_credits", .type = LH_INTEGER},
+    {.name = "available_credits", .type = LH_INTEGER},
+    {.name = "spent_credits", .type = LH_INTEGER},
+    {.name = "points_to_unlock", .type = LH_INTEGER, .note = "What verified activities left over; a decimal number."},
+    {0}};
+
+static const lh_field spend_fields[] = {
+    {.name = "amount", .type = LH_INTEGER, .flags = LH_REQUIRED, .min = 1, .max = APR_INT64_MAX},
+    {.name = "reason", .type = LH_TEXT, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 250},
+    {0}};
+
+static const lh_field spent_keys[] = {{.name = "id", .type = LH_INTEGER},
+                                      {.name = "user", .type = LH_INTEGER},
+                                      {.name = "amount", .type = LH_INTEGER},
+                                      {.name = "reason", .type = LH_TEXT},
+                                      {.name = "created_at", .type = LH_TIME},
+                                      {.name = "available_credits", .type = LH_INTEGER, .note = "What is left."},
+                                      {0}};
+
+static const lh_route credit_routes[] = {
+    {.name = "credits.mine",
+     .method = "GET",
+     .path = "/api/credits/me/",
+     .who = LH_MEMBER,
+     .summary = "What the caller has.",
+     .sql = {"SELECT locked_credits, available_credits, spent_credits, "
+             "learnhub.points(point_parts) AS points_to_unlock FROM learnhub.credits_of(:me::bigint)"},
+     .shape = LH_ONE,
+     .returns = credit_keys},
+    {.name = "credits.spend",
+     .method = "POST",
+     .path = "/api/credits/spend/",
+     .who = LH_MEMBER,
+     .summary = "Spend credits.",
+     .body = spend_fields,
+     .sql =
+         {LOCK_ME,
+          "SELECT CASE WHEN available_credits < :amount::bigint THEN 'few' END AS \"!\" "
+          "FROM learnhub.credits_of(:me::bigint)",
+          "INSERT INTO learnhub.credit_spendings AS s (user_id, amount, reason) SELECT :me::bigint, :amount::bigint, "
+          ":reason FROM learnhub.credits_of(:me::bigint) c WHERE c.available_credits >= :amount::bigint "
+          "RETURNING s.id, s.user_id AS user, s.amount, s.reason, s.created_at, "
+          "(SELECT c.available_credits FROM learnhub.credits_of(:me::bigint) c) - s.amount AS available_credits"},
+     .shape = LH_ONE,
+     .status = 201,
+     .returns = spent_keys,
+     .refusals = (const lh_refusal[]){{"few", 400, "amount", "You have fewer credits than that."}, {0}}},
+    {0}};
+
+const lh_api lh_api_credits = {.name = "coding",
+                               .title = "Credits",
+                               .prefixes = (const char *const[]){"/api/credits", NULL},
+                               .problems = LH_WRAPPED,
+                               .times = LH_MICROS_Z,
+                               .routes = credit_routes};
