@@ -182,3 +182,22 @@ JOIN learnhub.users mentor ON mentor.username = s.mentor
 JOIN learnhub.users mentee ON mentee.username = s.mentee
 JOIN learnhub.availabilities a ON a.mentor_id = mentor.id
     AND date_trunc('day', a.starts_at) = date_trunc('day', now()) + s.day * interval '1 day';
+
+-- Coding sessions, walks that unlocked some of them, and one that waits to be verified.
+INSERT INTO learnhub.coding_sessions (user_id, session_name, seconds, source, status, created_at)
+SELECT u.id, c.name, c.minutes * 60, c.source, c.status, now() - c.age
+FROM (VALUES ('amara', 'Intro to Python', 120, 'manual', 'unlocked', interval '12 days'),
+             ('amara', 'Django Basics', 90, 'github', 'locked', interval '9 days'),
+             ('amara', 'A parser by hand', 150, 'manual', 'locked', interval '2 days'),
+             ('ravi', 'Sockets', 60, 'manual', 'locked', interval '5 days'))
+     AS c (username, name, minutes, source, status, age)
+JOIN learnhub.users u ON u.username = c.username ORDER BY c.age DESC;
+INSERT INTO learnhub.eco_activities (user_id, kind, seconds, description, status, point_parts, performed_at, verified_at)
+SELECT u.id, k.kind, e.minutes * 60, e.description, e.status, k.factor * e.minutes * 60, now() - e.age,
+       CASE e.status WHEN 'verified' THEN now() - e.age + interval '1 day' END
+FROM (VALUES ('amara', 'hiking', 120, 'Round the lake', 'verified', interval '11 days'),
+             ('amara', 'cycling', 45, 'To work and back', 'pending', interval '1 day'),
+             ('ravi', 'gardening', 60, 'Planted beans', 'pending', interval '3 days'))
+     AS e (username, kind, minutes, description, status, age)
+JOIN learnhub.users u ON u.username = e.username
+JOIN learnhub.eco_kinds k ON k.kind = e.kind ORDER BY e.age DESC;
