@@ -9,7 +9,7 @@
  *
  * Three ideas carry it:
  * - The SQL is the shape of the answer: a column's name is its key, a dotted name nests, the type picks the format.
- *   A column whose name begins with `_` is for the handler and is not written.
+ *   A column whose name begins with `_` is for the handler and is not written; `_status` is the answer's status.
  * - A statement refuses by itself: a column named `!` holds NULL or refusal codes (separated by spaces), and a
  *   violated constraint refuses by its name. The row's refusals turn a code into a status and a sentence.
  *   No row at all is the refusal `missing`.
@@ -37,6 +37,9 @@ typedef enum {
     LH_BOOLEAN,   /* true or false */
     LH_TIME,      /* ISO 8601 date-time, bound in UTC */
     LH_OBJECT_ID, /* 24 hex digits */
+    LH_UUID,      /* 8-4-4-4-12 hex digits */
+    LH_NUMBER,    /* min..max with at most two decimals */
+    LH_COLOR,     /* #rrggbb */
     LH_OBJECT,    /* only in answers: an object with the keys `of` */
     LH_LIST       /* only in answers: an array of such objects */
 } lh_type;
@@ -45,13 +48,16 @@ enum {
     LH_REQUIRED = 1, /* must be there and not null */
     LH_TRIM = 2,     /* white space at both ends is dropped before anything is checked: names and titles */
     LH_NULL = 4,     /* null may be sent and means the same as not sent */
-    LH_LOOSE = 8,    /* integers and booleans may also come as text: "4", "True", "1" */
+    LH_LOOSE = 8,    /* integers and booleans may also come as text: "4", "True", "1"; text as an integer */
     LH_FUTURE = 16,  /* the time must lie ahead */
     LH_CLAMP = 32,   /* an integer above max counts as max */
     LH_SECRET = 64   /* no statement can name it: handlers read it with lh_text() */
 };
 
-/* Arrays of fields end with {0}. In a query or a form an empty value counts as not sent. */
+/*
+ * Arrays of fields end with {0}. In a query or a form an empty value counts as not sent. A dotted name of a body's
+ * field looks inside: "feedback.strengths" is the parameter :feedback_strengths.
+ */
 typedef struct lh_field {
     const char *name;
     lh_type type;
@@ -147,8 +153,9 @@ typedef struct lh_route {
 } lh_route;
 
 enum {
-    LH_SAFE = 1,       /* running its statements twice does no harm: they may be repeated after a lost connection */
-    LH_ENDS_TOKENS = 2 /* success ends tokens or changes roles: all processes of this node hear of it at once */
+    LH_SAFE = 1,        /* running its statements twice does no harm: they may be repeated after a lost connection */
+    LH_ENDS_TOKENS = 2, /* success ends tokens or changes roles: all processes of this node hear of it at once */
+    LH_WHOLE = 8        /* of LH_PAGE: {results} with all rows when neither page nor page_size is sent */
 };
 
 typedef struct lh_api {
@@ -161,7 +168,8 @@ typedef struct lh_api {
     const lh_route *routes; /* ends with {0} */
 } lh_api;
 
-extern const lh_api lh_api_users, lh_api_auth, lh_api_tutoring, lh_api_admin, lh_api_service;
+extern const lh_api lh_api_users, lh_api_auth, lh_api_tutoring, lh_api_activities, lh_api_xp, lh_api_admin,
+    lh_api_service;
 
 /* ---- what a handler may do ---- */
 
@@ -209,6 +217,19 @@ lh_problem *lh_refuse(lh_call *call, const char *code);
 
 /* One more wrong field: collects them all. Pass NULL or what the last call returned; `field` NULL: the whole body. */
 lh_problem *lh_refuse_field(lh_call *call, lh_problem *so_far, const char *field, const char *text);
+
+/* ---- the model of xp's rates ---- */
+
+/* What a row that asks the model binds. */
+#define LH_MODEL_BINDS "patience question physique energy logic creativity social"
+
+/*
+ * Asks the model of LearnHubModelURL, where there is one and it has not just failed several times, within its time
+ * limit and with no connection held. more[0] claims the question: one row with `_question`, `_activity`, `_category`,
+ * `_goal` and `_goal_category`, or none when it need not be asked, or was by somebody else in the last `patience`
+ * seconds. more[1] keeps the five numbers for `question`. No answer, or nonsense, is no problem: nothing is kept.
+ */
+lh_problem *lh_ask_model(lh_call *call);
 
 /* ---- accounts ---- */
 

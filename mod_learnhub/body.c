@@ -62,13 +62,39 @@ static apr_status_t free_json(void *json)
     return APR_SUCCESS;
 }
 
-static lh_sent sent_in_json(const json_t *object, const char *name)
+/* The value of a dotted name; *wrong is set where something on the way to it is no object. */
+static const json_t *value_in_json(apr_pool_t *p, const json_t *object, const char *name, int *wrong)
 {
-    const json_t *value = json_object_get(object, name);
+    const char *dot;
+
+    for (; (dot = strchr(name, '.')); name = dot + 1) {
+        object = json_object_get(object, apr_pstrmemdup(p, name, (apr_size_t)(dot - name)));
+        if (!object || json_is_null(object)) {
+            return NULL;
+        }
+        *wrong = !json_is_object(object);
+    }
+    return json_object_get(object, name);
+}
+
+static void sent_number(apr_pool_t *p, const json_t *real, lh_sent *sent)
+{
+    lh_json out;
+
+    lh_json_init(&out, p, 32);
+    lh_json_number(&out, json_real_value(real));
+    sent->kind = LH_SENT_NUMBER;
+    sent->text = apr_pstrmemdup(p, out.data, out.length);
+}
+
+static lh_sent sent_in_json(apr_pool_t *p, const json_t *object, const char *name)
+{
     lh_sent sent = {LH_SENT_OTHER, NULL, 0};
+    int wrong = 0;
+    const json_t *value = value_in_json(p, object, name, &wrong);
 
     if (!value) {
-        sent.kind = LH_SENT_NOTHING;
+        sent.kind = wrong ? LH_SENT_OTHER : LH_SENT_NOTHING;
     }
     else if (json_is_null(value)) {
         sent.kind = LH_SENT_NULL;
@@ -84,6 +110,9 @@ static lh_sent sent_in_json(const json_t *object, const char *name)
     else if (json_is_boolean(value)) {
         sent.kind = LH_SENT_BOOLEAN;
         sent.number = json_is_true(value);
+    }
+    else if (json_is_real(value)) {
+        sent_number(p, value, &sent);
     }
     return sent;
 }
@@ -260,7 +289,8 @@ static lh_problem *check_json(lh_call *call, const char *text, apr_size_t length
     }
     for (i = 0; i < op->body_count; i++) {
         const lh_field *field = &op->row->body[i];
-        problem = take(call, problem, "body", field, sent_in_json(json, field->name), 0, op->body_slot + i);
+        problem =
+            take(call, problem, "body", field, sent_in_json(call->r->pool, json, field->name), 0, op->body_slot + i);
     }
     return problem;
 }
@@ -333,6 +363,7 @@ lh_problem *lh_body_query(lh_call *call)
         problem = take(call, problem, "query", op->query[i], sent, 1, op->query_slot + i);
         if (sent.kind != LH_SENT_NOTHING) {
             note_filter(call, i);
+            call->paged |= op->query[i] == &lh_route_paging[0] || op->query[i] == &lh_route_paging[1];
         }
     }
     return problem;

@@ -217,6 +217,13 @@ static const char *read_key(apr_pool_t *p, const setting *set, void *place, int 
     return lh_jwt_keys_add(*keys, kid ? apr_pstrdup(p, kid) : NULL, secret, strlen(secret));
 }
 
+static const char *read_secret(apr_pool_t *p, const setting *set, void *place, int argc, char *const argv[])
+{
+    (void)set;
+    return argc == 1 && *argv[0] ? lh_secret_read(p, argv[0], place)
+                                 : "takes file:PATH, exec:COMMAND, env:NAME or the text itself";
+}
+
 /* N/TIME or Off */
 static const char *read_throttle(apr_pool_t *p, const setting *set, void *place, int argc, char *const argv[])
 {
@@ -286,6 +293,12 @@ const command_rec lh_config_commands[] = {
     DIRECTIVE("LearnHubConnectionWait", read_duration, connection_wait, "how long a request waits for a connection",
               .min = SECONDS / 100, .max = 60 * SECONDS, .initial = "2s"),
     DIRECTIVE("LearnHubPublicURL", read_url, public_url, "base of absolute URLs; unset: as the request came"),
+    DIRECTIVE("LearnHubModelURL", read_url, model_url,
+              "chat-completions URL of a model that rates activities; unset: the built-in engine rates them"),
+    DIRECTIVE("LearnHubModelName", read_text, model_name, "the model's name at LearnHubModelURL"),
+    DIRECTIVE("LearnHubModelKey", read_secret, model_key, "its key: file:PATH, exec:COMMAND, env:NAME or the text"),
+    DIRECTIVE("LearnHubModelTimeout", read_duration, model_timeout, "how long a request waits for the model",
+              .min = SECONDS / 100, .max = 60 * SECONDS, .initial = "2s"),
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};
 /* clang-format on */
 
@@ -298,10 +311,11 @@ static int is_set(const void *config, const setting *set)
 {
     const unsigned char *place = (const unsigned char *)config + set->offset;
 
-    if (set->read == read_text || set->read == read_url || set->read == read_origins || set->read == read_key) {
-        return *(void *const *)(const void *)place != NULL;
+    if (set->read == read_flag || set->read == read_integer || set->read == read_duration || set->read == read_words ||
+        set->read == read_throttle) {
+        return *(const apr_int64_t *)(const void *)place >= 0; /* a throttle begins with its count */
     }
-    return *(const apr_int64_t *)(const void *)place >= 0; /* a throttle begins with its count */
+    return *(void *const *)(const void *)place != NULL;
 }
 
 static const char *read_directive(cmd_parms *cmd, void *unused, int argc, char *const argv[])
@@ -361,6 +375,9 @@ const char *lh_config_fault(const lh_config *config)
 {
     if (!config->keys) {
         return "LearnHub is On, but no LearnHubJWTSecret is given: without a key nobody could log in";
+    }
+    if (config->model_url && !config->model_name) {
+        return "LearnHubModelURL is given, but no LearnHubModelName: a request has to name its model";
     }
     return NULL;
 }

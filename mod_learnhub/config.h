@@ -33,6 +33,8 @@ typedef struct lh_config {
     const char *origins;  /* separated by spaces, or "*", or NULL */
     apr_int64_t statement_timeout, connection_wait;
     const char *public_url; /* without a slash at the end, or NULL */
+    const char *model_url, *model_name, *model_key;
+    apr_int64_t model_timeout;
 } lh_config;
 
 extern const char lh_config_apis[], lh_config_pages[];

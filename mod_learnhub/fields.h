@@ -12,12 +12,13 @@ typedef enum {
     LH_SENT_TEXT,
     LH_SENT_INTEGER,
     LH_SENT_BOOLEAN,
+    LH_SENT_NUMBER, /* with a fraction or an exponent */
     LH_SENT_OTHER
 } lh_sent_kind;
 
 typedef struct lh_sent {
     lh_sent_kind kind;
-    const char *text;   /* of LH_SENT_TEXT: UTF-8 without zero bytes */
+    const char *text;   /* of LH_SENT_TEXT: UTF-8 without zero bytes; of LH_SENT_NUMBER: as JSON writes it */
     apr_int64_t number; /* of LH_SENT_INTEGER and LH_SENT_BOOLEAN */
 } lh_sent;
 

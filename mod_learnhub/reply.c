@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "rows.h"
+#include "run.h"
 #include "text.h"
 
 /* ---- members a handler puts in front ---- */
@@ -142,18 +143,25 @@ static const char *page_url(const lh_call *call, apr_int64_t page)
                        query, NULL);
 }
 
-static void write_page(lh_json *json, const lh_call *call)
+static void write_place(lh_json *json, const lh_call *call)
 {
     apr_int64_t count = total(call), page = apr_atoi64(lh_text(call, "page"));
     apr_int64_t size = apr_atoi64(lh_text(call, "page_size"));
 
-    lh_json_open(json, '{');
     lh_json_key(json, "count");
     lh_json_int(json, count);
     lh_json_key(json, "next");
     lh_json_text(json, page * size < count ? page_url(call, page + 1) : NULL);
     lh_json_key(json, "previous");
     lh_json_text(json, page > 1 ? page_url(call, page - 1) : NULL);
+}
+
+static void write_page(lh_json *json, const lh_call *call)
+{
+    lh_json_open(json, '{');
+    if (!lh_run_whole(call)) {
+        write_place(json, call);
+    }
     lh_json_key(json, "results");
     write_all(json, call);
     lh_json_close(json, '}');

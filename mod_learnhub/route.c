@@ -59,10 +59,21 @@ static const char *complain(lh_routes *routes, const lh_route *row, const char *
 }
 
 /* A secret has a slot like any field, but no name a statement could use. */
-static void add_fields(apr_array_header_t *names, const lh_field *fields)
+/* What statements call a field: a parameter's name has no dot. */
+static const char *parameter_name(apr_pool_t *p, const lh_field *field)
+{
+    char *name = apr_pstrdup(p, field->flags & LH_SECRET ? "" : field->name), *dot;
+
+    while ((dot = strchr(name, '.'))) {
+        *dot = '_';
+    }
+    return name;
+}
+
+static void add_fields(apr_pool_t *p, apr_array_header_t *names, const lh_field *fields)
 {
     for (; fields && fields->name; fields++) {
-        APR_ARRAY_PUSH(names, const char *) = fields->flags & LH_SECRET ? "" : fields->name;
+        APR_ARRAY_PUSH(names, const char *) = parameter_name(p, fields);
     }
 }
 
@@ -116,7 +127,7 @@ static void name_slots(apr_pool_t *p, lh_operation *op)
         APR_ARRAY_PUSH(names, const char *) = op->query[i]->name;
     }
     op->body_slot = names->nelts;
-    add_fields(names, op->row->body);
+    add_fields(p, names, op->row->body);
     op->bind_slot = names->nelts;
     add_words(p, names, op->row->binds);
     op->own_slot = names->nelts;

@@ -3,6 +3,7 @@
 
 #include <apr_strings.h>
 #include <http_log.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "learnhub_module.h"
@@ -136,13 +137,18 @@ static const char *refused(lh_call *call, const lh_result *result)
     return NULL;
 }
 
+int lh_run_whole(const lh_call *call)
+{
+    return (call->op->row->flags & LH_WHOLE) && !call->paged;
+}
+
 static void bind_page(lh_call *call)
 {
     const lh_operation *op = call->op;
     apr_int64_t page, size;
 
-    if (op->row->shape != LH_PAGE) {
-        return;
+    if (op->row->shape != LH_PAGE || lh_run_whole(call)) {
+        return; /* a limit of NULL is none */
     }
     page = apr_atoi64(lh_text(call, "page"));
     size = apr_atoi64(lh_text(call, "page_size"));
@@ -154,7 +160,7 @@ static void bind_page(lh_call *call)
 static lh_problem *judge(lh_call *call, lh_result *const *results, int count)
 {
     lh_shape shape = call->op->row->shape;
-    const char *codes;
+    const char *codes, *status;
     int i;
 
     for (i = 0; i < count; i++) {
@@ -169,6 +175,10 @@ static lh_problem *judge(lh_call *call, lh_result *const *results, int count)
     if (shape == LH_PAGE && lh_rows(call) == 0 && strcmp(lh_text(call, "page"), "1")) {
         return lh_refuse(call, "page");
     }
+    status = lh_cell(call, "_status");
+    if (status) {
+        lh_answer_status(call, atoi(status));
+    }
     return NULL;
 }
 
@@ -177,7 +187,7 @@ lh_problem *lh_run(lh_call *call)
     const lh_operation *op = call->op;
     const lh_statement *steps[LH_STEPS + 1];
     lh_result *results[LH_STEPS + 1];
-    int counted = op->counts != NULL, count = counted + op->step_count;
+    int counted = op->counts && !lh_run_whole(call), count = counted + op->step_count;
     int safe = !strcmp(op->row->method, "GET") || (op->row->flags & LH_SAFE);
     lh_problem *problem;
 

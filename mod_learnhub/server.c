@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "learnhub_module.h"
+#include "rates.h"
 #include "token.h"
 
 APLOG_USE_MODULE(learnhub);
@@ -20,7 +21,8 @@ APLOG_USE_MODULE(learnhub);
 #define LOGIN_GATE 4
 #define SIGNUP_GATE 2
 
-const lh_api *const lh_apis[] = {&lh_api_users, &lh_api_auth, &lh_api_tutoring, &lh_api_admin, &lh_api_service, NULL};
+const lh_api *const lh_apis[] = {&lh_api_users, &lh_api_auth,  &lh_api_tutoring, &lh_api_activities,
+                                 &lh_api_xp,    &lh_api_admin, &lh_api_service,  NULL};
 
 static const lh_routes *routes;
 static apr_hash_t *servers; /* server_rec * -> lh_server, of this child process */
@@ -78,7 +80,11 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     }
     ap_add_version_component(pconf, "mod_learnhub/" LH_VERSION);
     rv = lh_token_share(pconf);
-    return rv == APR_SUCCESS ? OK : refuse(main_server, "cannot get shared memory");
+    if (rv != APR_SUCCESS) {
+        return refuse(main_server, "cannot get shared memory");
+    }
+    rv = lh_rates_prepare(pconf);
+    return rv == APR_SUCCESS ? OK : refuse(main_server, "cannot prepare libcurl");
 }
 
 /* ---- in each child process ---- */
@@ -126,6 +132,7 @@ static lh_server *start(apr_pool_t *pchild, server_rec *s)
         return NULL;
     }
     server->tokens = lh_tokens_create(pchild);
+    server->rates = lh_rates_create(pchild, &server->config);
     return server;
 }
 

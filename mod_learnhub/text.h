@@ -31,6 +31,9 @@ int lh_text_is_uuid(const char *text);      /* 8-4-4-4-12 hex digits */
 /* A decimal integer with an optional minus sign, nothing else; 0 when it is none or does not fit. */
 int lh_text_integer(const char *text, apr_int64_t *value);
 
+/* A decimal number with at most two digits behind the point, and no exponent, in hundredths; 0 when it is none. */
+int lh_text_hundredths(const char *text, apr_int64_t *value);
+
 /*
  * ISO 8601: YYYY-MM-DD, or YYYY-MM-DD(T| )HH:MM[:SS[.f...]][Z|+HH[:]MM]; without an offset it is UTC. Years 1 to 9999.
  * Microseconds since 1970 (further digits of the fraction are cut); 0 when it is no time.

@@ -7,7 +7,8 @@
 #include "json.h"
 #include "route.h"
 
-static const lh_api *const apis[] = {&lh_api_users, &lh_api_auth, &lh_api_tutoring, &lh_api_admin, &lh_api_service, NULL};
+static const lh_api *const apis[] = {&lh_api_users, &lh_api_auth, &lh_api_tutoring, &lh_api_activities, &lh_api_xp,
+                                    &lh_api_admin, &lh_api_service, NULL};
 
 static void write_text(lh_json *out, const char *key, const char *text)
 {
