@@ -82,6 +82,12 @@ refuses(LearnHubPublicURL => qr{absolute URL.*https?://}, '', 'learn.example.com
     'https://', 'https:///x', 'https://learn.example.com/?x=1', 'https://learn.example.com/#x',
     '"https://learn example.com"', 'https://a.example https://b.example');
 takes(LearnHubPublicURL => 'https://learn.example.com', 'http://localhost:8000/', 'https://example.com/learn');
+refuses(LearnHubModelURL => qr{absolute URL.*https?://}, '', 'model.example.com', 'ftp://a.example', '/v1/chat/completions', 'https://');
+takes(LearnHubModelURL => 'https://model.example.com/v1/chat/completions', 'http://127.0.0.1:11434/v1/chat/completions');
+refuses(LearnHubModelName => qr/text/, '', '""', 'two words');
+takes(LearnHubModelName => 'small', '"two words"', 'vendor/small:1b');
+refuses(LearnHubModelTimeout => $time, @no_time, '0', '9ms', '61s');
+takes(LearnHubModelTimeout => '10ms', '2s', '60s');
 my ($placed, $said) = configtest("<Location /x>\nLearnHub On\n</Location>", bare => 1);
 ok($placed != 0 && $said =~ /LearnHub\b.*not allowed/, 'directives belong to servers, not to locations') || diag($said);
 
@@ -115,12 +121,18 @@ for my $source (qq("file:$secret_file"), 'env:LEARNHUB_T_SECRET', qq("exec:/bin/
     $server->stop;
 }
 
+refuses(LearnHubModelKey => qr/file:.*exec:.*env:/, '', '""', 'two words');
+refuses(LearnHubModelKey => qr/nowhere|nobody/i, 'file:nowhere/at/all', 'exec:/nowhere/command', 'env:LEARNHUB_T_NOBODY');
+takes(LearnHubModelKey => 'sk-1', 'env:LEARNHUB_T_SECRET', qq("file:$secret_file"), qq("exec:/bin/echo $jwt_secret"));
+
 # ---- what a start needs ----
 
 my ($status, $answer) = configtest('LearnHub On', bare => 1);
 ok($status != 0 && $answer =~ /learnhub: .*LearnHubJWTSecret/, 'On without a secret: a sentence') || diag($answer);
 ok(!eval { second_httpd('LearnHub On', bare => 1) }, 'and httpd does not start');
 like($@, qr/learnhub: .*LearnHubJWTSecret/, 'for this reason');
+my ($unnamed, $why) = configtest("LearnHub On\nLearnHubJWTSecret $key\nLearnHubModelURL http://127.0.0.1/", bare => 1);
+ok($unnamed != 0 && $why =~ /learnhub: .*LearnHubModelName/, 'a model without a name: a sentence') || diag($why);
 my $elsewhere = "Listen 1\n<VirtualHost *:1>\nLearnHub On\n</VirtualHost>";
 ($status, $answer) = configtest($elsewhere, bare => 1);
 ok($status != 0 && $answer =~ /learnhub: .*LearnHubJWTSecret/, 'the same of a virtual host') || diag($answer);

@@ -251,7 +251,7 @@ WITH colors (category, color) AS (VALUES
     ('Music', '🎸', 'Guitar', 0.15, 0.30, 0.25, 0.80, 0.15, 'bass ukulele banjo chords mandolin'),
     ('Music', '🎹', 'Piano', 0.10, 0.30, 0.35, 0.80, 0.10, 'keys organ synth synthesizer accordion'),
     ('Music', '🎻', 'Instrument practice', 0.15, 0.30, 0.30, 0.75, 0.20,
-     'instrument violin viola cello flute drum drums drumming percussion saxophone trumpet clarinet harp orchestra band jam'),
+     'instrument violin viola cello flute drum drums drummer drumming percussion saxophone trumpet clarinet harp orchestra band jam'),
     ('Music', '🎼', 'Composing', 0.00, 0.20, 0.45, 0.90, 0.10,
      'compose composer songwriting song beat beats producing producer production dj mixing melody lyrics'),
     ('Music', '🎧', 'Listening to music', 0.00, 0.60, 0.10, 0.40, 0.05,
