@@ -212,6 +212,8 @@ is_invalid(call($ada, POST => 'sessions/', {}), 'plain', [qw(activity_id goal_id
 is_invalid(call($ada, POST => 'sessions/', registration($ada, session_id => $_)), 'plain', ['session_id'],
     'session_id ' . JSON::XS->new->allow_nonref->ascii->encode($_))
     for '', 'x' x 256, 'a/b', "a\nb", "a\x{7f}b", "a\x{85}b", '.', '..', 'calculate-rates', 5, undef;
+is_invalid(call($ada, POST => 'sessions/', registration($ada, session_id => $_, started_at => 'now')), 'plain',
+    [qw(session_id started_at)], 'with what else is wrong') for 'a/b', "a\tb", "a\x{9f}b";
 for my $case ([status => 'completed'], [started_at => 'now'], [started_at => undef], [device_platform => 'x' x 51],
     [device_platform => 5]) {
     is_invalid(call($ada, POST => 'sessions/', registration($ada, @$case)), 'plain', [$case->[0]]);

@@ -188,6 +188,21 @@ is_deeply([grep { $_->{status} != 200 } @all], [], 'many at once get an answer')
 is(questions(), $before + 1, 'the model is asked once for all of them');
 is_deeply(rates($popular, $shared, @there), \%rounded, 'and then they all get it');
 
+my $narrow = server("LearnHubModelTimeout 5s\nDBDMax 1\nDBDKeep 1\nLearnHubConnectionWait 200ms");
+my @narrow = (port => $narrow->port);
+made(call($ada, GET => 'goals/', undef, @narrow));
+$model->behave(content => said(), after => 2);
+my ($slow, $meanwhile) = (activity('Slow'), questions());
+@all = parallel(2, sub {
+    my ($i) = @_;
+    return ask($slow, $shared, @narrow) if !$i;
+    eventually(sub { questions() > $meanwhile });
+    return call($ada, GET => 'goals/', undef, @narrow);
+});
+is_deeply([map { $_->{status} } @all], [200, 200], 'the only connection is free while the model is asked');
+is_deeply($all[0]{json}{rates}, \%rounded, 'which then answers');
+$narrow->stop;
+
 # ---- what it may say ----
 
 for my $content ("Sure!\n```json\n" . said() . "\n```\nAnything else?", '{"rates": ' . said() . '}', said(mood => 'good')) {

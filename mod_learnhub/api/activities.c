@@ -8,7 +8,7 @@
 /* ---- the shapes ---- */
 
 #define ACTIVITY_COLUMNS "a.id, a.name, a.emoji, a.category, a.color"
-#define OWN_RATES "CASE WHEN a.rates IS NOT NULL THEN to_json(a.rates) END AS rates"
+#define RATED_COLUMNS ACTIVITY_COLUMNS ", CASE WHEN a.rates IS NOT NULL THEN to_json(a.rates) END AS rates"
 
 #define ACTIVITY_KEYS                                                                                                  \
     {.name = "id", .type = LH_UUID}, {.name = "name", .type = LH_TEXT}, {.name = "emoji", .type = LH_TEXT},            \
@@ -65,6 +65,7 @@ static const lh_field calculate_fields[] = {{.name = "activity_id", .type = LH_U
                                             {.name = "goal_id", .type = LH_UUID, .flags = LH_REQUIRED},
                                             {0}};
 
+#define NO_RATES "(NULL::learnhub.rates)."
 #define NEW_RATES(old)                                                                                                 \
     "(coalesce(:rates_physique::numeric, " old "physique), coalesce(:rates_energy::numeric, " old "energy), "          \
     "coalesce(:rates_logic::numeric, " old "logic), coalesce(:rates_creativity::numeric, " old "creativity), "         \
@@ -109,9 +110,9 @@ static const lh_refusal activity_refusals[] = {
 
 /* An admin's own, else the model's, else the engine's. */
 #define CALCULATE                                                                                                      \
-    "SELECT nullif(concat_ws(' ', CASE WHEN a.id IS NULL THEN 'activity' END, CASE WHEN g.id IS NULL THEN 'goal' "     \
-    "END), "                                                                                                           \
-    "'') AS \"!\", to_json(CASE WHEN a.rates IS NOT NULL THEN a.rates WHEN k.rates IS NOT NULL THEN k.rates "          \
+    "SELECT nullif(concat_ws(' ', CASE WHEN a.id IS NULL THEN 'activity' END, "                                        \
+    "CASE WHEN g.id IS NULL THEN 'goal' END), '') AS \"!\", "                                                          \
+    "to_json(CASE WHEN a.rates IS NOT NULL THEN a.rates WHEN k.rates IS NOT NULL THEN k.rates "                        \
     "ELSE learnhub.rates_by_words(a, g) END) AS rates "                                                                \
     "FROM " NAMED "LEFT JOIN learnhub.rates_kept k ON " KEPT "WHERE c.id = :me::bigint"
 
@@ -152,9 +153,7 @@ static const lh_route routes[] = {
      .summary = "Add an activity, with rates of its own if they are not to be calculated.",
      .body = activity_fields,
      .sql = {"INSERT INTO learnhub.activities AS a (name, emoji, category, color, rates) "
-             "VALUES (:name, :emoji, :category, :color, " NEW_RATES(
-                 "(NULL::learnhub.rates).") ") "
-                                            "RETURNING " ACTIVITY_COLUMNS ", " OWN_RATES},
+             "VALUES (:name, :emoji, :category, :color, " NEW_RATES(NO_RATES) ") RETURNING " RATED_COLUMNS},
      .shape = LH_ONE,
      .status = 201,
      .returns = rated_activity_keys,
@@ -167,7 +166,7 @@ static const lh_route routes[] = {
      .body = activity_changes,
      .sql = {"UPDATE learnhub.activities a SET name = coalesce(:name, name), emoji = coalesce(:emoji, emoji), "
              "category = coalesce(:category, category), color = coalesce(:color, color), "
-             "rates = " NEW_RATES("(rates).") " WHERE id = :id::uuid RETURNING " ACTIVITY_COLUMNS ", " OWN_RATES},
+             "rates = " NEW_RATES("(rates).") " WHERE id = :id::uuid RETURNING " RATED_COLUMNS},
      .shape = LH_ONE,
      .returns = rated_activity_keys,
      .refusals = activity_refusals},

@@ -99,25 +99,28 @@ static const lh_field goal_filters[] = {{GOAL_STATUS, .where = "g.status = :stat
 #define USER_ID                                                                                                        \
     .name = "user_id", .type = LH_TEXT, .flags = LH_LOOSE | LH_NULL, .min = 1, .max = 36,                              \
     .note = "A number, 24 hex digits or a UUID: the caller, or for services and admins anybody."
-#define PLATFORM .name = "device_platform", .type = LH_TEXT, .flags = LH_TRIM | LH_NULL, .max = 50
+#define PLATFORM                                                                                                       \
+    .name = "device_platform", .type = LH_TEXT, .flags = LH_TRIM | LH_NULL, .max = 50,                                 \
+    .note = "Optional; what is known stays."
 #define NUMBER .type = LH_INTEGER, .flags = LH_REQUIRED, .max = 2147483647 /* the document's IntegerField */
 
-static const lh_field register_fields[] = {{NAME_OF("session_id", 255), .flags = LH_REQUIRED},
-                                           {USER_ID},
-                                           {.name = "goal_id", .type = LH_UUID, .flags = LH_REQUIRED},
-                                           {.name = "activity_id", .type = LH_UUID, .flags = LH_REQUIRED},
-                                           {.name = "status", .type = LH_TEXT, .one_of = "active"},
-                                           {.name = "started_at", .type = LH_TIME, .flags = LH_REQUIRED},
-                                           {PLATFORM},
-                                           {0}};
+static const lh_field register_fields[] = {
+    {NAME_OF("session_id", 255), .flags = LH_REQUIRED, .note = "Printable characters without a slash."},
+    {USER_ID},
+    {.name = "goal_id", .type = LH_UUID, .flags = LH_REQUIRED},
+    {.name = "activity_id", .type = LH_UUID, .flags = LH_REQUIRED},
+    {.name = "status", .type = LH_TEXT, .one_of = "active", .note = "Need not be sent."},
+    {.name = "started_at", .type = LH_TIME, .flags = LH_REQUIRED},
+    {PLATFORM},
+    {0}};
 
 static const lh_field end_fields[] = {
     {USER_ID},
     {.name = "status", .type = LH_TEXT, .flags = LH_REQUIRED, .one_of = "completed abandoned"},
-    {.name = "ended_at", .type = LH_TIME, .flags = LH_REQUIRED},
+    {.name = "ended_at", .type = LH_TIME, .flags = LH_REQUIRED, .note = "Not before the start."},
     {.name = "total_duration_seconds", NUMBER},
     {.name = "focused_duration_seconds", NUMBER},
-    {.name = "xp_total", NUMBER},
+    {.name = "xp_total", NUMBER, .note = "Kept as sent; it need not be the sum of the parts."},
     {.name = "xp_physique", NUMBER},
     {.name = "xp_energy", NUMBER},
     {.name = "xp_logic", NUMBER},
@@ -165,7 +168,7 @@ static lh_problem *check_session_id(lh_call *call, lh_problem *so_far)
     "        THEN 'activity' END), '') END AS refusal FROM asked), "                                                   \
     "made AS (INSERT INTO learnhub.xp_sessions AS s "                                                                  \
     "    (id, user_id, goal_id, activity_id, status, started_at, device_platform) "                                    \
-    "    SELECT :session_id::text, user_id, :goal_id::uuid, :activity_id::uuid, coalesce(:status, 'active'), "         \
+    "    SELECT :session_id::text, user_id, :goal_id::uuid, :activity_id::uuid, 'active', "                            \
     "        :started_at::timestamptz, :device_platform FROM v WHERE refusal IS NULL "                                 \
     "    ON CONFLICT (id) DO UPDATE SET goal_id = coalesce(s.goal_id, EXCLUDED.goal_id), "                             \
     "        activity_id = coalesce(s.activity_id, EXCLUDED.activity_id), "                                            \
