@@ -188,6 +188,26 @@ is_deeply([grep { $_->{status} != 200 } @all], [], 'many at once get an answer')
 is(questions(), $before + 1, 'the model is asked once for all of them');
 is_deeply(rates($popular, $shared, @there), \%rounded, 'and then they all get it');
 
+# Six claims wait for one that is taken back: one of them may ask.
+my $locks = "SELECT count(*) AS n FROM pg_locks WHERE ";
+my $claims = "relation = 'learnhub.rates_kept'::regclass AND mode = 'RowExclusiveLock' AND granted";
+$model->behave(content => said());
+($popular, $before) = (activity('Popular again'), questions());
+@all = parallel(7, sub {
+    my ($i) = @_;
+    if ($i) {
+        eventually(sub { (sql($locks . $claims))[0]{n} });
+        return ask($popular, $shared, @there);
+    }
+    LearnHub::Test::database()->begin_work;
+    sql('INSERT INTO learnhub.rates_kept (activity_id, goal_id, question) VALUES (?, ?, ?)', $popular, $shared, 'none');
+    my $wait = eventually(sub { (sql($locks . 'NOT granted'))[0]{n} == 6 });
+    LearnHub::Test::database()->rollback;
+    return { status => $wait ? 200 : 0 };
+});
+is_deeply([map { $_->{status} } @all], [(200) x 7], 'claims at one instant');
+is(questions(), $before + 1, 'let one ask');
+
 my $narrow = server("LearnHubModelTimeout 5s\nDBDMax 1\nDBDKeep 1\nLearnHubConnectionWait 200ms");
 my @narrow = (port => $narrow->port);
 made(call($ada, GET => 'goals/', undef, @narrow));
