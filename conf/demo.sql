@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Demo data: people and sessions that make the APIs worth looking at. Everybody's password is "learn together", so nobody
--- is an admin. The addresses are of example.org, which nobody can own.
+-- Demo data: people, sessions and goals that make the APIs worth looking at. Everybody's password is "learn together", so
+-- nobody is an admin. The addresses are of example.org, which nobody can own.
 
 INSERT INTO learnhub.users (username, email, first_name, last_name, role, password_hash)
 SELECT split_part(email, '@', 1), email, first_name, last_name, role,
@@ -201,3 +201,25 @@ FROM (VALUES ('amara', 'hiking', 120, 'Round the lake', 'verified', interval '11
      AS e (username, kind, minutes, description, status, age)
 JOIN learnhub.users u ON u.username = e.username
 JOIN learnhub.eco_kinds k ON k.kind = e.kind ORDER BY e.age DESC;
+INSERT INTO learnhub.goals (user_id, title, emoji, category_name, category_color, days_total, created_at)
+SELECT u.id, g.title, g.emoji, g.category, g.color, g.days, now() - interval '10 days'
+FROM (VALUES ('amara', 'Drawing Mandalorian', '🎨', 'Drawing', '#4187a2', 30),
+             ('amara', 'Run ten kilometres', '🏃', 'Fitness', '#d9534f', 60),
+             ('ravi', 'Finish the compiler course', '📝', 'Learning', '#6a5acd', 45))
+     AS g (username, title, emoji, category, color, days)
+JOIN learnhub.users u ON u.username = g.username;
+
+INSERT INTO learnhub.xp_sessions (id, user_id, goal_id, activity_id, status, started_at, ended_at, total_duration_seconds,
+    focused_duration_seconds, xp_total, xp_physique, xp_energy, xp_logic, xp_creativity, xp_social, completed_reason,
+    device_platform)
+SELECT 'demo-' || s.n, g.user_id, g.id, a.id, 'completed', s.start, s.start + interval '1 hour', 3600, 3200, 6000,
+       3600 * (r.rates).physique, 3600 * (r.rates).energy, 3600 * (r.rates).logic, 3600 * (r.rates).creativity,
+       3600 * (r.rates).social, 'manual', 'web'
+FROM (SELECT n, title, activity, date_trunc('hour', now()) - make_interval(days => n) AS start
+      FROM (VALUES (1, 'Drawing Mandalorian', 'Drawing'), (2, 'Drawing Mandalorian', 'Painting'),
+                   (3, 'Run ten kilometres', 'Running'), (4, 'Run ten kilometres', 'Stretching'),
+                   (5, 'Finish the compiler course', 'Programming'), (6, 'Finish the compiler course', 'Reading'))
+           AS sessions (n, title, activity)) s
+JOIN learnhub.goals g ON g.title = s.title
+JOIN learnhub.activities a ON a.name = s.activity
+JOIN learnhub.rates_profiles r ON r.name = s.activity;

@@ -45,6 +45,9 @@ typedef enum {
     LH_OBJECT,    /* in a body: any object, bound as the JSON text that was sent; in answers: with the keys `of` */
     LH_PHONE,     /* E.164: + and 8 to 15 digits, the first of them not 0 */
     LH_PHOTO,     /* a file in a multipart body: JPEG, PNG, WebP, GIF; bound as hex, its type as <name>_type */
+    LH_UUID,      /* 8-4-4-4-12 hex digits */
+    LH_NUMBER,    /* min..max with at most two decimals */
+    LH_COLOR,     /* #rrggbb */
     LH_LIST       /* only in answers: an array of such objects */
 } lh_type;
 
@@ -52,7 +55,8 @@ enum {
     LH_REQUIRED = 1, /* must be there and not null */
     LH_TRIM = 2,     /* white space at both ends is dropped before anything is checked: names and titles */
     LH_NULL = 4,     /* null may be sent and means the same as not sent */
-    LH_LOOSE = 8,    /* integers and booleans may also come as text: "4", "True", "1"; LH_TEXTS as one text */
+    LH_LOOSE = 8,    /* integers and booleans may also come as text: "4", "True", "1"; text as an integer;
+                      * LH_TEXTS as one text */
     LH_FUTURE = 16,  /* the time must lie ahead */
     LH_CLAMP = 32,   /* an integer above max counts as max */
     LH_SECRET = 64,  /* no statement can name it: handlers read it with lh_text() */
@@ -160,14 +164,15 @@ typedef struct lh_route {
     lh_handler *handler; /* NULL: lh_run() */
     int bound;           /* milliseconds a statement may run, above which it refuses with `slow`; 0: no bound of
                                    its own. Such rows and streams have half of the connections at most */
-    unsigned flags;      /* LH_SAFE, LH_ENDS_TOKENS, LH_STREAMED, LH_UNWRAPS */
+    unsigned flags;      /* LH_SAFE, LH_ENDS_TOKENS, LH_UNWRAPS, LH_STREAMED, LH_WHOLE */
 } lh_route;
 
 enum {
     LH_SAFE = 1,        /* running its statements twice does no harm: they may be repeated after a lost connection */
     LH_ENDS_TOKENS = 2, /* success ends tokens or changes roles: all processes of this node hear of it at once */
-    LH_UNWRAPS = 8,     /* a body that is an array of one object counts as that object */
-    LH_STREAMED = 4     /* of LH_ALL: the answer is sent while the rows arrive, however many there are */
+    LH_UNWRAPS = 4,     /* a body that is an array of one object counts as that object */
+    LH_STREAMED = 8,    /* of LH_ALL: the answer is sent while the rows arrive, however many there are */
+    LH_WHOLE = 16       /* of LH_PAGE: {results} with all rows, streamed, when neither page nor page_size is sent */
 };
 
 typedef struct lh_api {
@@ -182,7 +187,8 @@ typedef struct lh_api {
 
 extern const lh_api lh_api_users, lh_api_auth, lh_api_problems, lh_api_submissions, lh_api_practice;
 extern const lh_api lh_api_tutoring, lh_api_profile, lh_api_mentors, lh_api_mentoring, lh_api_settings;
-extern const lh_api lh_api_coding, lh_api_eco, lh_api_credits, lh_api_admin, lh_api_service;
+extern const lh_api lh_api_coding, lh_api_eco, lh_api_credits, lh_api_activities, lh_api_xp, lh_api_admin;
+extern const lh_api lh_api_service;
 
 /* ---- what a handler may do ---- */
 
@@ -239,6 +245,19 @@ lh_problem *lh_refuse(lh_call *call, const char *code);
 
 /* One more wrong field: collects them all. Pass NULL or what the last call returned; `field` NULL: the whole body. */
 lh_problem *lh_refuse_field(lh_call *call, lh_problem *so_far, const char *field, const char *text);
+
+/* ---- the model of xp's rates ---- */
+
+/* What a row that asks the model binds. */
+#define LH_MODEL_BINDS "patience question physique energy logic creativity social"
+
+/*
+ * Asks the model of LearnHubModelURL, where there is one and it has not just failed several times, within its time
+ * limit and with no connection held. more[0] claims the question: one row with `_question`, `_activity`, `_category`,
+ * `_goal` and `_goal_category`, or none when it need not be asked, or was by somebody else in the last `patience`
+ * seconds. more[1] keeps the five numbers for `question`. No answer, or nonsense, is no problem: nothing is kept.
+ */
+lh_problem *lh_ask_model(lh_call *call);
 
 /* ---- accounts ---- */
 

@@ -101,6 +101,16 @@ static void sent_texts(apr_pool_t *p, const json_t *array, lh_sent *sent)
     sent->number = (apr_int64_t)i;
 }
 
+static void sent_number(apr_pool_t *p, const json_t *real, lh_sent *sent)
+{
+    lh_json out;
+
+    lh_json_init(&out, p, 32);
+    lh_json_number(&out, json_real_value(real));
+    sent->kind = LH_SENT_NUMBER;
+    sent->text = apr_pstrmemdup(p, out.data, out.length);
+}
+
 static lh_sent sent_in_json(apr_pool_t *p, const json_t *object, const char *name)
 {
     lh_sent sent = {LH_SENT_OTHER, NULL, 0};
@@ -127,6 +137,9 @@ static lh_sent sent_in_json(apr_pool_t *p, const json_t *object, const char *nam
     }
     else if (json_is_array(value)) {
         sent_texts(p, value, &sent);
+    }
+    else if (json_is_real(value)) {
+        sent_number(p, value, &sent);
     }
     return sent;
 }
@@ -401,6 +414,7 @@ lh_problem *lh_body_query(lh_call *call)
         problem = take(call, problem, "query", op->query[i], sent, 1, op->query_slot + i);
         if (sent.kind != LH_SENT_NOTHING) {
             note_filter(call, i);
+            call->paged |= op->query[i] == &lh_route_paging[0] || op->query[i] == &lh_route_paging[1];
         }
     }
     return problem;

@@ -13,6 +13,7 @@
 #include "sql.h"
 
 typedef struct lh_tokens lh_tokens;
+typedef struct lh_rates lh_rates;
 
 /* A server with LearnHub On, in one child process. */
 typedef struct lh_server {
@@ -21,6 +22,7 @@ typedef struct lh_server {
     lh_pool *db;
     lh_gate *login_gate, *signup_gate; /* of bcrypt; all servers of the process have them in common */
     lh_tokens *tokens;
+    lh_rates *rates; /* NULL: no model is configured */
 } lh_server;
 
 /* Who calls. */
@@ -49,6 +51,7 @@ struct lh_call {
     lh_identity me;
     lh_value *values;        /* by slot */
     unsigned filters;        /* which of the operation's filters were sent */
+    int paged;               /* page or page_size was sent */
     lh_result *count, *last; /* of the row's count, and of the statement that ran last */
     int status;              /* of the answer, when a handler set it; 0: the row's */
     lh_member *front, *front_last;

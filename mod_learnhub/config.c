@@ -298,6 +298,13 @@ static const char *read_login(apr_pool_t *p, const setting *set, void *place, in
     return why;
 }
 
+static const char *read_secret(apr_pool_t *p, const setting *set, void *place, int argc, char *const argv[])
+{
+    (void)set;
+    return argc == 1 && *argv[0] ? lh_secret_read(p, argv[0], place)
+                                 : "takes file:PATH, exec:COMMAND, env:NAME or the text itself";
+}
+
 /* N/TIME or Off */
 static const char *read_throttle(apr_pool_t *p, const setting *set, void *place, int argc, char *const argv[])
 {
@@ -381,6 +388,12 @@ const command_rec lh_config_commands[] = {
               "where confirmed sessions meet; %s becomes an unguessable code; unset: mails name no place"),
     DIRECTIVE("LearnHubMailTries", read_integer, mail_tries, "how often a mail is tried before it is given up",
               .min = 1, .max = 100, .initial = "10"),
+    DIRECTIVE("LearnHubModelURL", read_url, model_url,
+              "chat-completions URL of a model that rates activities; unset: the built-in engine rates them"),
+    DIRECTIVE("LearnHubModelName", read_text, model_name, "the model's name at LearnHubModelURL"),
+    DIRECTIVE("LearnHubModelKey", read_secret, model_key, "its key: file:PATH, exec:COMMAND, env:NAME or the text"),
+    DIRECTIVE("LearnHubModelTimeout", read_duration, model_timeout, "how long a request waits for the model",
+              .min = SECONDS / 100, .max = 60 * SECONDS, .initial = "2s"),
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};
 /* clang-format on */
 
@@ -460,6 +473,9 @@ const char *lh_config_fault(const lh_config *config)
     }
     if (config->smtp && !config->mail_from) {
         return "LearnHubSMTP is given, but no LearnHubMailFrom: a mail needs a sender";
+    }
+    if (config->model_url && !config->model_name) {
+        return "LearnHubModelURL is given, but no LearnHubModelName: a request has to name its model";
     }
     return NULL;
 }

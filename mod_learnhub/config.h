@@ -41,6 +41,8 @@ typedef struct lh_config {
     const lh_credentials *smtp_login;
     const char *mail_from; /* an address */
     apr_int64_t mail_tries;
+    const char *model_url, *model_name, *model_key;
+    apr_int64_t model_timeout;
 } lh_config;
 
 extern const char lh_config_apis[], lh_config_pages[];

@@ -68,7 +68,10 @@ static const char *check_text(check *c)
     const char *text = c->sent->text;
     apr_int64_t characters;
 
-    if (c->sent->kind != LH_SENT_TEXT) {
+    if ((f->flags & LH_LOOSE) && c->sent->kind == LH_SENT_INTEGER) {
+        text = apr_psprintf(c->pool, "%" APR_INT64_T_FMT, c->sent->number);
+    }
+    else if (c->sent->kind != LH_SENT_TEXT) {
         return "This must be a text.";
     }
     if (f->flags & LH_TRIM) {
@@ -232,6 +235,43 @@ static int is_empty(const check *c)
            (c->sent->kind == LH_SENT_TEXT && !*c->sent->text && (c->untyped || c->field->type != LH_PHOTO));
 }
 
+static const char *check_uuid(check *c)
+{
+    return c->sent->kind == LH_SENT_TEXT && lh_text_is_uuid(c->sent->text)
+               ? keep(c, c->sent->text)
+               : "This must be a UUID such as 123e4567-e89b-12d3-a456-426614174000.";
+}
+
+static const char *check_color(check *c)
+{
+    const char *text = c->sent->kind == LH_SENT_TEXT ? c->sent->text : "";
+
+    return text[0] == '#' && strlen(text) == 7 && strspn(text + 1, "0123456789abcdefABCDEF") == 6
+               ? keep(c, text)
+               : "This must be a color such as #4187a2.";
+}
+
+static const char *check_number(check *c)
+{
+    const lh_field *f = c->field;
+    const char *text = c->sent->text;
+    apr_int64_t hundredths;
+
+    if (c->sent->kind == LH_SENT_INTEGER) {
+        text = apr_psprintf(c->pool, "%" APR_INT64_T_FMT, c->sent->number);
+    }
+    else if (c->sent->kind != LH_SENT_NUMBER && (c->sent->kind != LH_SENT_TEXT || !c->untyped)) {
+        text = "";
+    }
+    if (!lh_text_hundredths(text, &hundredths) || hundredths < f->min * 100 || hundredths > f->max * 100) {
+        return apr_psprintf(c->pool,
+                            "This must be a number from %" APR_INT64_T_FMT " to %" APR_INT64_T_FMT
+                            " with at most two decimals.",
+                            f->min, f->max);
+    }
+    return keep(c, text);
+}
+
 const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_sent *sent, int untyped, apr_int64_t now,
                            lh_value *value)
 {
@@ -260,6 +300,9 @@ const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_sent *
     case LH_OBJECT: return check_object(&c);
     case LH_PHONE: return check_phone(&c);
     case LH_PHOTO: return check_photo(&c);
+    case LH_UUID: return check_uuid(&c);
+    case LH_NUMBER: return check_number(&c);
+    case LH_COLOR: return check_color(&c);
     default: return check_text(&c);
     }
 }

@@ -15,13 +15,14 @@ typedef enum {
     LH_SENT_TEXTS, /* an array of strings */
     LH_SENT_OBJECT,
     LH_SENT_FILE,
+    LH_SENT_NUMBER, /* with a fraction or an exponent */
     LH_SENT_OTHER
 } lh_sent_kind;
 
 typedef struct lh_sent {
     lh_sent_kind kind;
     const char *text;   /* of LH_SENT_TEXT: UTF-8 without zero bytes; of LH_SENT_TEXTS and
-                        * LH_SENT_OBJECT: JSON; of LH_SENT_FILE: `number` bytes */
+                        * LH_SENT_OBJECT: JSON; of LH_SENT_FILE: `number` bytes; of LH_SENT_NUMBER: as JSON writes it */
     apr_int64_t number; /* of LH_SENT_INTEGER and LH_SENT_BOOLEAN; of LH_SENT_TEXTS the number of entries */
 } lh_sent;
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "rows.h"
+#include "run.h"
 #include "text.h"
 
 /* ---- members a handler puts in front ---- */
@@ -191,15 +192,17 @@ static void write_answer(lh_json *json, const lh_call *call)
     }
 }
 
-/* {"message": ..., key: answer} where the row has a message; {key: [...]} for an array with a key. */
-static int has_frame(const lh_route *row)
+/* What the answer stands under: {"message": ..., key: answer} where the row has a message, {key: [...]} for rows. */
+static const char *frame_key(const lh_call *call)
 {
-    return row->message || (row->shape == LH_ALL && row->key);
+    const lh_route *row = call->op->row;
+
+    return lh_run_whole(call) ? "results" : row->message || row->shape == LH_ALL ? row->key : NULL;
 }
 
 void lh_reply_open(lh_json *json, const lh_call *call)
 {
-    const lh_route *row = call->op->row;
+    const char *key = frame_key(call);
 
     if (call->api->problems == LH_WRAPPED) {
         lh_json_open(json, '{');
@@ -207,19 +210,19 @@ void lh_reply_open(lh_json *json, const lh_call *call)
         lh_json_bool(json, 1);
         lh_json_key(json, "data");
     }
-    if (has_frame(row)) {
+    if (key) {
         lh_json_open(json, '{');
-        if (row->message) {
+        if (call->op->row->message) {
             lh_json_key(json, "message");
-            lh_json_text(json, row->message);
+            lh_json_text(json, call->op->row->message);
         }
-        lh_json_key(json, row->key);
+        lh_json_key(json, key);
     }
 }
 
 void lh_reply_close(lh_json *json, const lh_call *call)
 {
-    if (has_frame(call->op->row)) {
+    if (frame_key(call)) {
         lh_json_close(json, '}');
     }
     if (call->api->problems == LH_WRAPPED) {

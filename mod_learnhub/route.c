@@ -223,6 +223,9 @@ static void check_row(lh_routes *routes, const lh_operation *op)
     if (counted != (row->count != NULL)) {
         complain(routes, row, "pages need a count, and only pages");
     }
+    if ((row->flags & LH_WHOLE) && row->shape != LH_PAGE) {
+        complain(routes, row, "only pages can be whole");
+    }
     if ((row->message || row->shape == LH_WINDOW) && !row->key) {
         complain(routes, row, "it has no key for its answer");
     }

@@ -164,13 +164,18 @@ static const char *refused(lh_call *call, const lh_result *result)
     return NULL;
 }
 
+int lh_run_whole(const lh_call *call)
+{
+    return (call->op->row->flags & LH_WHOLE) && !call->paged;
+}
+
 static void bind_page(lh_call *call)
 {
     const lh_operation *op = call->op;
     apr_int64_t page, size;
 
-    if (op->row->shape != LH_PAGE) {
-        return;
+    if (op->row->shape != LH_PAGE || lh_run_whole(call)) {
+        return; /* a limit of NULL is none */
     }
     page = apr_atoi64(lh_text(call, "page"));
     size = apr_atoi64(lh_text(call, "page_size"));
@@ -214,7 +219,7 @@ static lh_problem *judge_rows(lh_call *call)
 static int choose_steps(const lh_call *call, const lh_statement **steps)
 {
     const lh_operation *op = call->op;
-    int counted = op->counts != NULL, count = counted + op->step_count;
+    int counted = op->counts && !lh_run_whole(call), count = counted + op->step_count;
 
     if (counted) {
         steps[0] = op->counts[call->filters];
@@ -238,7 +243,7 @@ lh_problem *lh_run(lh_call *call)
     run.safe = !strcmp(row->method, "GET") || (row->flags & LH_SAFE);
     run.bound = row->bound;
     bind_page(call);
-    if (row->flags & LH_STREAMED) {
+    if ((row->flags & LH_STREAMED) || lh_run_whole(call)) {
         return lh_stream_run(call, &run);
     }
     problem = execute(call, &run, results);

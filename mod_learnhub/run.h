@@ -16,6 +16,8 @@ lh_problem *lh_run_failed(lh_call *call, lh_sql_outcome outcome, const lh_sql_fa
 
 /* What the `!` columns of the results refuse; NULL: nothing. */
 lh_problem *lh_run_judge(lh_call *call, lh_result *const *results, int count);
+/* 1 when the call wants all rows of an LH_WHOLE list, not a page. */
+int lh_run_whole(const lh_call *call);
 
 /* A cell as text; NULL for SQL NULL. */
 const char *lh_run_cell(const lh_call *call, const lh_result *result, int row, int column);

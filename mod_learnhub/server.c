@@ -10,6 +10,7 @@
 
 #include "jobs.h"
 #include "learnhub_module.h"
+#include "rates.h"
 #include "token.h"
 
 APLOG_USE_MODULE(learnhub);
@@ -21,10 +22,10 @@ APLOG_USE_MODULE(learnhub);
 #define LOGIN_GATE 4
 #define SIGNUP_GATE 2
 
-const lh_api *const lh_apis[] = {&lh_api_users,     &lh_api_auth,     &lh_api_problems, &lh_api_submissions,
-                                 &lh_api_practice,  &lh_api_tutoring, &lh_api_profile,  &lh_api_mentors,
-                                 &lh_api_mentoring, &lh_api_settings, &lh_api_coding,   &lh_api_eco,
-                                 &lh_api_credits,   &lh_api_admin,    &lh_api_service,  NULL};
+const lh_api *const lh_apis[] = {
+    &lh_api_users,   &lh_api_auth,       &lh_api_problems,  &lh_api_submissions, &lh_api_practice, &lh_api_tutoring,
+    &lh_api_profile, &lh_api_mentors,    &lh_api_mentoring, &lh_api_settings,    &lh_api_coding,   &lh_api_eco,
+    &lh_api_credits, &lh_api_activities, &lh_api_xp,        &lh_api_admin,       &lh_api_service,  NULL};
 
 static const lh_routes *routes;
 static apr_hash_t *servers; /* server_rec * -> lh_server, of this child process */
@@ -184,6 +185,7 @@ static lh_server *start(apr_pool_t *pchild, server_rec *s)
         return NULL;
     }
     server->tokens = lh_tokens_create(pchild);
+    server->rates = lh_rates_create(pchild, &server->config);
     return server;
 }
 

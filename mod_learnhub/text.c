@@ -191,6 +191,26 @@ int lh_text_integer(const char *text, apr_int64_t *value)
     return *end == '\0' && errno == 0;
 }
 
+int lh_text_hundredths(const char *text, apr_int64_t *value)
+{
+    const char *point = text + (*text == '-'), *end = point;
+    int sign = *text == '-' ? -1 : 1, i;
+
+    for (*value = 0; isdigit((unsigned char)*end) && *value < APR_INT64_MAX / 10000; end++) {
+        *value = *value * 10 + (*end - '0');
+    }
+    if (end == point) {
+        return 0;
+    }
+    point = end;
+    end += *point == '.';
+    for (i = 0; i < 2; i++) {
+        *value = *value * 10 + (*point == '.' && isdigit((unsigned char)*end) ? *end++ - '0' : 0);
+    }
+    *value *= sign;
+    return *end == '\0' && (*point != '.' || end > point + 1);
+}
+
 /* Reads exactly `count` digits. */
 static int digits(const char **s, int count, int *value)
 {

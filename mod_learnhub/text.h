@@ -33,6 +33,8 @@ int lh_text_integer(const char *text, apr_int64_t *value);
 
 /* HH:MM:SS as seconds; -1 when it is none. At most 99:59:59. */
 int lh_text_duration(const char *text);
+/* A decimal number with at most two digits behind the point, and no exponent, in hundredths; 0 when it is none. */
+int lh_text_hundredths(const char *text, apr_int64_t *value);
 
 /*
  * ISO 8601: YYYY-MM-DD, or YYYY-MM-DD(T| )HH:MM[:SS[.f...]][Z|+HH[:]MM]; without an offset it is UTC. Years 1 to 9999.

@@ -96,6 +96,12 @@ refuses(LearnHubMailFrom => qr/e-mail address/, '', 'learnhub', 'learnhub@', '"L
 takes(LearnHubMailFrom => 'learnhub@example.com');
 refuses(LearnHubMailTries => qr/whole number.*\b1\b.*\b100\b/, '', '0', '101', '-1', 'many');
 takes(LearnHubMailTries => 1, 10, 100);
+refuses(LearnHubModelURL => qr{absolute URL.*https?://}, '', 'model.example.com', 'ftp://a.example', '/v1/chat/completions', 'https://');
+takes(LearnHubModelURL => 'https://model.example.com/v1/chat/completions', 'http://127.0.0.1:11434/v1/chat/completions');
+refuses(LearnHubModelName => qr/text/, '', '""', 'two words');
+takes(LearnHubModelName => 'small', '"two words"', 'vendor/small:1b');
+refuses(LearnHubModelTimeout => $time, @no_time, '0', '9ms', '61s');
+takes(LearnHubModelTimeout => '10ms', '2s', '60s');
 my ($placed, $said) = configtest("<Location /x>\nLearnHub On\n</Location>", bare => 1);
 ok($placed != 0 && $said =~ /LearnHub\b.*not allowed/, 'directives belong to servers, not to locations') || diag($said);
 
@@ -133,12 +139,18 @@ for my $source (qq("file:$secret_file"), 'env:LEARNHUB_T_SECRET', qq("exec:/bin/
     $server->stop;
 }
 
+refuses(LearnHubModelKey => qr/file:.*exec:.*env:/, '', '""', 'two words');
+refuses(LearnHubModelKey => qr/nowhere|nobody/i, 'file:nowhere/at/all', 'exec:/nowhere/command', 'env:LEARNHUB_T_NOBODY');
+takes(LearnHubModelKey => 'sk-1', 'env:LEARNHUB_T_SECRET', qq("file:$secret_file"), qq("exec:/bin/echo $jwt_secret"));
+
 # ---- what a start needs ----
 
 my ($status, $answer) = configtest('LearnHub On', bare => 1);
 ok($status != 0 && $answer =~ /learnhub: .*LearnHubJWTSecret/, 'On without a secret: a sentence') || diag($answer);
 ok(!eval { second_httpd('LearnHub On', bare => 1) }, 'and httpd does not start');
 like($@, qr/learnhub: .*LearnHubJWTSecret/, 'for this reason');
+my ($unnamed, $why) = configtest("LearnHub On\nLearnHubJWTSecret $key\nLearnHubModelURL http://127.0.0.1/", bare => 1);
+ok($unnamed != 0 && $why =~ /learnhub: .*LearnHubModelName/, 'a model without a name: a sentence') || diag($why);
 my $elsewhere = "Listen 1\n<VirtualHost *:1>\nLearnHub On\n</VirtualHost>";
 ($status, $answer) = configtest($elsewhere, bare => 1);
 ok($status != 0 && $answer =~ /learnhub: .*LearnHubJWTSecret/, 'the same of a virtual host') || diag($answer);

@@ -141,6 +141,30 @@ sub link_of {
     return (uid => $uid, token => $token);
 }
 
+sub xp { my (@request) = @_; return api(@request[0, 1], token => $who{student}{token}, json => $request[2])->json }
+
+sub goal { return xp(POST => '/api/v1/goals/', { title => 'T' })->{id} }
+
+sub activity { return xp(GET => '/api/v1/activities/?q=drawing')->{results}[0]{id} }
+
+sub focus {
+    return { session_id => unique('walk'), goal_id => goal(), activity_id => activity(), started_at => '2025-01-15T10:30:00Z' };
+}
+
+my %ended = (status => 'completed', ended_at => '2025-01-15T12:00:00Z', completed_reason => 'manual',
+    map { $_ => 5 } qw(total_duration_seconds focused_duration_seconds xp_total xp_physique xp_energy xp_logic
+        xp_creativity xp_social));
+
+# A session that has ended: its id, and that of its goal.
+sub ended {
+    my $focus = focus();
+    xp(POST => '/api/v1/sessions/', $focus);
+    xp(PUT => "/api/v1/sessions/$focus->{session_id}/", \%ended);
+    return @$focus{qw(session_id goal_id)};
+}
+
+my %rates = map { $_ => 0.25 } qw(physique energy logic creativity social);
+
 # For each row: who calls, the id in its path, and what is sent.
 my %case = (
     'users.signup' => sub { (undef, undef, json => person()) },
@@ -252,6 +276,23 @@ my %case = (
             user($rich->{email})->{id});
         return (undef, undef, token => $rich->{token}, json => { amount => 5, reason => 'R' });
     },
+    'xp.rates' => sub { ('student', undef, json => { goal_id => goal(), activity_id => activity() }) },
+    'xp.register' => sub { ('student', undef, json => focus()) },
+    'xp.session' => sub { ('student', (ended())[0]) },
+    'xp.end' => sub { ('student', unique('walk'), json => \%ended) },
+    'xp.goals' => sub { goal(); ('student') },
+    'xp.goal' => sub { ('student', goal()) },
+    'xp.new_goal' => sub { ('student', undef, json => { title => 'T' }) },
+    'xp.change_goal' => sub { ('student', goal(), json => { title => 'U' }) },
+    'xp.history' => sub { ('student', (ended())[1]) },
+    'xp.activities' => sub { ('student') },
+    'xp.activity' => sub { ('student', activity()) },
+    'xp.new_activity' => sub { ('admin', undef, json => { name => 'N', rates => \%rates }) },
+    'xp.change_activity' => sub {
+        my $made = api(POST => '/api/v1/activities/', token => $who{admin}{token}, json => { name => 'N' });
+        return ('admin', $made->json->{id}, json => { rates => \%rates });
+    },
+    'xp.mine' => sub { ('student') },
     'admin.users' => sub { ('admin') },
     'admin.user' => sub { ('admin', user($second->{email})->{id}, json => { is_active => true }) },
     'service.index' => sub { () },

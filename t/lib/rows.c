@@ -8,7 +8,7 @@
 #include "route.h"
 
 static const lh_api *const apis[] = {&lh_api_users, &lh_api_auth, &lh_api_problems, &lh_api_submissions,
-                                     &lh_api_practice, &lh_api_tutoring, &lh_api_profile, &lh_api_mentors, &lh_api_mentoring, &lh_api_settings, &lh_api_coding, &lh_api_eco, &lh_api_credits, &lh_api_admin,
+                                     &lh_api_practice, &lh_api_tutoring, &lh_api_profile, &lh_api_mentors, &lh_api_mentoring, &lh_api_settings, &lh_api_coding, &lh_api_eco, &lh_api_credits, &lh_api_activities, &lh_api_xp, &lh_api_admin,
                                      &lh_api_service, NULL};
 
 static void write_text(lh_json *out, const char *key, const char *text)

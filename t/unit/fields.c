@@ -30,6 +30,10 @@
         LH_SENT_FILE, bytes, sizeof(bytes) - 1                                                                         \
     }
 #define GIF "GIF89a\1\0\1\0\0\0\0\x2C\xAB"
+#define NUMBER(t)                                                                                                      \
+    {                                                                                                                  \
+        LH_SENT_NUMBER, t, 0                                                                                           \
+    }
 #define OTHER                                                                                                          \
     {                                                                                                                  \
         LH_SENT_OTHER, NULL, 0                                                                                         \
@@ -65,6 +69,11 @@ static const lh_field skills = {.name = "t", .type = LH_TEXTS, .flags = LH_LOOSE
 static const lh_field texts = {.name = "t", .type = LH_TEXTS, .min = 1, .max = 2};
 static const lh_field any_texts = {.name = "t", .type = LH_TEXTS, .flags = LH_NULL};
 static const lh_field object = {.name = "t", .type = LH_OBJECT};
+
+static const lh_field uuid = {.name = "t", .type = LH_UUID};
+static const lh_field color = {.name = "t", .type = LH_COLOR};
+static const lh_field rate = {.name = "t", .type = LH_NUMBER, .max = 100};
+static const lh_field loose_text = {.name = "t", .type = LH_TEXT, .flags = LH_LOOSE, .min = 1, .max = 3};
 
 static const struct {
     const lh_field *field;
@@ -176,6 +185,33 @@ static const struct {
     {&title, FILE_OF(GIF), 1, NULL, "a text"},
     {&flag, FILE_OF("true"), 1, NULL, "true or false"},
     {&number, FILE_OF("5"), 1, NULL, "from 2 to 20"},
+    {&uuid, TEXT("123e4567-e89b-12d3-a456-426614174000"), 0, "123e4567-e89b-12d3-a456-426614174000", NULL},
+    {&uuid, TEXT("123e4567e89b12d3a456426614174000"), 0, NULL, "UUID"},
+    {&uuid, INT(5), 0, NULL, "UUID"},
+    {&color, TEXT("#4187A2"), 0, "#4187A2", NULL},
+    {&color, TEXT("#4187a"), 0, NULL, "#4187a2"},
+    {&color, TEXT("4187a2"), 0, NULL, "#4187a2"},
+    {&color, TEXT("#4187ag"), 0, NULL, "#4187a2"},
+    {&color, INT(4187), 0, NULL, "#4187a2"},
+    {&rate, INT(0), 0, "0", NULL},
+    {&rate, INT(100), 0, "100", NULL},
+    {&rate, INT(101), 0, NULL, "from 0 to 100 with at most two decimals"},
+    {&rate, INT(-1), 0, NULL, "from 0 to 100"},
+    {&rate, NUMBER("0.1"), 0, "0.1", NULL},
+    {&rate, NUMBER("99.99"), 0, "99.99", NULL},
+    {&rate, NUMBER("0.125"), 0, NULL, "two decimals"},
+    {&rate, NUMBER("100.01"), 0, NULL, "from 0 to 100"},
+    {&rate, NUMBER("-0.01"), 0, NULL, "from 0 to 100"},
+    {&rate, NUMBER("1e-05"), 0, NULL, "two decimals"},
+    {&rate, NUMBER("1e+20"), 0, NULL, "from 0 to 100"},
+    {&rate, TEXT("0.5"), 0, NULL, "a number"},
+    {&rate, TEXT("0.5"), 1, "0.5", NULL},
+    {&rate, BOOL(1), 0, NULL, "a number"},
+    {&rate, OTHER, 0, NULL, "a number"},
+    {&number, NUMBER("5.5"), 0, NULL, "from 2 to 20"},
+    {&loose_text, INT(42), 0, "42", NULL},
+    {&loose_text, INT(4200), 0, NULL, "1 to 3 characters"},
+    {&loose_text, BOOL(1), 0, NULL, "a text"},
 };
 
 int main(void)

@@ -169,6 +169,43 @@ static const struct number {
                {"0x10", 0, 0},
                {"\xD9\xA1", 0, 0}};
 
+static const struct {
+    const char *text;
+    int good;
+    apr_int64_t value;
+} hundredths[] = {
+    {"0", 1, 0},
+    {"7", 1, 700},
+    {"-7", 1, -700},
+    {"0.1", 1, 10},
+    {"0.29", 1, 29},
+    {"-0.01", 1, -1},
+    {"100.0", 1, 10000},
+    {"12.", 0, 0},
+    {".5", 0, 0},
+    {"", 0, 0},
+    {"-", 0, 0},
+    {"0.125", 0, 0},
+    {"1e2", 0, 0},
+    {"1.2.3", 0, 0},
+    {"1,5", 0, 0},
+    {" 1", 0, 0},
+    {"99999999999999999999", 0, 0},
+};
+
+static void test_hundredths(void)
+{
+    apr_size_t i;
+
+    for (EACH(i, hundredths)) {
+        apr_int64_t value = 0;
+        int good = lh_text_hundredths(hundredths[i].text, &value);
+
+        ok(!good == !hundredths[i].good && (!good || value == hundredths[i].value), "hundredths of \"%s\"",
+           hundredths[i].text);
+    }
+}
+
 static void test_integers(void)
 {
     apr_size_t i;
@@ -264,6 +301,7 @@ int main(void)
     test_addresses();
     test_ids();
     test_integers();
+    test_hundredths();
     test_times();
     return tap_end();
 }
