@@ -90,7 +90,7 @@ static const lh_refusal activity_refusals[] = {
 
 #define STALE "(k.rates IS NULL AND k.asked_at < now() - make_interval(secs => :patience::float8))"
 
-/* Who makes the row, or takes it over, asks; until the answer is there all others do without. */
+/* Who makes the row, or takes it over, asks; until then all others do without. What is kept is read and not locked. */
 #define CLAIM                                                                                                          \
     "WITH q AS (SELECT a.id AS activity_id, g.id AS goal_id, a.name, a.category, g.title, g.category_name, "           \
     "    learnhub.rates_question(a, g) AS question FROM " NAMED                                                        \
