@@ -63,13 +63,16 @@ is_deeply($entry, { pk => pk($person), username => $person->{email}, first_name 
 my $array = call(mentor(skills => ['C', ' Apache httpd ']), GET => '/mentorinfo/')->json;
 is_deeply($array->{skills}, ['C', ' Apache httpd '], 'an array is given back as an array');
 for my $case ([about_me => 5], [about_me => undef], [skills => 5], [skills => undef], [skills => [1]], [skills => {}],
-    [about_me => 'x' x 10001], [skills => [map {"s$_"} 1 .. 51]], [skills => join ',', 1 .. 51]) {
+    [about_me => 'x' x 10001], [skills => [map {"s$_"} 1 .. 51]], [skills => join ',', 1 .. 51], [skills => 'C,' . 'x' x 101],
+    [skills => ['x' x 101]], [skills => join '', map { chr 0x4e00 + $_ * 7 } 1 .. 2000]) {
     my ($field, $value) = @$case;
     my $new = signup();
     is_invalid(call($new, POST => '/mentorinfo/', json => { about_me => 'x', skills => 'y', $field => $value }), 'plain', [$field]);
     is_invalid(call($person, PATCH => '/mentorinfoupdate/', json => { $field => $value }), 'plain', [$field]);
 }
 is_invalid(call(signup(), POST => '/mentorinfo/', json => {}), 'plain', [qw(about_me skills)]);
+is(call($person, PATCH => '/mentorinfoupdate/', json => { skills => [map { sprintf '%s%02d', 'ü' x 98, $_ } 1 .. 50] })->status, 200,
+    'fifty skills of a hundred characters');
 is_deeply(call($person, PATCH => '/mentorinfoupdate/', json => { skills => ['Python'] })->json,
     { about_me => 'Hi, I am so and so', skills => ['Python'] }, 'PATCH changes what it names');
 is_deeply(call($person, PATCH => '/mentorinfoupdate/', json => { about_me => '' })->json, { about_me => '', skills => ['Python'] },
@@ -174,6 +177,34 @@ is_deeply([user($mentor->{email})->{is_mentor}, call($person, GET => '/availabil
 is_refusal(call($mentor, GET => '/mentorinfo/'), 'plain', 404);
 is(call($mentor, POST => '/mentorinfo/', json => { about_me => 'again', skills => [] })->status, 201, 'a new profile');
 is(call($person, GET => '/availabilty/?mentor=' . pk($mentor))->body, '[]', 'old availabilities do not come back');
+
+# A transaction that has the person's row, and does its work once somebody waits for it.
+sub holding {
+    my ($who, $work) = @_;
+    sql('BEGIN');
+    sql('SELECT id FROM learnhub.users WHERE id = ? FOR NO KEY UPDATE', $who);
+    sql('SELECT pg_advisory_xact_lock(?)', $who); # says that it has begun
+    my $waited = eventually(sub { (sql('SELECT count(*) AS n FROM pg_locks WHERE NOT granted'))[0]{n} });
+    $work->();
+    sql('COMMIT');
+    return $waited;
+}
+sub held { my ($who) = @_; return (sql("SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint = ?", $who))[0]{n} }
+
+my $stopping = mentor();
+my $stopped = pk($stopping);
+my $offered = offer($stopping, '2040-02-01T10:00:00Z', '2040-02-01T11:00:00Z')->json->{pk};
+my @at_once = parallel(2, sub {
+    my ($i) = @_;
+    return eventually(sub { held($stopped) }) && call($stopping, DELETE => '/mentorinfoupdate/')->status if $i;
+    return holding($stopped, sub {
+        sql('SELECT id FROM learnhub.availabilities WHERE id = ? FOR SHARE NOWAIT', $offered); # as a booking does, but nobody may hold it
+        sql("INSERT INTO learnhub.availabilities (mentor_id, starts_at, ends_at) VALUES (?, '2040-01-01', '2040-01-02')", $stopped);
+    });
+});
+is_deeply(\@at_once, [1, 204], 'a mentor stops while time is offered and booked');
+is((sql('SELECT count(*) AS n FROM learnhub.availabilities WHERE mentor_id = ? AND deleted_at IS NULL', $stopped))[0]{n}, 0,
+    'all of it has ended');
 
 # ---- notification settings ----
 

@@ -232,6 +232,32 @@ my $lost = booked($leaver, $year);
 is(call($leaver, DELETE => '/auth/users/me/', json => { current_password => $leaver->{password} })->status, 204, 'a mentee leaves');
 is_deeply([call($mentor, GET => "/sessionrequest/$lost->{pk}")->json->{status}, mails($lost)],
     ['Canceled', [to($mentor, 'session_canceled')]], 'the mentor is told');
+like((sql('SELECT body FROM learnhub.outbox WHERE subject_ref = ?', "session $lost->{pk}"))[0]{body}, qr/^  With: somebody who has left$/m,
+    'without a name made up');
+
+# A deactivated account, in either part; what has begun and others' sessions stay.
+sub active { my ($who, $active) = @_; return call($admin, PATCH => '/api/admin/users/' . pk($who) . '/', json => { is_active => $active })->status }
+sub states { return [map { (sql('SELECT status FROM learnhub.mentoring_sessions WHERE id = ?', $_->{pk}))[0]{status} } @_] }
+my ($barred, $teacher, $pupil) = (mentor(), mentor(), signup(first_name => 'Pu', last_name => 'Pil'));
+my ($barred_year, $teacher_year) = (offer($barred), offer($teacher));
+switch($_, session_canceled => 1) for $barred, $teacher, $pupil;
+my ($as_mentor, $as_mentee, $running, $untouched) = (booked($pupil, $barred_year), booked($barred, $teacher_year),
+    booked($pupil, $barred_year), booked($pupil, $teacher_year));
+change($teacher, $as_mentee, 'Confirmed');
+place($running, -5);
+is(active($barred, false), 200, 'an account is deactivated');
+is_deeply(states($as_mentor, $as_mentee, $running, $untouched), [qw(Canceled Canceled Pending Pending)], 'its sessions to come are canceled');
+is_deeply([map { @{ mails($_) } } $as_mentor, $as_mentee, $running, $untouched], [to($pupil, 'session_canceled'), to($teacher, 'session_canceled')],
+    'the other one of each is told, and nobody else');
+is_invalid(ask($pupil, $barred_year, hour()), 'plain', ['mentor_availability'], 'who is deactivated cannot be booked');
+is(active($barred, true), 200, 'and activated again');
+is(ask($pupil, $barred_year, $as_mentor->{start_time})->status, 201, 'the availabilities were kept');
+is(active($pupil, true), 200, 'activating who is active');
+is_deeply(states($untouched), ['Pending'], 'cancels nothing');
+is(active($barred, false), 200, 'deactivated');
+sql('SELECT learnhub.delete_account(?)', pk($barred));
+is((sql('SELECT count(*) AS n FROM learnhub.availabilities WHERE mentor_id = ? AND deleted_at IS NULL', pk($barred)))[0]{n}, 0,
+    'deleting an account that was deactivated ends its availabilities');
 
 # ---- reminders ----
 
@@ -275,6 +301,20 @@ switch($mentee, sixty_minute_alert => 1);
 my @crowd = map { place(confirmed(), 55) } 1 .. 5;
 parallel(6, sub { remind() });
 is_deeply([map { scalar @{ mails($_) } } @crowd], [(2) x 5], 'six nodes at once: each reminder once');
+
+my @crossed = map { place(confirmed(), 50) } 1 .. 8;
+parallel(12, sub { my ($i) = @_; return $i < 8 ? change($mentee, $crossed[$i], 'Canceled')->status : remind() });
+is_deeply([map { @{ mails($_) } } @crossed], [], 'reminded and canceled at once: no reminder is left');
+
+# ---- a node that has not heard yet that an account is gone ----
+
+my $deaf = second_httpd("LearnHubRevocationInterval 1h\n");
+my $ghost = signup();
+is(api(GET => '/session/', token => $ghost->{token}, port => $deaf->port)->status, 200, 'another node knows the token');
+sql('SELECT learnhub.delete_account(?)', pk($ghost));
+is_refusal(call($ghost, POST => '/sessionrequest/', port => $deaf->port, json => { mentor_availability => $year, start_time => hour(),
+    session_length => 30 }), 'plain', 403, qr/\S/, 'it books nothing for it');
+is((sql('SELECT count(*) AS n FROM learnhub.mentoring_sessions WHERE mentee_id = ?', pk($ghost)))[0]{n}, 0, 'nothing at all');
 
 # ---- where sessions meet ----
 
@@ -322,6 +362,16 @@ my $fought = booked($mentee, $year);
 my @both_ways = sort map { $_->{status} } parallel(10, sub { my ($i) = @_; change($i % 2 ? $mentor : $mentee, $fought, $i % 2 ? 'Confirmed' : 'Canceled') });
 is((grep { $_ == 201 } @both_ways) <= 2 && call($mentee, GET => "/sessionrequest/$fought->{pk}")->json->{status}, 'Canceled',
     'confirmed and canceled at once: canceled at last');
+# A mentor stops while others book, in the order in which each could wait for the other.
+my ($quitter, @askers) = (mentor(), map { signup() } 1 .. 6);
+my $quit_year = offer($quitter);
+my @quit = parallel(7, sub {
+    my ($i) = @_;
+    return $i ? ask($askers[$i - 1], $quit_year, hour_of($i))->status : call($quitter, DELETE => '/mentorinfoupdate/')->status;
+});
+is_deeply([shift @quit, grep { !/^(?:201|400)$/ } @quit], [204], 'a mentor stops while it is booked');
+is((sql("SELECT count(*) AS n FROM learnhub.mentoring_sessions WHERE availability_id = ? AND status <> 'Canceled'", $quit_year))[0]{n}, 0,
+    'no session is left');
 my @swept = map { booked($_, $year) } map { signup() } 1 .. 4;
 my @mix = parallel(9, sub {
     my ($i) = @_;

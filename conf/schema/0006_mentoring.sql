@@ -17,6 +17,9 @@ CREATE FUNCTION learnhub.skill_names(sent jsonb) RETURNS text[] LANGUAGE sql IMM
 CREATE FUNCTION learnhub.skill_keys(sent jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (SELECT coalesce(array_agg(lower(name)), '{}') FROM unnest(learnhub.skill_names(sent)) AS name);
 
+CREATE FUNCTION learnhub.longest(words text[]) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (SELECT coalesce(max(length(word)), 0) FROM unnest(words) AS word);
+
 -- Creating one makes its owner a mentor; a flag that was cleared hides it and keeps it.
 CREATE TABLE learnhub.mentor_profiles (
     user_id bigint PRIMARY KEY REFERENCES learnhub.users,
@@ -24,7 +27,9 @@ CREATE TABLE learnhub.mentor_profiles (
     skills jsonb NOT NULL CHECK (jsonb_typeof(skills) IN ('string', 'array')),
     skill_names text[] NOT NULL GENERATED ALWAYS AS (learnhub.skill_names(skills)) STORED,
     skill_keys text[] NOT NULL GENERATED ALWAYS AS (learnhub.skill_keys(skills)) STORED,
-    CONSTRAINT mentor_profiles_count_check CHECK (cardinality(skill_keys) <= 50)
+    CONSTRAINT mentor_profiles_count_check CHECK (cardinality(skill_keys) <= 50),
+    -- An entry of the index below may not exceed a third of a page.
+    CONSTRAINT mentor_profiles_length_check CHECK (learnhub.longest(skill_names) <= 100)
 );
 COMMENT ON COLUMN learnhub.mentor_profiles.skills IS 'As it was sent: a text or an array.';
 CREATE INDEX mentor_profiles_skills_idx ON learnhub.mentor_profiles USING gin (skill_keys);
@@ -97,7 +102,8 @@ CREATE TABLE learnhub.mentoring_hours (
 -- ---- mails: each to one person, only when that person's own switch is on ----
 
 CREATE FUNCTION learnhub.person_name(who learnhub.users) RETURNS text LANGUAGE sql IMMUTABLE
-    RETURN coalesce(nullif(btrim(who.first_name || ' ' || who.last_name), ''), who.username);
+    RETURN CASE WHEN who.deleted_at IS NOT NULL THEN 'somebody who has left'
+        ELSE coalesce(nullif(btrim(who.first_name || ' ' || who.last_name), ''), who.username) END;
 
 -- `kind` is the name of the switch.
 CREATE FUNCTION learnhub.tell_session(session_id bigint, kind text, person bigint, once text DEFAULT NULL)
@@ -189,20 +195,24 @@ BEGIN
 END
 $$;
 
--- A deleted account keeps no profile and no appointment.
+-- Who is deactivated or deleted comes to no session. A deactivated account keeps its availabilities, which nobody sees until
+-- it is active again; a deleted one keeps nothing.
 CREATE FUNCTION learnhub.end_mentoring() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM learnhub.end_availabilities(NEW.id);
     UPDATE learnhub.mentoring_sessions SET status = 'Canceled', changed_by = NEW.id, updated_at = now()
-    WHERE mentee_id = NEW.id AND status <> 'Canceled' AND starts_at > now();
-    DELETE FROM learnhub.mentor_profiles WHERE user_id = NEW.id;
-    DELETE FROM learnhub.mentee_profiles WHERE user_id = NEW.id;
-    DELETE FROM learnhub.notification_settings WHERE user_id = NEW.id;
+    WHERE (mentor_id = NEW.id OR mentee_id = NEW.id) AND status <> 'Canceled' AND starts_at > now();
+    IF NEW.deleted_at IS NOT NULL THEN
+        PERFORM learnhub.end_availabilities(NEW.id);
+        DELETE FROM learnhub.mentor_profiles WHERE user_id = NEW.id;
+        DELETE FROM learnhub.mentee_profiles WHERE user_id = NEW.id;
+        DELETE FROM learnhub.notification_settings WHERE user_id = NEW.id;
+    END IF;
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER end_mentoring AFTER UPDATE OF deleted_at ON learnhub.users
-    FOR EACH ROW WHEN (NEW.deleted_at IS NOT NULL AND OLD.deleted_at IS NULL) EXECUTE FUNCTION learnhub.end_mentoring();
+CREATE TRIGGER end_mentoring AFTER UPDATE OF is_active, deleted_at ON learnhub.users
+    FOR EACH ROW WHEN (OLD.is_active AND NOT NEW.is_active OR OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL)
+    EXECUTE FUNCTION learnhub.end_mentoring();
 
 -- Posts the reminders that are due: from 60 and from 15 minutes before a confirmed session on, but the first one not any
 -- more when it is the second one's time. Several nodes run this at once: a reminder's key is taken once. The lock keeps a

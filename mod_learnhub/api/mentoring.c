@@ -144,6 +144,9 @@ static lh_problem *check_length(lh_call *call, lh_problem *so_far)
     "a.starts_at <= :start_time::timestamptz "                                                                         \
     "AND a.ends_at >= :start_time::timestamptz + make_interval(mins => :session_length::int)"
 
+/* Another node may have ended this account, and this one not have heard of it. */
+#define ACTIVE "(SELECT is_active FROM learnhub.users WHERE id = :me::bigint)"
+
 #define BOOKABLE                                                                                                       \
     "FROM learnhub.availabilities a JOIN learnhub.users u ON u.id = a.mentor_id "                                      \
     "WHERE a.id = :mentor_availability::bigint AND " OFFERED
@@ -188,12 +191,13 @@ static const lh_route routes[] = {
      .body = request_fields,
      .check = check_length,
      .sql = {LOCK_BOTH,
-             "SELECT CASE WHEN a.id IS NULL THEN 'availability' WHEN a.mentor_id = :me::bigint THEN 'own' "
+             "SELECT CASE WHEN NOT " ACTIVE
+             " THEN 'inactive' WHEN a.id IS NULL THEN 'availability' WHEN a.mentor_id = :me::bigint THEN 'own' "
              "WHEN NOT (" WITHIN ") THEN 'outside' END AS \"!\" "
              "FROM (SELECT) one LEFT JOIN (SELECT a.* " BOOKABLE " FOR SHARE OF a) a ON true",
              "WITH s AS (INSERT INTO learnhub.mentoring_sessions (availability_id, mentor_id, mentee_id, starts_at, "
              "session_length) SELECT a.id, a.mentor_id, :me::bigint, :start_time::timestamptz, "
-             ":session_length::int " BOOKABLE " AND a.mentor_id <> :me::bigint AND " WITHIN
+             ":session_length::int " BOOKABLE " AND a.mentor_id <> :me::bigint AND " ACTIVE " AND " WITHIN
              " RETURNING id) SELECT id AS _id FROM s",
              SESSION "s.id = (SELECT max(id) FROM learnhub.mentoring_sessions WHERE mentee_id = :me::bigint "
                      "AND created_at = now())"},
@@ -201,7 +205,8 @@ static const lh_route routes[] = {
      .status = 201,
      .returns = session_keys,
      .refusals =
-         (const lh_refusal[]){{"availability", 400, "mentor_availability", "There is no such availability."},
+         (const lh_refusal[]){{"inactive", 403, NULL, "This account is not active."},
+                              {"availability", 400, "mentor_availability", "There is no such availability."},
                               {"own", 400, "mentor_availability", "You cannot have a session with yourself."},
                               {"outside", 400, "non_field_errors", "The session must lie inside of the availability."},
                               {"mentoring_hours_overlap_excl", 400, "non_field_errors",

@@ -82,14 +82,21 @@ static const lh_field mentee_fields[] = {{TEAM}, {0}};
     {                                                                                                                  \
         "mentor_profiles_count_check", 400, "skills", "This may have at most 50 skills."                               \
     }
+#define TOO_LONG                                                                                                       \
+    {                                                                                                                  \
+        "mentor_profiles_length_check", 400, "skills", "A skill may have at most 100 characters."                      \
+    }
 #define NO_PROFILE                                                                                                     \
     {                                                                                                                  \
         "missing", 404, NULL, "You have no such profile."                                                              \
     }
 static const lh_refusal no_profile[] = {NO_PROFILE, {0}};
 
-/* Each of the caller's rows in a profile's table, locked, and refused with `missing` when there is none. */
-#define LOCK(table) "SELECT NULL::text AS \"!\" FROM learnhub." table " WHERE user_id = :me::bigint FOR UPDATE"
+/*
+ * The person first, as offers and bookings do: time that is offered at this moment is either seen or refused, and
+ * nobody who books waits for this and is waited for.
+ */
+#define LOCK_ME "SELECT id FROM learnhub.users WHERE id = :me::bigint FOR NO KEY UPDATE"
 
 static const lh_route routes[] = {
     {.name = "mentors.list",
@@ -130,9 +137,9 @@ static const lh_route routes[] = {
      .shape = LH_ONE,
      .status = 201,
      .returns = about_keys,
-     .refusals = (const lh_refusal[]){{"mentor_profiles_pkey", 400, NULL, "You have a mentor's profile already."},
-                                      TOO_MANY,
-                                      {0}}},
+     .refusals =
+         (const lh_refusal[]){
+             {"mentor_profiles_pkey", 400, NULL, "You have a mentor's profile already."}, TOO_MANY, TOO_LONG, {0}}},
     {.name = "mentors.own",
      .method = "GET",
      .path = "/mentorinfo/",
@@ -153,13 +160,13 @@ static const lh_route routes[] = {
              "skills = coalesce(:skills::jsonb, p.skills) WHERE p.user_id = :me::bigint RETURNING " MENTOR_PROFILE},
      .shape = LH_ONE,
      .returns = about_keys,
-     .refusals = (const lh_refusal[]){NO_PROFILE, TOO_MANY, {0}}},
+     .refusals = (const lh_refusal[]){NO_PROFILE, TOO_MANY, TOO_LONG, {0}}},
     {.name = "mentors.delete",
      .method = "DELETE",
      .path = "/mentorinfoupdate/",
      .who = LH_MEMBER,
      .summary = "Stop being a mentor: availabilities end and sessions to come are canceled.",
-     .sql = {LOCK("mentor_profiles"),
+     .sql = {LOCK_ME, "SELECT NULL::text AS \"!\" FROM learnhub.mentor_profiles WHERE user_id = :me::bigint FOR UPDATE",
              "SELECT learnhub.end_availabilities(user_id)::text AS _done FROM learnhub.mentor_profiles "
              "WHERE user_id = :me::bigint",
              "WITH gone AS (DELETE FROM learnhub.mentor_profiles WHERE user_id = :me::bigint RETURNING user_id) "
