@@ -43,6 +43,7 @@ typedef enum {
     LH_OBJECT_ID, /* 24 hex digits */
     LH_TEXTS,     /* an array of min..max strings, bound as its JSON text */
     LH_OBJECT,    /* in a body: any object, bound as the JSON text that was sent; in answers: with the keys `of` */
+    LH_GROUP,     /* an object whose fields are rows of their own, "name.part"; bound as true when it was sent */
     LH_PHONE,     /* E.164: + and 8 to 15 digits, the first of them not 0 */
     LH_PHOTO,     /* a file in a multipart body: JPEG, PNG, WebP, GIF; bound as hex, its type as <name>_type */
     LH_UUID,      /* 8-4-4-4-12 hex digits */
@@ -163,7 +164,7 @@ typedef struct lh_route {
     lh_check *check;     /* NULL: the fields' own rules are all */
     lh_handler *handler; /* NULL: lh_run() */
     int bound;           /* milliseconds a statement may run, above which it refuses with `slow`; 0: no bound of
-                                   its own. Such rows and streams have half of the connections at most */
+                                   its own. Such rows have a quarter of the connections at most */
     unsigned flags;      /* LH_SAFE, LH_ENDS_TOKENS, LH_UNWRAPS, LH_STREAMED, LH_WHOLE */
 } lh_route;
 
@@ -233,6 +234,9 @@ const char *lh_fingerprint(const lh_call *call, const char *name);
  * were sent; of the empty text for an empty object. Refuses what is no JSON, has a key twice or is nested too deep.
  */
 lh_problem *lh_canonical_md5(lh_call *call, const char *name, const char **md5);
+
+/* What this call runs is not costly: its row's `bound` does not count. */
+void lh_unbound(lh_call *call);
 
 /* Another status than the row's. */
 void lh_answer_status(lh_call *call, int status);

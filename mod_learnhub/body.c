@@ -65,17 +65,13 @@ static apr_status_t free_json(void *json)
     return APR_SUCCESS;
 }
 
-/* The value of a dotted name; *wrong is set where something on the way to it is no object. */
-static const json_t *value_in_json(apr_pool_t *p, const json_t *object, const char *name, int *wrong)
+/* The value of a dotted name; what is no object has no parts, and its own LH_GROUP says so. */
+static const json_t *value_in_json(apr_pool_t *p, const json_t *object, const char *name)
 {
     const char *dot;
 
     for (; (dot = strchr(name, '.')); name = dot + 1) {
         object = json_object_get(object, apr_pstrmemdup(p, name, (apr_size_t)(dot - name)));
-        if (!object || json_is_null(object)) {
-            return NULL;
-        }
-        *wrong = !json_is_object(object);
     }
     return json_object_get(object, name);
 }
@@ -114,11 +110,10 @@ static void sent_number(apr_pool_t *p, const json_t *real, lh_sent *sent)
 static lh_sent sent_in_json(apr_pool_t *p, const json_t *object, const char *name)
 {
     lh_sent sent = {LH_SENT_OTHER, NULL, 0};
-    int wrong = 0;
-    const json_t *value = value_in_json(p, object, name, &wrong);
+    const json_t *value = value_in_json(p, object, name);
 
     if (!value) {
-        sent.kind = wrong ? LH_SENT_OTHER : LH_SENT_NOTHING;
+        sent.kind = LH_SENT_NOTHING;
     }
     else if (json_is_null(value)) {
         sent.kind = LH_SENT_NULL;
@@ -138,6 +133,9 @@ static lh_sent sent_in_json(apr_pool_t *p, const json_t *object, const char *nam
     else if (json_is_array(value)) {
         sent_texts(p, value, &sent);
     }
+    else if (json_is_object(value)) {
+        sent.kind = LH_SENT_OBJECT;
+    }
     else if (json_is_real(value)) {
         sent_number(p, value, &sent);
     }
@@ -147,8 +145,8 @@ static lh_sent sent_in_json(apr_pool_t *p, const json_t *object, const char *nam
 /* The parser's sentence without what it quotes of the body. */
 static const char *json_sentence(apr_pool_t *p, const json_error_t *error)
 {
-    const char *near = strstr(error->text, " near ");
-    const char *option = strstr(error->text, " without JSON_"), *end = near ? near : option;
+    const char *near = strstr(error->text, " near "), *option = strstr(error->text, " without JSON_");
+    const char *end = option && (!near || option < near) ? option : near;
     int length = (int)(end ? (apr_size_t)(end - error->text) : strlen(error->text));
 
     return apr_psprintf(p, "The body is not valid JSON: line %d, column %d: %.*s.", error->line, error->column, length,
@@ -356,8 +354,8 @@ static lh_problem *read_fields(lh_call *call)
     type = lh_read_type(call->r);
     if (!(type & accepts)) {
         /* A route of forms only says which fields it wants, as FastAPI does. */
-        return accepts == LH_FORM ? check_pairs(call, "")
-                                  : lh_problem_of_status(call->r->pool, HTTP_UNSUPPORTED_MEDIA_TYPE);
+        return !(accepts & LH_JSON) ? check_pairs(call, "")
+                                    : lh_problem_of_status(call->r->pool, HTTP_UNSUPPORTED_MEDIA_TYPE);
     }
     problem = lh_read_all(call, &text, &length);
     if (problem) {

@@ -55,6 +55,7 @@ struct lh_call {
     lh_result *count, *last; /* of the row's count, and of the statement that ran last */
     int status;              /* of the answer, when a handler set it; 0: the row's */
     lh_member *front, *front_last;
+    int unbound;                 /* the row's time bound does not count */
     lh_json *body;               /* of a streamed answer that is short enough to be sent at once */
     int sent;                    /* the answer has gone out in parts */
     apr_interval_time_t db_time; /* microseconds spent in the database layer */

@@ -23,6 +23,7 @@ typedef struct lh_exchange_stream {
     lh_sql_begin *begin;
     lh_sql_row *row;
     void *context;
+    lh_connection **connection;   /* where the reader looks for the present one */
     lh_result *current;           /* the row in the reader's hands */
     apr_interval_time_t patience; /* for each row, in microseconds */
     int begun;                    /* rows were handed over: nothing can be repeated */

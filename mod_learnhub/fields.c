@@ -202,7 +202,15 @@ static const char *check_texts(check *c)
 
 static const char *check_object(check *c)
 {
+    if (c->sent->kind == LH_SENT_OBJECT && !c->sent->text) {
+        return "The name of this object must be written without escapes.";
+    }
     return c->sent->kind == LH_SENT_OBJECT ? keep(c, c->sent->text) : "This must be an object.";
+}
+
+static const char *check_group(check *c)
+{
+    return c->sent->kind == LH_SENT_OBJECT ? keep(c, "true") : "This must be an object.";
 }
 
 static const char *check_phone(check *c)
@@ -298,6 +306,7 @@ const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_sent *
     case LH_OBJECT_ID: return check_object_id(&c);
     case LH_TEXTS: return check_texts(&c);
     case LH_OBJECT: return check_object(&c);
+    case LH_GROUP: return check_group(&c);
     case LH_PHONE: return check_phone(&c);
     case LH_PHOTO: return check_photo(&c);
     case LH_UUID: return check_uuid(&c);

@@ -42,11 +42,11 @@ struct lh_pool {
 
     pthread_mutex_t lock;    /* guards all below */
     pthread_cond_t returned; /* a link came to idle, or the state changed: borrowers wait here */
-    pthread_cond_t ended;    /* a stream ended, or the state changed: streams wait their turn here */
+    pthread_cond_t ended;    /* a costly loan ended, or the state changed: others wait their turn here */
     pthread_cond_t wanted;   /* there may be work: connectors wait here */
     lh_link *idle, *dead;
     int size, target;
-    int lent, streams, waiting;
+    int lent, streams, costly, waiting;
     int live;       /* idle and lent */
     int connecting; /* with a connector */
 
@@ -152,7 +152,7 @@ static void connected(lh_pool *pool, lh_link *link)
     int was_down = pool->down;
 
     learn_size(pool, link->limit);
-    pthread_cond_broadcast(&pool->ended); /* a larger pool has room for more of them */
+    pthread_cond_broadcast(&pool->ended); /* a larger pool has room for more of the costly */
     push(&pool->idle, link);
     pool->live++;
     pool->failures = pool->down = 0;
@@ -309,9 +309,9 @@ void lh_pool_hooks(void)
 
 /* ---- borrowing ---- */
 
-static void end_stream(lh_pool *pool)
+static void end_costly(lh_pool *pool)
 {
-    pool->streams--;
+    pool->costly--;
     pthread_cond_signal(&pool->ended);
 }
 
@@ -320,9 +320,11 @@ static void put_back(lh_pool *pool, lh_link *link, lh_link **list)
 {
     push(list, link);
     pool->lent--;
-    if (link->connection.streaming) {
-        link->connection.streaming = 0;
-        end_stream(pool);
+    pool->streams -= link->connection.streaming;
+    link->connection.streaming = 0;
+    if (link->connection.costly) {
+        link->connection.costly = 0;
+        end_costly(pool);
     }
     if (list == &pool->dead) {
         pool->live--;
@@ -375,15 +377,15 @@ static apr_status_t wait_for_idle(lh_pool *pool, apr_time_t deadline)
     return rv;
 }
 
-/* Streams are long: half of the pool stays for others. */
-static int may_stream(const lh_pool *pool)
+/* What is long leaves half of the pool to others, what is costly three quarters. */
+static int share(const lh_pool *pool, int part)
 {
-    return pool->streams < (pool->size < 4 ? 1 : pool->size / 2);
+    return pool->size < 2 * part ? 1 : pool->size / part;
 }
 
 static apr_status_t wait_for_turn(lh_pool *pool, apr_time_t deadline)
 {
-    while (!may_stream(pool)) {
+    while (pool->costly >= share(pool, 4)) {
         if (pool->stopping || pool->down) {
             return APR_ECONNREFUSED;
         }
@@ -392,42 +394,53 @@ static apr_status_t wait_for_turn(lh_pool *pool, apr_time_t deadline)
         }
         wait_until(&pool->ended, &pool->lock, deadline);
     }
-    pool->streams++;
+    pool->costly++;
     return APR_SUCCESS;
 }
 
 /* Lends what is idle, whatever its health. */
-static apr_status_t lend(lh_pool *pool, apr_time_t deadline, int stream, lh_link **link)
+static apr_status_t lend(lh_pool *pool, apr_time_t deadline, int costly, lh_link **link)
 {
     apr_status_t rv;
 
     pthread_mutex_lock(&pool->lock);
-    rv = pool->stopping ? APR_ECONNREFUSED : stream ? wait_for_turn(pool, deadline) : APR_SUCCESS;
+    rv = pool->stopping ? APR_ECONNREFUSED : costly ? wait_for_turn(pool, deadline) : APR_SUCCESS;
     if (rv == APR_SUCCESS) {
         rv = wait_for_idle(pool, deadline);
         if (rv == APR_SUCCESS) {
             *link = pop(&pool->idle);
-            (*link)->connection.streaming = stream;
+            (*link)->connection.costly = costly;
             pool->lent++;
         }
-        else if (stream) {
-            end_stream(pool);
+        else if (costly) {
+            end_costly(pool);
         }
     }
     pthread_mutex_unlock(&pool->lock);
     return rv;
 }
 
-apr_status_t lh_pool_claim(lh_pool *pool, apr_time_t deadline, int stream, lh_connection **connection)
+apr_status_t lh_pool_claim(lh_pool *pool, apr_time_t deadline, int costly, lh_connection **connection)
 {
     lh_link *link = NULL;
     apr_status_t rv;
 
-    while ((rv = lend(pool, deadline, stream, &link)) == APR_SUCCESS && !lh_connect_alive(link)) {
+    while ((rv = lend(pool, deadline, costly, &link)) == APR_SUCCESS && !lh_connect_alive(link)) {
         give_up(link);
     }
     *connection = rv == APR_SUCCESS ? &link->connection : NULL;
     return rv;
+}
+
+int lh_pool_stream(lh_connection *connection)
+{
+    lh_pool *pool = connection->owner;
+
+    pthread_mutex_lock(&pool->lock);
+    connection->streaming = pool->streams < share(pool, 2);
+    pool->streams += connection->streaming;
+    pthread_mutex_unlock(&pool->lock);
+    return connection->streaming;
 }
 
 void lh_pool_release(lh_connection *connection)

@@ -25,7 +25,7 @@ typedef struct lh_connection {
     struct pg_conn *pg;      /* in pipeline mode, non-blocking, idle */
     unsigned char *prepared; /* one bit per statement number */
     int stale;               /* set: DEALLOCATE ALL before the next use, all bits cleared */
-    int streaming;           /* counted against the limit of streams */
+    int streaming, costly;   /* counted against the limits of these */
     lh_pool *owner;
 } lh_connection;
 
@@ -41,9 +41,12 @@ void lh_pool_hooks(void);
 
 /*
  * Lends a live connection. APR_TIMEUP: none came free by the deadline; APR_ECONNREFUSED: the database is known to be
- * down. A stream (long-lived loan) waits while half of the pool streams already: APR_EBUSY.
+ * down. A costly loan waits while a quarter of the pool is lent for such: APR_EBUSY.
  */
-apr_status_t lh_pool_claim(lh_pool *pool, apr_time_t deadline, int stream, lh_connection **connection);
+apr_status_t lh_pool_claim(lh_pool *pool, apr_time_t deadline, int costly, lh_connection **connection);
+
+/* Says that a loan will last as long as its reader; 0 when half of the pool is lent for such already. */
+int lh_pool_stream(lh_connection *connection);
 
 /* Gives it back. A connection that is not idle, clean and in pipeline mode without pending results is reset. */
 void lh_pool_release(lh_connection *connection);

@@ -47,13 +47,23 @@ static apr_int64_t announced_length(const request_rec *r)
     return header ? apr_atoi64(header) : -1;
 }
 
-/* In bytes. A path without a row has the limit of JSON. */
+static int takes_photo(const lh_call *call)
+{
+    const lh_field *field = call->op ? call->op->row->body : NULL;
+
+    while (field && field->name && field->type != LH_PHOTO) {
+        field++;
+    }
+    return field && field->name;
+}
+
+/* In bytes: more where a photo may come. */
 static apr_int64_t limit_of(const lh_call *call)
 {
     const lh_config *config = &call->server->config;
-    int parts = call->op && (call->op->row->accepts & LH_MULTIPART) && lh_read_type(call->r) == LH_MULTIPART;
 
-    return parts ? config->max_photo + ROOM_BESIDE_PHOTO : config->max_body;
+    return takes_photo(call) && lh_read_type(call->r) == LH_MULTIPART ? config->max_photo + ROOM_BESIDE_PHOTO
+                                                                      : config->max_body;
 }
 
 static lh_problem *too_large(lh_call *call)

@@ -241,7 +241,7 @@ lh_problem *lh_run(lh_call *call)
     lh_problem *problem;
 
     run.safe = !strcmp(row->method, "GET") || (row->flags & LH_SAFE);
-    run.bound = row->bound;
+    run.bound = call->unbound ? 0 : row->bound;
     bind_page(call);
     if ((row->flags & LH_STREAMED) || lh_run_whole(call)) {
         return lh_stream_run(call, &run);
@@ -315,6 +315,11 @@ void lh_bind(lh_call *call, const char *name, const char *value)
         call->values[slot].data = value;
         call->values[slot].length = value ? (int)strlen(value) : 0;
     }
+}
+
+void lh_unbound(lh_call *call)
+{
+    call->unbound = 1;
 }
 
 int lh_rows(const lh_call *call)

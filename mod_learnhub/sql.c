@@ -82,9 +82,12 @@ static lh_sql_outcome claim(lh_exchange *x)
     apr_status_t rv = APR_SUCCESS;
 
     if (!x->connection) {
-        rv = lh_pool_claim(run->db, until, x->stream || run->bound, &x->connection);
+        rv = lh_pool_claim(run->db, until, run->bound != 0, &x->connection);
     }
     if (rv == APR_SUCCESS) {
+        if (x->stream) {
+            *x->stream->connection = x->connection;
+        }
         x->deadline = run->deadline;
         if (run->patience && lh_clock() + run->patience < run->deadline) {
             x->deadline = lh_clock() + run->patience;
@@ -171,10 +174,10 @@ lh_sql_outcome lh_sql_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **
 }
 
 lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_begin *begin, lh_sql_row *row, void *context,
-                             lh_sql_failure *failure)
+                             lh_connection **connection, lh_sql_failure *failure)
 {
     lh_result *results[LH_EXCHANGE_STEPS];
-    lh_exchange_stream stream = {.begin = begin, .row = row, .context = context};
+    lh_exchange_stream stream = {.begin = begin, .row = row, .context = context, .connection = connection};
     lh_exchange x = {.run = run, .pool = p, .results = results, .failure = failure, .deadline = run->deadline};
     lh_sql_outcome outcome;
 

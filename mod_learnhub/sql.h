@@ -41,7 +41,7 @@ typedef struct lh_sql_run {
     apr_time_t deadline;              /* for all of it, on lh_clock() */
     apr_time_t patience; /* for one attempt, once there is a connection; 0: to the deadline. Not of streams */
     int safe;            /* running it twice does no harm */
-    int bound;           /* milliseconds for each statement; 0: the connection's. Such runs count as streams do */
+    int bound;           /* milliseconds for each statement; 0: the connection's. Such runs are costly loans */
 } lh_sql_run;
 
 /*
@@ -60,10 +60,11 @@ typedef apr_status_t lh_sql_row(void *context, const lh_result *row);
  * `begin` is called once, before the first row or at the end when there is none, with the results of the earlier
  * steps. LH_SQL_LOST after rows were handed over means the answer is incomplete; it is also
  * the outcome when a callback ended the stream. statement_timeout does not count while a stream runs.
+ * *connection is the present one, for lh_pool_stream().
  */
 typedef apr_status_t lh_sql_begin(void *context, lh_result *const *earlier);
 lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_begin *begin, lh_sql_row *row, void *context,
-                             lh_sql_failure *failure);
+                             lh_connection **connection, lh_sql_failure *failure);
 
 int lh_result_rows(const lh_result *result);
 int lh_result_columns(const lh_result *result);

@@ -17,6 +17,7 @@ typedef struct stream {
     apr_bucket_brigade *bb;
     lh_json *json;
     lh_reply_rows rows;
+    lh_connection *connection;
     lh_problem *problem; /* an earlier step refused: its rows are dropped */
 } stream;
 
@@ -24,6 +25,10 @@ static apr_status_t flush(void *context, const char *data, apr_size_t length)
 {
     stream *s = context;
 
+    if (!s->call->sent && !lh_pool_stream(s->connection)) {
+        s->problem = lh_problem_of_status(s->call->r->pool, HTTP_SERVICE_UNAVAILABLE);
+        return APR_EBUSY;
+    }
     return lh_reply_part(s->call, s->bb, data, length);
 }
 
@@ -70,7 +75,7 @@ lh_problem *lh_stream_run(lh_call *call, const lh_sql_run *run)
     s.bb = apr_brigade_create(p, call->r->connection->bucket_alloc);
     s.json = apr_palloc(p, sizeof(*s.json));
     lh_json_init_stream(s.json, p, PART, flush, &s);
-    outcome = lh_sql_stream(run, p, begin, take_row, &s, &failure);
+    outcome = lh_sql_stream(run, p, begin, take_row, &s, &s.connection, &failure);
     call->db_time += lh_clock() - began;
     if (outcome == LH_SQL_OK) {
         lh_json_close(s.json, ']');
@@ -81,7 +86,7 @@ lh_problem *lh_stream_run(lh_call *call, const lh_sql_run *run)
         return NULL;
     }
     if (outcome != LH_SQL_OK) {
-        return lh_run_failed(call, outcome, &failure);
+        return s.problem ? s.problem : lh_run_failed(call, outcome, &failure);
     }
     call->body = s.json;
     return s.problem;

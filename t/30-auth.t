@@ -157,6 +157,8 @@ is_deeply(answer(log_in(email(), 'not the password')), answer($wrong), 'an unkno
 is(log_in($ada_email, ucfirst $ordinary)->status, 401, 'passwords heed the case');
 is(api(POST => '/users/login', json => { username => $ada_email, password => $ordinary })->status, 422,
     'a login by JSON is 422');
+is(api(POST => '/users/login', multipart => [username => $ada_email, password => $ordinary])->status, 200,
+    'a form as new FormData() sends it');
 is_invalid(api(POST => '/users/login', form => { grant_type => 'password' }), 'practice', [qw(username password)],
     'a login needs its two fields');
 is_invalid(api(POST => '/users/login', form => { username => '', password => '' }), 'practice', [qw(username password)],

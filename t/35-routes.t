@@ -267,6 +267,7 @@ my %case = (
     'coding.delete' => sub { ('student', coding()) },
     'eco.create' => sub { ('student', undef, json => \%walk) },
     'eco.list' => sub { walk(); ('student') },
+    'eco.get' => sub { ('student', walk()) },
     'eco.verify' => sub { ('admin', walk()) },
     'eco.reject' => sub { ('admin', walk()) },
     'credits.mine' => sub { ('student') },

@@ -202,6 +202,7 @@ is_problem($search->{problems}[0], 'found');
 is_deeply(found($mark), [$name->{id}, $plus->{id}], 'title and description, newest first');
 is_deeply(found($mark, skip => 1), [$plus->{id}], 'skip');
 is_deeply(found("compilers.*$mark"), [$plus->{id}], 'a regular expression, without regard to case');
+is_deeply(found("\\b$mark\\b.*\\\\?\\brout"), [$name->{id}], 'the edge of a word');
 is_deeply(found("${mark}, (rout|rost)ing"), [$name->{id}], 'alternatives');
 is_deeply(found("^An index\$") =~ /ARRAY/ && [grep { $_ eq $name->{id} } @{ found('^An index$') }], [$name->{id}], 'anchors');
 is_deeply(found("$mark.*GRÖSSTE"), [], 'sharp s is one letter');
@@ -226,6 +227,7 @@ for my $q (@hostile) {
 my @answers = parallel(24, sub {
     my ($i) = @_;
     return call(undef, GET => '/problems/search/query', query => { q => $hostile[0] })->status if $i < 12;
+    return join ' ', map { call(undef, GET => '/problems/search/query', query => { q => $mark })->status } 1 .. 20 if $i > 17;
     return join ' ', map { call(undef, GET => "/problems/$made->{id}")->status } 1 .. 20;
 });
 is_deeply([@answers[12 .. 23]], [(join ' ', (200) x 20) x 12], 'others are served while it is searched for');
@@ -255,7 +257,7 @@ is_invalid(call($author, POST => '/submissions/', json => {}), 'practice', ['pro
 is_invalid(call($author, POST => '/submissions/', json => { problem_id => $_ }), 'practice', ['problem_id']) for 'x', 5, undef;
 my @bad = ([status => 'done'], [status => 5], [score => -1], [score => 101], [score => 1.5], [score => '5'], [time_spent => -1],
     [time_spent => 'x'], [time_spent => 1.5], [diagram_data => []], [diagram_data => 'x'], [diagram_data => 5],
-    [feedback => 'x', qw(improvements missing_components strengths)], [feedback => { strengths => 'x' }, 'strengths'],
+    [feedback => 'x'], [feedback => []], [feedback => { strengths => 'x' }, 'strengths'],
     [feedback => { improvements => [1] }, 'improvements'], [feedback => { missing_components => {} }, 'missing_components']);
 for my $case (@bad) {
     my ($field, $value, @reported) = @$case;
@@ -287,6 +289,11 @@ my $changed = is_submission(said(call($author, PUT => "/submissions/$new->{id}",
     'Submission updated successfully', 'submission', 'update'), 'update');
 is_deeply([@$changed{qw(score time_spent status diagram_data problem_id feedback)}], [85, 5, 'completed', { a => 1 },
     $problem->{id}, { strengths => [], improvements => ['i'], missing_components => [] }], 'what was sent');
+my %empty = (strengths => [], improvements => [], missing_components => []);
+is_deeply(call($author, PUT => "/submissions/$new->{id}", json => { feedback => {} })->json->{submission}{feedback}, \%empty,
+    'an empty feedback empties all of it');
+is_deeply(call($author, PUT => "/submissions/$new->{id}", json => { feedback => { improvements => ['i'], strengths => undef } })
+    ->json->{submission}{feedback}, { %empty, improvements => ['i'] }, 'null is a part that is not sent');
 is_deeply(call($author, PUT => "/submissions/$new->{id}", json => { score => 0, status => undef, time_spent => undef,
     diagram_data => undef, feedback => undef })->json->{submission}{$_}, { %$changed, score => 0 }->{$_}, "null leaves $_")
     for qw(score time_spent status diagram_data feedback);
@@ -311,6 +318,8 @@ is(scalar @{ call($author, GET => "/submissions/$new->{id}")->json->{chat_messag
 sql("UPDATE learnhub.submissions SET chat_messages = (SELECT jsonb_agg(n) FROM generate_series(1, 1000) n)
     WHERE id = decode(?, 'hex')", $rich->{id});
 is_refusal(call($author, POST => "/submissions/$rich->{id}/chat", json => \%message), 'practice', 400, qr/1000/);
+sql("UPDATE learnhub.submissions SET chat_messages = to_jsonb(ARRAY[repeat('x', 1000000)]) WHERE id = decode(?, 'hex')", $rich->{id});
+is_refusal(call($author, POST => "/submissions/$rich->{id}/chat", json => \%message), 'practice', 400, qr/1 MB/);
 
 my $second = said(call($author, POST => '/submissions/', json => { problem_id => $problem->{id} }), 201,
     'Submission created successfully', 'submission', 'a second one');

@@ -209,6 +209,16 @@ my @saves = parallel(12, sub { my ($i) = @_; save($shared->{id}, qq({"writer":$i
 is_deeply([map { $_->{status} } @saves], [(200) x 12], 'twelve save at once');
 my $last = row($shared->{id});
 my ($writer) = $last->{diagram} =~ /"writer":(\d+)/;
+my @moments = parallel(8, sub {
+    my ($i) = @_;
+    my @seen;
+    for (1 .. 15) {
+        save($shared->{id}, qq({"writer":$i}), $i) if $i < 6;
+        push @seen, row($shared->{id})->{last_saved_at} if $i >= 6;
+    }
+    return \@seen;
+});
+is_deeply([map { @$_ } @moments[6, 7]], [map { sort @$_ } @moments[6, 7]], 'last_saved_at never goes back');
 is_deeply([$last->{time_spent}, $last->{diagram_hash}], [$writer, $saves[$writer]{json}{diagram_hash}], 'one of them whole');
 
 # ---- the states ----
@@ -280,6 +290,12 @@ is(scalar @{ call($user, GET => $talk->{id})->json->{chat_messages} }, 12, 'none
 sql("UPDATE learnhub.practice_sessions SET chat_messages = (SELECT jsonb_agg(n) FROM generate_series(1, 1000) n)
     WHERE id = decode(?, 'hex')", $talk->{id});
 is_refusal(call($user, POST => "$talk->{id}/chat", json => \%message), 'practice', 400, qr/1000/);
+sql("UPDATE learnhub.practice_sessions SET chat_messages = to_jsonb(ARRAY[repeat('x', 1000000)]) WHERE id = decode(?, 'hex')", $talk->{id});
+is_refusal(call($user, POST => "$talk->{id}/chat", json => \%message), 'practice', 400, qr/1 MB/);
+my $lively = begin();
+parallel(12, sub { call($user, POST => "$lively->{id}/chat", json => \%message)->status });
+my @spoken = map { $_->{timestamp} } @{ call($user, GET => $lively->{id})->json->{chat_messages} };
+is_deeply(\@spoken, [sort @spoken], 'twelve at once stand in the order of their times');
 
 # ---- a deleted problem ----
 
@@ -349,6 +365,21 @@ for (1 .. 12) {
     close $socket;
 }
 is(call($worker, GET => 'user/my-sessions?limit=2&skip=100')->json->[0]{id}, $mine[0]{id}, 'others are served');
+
+# Slow readers of long lists have half of the connections; the next one is told to come again, and short lists go on.
+my @slow = map {
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => port()) or die $!;
+    print $socket "GET /sessions/user/my-sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $worker->{token}\r\n\r\n";
+    sysread $socket, my $begun, 16;
+    [$socket, $begun];
+} 1 .. 40;
+my @full = grep { $_->[1] =~ / 503/ } @slow;
+cmp_ok(scalar @full, '>', 0, 'more readers than there is room for are told so');
+cmp_ok(scalar(@slow - @full), '>=', 4, 'the others are served');
+is(call($other, GET => 'user/my-sessions')->status, 200, 'a short list goes on') for 1 .. 5;
+is(api(GET => '/problems/search/query?q=nothing')->status, 200, 'and a search');
+close $_->[0] for @slow;
+is(eventually(sub { call($worker, GET => 'user/my-sessions?limit=2')->status == 200 }), 1, 'and then the long one');
 
 # When the database goes in the middle of it, the client can tell that the answer is not whole.
 expect_log(qr/the answer broke off/);

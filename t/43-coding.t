@@ -75,7 +75,7 @@ sub adds_up {
 my $mine = session();
 my @operations = ([GET => 'codingsessions/'], [POST => 'codingsessions/'], [GET => 'codingsessions/me/'], [GET => 'codingsessions/1'],
     [PUT => 'codingsessions/1'], [PATCH => 'codingsessions/1'], [DELETE => 'codingsessions/1'], [POST => 'ecoactivities/'],
-    [GET => 'ecoactivities/'], [POST => 'ecoactivities/1/verify/'], [POST => 'ecoactivities/1/reject/'], [GET => 'credits/me/'],
+    [GET => 'ecoactivities/'], [GET => 'ecoactivities/1'], [POST => 'ecoactivities/1/verify/'], [POST => 'ecoactivities/1/reject/'], [GET => 'credits/me/'],
     [POST => 'credits/spend/']);
 is_refusal(call(undef, @$_, json => {}), 'coding', 401) for @operations;
 is_refusal(call({ token => 'x.y.z' }, @$_, json => {}), 'coding', 401) for @operations;
@@ -152,7 +152,7 @@ is(activity(kind => $_)->{points}, $factor{$_}, "an hour of $_") for sort keys %
 is(activity(kind => 'walking', duration => '00:10:00')->{points}, 1.333333, 'a third of a point');
 is(activity(kind => 'gardening', duration => '00:30:00')->{points}, 3.5, 'half of one');
 for my $case ([kind => 'flying'], [kind => undef], [kind => 5], [duration => '00:00:00'], [duration => '25:00:00'], [duration => undef],
-    [description => ''], [description => undef], [description => 'x' x 2001], [performed_at => '2040-01-01T00:00:00Z'], [performed_at => 'then']) {
+    [description => undef], [description => {}], [description => 'x' x 2001], [performed_at => '2040-01-01T00:00:00Z'], [performed_at => 'then']) {
     my ($field, $value) = @$case;
     is_invalid(call($user, POST => 'ecoactivities/', json => { kind => 'walking', duration => '01:00:00', description => 'x', $field => $value }),
         'coding', [$field]);
@@ -165,6 +165,16 @@ my $list = data(call($user, GET => 'ecoactivities/'));
 is_deeply([grep { $_->{user} != pk($user) } @$list], [], 'the caller\'s');
 is_deeply([map { $_->{id} } @$list], [sort { $a <=> $b } map { $_->{id} } @$list], 'by id');
 ok((grep { $_->{id} == $theirs->{id} } @{ data(call($admin, GET => 'ecoactivities/')) }), 'admins see everybody\'s');
+is_deeply(data(call($_, GET => "ecoactivities/$walk->{id}")), $walk, 'one, for its owner and admins') for $user, $admin;
+is_refusal(call($other, GET => "ecoactivities/$walk->{id}"), 'coding', 404);
+is(activity(description => '')->{description}, '', 'a description may be empty');
+is_refusal(call($user, POST => "ecoactivities/999999999/$_/"), 'coding', 403) for qw(verify reject);
+my $ecos = data(call($user, GET => 'ecoactivities/'));
+is_deeply(data(call($user, GET => 'ecoactivities/?page=2&page_size=3')), [@$ecos[3 .. 5]], 'a page of activities');
+is_deeply(data(call($user, GET => 'ecoactivities/?page=2&page_size=3&status=pending')), [(grep { $_->{status} eq 'pending' } @$ecos)[3 .. 5]],
+    'a page of those that wait');
+is_refusal(call($user, GET => 'ecoactivities/?page=99'), 'coding', 404);
+is_refusal(call($user, GET => 'ecoactivities/?page=2&status=rejected'), 'coding', 404);
 is_refusal(call($_, POST => "ecoactivities/$walk->{id}/verify/"), 'coding', 403) for $user, $other;
 is_refusal(call($_, POST => "ecoactivities/$walk->{id}/reject/"), 'coding', 403) for $user, $other;
 my $verified = data(verify($walk));
@@ -236,6 +246,34 @@ is_deeply(credits($racer), { locked_credits => 35, available_credits => 25, spen
     '80 thirds of a point unlock five sessions, and no fraction is lost');
 adds_up($racer, 'raced');
 is(statuses($racer), 'unlocked unlocked unlocked unlocked unlocked locked locked locked locked locked locked locked', 'the five oldest');
+# A verification, and at once a change of the next session that waits for it: the change comes too late.
+sub locks { my ($which) = @_; return (sql("SELECT count(*) AS n FROM pg_locks WHERE $which"))[0]{n} }
+
+for my $change ([PATCH => json => { duration => '00:10:00' }], [PATCH => json => { duration => '05:00:00' }], ['DELETE']) {
+    my ($method, @with) = @$change;
+    my $late = signup();
+    my ($held, $next) = map { session(by => $late)->{id} } 1, 2;
+    my $given = activity(by => $late, kind => 'cycling');
+    my (undef, @came) = parallel(3, sub {
+        my ($i) = @_;
+        if (!$i) { # holds the older session until both wait
+            my $database = LearnHub::Test::database();
+            $database->begin_work;
+            sql('SELECT 1 FROM learnhub.coding_sessions WHERE id = ? FOR UPDATE', $held);
+            sql('SELECT pg_advisory_xact_lock(1)');
+            eventually(sub { locks('NOT granted') >= 2 });
+            return $database->rollback;
+        }
+        eventually(sub { locks(q(locktype = 'advisory')) });
+        return verify($given) if $i == 1;
+        eventually(sub { locks('NOT granted') });
+        return call($late, $method => "codingsessions/$next", @with);
+    });
+    is_deeply([sort map { $_->{status} } @came], [200, 400], "$method behind a verification comes too late");
+    is(statuses($late), 'unlocked unlocked', 'both are unlocked');
+    adds_up($late, "$method behind a verification");
+}
+
 my $twice = activity(by => $racer, kind => 'climbing');
 @answers = sort map { $_->{status} } parallel(20, sub { verify($twice) });
 is_deeply(\@answers, [200, (400) x 19], 'one is verified twenty times at once: once');
@@ -267,7 +305,7 @@ my $trusting = second_httpd("LearnHubEcoVerify Self\n");
 my $trusted = activity(by => $other);
 is(call($other, POST => "ecoactivities/$trusted->{id}/verify/", port => $trusting->port)->status, 200, 'the owner verifies');
 is(call($other, POST => 'ecoactivities/' . activity(by => $other)->{id} . '/reject/', port => $trusting->port)->status, 200, 'or rejects');
-is_refusal(call($user, POST => 'ecoactivities/' . activity(by => $other)->{id} . '/verify/', port => $trusting->port), 'coding', 403);
+is_refusal(call($user, POST => 'ecoactivities/' . activity(by => $other)->{id} . '/verify/', port => $trusting->port), 'coding', 404);
 is(call($admin, POST => 'ecoactivities/' . activity(by => $other)->{id} . '/verify/', port => $trusting->port)->status, 200, 'an admin still may');
 for my $wrong ('LearnHubEcoVerify nobody', 'LearnHubEcoVerify', 'LearnHubEcoVerify admin self') {
     my ($code, $said) = configtest("$wrong\n");

@@ -29,9 +29,12 @@ CREATE INDEX problems_search_idx ON learnhub.problems USING gin (title gin_trgm_
 -- What a search looks for: the text as a regular expression, or literally when it is none. One that is too complex to be
 -- compiled ends like one that takes too long.
 CREATE FUNCTION learnhub.search_pattern(sought text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    -- The edge of a word, as others write it.
+    pattern text := regexp_replace(sought, '(^|[^\\])((?:\\\\)*)\\b', '\1\2\\y', 'g');
 BEGIN
-    PERFORM '' ~* sought;
-    RETURN sought;
+    PERFORM '' ~* pattern;
+    RETURN pattern;
 EXCEPTION WHEN invalid_regular_expression THEN
     IF SQLERRM LIKE '%too complex%' THEN
         RAISE query_canceled USING MESSAGE = 'the regular expression is too complex';
@@ -39,6 +42,10 @@ EXCEPTION WHEN invalid_regular_expression THEN
     RETURN regexp_replace(sought, '[][\\^$.|?*+(){}]', '\\\&', 'g');
 END
 $$;
+
+-- Every answer holds the whole chat.
+CREATE FUNCTION learnhub.chat_has_room(messages jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN jsonb_array_length(messages) < 1000 AND octet_length(messages::text) < 1000000;
 
 -- A saved diagram is large, and most saves leave it as it is. The target makes it lie in TOAST even when it is compressed to
 -- less than 2 KB: an update that does not touch it does not copy it. The fingerprint is the SHA-256 of the bytes that

@@ -39,7 +39,9 @@ static const lh_field calculated_keys[] = {
     {                                                                                                                  \
         .name = "rates." name_, .type = LH_NUMBER, .max = 100                                                          \
     }
-#define RATES RATE("physique"), RATE("energy"), RATE("logic"), RATE("creativity"), RATE("social")
+#define RATES                                                                                                          \
+    {.name = "rates", .type = LH_GROUP, .flags = LH_NULL}, RATE("physique"), RATE("energy"), RATE("logic"),            \
+        RATE("creativity"), RATE("social")
 
 static const lh_field activity_fields[] = {{NAME_OF("name", 100), .flags = LH_REQUIRED | LH_TRIM},
                                            {EMOJI, .initial = "\xE2\xAD\x90"},

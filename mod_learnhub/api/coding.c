@@ -15,10 +15,14 @@
 #define SIZE "coalesce(:page_size::bigint, 10)"
 #define SKIPPED "(coalesce(:page::bigint, 1) - 1) * " SIZE
 
-static const lh_field paging[] = {
-    {.name = "page", .type = LH_INTEGER, .min = 1, .max = 1000000000, .note = "Without it the list is whole."},
-    {.name = "page_size", .type = LH_INTEGER, .flags = LH_CLAMP, .min = 1, .max = 100, .note = "Above 100 means 100."},
-    {0}};
+#define PAGING                                                                                                         \
+    {.name = "page", .type = LH_INTEGER, .min = 1, .max = 1000000000, .note = "Without it the list is whole."},        \
+    {                                                                                                                  \
+        .name = "page_size", .type = LH_INTEGER, .flags = LH_CLAMP, .min = 1, .max = 100,                              \
+        .note = "Above 100 means 100."                                                                                 \
+    }
+
+static const lh_field paging[] = {PAGING, {0}};
 
 /* `from` continues SELECT count(*); the whole list is never counted. */
 #define PAGE_EXISTS(from)                                                                                              \
@@ -162,7 +166,7 @@ static const lh_field activity_keys[] = {
     {.name = "duration", .type = LH_DURATION},
     {.name = "description", .type = LH_TEXT},
     {.name = "status", .type = LH_TEXT, .one_of = "pending verified rejected"},
-    {.name = "points", .type = LH_INTEGER, .note = "Hours by the kind's factor; a decimal number."},
+    {.name = "points", .type = LH_NUMBER, .note = "Hours by the kind's factor; a decimal number."},
     {.name = "performed_at", .type = LH_TIME},
     {.name = "created_at", .type = LH_TIME},
     {.name = "verified_at", .type = LH_TIME, .flags = LH_NULL},
@@ -174,12 +178,13 @@ static const lh_field activity_fields[] = {
      .flags = LH_REQUIRED,
      .one_of = "hiking walking running cycling climbing camping gardening other"},
     {DURATION, .flags = LH_REQUIRED},
-    {.name = "description", .type = LH_TEXT, .flags = LH_REQUIRED, .min = 1, .max = 2000},
+    {.name = "description", .type = LH_TEXT, .flags = LH_REQUIRED, .max = 2000},
     {.name = "performed_at", .type = LH_TIME, .flags = LH_NULL | LH_PAST},
     {0}};
 
 static const lh_field activity_filters[] = {
     {.name = "status", .type = LH_TEXT, .one_of = "pending verified rejected", .where = "a.status = :status::text"},
+    PAGING,
     {0}};
 
 /* Admins see everybody's: as bounds of the user's id, so that one index serves both. */
@@ -193,9 +198,11 @@ static const lh_field activity_filters[] = {
 #define LOCK_OWNER                                                                                                     \
     "SELECT id FROM learnhub.users WHERE id = (SELECT user_id FROM learnhub.eco_activities WHERE id = :id::bigint) "   \
     "FOR NO KEY UPDATE"
+/* Where admins judge, nobody else learns which ids exist; where owners do, others' activities do not exist for them. */
 #define VERDICT                                                                                                        \
-    "SELECT CASE WHEN NOT " MAY_JUDGE " THEN 'judge' WHEN a.status <> 'pending' THEN 'judged' END AS \"!\" "           \
-    "FROM learnhub.eco_activities a WHERE a.id = :id::bigint FOR UPDATE"
+    "SELECT CASE WHEN NOT " IS_ADMIN " AND :eco_verify::text <> 'self' THEN 'judge' "                                  \
+    "WHEN a.id IS NULL OR NOT " MAY_JUDGE " THEN 'missing' WHEN a.status <> 'pending' THEN 'judged' END AS \"!\" "     \
+    "FROM (SELECT) one LEFT JOIN (SELECT * FROM learnhub.eco_activities WHERE id = :id::bigint FOR UPDATE) a ON true"
 #define PENDING "a.id = :id::bigint AND a.status = 'pending' AND " MAY_JUDGE
 #define ANSWER "SELECT " ACTIVITY "FROM learnhub.eco_activities a WHERE a.id = :id::bigint"
 
@@ -226,10 +233,21 @@ static const lh_route activity_routes[] = {
      .who = LH_MEMBER,
      .summary = "The caller's activities, for admins everybody's; by id.",
      .query = activity_filters,
-     .sql = {"SELECT " ACTIVITY "FROM learnhub.eco_activities a WHERE " SEEN " :filters ORDER BY a.id"},
+     .sql = {PAGE_EXISTS("FROM learnhub.eco_activities a WHERE " SEEN
+                         " AND (:status::text IS NULL OR a.status = :status::text)"),
+             "SELECT " ACTIVITY "FROM learnhub.eco_activities a WHERE " SEEN " :filters ORDER BY a.id" PAGE},
      .shape = LH_ALL,
      .flags = LH_STREAMED,
      .returns = activity_keys},
+    {.name = "eco.get",
+     .method = "GET",
+     .path = "/api/ecoactivities/{id:int}/",
+     .who = LH_MEMBER,
+     .summary = "One activity of the caller's; admins see everybody's.",
+     .sql = {"SELECT " ACTIVITY "FROM learnhub.eco_activities a WHERE a.id = :id::bigint AND " SEEN},
+     .shape = LH_ONE,
+     .returns = activity_keys,
+     .refusals = verdict_refusals},
     {.name = "eco.verify",
      .method = "POST",
      .path = "/api/ecoactivities/{id:int}/verify/",
@@ -272,7 +290,7 @@ static const lh_field credit_keys[] = {
     {.name = "locked_credits", .type = LH_INTEGER},
     {.name = "available_credits", .type = LH_INTEGER},
     {.name = "spent_credits", .type = LH_INTEGER},
-    {.name = "points_to_unlock", .type = LH_INTEGER, .note = "What verified activities left over; a decimal number."},
+    {.name = "points_to_unlock", .type = LH_NUMBER, .note = "What verified activities left over; a decimal number."},
     {0}};
 
 static const lh_field spend_fields[] = {

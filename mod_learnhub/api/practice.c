@@ -44,7 +44,7 @@ static lh_problem *autosave(lh_call *call)
 #define CHANGE(change, states)                                                                                         \
     "UPDATE learnhub.practice_sessions s SET " change " WHERE " BY_ID " AND " MINE " AND " states
 
-#define SAVED "time_spent = :time_spent::bigint, last_saved_at = now(), updated_at = now()"
+#define SAVED "time_spent = :time_spent::bigint, last_saved_at = clock_timestamp(), updated_at = clock_timestamp()"
 
 static const lh_field message_keys[] = {{.name = "role", .type = LH_TEXT, .one_of = "user assistant"},
                                         {.name = "content", .type = LH_TEXT},
@@ -177,7 +177,7 @@ static const lh_route routes[] = {
      .path = "/sessions/{id:oid}/resume",
      .who = LH_MEMBER,
      .summary = "Go on with a paused session.",
-     .sql = {LOCK(NOT_OPEN), CHANGE("status = 'active', updated_at = now()", "s.status = 'paused'"),
+     .sql = {LOCK(NOT_OPEN), CHANGE("status = 'active', updated_at = clock_timestamp()", "s.status = 'paused'"),
              "SELECT " COLUMNS "FROM learnhub.practice_sessions s WHERE " BY_ID " AND " MINE},
      .shape = LH_ONE,
      .returns = keys,
@@ -188,16 +188,17 @@ static const lh_route routes[] = {
      .who = LH_MEMBER,
      .summary = "Add a chat message.",
      .body = chat_fields,
-     .sql = {LOCK(NOT_OPEN " WHEN jsonb_array_length(s.chat_messages) >= 1000 THEN 'full'"),
+     .sql = {LOCK(NOT_OPEN " WHEN NOT learnhub.chat_has_room(s.chat_messages) THEN 'full'"),
              CHANGE("chat_messages = s.chat_messages || jsonb_build_object('role', :role::text, 'content', "
                     ":content::text, 'timestamp', "
-                    "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')), updated_at = now()",
-                    OPEN " AND jsonb_array_length(s.chat_messages) < 1000") " RETURNING " COLUMNS},
+                    "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')), updated_at = "
+                    "clock_timestamp()",
+                    OPEN " AND learnhub.chat_has_room(s.chat_messages)") " RETURNING " COLUMNS},
      .shape = LH_ONE,
      .returns = keys,
      .refusals = (const lh_refusal[]){MISSING,
                                       {"closed", 400, NULL, "This session has been submitted or abandoned."},
-                                      {"full", 400, NULL, "A chat has at most 1000 messages."},
+                                      {"full", 400, NULL, "A chat has at most 1000 messages and 1 MB."},
                                       {0}}},
     {.name = "sessions.abandon",
      .method = "DELETE",
@@ -205,7 +206,8 @@ static const lh_route routes[] = {
      .who = LH_MEMBER,
      .summary = "Abandon an open session; it stays readable.",
      .sql = {LOCK(NOT_OPEN),
-             CHANGE("status = 'abandoned', ended_at = now(), updated_at = now()", OPEN) " RETURNING s.id"},
+             CHANGE("status = 'abandoned', ended_at = clock_timestamp(), updated_at = clock_timestamp()",
+                    OPEN) " RETURNING s.id"},
      .shape = LH_NOTHING,
      .refusals = open_refusals},
     {0}};

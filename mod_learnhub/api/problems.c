@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Practice problems: /problems. The document is seeds' practice; contract section 2 settles the rest. */
+#include <string.h>
+
 #include "learnhub.h"
 
-/* Names stay: `q` is echoed as `query`. */
+/* `q` is echoed as `query`. What has no sign of an expression cannot be a hostile one, and waits for none. */
 static lh_problem *search(lh_call *call)
 {
-    lh_answer_text(call, "query", lh_text(call, "q"));
+    const char *q = lh_text(call, "q");
+
+    lh_answer_text(call, "query", q);
+    if (!strpbrk(q, "\\^$.|?*+()[]{}")) {
+        lh_unbound(call);
+    }
     return lh_run(call);
 }
 

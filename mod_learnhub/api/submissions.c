@@ -51,6 +51,7 @@ static const lh_field chat_keys[] = {
         {.name = "status", .type = LH_TEXT, .flags = LH_NULL, .one_of = "in-progress completed"},                      \
         {.name = "score", .type = LH_INTEGER, .flags = LH_NULL, .min = 0, .max = 100},                                 \
         {.name = "time_spent", .type = LH_INTEGER, .flags = LH_NULL, .min = 0, .max = APR_INT64_MAX},                  \
+        {.name = "feedback", .type = LH_GROUP, .flags = LH_NULL},                                                      \
         {.name = "feedback.strengths", .type = LH_TEXTS, .flags = LH_NULL},                                            \
         {.name = "feedback.improvements", .type = LH_TEXTS, .flags = LH_NULL},                                         \
     {                                                                                                                  \
@@ -67,8 +68,7 @@ static const lh_field chat_fields[] = {
 
 /* A feedback that is sent replaces all of it: a part that it lacks is an empty list. */
 #define FEEDBACK(part)                                                                                                 \
-    part " = CASE WHEN num_nonnulls(:feedback_strengths::text, :feedback_improvements::text, "                         \
-         ":feedback_missing_components::text) = 0 THEN s." part " ELSE coalesce(:feedback_" part "::jsonb, '[]') END"
+    part " = CASE WHEN :feedback::boolean THEN coalesce(:feedback_" part "::jsonb, '[]') ELSE s." part " END"
 
 static const lh_field window[] = {{.name = "skip", .type = LH_INTEGER, .min = 0, .max = APR_INT64_MAX, .initial = "0"},
                                   {.name = "limit", .type = LH_INTEGER, .min = 1, .max = 100, .initial = "100"},
@@ -112,8 +112,8 @@ static const lh_route routes[] = {
      .sql = {"SELECT CASE WHEN user_id <> :me::bigint THEN 'owner' WHEN status = 'submitted' THEN 'submitted' "
              "WHEN status = 'abandoned' THEN 'abandoned' END AS \"!\" FROM learnhub.practice_sessions "
              "WHERE id = decode(:id, 'hex') FOR UPDATE",
-             "WITH ended AS (UPDATE learnhub.practice_sessions SET status = 'submitted', ended_at = now(), "
-             "updated_at = now() WHERE id = decode(:id, 'hex') AND user_id = :me::bigint "
+             "WITH ended AS (UPDATE learnhub.practice_sessions SET status = 'submitted', ended_at = clock_timestamp(), "
+             "updated_at = clock_timestamp() WHERE id = decode(:id, 'hex') AND user_id = :me::bigint "
              "AND status IN ('active', 'paused') RETURNING *) "
              "INSERT INTO learnhub.submissions AS s (user_id, problem_id, session_id, status, time_spent, "
              "diagram_data, chat_messages) SELECT user_id, problem_id, id, 'completed', time_spent, diagram_data, "
@@ -170,7 +170,7 @@ static const lh_route routes[] = {
              "UPDATE learnhub.submissions s SET diagram_data = coalesce(:diagram_data::json, s.diagram_data), "
              "status = coalesce(:status, s.status), score = coalesce(:score::int, s.score), "
              "time_spent = coalesce(:time_spent::bigint, s.time_spent), " FEEDBACK("strengths") ", " FEEDBACK(
-                 "improvements") ", " FEEDBACK("missing_components") ", updated_at = now() "
+                 "improvements") ", " FEEDBACK("missing_components") ", updated_at = clock_timestamp() "
                                                                      "WHERE " BY_ID " AND " MINE " RETURNING " COLUMNS},
      .shape = LH_ONE,
      .message = "Submission updated successfully",
@@ -183,20 +183,21 @@ static const lh_route routes[] = {
      .who = LH_MEMBER,
      .summary = "Add a chat message.",
      .body = chat_fields,
-     .sql = {"SELECT CASE WHEN s.user_id <> :me::bigint THEN 'owner' "
-             "WHEN jsonb_array_length(s.chat_messages) >= 1000 THEN 'full' END AS \"!\" FROM learnhub.submissions s "
-             "WHERE " BY_ID " FOR UPDATE",
-             "UPDATE learnhub.submissions s SET chat_messages = s.chat_messages || jsonb_build_object('role', "
-             ":role::text, 'content', :content::text, 'timestamp', "
-             "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')), updated_at = now() "
-             "WHERE " BY_ID " AND " MINE
-             " AND jsonb_array_length(s.chat_messages) < 1000 RETURNING s.id, s.chat_messages"},
+     .sql =
+         {"SELECT CASE WHEN s.user_id <> :me::bigint THEN 'owner' "
+          "WHEN NOT learnhub.chat_has_room(s.chat_messages) THEN 'full' END AS \"!\" FROM learnhub.submissions s "
+          "WHERE " BY_ID " FOR UPDATE",
+          "UPDATE learnhub.submissions s SET chat_messages = s.chat_messages || jsonb_build_object('role', "
+          ":role::text, 'content', :content::text, 'timestamp', "
+          "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')), updated_at = clock_timestamp() "
+          "WHERE " BY_ID " AND " MINE " AND learnhub.chat_has_room(s.chat_messages) RETURNING s.id, s.chat_messages"},
      .shape = LH_ONE,
      .message = "Chat message added successfully",
      .key = "submission",
      .returns = chat_keys,
      .refusals =
-         (const lh_refusal[]){MISSING, NOT_YOURS, {"full", 400, NULL, "A chat has at most 1000 messages."}, {0}}},
+         (const lh_refusal[]){
+             MISSING, NOT_YOURS, {"full", 400, NULL, "A chat has at most 1000 messages and 1 MB."}, {0}}},
     {.name = "submissions.delete",
      .method = "DELETE",
      .path = "/submissions/{id:oid}",

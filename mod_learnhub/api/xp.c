@@ -76,6 +76,7 @@ static const lh_field xp_keys[] = {
 
 #define NAME_OF(field, most) .name = field, .type = LH_TEXT, .min = 1, .max = most
 #define EMOJI .name = "emoji", .type = LH_TEXT, .flags = LH_TRIM, .max = 16
+#define CATEGORY .name = "category", .type = LH_GROUP, .flags = LH_NULL
 #define CATEGORY_NAME .name = "category.name", .type = LH_TEXT, .flags = LH_TRIM, .max = 100
 #define CATEGORY_COLOR .name = "category.color", .type = LH_COLOR
 #define DAYS .name = "days_total", .type = LH_INTEGER, .min = 1, .max = 36500
@@ -84,14 +85,21 @@ static const lh_field xp_keys[] = {
 
 static const lh_field goal_fields[] = {{NAME_OF("title", 200), .flags = LH_REQUIRED | LH_TRIM},
                                        {EMOJI, .initial = "\xF0\x9F\x8E\xAF"},
+                                       {CATEGORY},
                                        {CATEGORY_NAME, .initial = FIRST_CATEGORY},
                                        {CATEGORY_COLOR, .initial = FIRST_COLOR},
                                        {DAYS, .initial = "30"},
                                        {GOAL_STATUS, .initial = "active"},
                                        {0}};
 
-static const lh_field goal_changes[] = {
-    {NAME_OF("title", 200), .flags = LH_TRIM}, {EMOJI}, {CATEGORY_NAME}, {CATEGORY_COLOR}, {DAYS}, {GOAL_STATUS}, {0}};
+static const lh_field goal_changes[] = {{NAME_OF("title", 200), .flags = LH_TRIM},
+                                        {EMOJI},
+                                        {CATEGORY},
+                                        {CATEGORY_NAME},
+                                        {CATEGORY_COLOR},
+                                        {DAYS},
+                                        {GOAL_STATUS},
+                                        {0}};
 
 static const lh_field goal_filters[] = {{GOAL_STATUS, .where = "g.status = :status::text"}, {0}};
 

@@ -68,6 +68,7 @@ static const lh_field duration = {.name = "t", .type = LH_DURATION};
 static const lh_field skills = {.name = "t", .type = LH_TEXTS, .flags = LH_LOOSE};
 static const lh_field texts = {.name = "t", .type = LH_TEXTS, .min = 1, .max = 2};
 static const lh_field any_texts = {.name = "t", .type = LH_TEXTS, .flags = LH_NULL};
+static const lh_field group = {.name = "t", .type = LH_GROUP};
 static const lh_field object = {.name = "t", .type = LH_OBJECT};
 
 static const lh_field uuid = {.name = "t", .type = LH_UUID};
@@ -153,6 +154,10 @@ static const struct {
     {&any_texts, OTHER, 0, NULL, "array of texts"},
     {&any_texts, OBJECT("{}"), 0, NULL, "array of texts"},
     {&object, OBJECT("{\"a\":1.50}"), 0, "{\"a\":1.50}", NULL},
+    {&object, OBJECT(NULL), 0, NULL, "without escapes"},
+    {&group, OBJECT(NULL), 0, "true", NULL},
+    {&group, TEXT("x"), 0, NULL, "an object"},
+    {&group, NOTHING, 0, NULL, NULL},
     {&object, TEXTS("[]", 0), 0, NULL, "an object"},
     {&object, TEXT("{}"), 0, NULL, "an object"},
     {&object, NIL, 0, NULL, "may not be null"},
