@@ -21,8 +21,8 @@ typedef enum {
 
 typedef struct lh_sent {
     lh_sent_kind kind;
-    /* Of LH_SENT_TEXT: UTF-8 without zero bytes; of LH_SENT_TEXTS and LH_SENT_OBJECT: JSON, NULL for an object that is not
-     * kept; of LH_SENT_FILE: `number` bytes; of LH_SENT_NUMBER: as JSON writes it. */
+    /* Of LH_SENT_TEXT: UTF-8 without zero bytes; of LH_SENT_TEXTS and LH_SENT_OBJECT: JSON, NULL for an object that is
+     * not kept; of LH_SENT_FILE: `number` bytes; of LH_SENT_NUMBER: as JSON writes it. */
     const char *text;
     apr_int64_t number; /* of LH_SENT_INTEGER and LH_SENT_BOOLEAN; of LH_SENT_TEXTS the number of entries */
 } lh_sent;
