@@ -326,20 +326,6 @@ sql("INSERT INTO learnhub.practice_sessions (user_id, problem_id, diagram_data)
     SELECT u.id, int8send(n) || int4send(0), json_build_object('n', n, 'filler', (SELECT string_agg(md5(i::text || n), '') FROM generate_series(1, 15625) i))
     FROM learnhub.users u, generate_series(1, 100) n WHERE u.email = ?", $worker->{email});
 
-sub resident {
-    my @pids = map { m{^/proc/(\d+)/} ? $1 : () } grep { -r } glob '/proc/[0-9]*/smaps_rollup';
-    my $most = 0;
-    for my $pid (@pids) {
-        open my $in, '<', "/proc/$pid/cmdline" or next;
-        my $line = join '', <$in>;
-        next if $line !~ /apache2|httpd/ || $line !~ /\Q$top\E/;
-        open my $status, '<', "/proc/$pid/status" or next;
-        my ($anon) = join('', <$status>) =~ /^RssAnon:\s+(\d+)/m;
-        $most = $anon if ($anon || 0) > $most;
-    }
-    return $most;
-}
-
 my $at_first = resident();
 cmp_ok($at_first, '>', 0, 'the server\'s processes are found');
 my $most = 0;

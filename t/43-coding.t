@@ -332,19 +332,4 @@ cmp_ok($before, '>', 0, 'the processes are found');
 cmp_ok($most - $before, '<', 12_000, 'and stay small: KB more than before');
 is(data(call($admin, GET => 'codingsessions/?page=2000&page_size=100'))->[0]{user}, pk($lister), 'a page far behind');
 
-# The largest private memory of the server's processes, in KB.
-sub resident {
-    my $most = 0;
-    for my $status (glob '/proc/[0-9]*/status') {
-        my ($pid) = $status =~ /(\d+)/;
-        open my $line, '<', "/proc/$pid/cmdline" or next;
-        my $command = join '', <$line>;
-        next if $command !~ /apache2|httpd/ || $command !~ /\Q$top\E/;
-        open my $in, '<', $status or next;
-        my ($size) = join('', <$in>) =~ /^RssAnon:\s+(\d+)/m;
-        $most = $size if ($size || 0) > $most;
-    }
-    return $most;
-}
-
 done_testing();

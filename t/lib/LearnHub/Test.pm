@@ -24,7 +24,7 @@ use LearnHub::Server;
 our @EXPORT = (
     @Test::More::EXPORT,
     qw(api raw_http port signup user unique role sql keys_of parallel is_refusal is_invalid expect_log),
-    qw(pg second_httpd configtest restart_httpd eventually true false $top $jwt_secret)
+    qw(pg second_httpd configtest restart_httpd resident eventually true false $top $jwt_secret)
 );
 
 our $top = $ENV{LEARNHUB_TOP} || croak 'please run the tests by make -f Makefile.apxs test';
@@ -293,6 +293,21 @@ sub configtest { my ($directives, %with) = @_; return LearnHub::Server->configte
 sub restart_httpd {
     my ($how) = @_;
     return LearnHub::Server->main->restart($how || 'graceful');
+}
+
+# The private memory of the test's largest httpd process, in KB.
+sub resident {
+    my $most = 0;
+    for my $status (glob '/proc/[0-9]*/status') {
+        my ($pid) = $status =~ /(\d+)/;
+        open my $line, '<', "/proc/$pid/cmdline" or next;
+        my $command = join '', <$line>;
+        next if $command !~ /apache2|httpd/ || $command !~ /\Q$top\E/;
+        open my $in, '<', $status or next;
+        my ($size) = join('', <$in>) =~ /^RssAnon:\s+(\d+)/m;
+        $most = $size if ($size || 0) > $most;
+    }
+    return $most;
 }
 
 # ---- the rule of the error log ----
