@@ -97,17 +97,25 @@ static void sent_texts(apr_pool_t *p, const json_t *array, lh_sent *sent)
     sent->number = (apr_int64_t)i;
 }
 
-static void sent_number(apr_pool_t *p, const json_t *real, lh_sent *sent)
+#define EXACT 9007199254740992.0 /* 2^53: up to there a real holds every integer */
+
+/* `reals`: integers come as reals, too. */
+static void sent_number(apr_pool_t *p, const json_t *real, int reals, lh_sent *sent)
 {
+    double value = json_real_value(real);
     lh_json out;
 
     lh_json_init(&out, p, 32);
-    lh_json_number(&out, json_real_value(real));
+    lh_json_number(&out, value);
     sent->kind = LH_SENT_NUMBER;
     sent->text = apr_pstrmemdup(p, out.data, out.length);
+    if (reals && value >= -EXACT && value <= EXACT && value == (double)(apr_int64_t)value) {
+        sent->kind = LH_SENT_INTEGER;
+        sent->number = (apr_int64_t)value;
+    }
 }
 
-static lh_sent sent_in_json(apr_pool_t *p, const json_t *object, const char *name)
+static lh_sent sent_in_json(apr_pool_t *p, const json_t *object, const char *name, int reals)
 {
     lh_sent sent = {LH_SENT_OTHER, NULL, 0};
     const json_t *value = value_in_json(p, object, name);
@@ -137,7 +145,7 @@ static lh_sent sent_in_json(apr_pool_t *p, const json_t *object, const char *nam
         sent.kind = LH_SENT_OBJECT;
     }
     else if (json_is_real(value)) {
-        sent_number(p, value, &sent);
+        sent_number(p, value, reals, &sent);
     }
     return sent;
 }
@@ -151,6 +159,15 @@ static const char *json_sentence(apr_pool_t *p, const json_error_t *error)
 
     return apr_psprintf(p, "The body is not valid JSON: line %d, column %d: %.*s.", error->line, error->column, length,
                         error->text);
+}
+
+/* An integer that is too large is the fault of its field, where the row has one: then all numbers come as reals. */
+static json_t *load_json(const char *text, apr_size_t length, int *reals, json_error_t *error)
+{
+    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, error);
+
+    *reals = !json && json_error_code(error) == json_error_numeric_overflow;
+    return *reals ? json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, error) : json;
 }
 
 /* ---- multipart ---- */
@@ -275,10 +292,10 @@ static lh_problem *check_json(lh_call *call, const char *text, apr_size_t length
     lh_problem *problem = NULL;
     json_error_t error;
     json_t *json;
-    int i;
+    int reals = 0, i;
 
     text = take_objects(call, text, &length, objects);
-    json = length ? json_loadb(text, length, JSON_REJECT_DUPLICATES, &error) : json_object();
+    json = length ? load_json(text, length, &reals, &error) : json_object();
     if (!json) {
         return whole_body(call, json_sentence(call->r->pool, &error));
     }
@@ -291,7 +308,7 @@ static lh_problem *check_json(lh_call *call, const char *text, apr_size_t length
     }
     for (i = 0; i < op->body_count; i++) {
         const lh_field *field = &op->row->body[i];
-        lh_sent sent = sent_in_json(call->r->pool, json, field->name);
+        lh_sent sent = sent_in_json(call->r->pool, json, field->name, reals);
 
         if (objects[i]) {
             sent.kind = LH_SENT_OBJECT;

@@ -193,6 +193,9 @@ is_invalid(call($user, PUT => "$session->{id}/autosave", body => '{"diagram_data
 is_invalid(save($session->{id}, $_, 1), 'practice', ['diagram_data'], "no object: $_") for '[]', '"{}"', 'null', '5', 'true';
 is_invalid(call($user, PUT => "$session->{id}/autosave", json => {}), 'practice', [qw(diagram_data time_spent)]);
 is_invalid(save($session->{id}, '{}', $_), 'practice', ['time_spent'], "time_spent $_") for '-1', '1.5', '"5"', 'null', 'true';
+is_invalid(save($session->{id}, '[]', '99999999999999999999'), 'practice', [qw(diagram_data time_spent)], 'beyond 64 bits');
+is(call($user, PUT => "$session->{id}/autosave", body => '{"x":99999999999999999999,"diagram_data":{"\u0061b":1,"a":2},"time_spent":7}')->json->{time_spent}, 7,
+    'an unknown field beyond 64 bits is ignored');
 is_invalid(save($session->{id}, '[]', -1), 'practice', [qw(diagram_data time_spent)], 'both at once');
 is_invalid(save($session->{id}, '{"a":01}', -1), 'practice', ['body'], 'what is no JSON is told first');
 is(row($session->{id})->{diagram}, '{"\u0061b":1,"a":2}', 'none of them was saved');
