@@ -40,7 +40,8 @@ APLOG_USE_MODULE(learnhub);
     "sent_at = CASE WHEN :outcome::text = 'sent' THEN now() END, "                                                     \
     "attempts = attempts - (:outcome::text = 'untried')::int, "                                                        \
     "due_at = now() + CASE WHEN :outcome::text = 'later' "                                                             \
-    "THEN least(interval '6 hours', interval '1 second' * power(4, least(attempts, 10) - 1)) ELSE interval '0' END "   \
+    "THEN least(CASE WHEN not_after IS NULL THEN interval '6 hours' ELSE interval '1 minute' END, interval '1 "        \
+    "second' * power(4, least(attempts, 10) - 1)) ELSE interval '0' END "                                              \
     "WHERE id = :id::bigint AND attempts = :attempts::int AND state = 'sending' RETURNING state"
 
 enum { SLOT_TRIES, SLOT_ID, SLOT_ATTEMPTS, SLOT_OUTCOME, SLOT_ERROR, SLOT_COUNT };

@@ -71,6 +71,8 @@ for my $case ([about_me => 5], [about_me => undef], [skills => 5], [skills => un
     is_invalid(call($person, PATCH => '/mentorinfoupdate/', json => { $field => $value }), 'plain', [$field]);
 }
 is_invalid(call(signup(), POST => '/mentorinfo/', json => {}), 'plain', [qw(about_me skills)]);
+is_invalid(call($person, PATCH => '/mentorinfoupdate/', json => { skills => $_ }), 'plain', ['skills'], 'skills that are too large')
+    for 'x,' x 20000, [' ' x 21000 . 'x'];
 is(call($person, PATCH => '/mentorinfoupdate/', json => { skills => [map { sprintf '%s%02d', 'ü' x 98, $_ } 1 .. 50] })->status, 200,
     'fifty skills of a hundred characters');
 is_deeply(call($person, PATCH => '/mentorinfoupdate/', json => { skills => ['Python'] })->json,
@@ -129,6 +131,11 @@ my $offer = offer($mentor, '2040-02-01T10:00:00Z', '2040-02-01T12:00:00+01:00');
 is_deeply([$offer->status, $offer->json], [201, { pk => $offer->json->{pk}, mentor => pk($mentor),
     start_time => '2040-02-01T10:00:00Z', end_time => '2040-02-01T11:00:00Z' }], 'an availability');
 is_refusal(offer($mentee, '2040-02-01T10:00:00Z', '2040-02-01T11:00:00Z'), 'plain', 403);
+my $exact = mentor();
+my $fine = offer($exact, '2040-05-01T10:00:00.678Z', '2040-05-01T11:00:00.678Z')->json;
+is_deeply([@$fine{qw(start_time end_time)}], ['2040-05-01T10:00:00Z', '2040-05-01T11:00:00Z'], 'times are kept to the second');
+is(offer($exact, $fine->{end_time}, '2040-05-01T12:00:00Z')->status, 201, 'so that what was shown can be sent');
+is_invalid(offer($exact, '2040-05-02T10:00:00.1Z', '2040-05-02T10:00:00.9Z'), 'plain', ['non_field_errors'], 'less than a second is nothing');
 is_invalid(offer($mentor, @$_), 'plain', ['non_field_errors'], "overlap: @$_") for ['2040-02-01T10:00:00Z', '2040-02-01T11:00:00Z'],
     ['2040-02-01T09:00:00Z', '2040-02-01T10:00:01Z'], ['2040-02-01T10:59:59Z', '2040-02-01T12:00:00Z'],
     ['2040-02-01T09:00:00Z', '2040-02-01T12:00:00Z'], ['2040-02-01T10:15:00Z', '2040-02-01T10:30:00Z'];

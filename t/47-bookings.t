@@ -109,6 +109,11 @@ is(ask($mentee, $year, '2040-12-31T23:30:00Z', 30)->status, 201, 'up to the very
 for my $start ('2040-01-01T00:00:00Z', '2040-01-01T00:45:00Z', '2040-01-01T00:59:59Z', '2040-01-01T01:15:00Z') {
     is_invalid(ask($stranger, $year, $start), 'plain', ['non_field_errors'], "the mentor is taken at $start");
 }
+my $precise = mentor();
+my $hour = call($precise, POST => '/availabilty/', json => { start_time => '2042-01-01T10:00:00.5Z', end_time => '2042-01-01T12:00:00.5Z' })->json;
+my $first = ask($stranger, $hour->{pk}, '2042-01-01T10:00:00.25Z');
+is_deeply([$first->status, $first->json->{start_time}], [201, $hour->{start_time}], 'from the start that was shown');
+is(ask($mentee, $hour->{pk}, $first->json->{end_time})->status, 201, 'and from the end that was shown');
 my $second = mentor();
 my $other_year = offer($second);
 is_invalid(ask($mentee, $other_year, '2040-01-01T00:30:00Z'), 'plain', ['non_field_errors'], 'the mentee is taken');

@@ -28,6 +28,7 @@ CREATE TABLE learnhub.mentor_profiles (
     skill_names text[] NOT NULL GENERATED ALWAYS AS (learnhub.skill_names(skills)) STORED,
     skill_keys text[] NOT NULL GENERATED ALWAYS AS (learnhub.skill_keys(skills)) STORED,
     CONSTRAINT mentor_profiles_count_check CHECK (cardinality(skill_keys) <= 50),
+    CONSTRAINT mentor_profiles_size_check CHECK (octet_length(skills::text) <= 20000),
     -- An entry of the index below may not exceed a third of a page.
     CONSTRAINT mentor_profiles_length_check CHECK (learnhub.longest(skill_names) <= 100)
 );

@@ -351,7 +351,8 @@ static const lh_route auth_routes[] = {
      .body = changed_fields,
      .flags = LH_SAFE,
      .sql =
-         {"WITH taken AS (SELECT concat_ws(' ', "
+         {"SELECT id FROM learnhub.users WHERE id = :me::bigint FOR UPDATE",
+          "WITH taken AS (SELECT concat_ws(' ', "
           "CASE WHEN bool_or(name = lower(:username::text)) THEN 'users_username_key' END, "
           "CASE WHEN bool_or(name = lower(:email::text)) THEN 'users_email_key' END) AS codes "
           "FROM learnhub.login_names WHERE name IN (lower(:username::text), lower(:email::text)) "

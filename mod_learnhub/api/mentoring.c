@@ -7,6 +7,10 @@
 
 #include "learnhub.h"
 
+/* To the second, as answers show them: what was read in one can be sent in another. */
+#define START "date_trunc('second', :start_time::timestamptz)"
+#define END "date_trunc('second', :end_time::timestamptz)"
+
 /* ---- availabilities ---- */
 
 #define AVAILABILITY "a.id AS pk, a.mentor_id AS mentor, a.starts_at AS start_time, a.ends_at AS end_time "
@@ -55,7 +59,7 @@ static const lh_field mentor_filter[] = {{.name = "mentor",
          .sql = {"SELECT CASE WHEN NOT is_mentor THEN 'mentor' END AS \"!\" FROM learnhub.users "                      \
                  "WHERE id = :me::bigint FOR NO KEY UPDATE",                                                           \
                  "INSERT INTO learnhub.availabilities AS a (mentor_id, starts_at, ends_at) "                           \
-                 "SELECT id, :start_time::timestamptz, :end_time::timestamptz FROM learnhub.users "                    \
+                 "SELECT id, " START ", " END " FROM learnhub.users "                                                  \
                  "WHERE id = :me::bigint AND is_mentor RETURNING " AVAILABILITY},                                      \
          .shape = LH_ONE,                                                                                              \
          .status = 201,                                                                                                \
@@ -141,8 +145,8 @@ static lh_problem *check_length(lh_call *call, lh_problem *so_far)
     "WHERE id = :mentor_availability::bigint)) ORDER BY id FOR NO KEY UPDATE"
 
 #define WITHIN                                                                                                         \
-    "a.starts_at <= :start_time::timestamptz "                                                                         \
-    "AND a.ends_at >= :start_time::timestamptz + make_interval(mins => :session_length::int)"
+    "a.starts_at <= " START " "                                                                                        \
+    "AND a.ends_at >= " START " + make_interval(mins => :session_length::int)"
 
 /* Another node may have ended this account, and this one not have heard of it. */
 #define ACTIVE "(SELECT is_active FROM learnhub.users WHERE id = :me::bigint)"
@@ -196,7 +200,7 @@ static const lh_route routes[] = {
              "WHEN NOT (" WITHIN ") THEN 'outside' END AS \"!\" "
              "FROM (SELECT) one LEFT JOIN (SELECT a.* " BOOKABLE " FOR SHARE OF a) a ON true",
              "WITH s AS (INSERT INTO learnhub.mentoring_sessions (availability_id, mentor_id, mentee_id, starts_at, "
-             "session_length) SELECT a.id, a.mentor_id, :me::bigint, :start_time::timestamptz, "
+             "session_length) SELECT a.id, a.mentor_id, :me::bigint, " START ", "
              ":session_length::int " BOOKABLE " AND a.mentor_id <> :me::bigint AND " ACTIVE " AND " WITHIN
              " RETURNING id) SELECT id AS _id FROM s",
              SESSION "s.id = (SELECT max(id) FROM learnhub.mentoring_sessions WHERE mentee_id = :me::bigint "

@@ -86,6 +86,10 @@ static const lh_field mentee_fields[] = {{TEAM}, {0}};
     {                                                                                                                  \
         "mentor_profiles_length_check", 400, "skills", "A skill may have at most 100 characters."                      \
     }
+#define TOO_LARGE                                                                                                      \
+    {                                                                                                                  \
+        "mentor_profiles_size_check", 400, "skills", "This may have at most 20000 bytes."                              \
+    }
 #define NO_PROFILE                                                                                                     \
     {                                                                                                                  \
         "missing", 404, NULL, "You have no such profile."                                                              \
@@ -137,9 +141,11 @@ static const lh_route routes[] = {
      .shape = LH_ONE,
      .status = 201,
      .returns = about_keys,
-     .refusals =
-         (const lh_refusal[]){
-             {"mentor_profiles_pkey", 400, NULL, "You have a mentor's profile already."}, TOO_MANY, TOO_LONG, {0}}},
+     .refusals = (const lh_refusal[]){{"mentor_profiles_pkey", 400, NULL, "You have a mentor's profile already."},
+                                      TOO_MANY,
+                                      TOO_LONG,
+                                      TOO_LARGE,
+                                      {0}}},
     {.name = "mentors.own",
      .method = "GET",
      .path = "/mentorinfo/",
@@ -160,7 +166,7 @@ static const lh_route routes[] = {
              "skills = coalesce(:skills::jsonb, p.skills) WHERE p.user_id = :me::bigint RETURNING " MENTOR_PROFILE},
      .shape = LH_ONE,
      .returns = about_keys,
-     .refusals = (const lh_refusal[]){NO_PROFILE, TOO_MANY, TOO_LONG, {0}}},
+     .refusals = (const lh_refusal[]){NO_PROFILE, TOO_MANY, TOO_LONG, TOO_LARGE, {0}}},
     {.name = "mentors.delete",
      .method = "DELETE",
      .path = "/mentorinfoupdate/",
