@@ -33,6 +33,9 @@ APLOG_USE_MODULE(learnhub);
 #define DOWN_FAILURES 2
 #define DOWN_AFTER apr_time_from_sec(2)
 
+/* How long a loan that turns out to be a stream waits for its turn: it holds its connection meanwhile. */
+#define STREAM_WAIT apr_time_from_sec(1)
+
 /* How long child exit waits for what is lent. Workers are gone by then: only a watchdog's callback can be late. */
 #define EXIT_WAIT apr_time_from_sec(2)
 
@@ -42,7 +45,7 @@ struct lh_pool {
 
     pthread_mutex_t lock;    /* guards all below */
     pthread_cond_t returned; /* a link came to idle, or the state changed: borrowers wait here */
-    pthread_cond_t ended;    /* a costly loan ended, or the state changed: others wait their turn here */
+    pthread_cond_t ended;    /* a costly loan or a stream ended, or the state changed: others wait here */
     pthread_cond_t wanted;   /* there may be work: connectors wait here */
     lh_link *idle, *dead;
     int size, target;
@@ -312,7 +315,7 @@ void lh_pool_hooks(void)
 static void end_costly(lh_pool *pool)
 {
     pool->costly--;
-    pthread_cond_signal(&pool->ended);
+    pthread_cond_broadcast(&pool->ended);
 }
 
 /* Puts a link that is lent back into a list; `list` is idle or dead. */
@@ -320,8 +323,11 @@ static void put_back(lh_pool *pool, lh_link *link, lh_link **list)
 {
     push(list, link);
     pool->lent--;
-    pool->streams -= link->connection.streaming;
-    link->connection.streaming = 0;
+    if (link->connection.streaming) {
+        link->connection.streaming = 0;
+        pool->streams--;
+        pthread_cond_broadcast(&pool->ended);
+    }
     if (link->connection.costly) {
         link->connection.costly = 0;
         end_costly(pool);
@@ -435,8 +441,12 @@ apr_status_t lh_pool_claim(lh_pool *pool, apr_time_t deadline, int costly, lh_co
 int lh_pool_stream(lh_connection *connection)
 {
     lh_pool *pool = connection->owner;
+    apr_time_t deadline = lh_clock() + STREAM_WAIT;
 
     pthread_mutex_lock(&pool->lock);
+    while (pool->streams >= share(pool, 2) && !pool->stopping && lh_clock() < deadline) {
+        wait_until(&pool->ended, &pool->lock, deadline);
+    }
     connection->streaming = pool->streams < share(pool, 2);
     pool->streams += connection->streaming;
     pthread_mutex_unlock(&pool->lock);

@@ -45,7 +45,8 @@ void lh_pool_hooks(void);
  */
 apr_status_t lh_pool_claim(lh_pool *pool, apr_time_t deadline, int costly, lh_connection **connection);
 
-/* Says that a loan will last as long as its reader; 0 when half of the pool is lent for such already. */
+/* Says that a loan will last as long as its reader; 0 when half of the pool is lent for such, and
+ * stays so for a second. */
 int lh_pool_stream(lh_connection *connection);
 
 /* Gives it back. A connection that is not idle, clean and in pipeline mode without pending results is reset. */

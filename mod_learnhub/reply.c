@@ -137,7 +137,7 @@ static const char *page_url(const lh_call *call, apr_int64_t page)
         }
         args += length;
     }
-    if (page > 1) {
+    if (page > 1 || (call->op->row->flags & LH_WHOLE)) { /* without a page such a list is whole */
         query = apr_psprintf(r->pool, "%s%spage=%" APR_INT64_T_FMT, query, *query ? "&" : "?", page);
     }
     return apr_pstrcat(r->pool, base, path, query, NULL);

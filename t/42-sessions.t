@@ -355,13 +355,17 @@ for (1 .. 12) {
 }
 is(call($worker, GET => 'user/my-sessions?limit=2&skip=100')->json->[0]{id}, $mine[0]{id}, 'others are served');
 
+# Prompt readers of long lists wait their turn.
+my @prompt = parallel(16, sub { call($worker, GET => 'user/my-sessions?limit=4')->status });
+is_deeply(\@prompt, [(200) x 16], 'sixteen long lists at once');
+
 # Slow readers of long lists have half of the connections; the next one is told to come again, and short lists go on.
 my @slow = map {
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => port()) or die $!;
     print $socket "GET /sessions/user/my-sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $worker->{token}\r\n\r\n";
     sysread $socket, my $begun, 16;
     [$socket, $begun];
-} 1 .. 40;
+} 1 .. 14;
 my @full = grep { $_->[1] =~ / 503/ } @slow;
 cmp_ok(scalar @full, '>', 0, 'more readers than there is room for are told so');
 cmp_ok(scalar(@slow - @full), '>=', 4, 'the others are served');
