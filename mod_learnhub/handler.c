@@ -7,17 +7,23 @@
 #include <http_request.h>
 #include <string.h>
 
-#include "auth.h"
-#include "body.h"
-#include "learnhub_module.h"
-#include "read.h"
-#include "reply.h"
+#include "auth/auth.h"
+#include "auth/token.h"
+#include "core/learnhub_module.h"
+#include "core/server_state.h"
+#include "http/body.h"
+#include "http/call.h"
+#include "http/error.h"
+#include "http/receive.h"
+#include "http/reply.h"
+#include "http/route.h"
+#include "http/run.h"
 #include "server.h"
-#include "token.h"
 
 #define HANDLER "learnhub"
 
-/* Where httpd's own refusals of our requests go, to be said in the API's shape. Clients cannot ask for it. */
+/* The target of internal redirects for errors that httpd or another module sets on our requests: the handler writes
+ * them in the group's error format. Clients cannot request it. */
 #define ERROR_PATH "/.learnhub-refused"
 
 static lh_call *call_of(const request_rec *r)
@@ -25,24 +31,24 @@ static lh_call *call_of(const request_rec *r)
     return ap_get_module_config(r->request_config, &learnhub_module);
 }
 
-static lh_call *make_call(request_rec *r, lh_server *server, const lh_api *api)
+static lh_call *make_call(request_rec *r, lh_server *server, const lh_route_group *group)
 {
     lh_call *call = apr_pcalloc(r->pool, sizeof(*call));
 
     call->r = r;
     call->server = server;
-    call->api = api;
+    call->group = group;
     ap_set_module_config(r->request_config, &learnhub_module, call);
     return call;
 }
 
 /* ---- claiming ---- */
 
-/* An internal redirect to ERROR_PATH, from a request that was ours. */
-static lh_call *claim_refused(request_rec *r)
+/* Claims an internal redirect to ERROR_PATH from a request of ours. */
+static lh_call *claim_error(request_rec *r)
 {
     const lh_call *first = r->prev && !strcmp(r->uri, ERROR_PATH) ? call_of(r->prev) : NULL;
-    lh_call *call = first ? make_call(r, first->server, first->api) : NULL;
+    lh_call *call = first ? make_call(r, first->server, first->group) : NULL;
 
     if (call) {
         call->error_status = r->prev->status;
@@ -50,54 +56,54 @@ static lh_call *claim_refused(request_rec *r)
     return call;
 }
 
-/* Whatever httpd or another module refuses our requests with, from here on. */
-static void tell_refusals(request_rec *r)
+/* Redirects errors that httpd or another module sets on this request from now on. */
+static void redirect_errors(request_rec *r)
 {
-    static const short refusals[] = {400, 401, 403, 404, 405, 408, 413, 414, 417, 429, 500, 501, 503};
+    static const short statuses[] = {400, 401, 403, 404, 405, 408, 413, 414, 417, 429, 500, 501, 503};
     apr_size_t i;
 
-    for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-        ap_custom_response(r, refusals[i], ERROR_PATH);
+    for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        ap_custom_response(r, statuses[i], ERROR_PATH);
     }
 }
 
-/* Before the path is decoded, which httpd refuses for %2F or %zz: those refusals too are told in the API's shape. */
+/* Runs before httpd decodes the path and rejects %2F or %zz, so that these errors have the API's format as well. */
 static int pre_translate_name(request_rec *r)
 {
     lh_server *server = r->proxyreq ? NULL : lh_server_of(r);
-    const lh_api *api = server ? lh_server_owner(server, r->uri) : NULL;
+    const lh_route_group *group = server ? lh_server_owner(server, r->uri) : NULL;
 
-    if (!claim_refused(r) && api) {
-        make_call(r, server, api);
-        tell_refusals(r);
+    if (!claim_error(r) && group) {
+        make_call(r, server, group);
+        redirect_errors(r);
     }
     return DECLINED;
 }
 
-/* The decoded path decides. */
+/* Decides by the decoded path. */
 static int is_ours(request_rec *r)
 {
     lh_call *call = call_of(r);
     lh_server *server = r->proxyreq ? NULL : lh_server_of(r);
-    const lh_api *api = server ? lh_server_owner(server, r->uri) : NULL;
+    const lh_route_group *group = server ? lh_server_owner(server, r->uri) : NULL;
 
     if (call && call->error_status) {
         return 1;
     }
-    if (api && !call) {
-        call = make_call(r, server, api);
-        tell_refusals(r);
+    if (group && !call) {
+        call = make_call(r, server, group);
+        redirect_errors(r);
     }
-    if (api) {
-        call->api = api;
+    if (group) {
+        call->group = group;
     }
     else if (call) {
         ap_set_module_config(r->request_config, &learnhub_module, NULL);
     }
-    return api != NULL;
+    return group != NULL;
 }
 
-/* The path of a claimed request is no file: a name without an extension keeps mod_mime and others away. */
+/* A claimed path is no file: a filename without an extension keeps mod_mime and others from acting on it. */
 static int translate_name(request_rec *r)
 {
     if (!is_ours(r)) {
@@ -108,13 +114,13 @@ static int translate_name(request_rec *r)
     return OK;
 }
 
-/* No directory walk, no stat calls; TRACE stays httpd's. */
+/* Skips the directory walk and its stat calls; httpd handles TRACE. */
 static int map_to_storage(request_rec *r)
 {
     return call_of(r) && r->method_number != M_TRACE ? OK : DECLINED;
 }
 
-/* SetHandler and others must not take the request away. */
+/* Overrides SetHandler and similar directives. */
 static int fixups(request_rec *r)
 {
     if (call_of(r)) {
@@ -123,25 +129,25 @@ static int fixups(request_rec *r)
     return DECLINED;
 }
 
-/* Where a refusal is only told, nothing is left to be granted: <Location /> may deny ERROR_PATH itself. */
-static int let_refusal_be_told(request_rec *r)
+/* The internal error redirect needs no authorization: <Location /> may deny ERROR_PATH itself. */
+static int allow_error_redirect(request_rec *r)
 {
     const lh_call *call = call_of(r);
 
     return call && call->error_status ? OK : DECLINED;
 }
 
-/* ---- the path ---- */
+/* ---- serving ---- */
 
-static lh_problem *not_allowed(lh_call *call, const char *allow)
+static lh_error *not_allowed(lh_call *call, const char *allow)
 {
-    lh_problem *problem = lh_problem_of_status(call->r->pool, HTTP_METHOD_NOT_ALLOWED);
+    lh_error *error = lh_error_of_status(call->r->pool, HTTP_METHOD_NOT_ALLOWED);
 
-    problem->allow = allow;
-    return problem;
+    error->allow = allow;
+    return error;
 }
 
-/* Where the paths of this server begin, as clients see it. */
+/* The base URL of this server as clients see it. */
 static const char *base_of(const lh_call *call)
 {
     const char *url = call->server->config.public_url;
@@ -149,100 +155,100 @@ static const char *base_of(const lh_call *call)
     return url ? url : ap_construct_url(call->r->pool, "", call->r);
 }
 
-static lh_problem *route(lh_call *call, lh_match *match)
+static lh_error *find_route(lh_call *call)
 {
-    const lh_operation *op;
+    lh_match match = {0};
     int i;
 
-    lh_route_match(lh_server_routes(), call->r->pool, call->r->method, call->r->uri, match);
-    if (!match->allow) {
-        return lh_problem_of_status(call->r->pool, HTTP_NOT_FOUND);
+    lh_route_match(lh_server_routes(), call->r->pool, call->r->method, call->r->uri, &match);
+    if (!match.allow) {
+        return lh_error_of_status(call->r->pool, HTTP_NOT_FOUND);
     }
-    if (!match->operation) {
-        return not_allowed(call, match->allow);
+    if (!match.route) {
+        return not_allowed(call, match.allow);
     }
-    op = call->op = match->operation;
-    call->values = apr_pcalloc(call->r->pool, sizeof(*call->values) * (apr_size_t)op->slots.count);
-    for (i = 0; i < op->query_slot; i++) {
-        call->values[i].data = match->values[i];
+    call->route = match.route;
+    call->values = apr_pcalloc(call->r->pool, sizeof(*call->values) * (apr_size_t)match.route->slots.count);
+    for (i = 0; i < match.route->query_slot; i++) {
+        call->values[i] = match.values[i];
     }
-    call->values[op->own_slot + LH_OWN_BASE].data = base_of(call);
-    call->values[op->own_slot + LH_OWN_MEETING].data = call->server->config.meeting_url;
-    call->values[op->own_slot + LH_OWN_ECO].data = call->server->config.eco_verify;
+    lh_call_set_builtin(call, LH_BUILTIN_BASE, base_of(call));
+    lh_call_set_builtin(call, LH_BUILTIN_MEETING, call->server->config.meeting_url);
+    lh_call_set_builtin(call, LH_BUILTIN_ECO, call->server->config.eco_verify);
     return NULL;
 }
 
-static lh_problem *identify(lh_call *call)
+static lh_error *authenticate(lh_call *call)
 {
-    lh_problem *problem = lh_auth(call);
+    lh_error *error = lh_auth(call);
 
     if (call->me.id) {
-        call->values[call->op->own_slot + LH_OWN_ME].data = call->r->user;
+        lh_call_set_builtin(call, LH_BUILTIN_ME, apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, call->me.id));
     }
-    return problem;
+    return error;
 }
 
-static lh_problem *run_row(lh_call *call)
+/* A 413 takes precedence over a 404: the limit depends on the route, but applies without one as well. */
+static lh_error *serve(lh_call *call)
 {
-    const lh_route *row = call->op->row;
-    lh_problem *problem = row->handler ? row->handler(call) : lh_run(call);
+    lh_error *not_routed = find_route(call), *error = lh_receive_announced(call);
 
-    if (!problem && (row->flags & LH_ENDS_TOKENS)) {
+    if (!error) {
+        error = not_routed;
+    }
+    if (!error) {
+        error = authenticate(call);
+    }
+    if (!error) {
+        error = lh_body_query(call);
+    }
+    if (!error) {
+        error = lh_body_read(call);
+    }
+    if (!error) {
+        error = lh_run(call);
+    }
+    if (!error && (call->route->def->flags & LH_REVOKES)) {
         lh_token_announce();
     }
-    return problem;
+    return error;
 }
 
-static lh_problem *serve(lh_call *call, lh_match *match)
+/* The challenge of the operator's own authentication is kept. */
+static lh_error *error_of_httpd(lh_call *call)
 {
-    lh_problem *routed = route(call, match), *problem = lh_read_announced(call); /* whose limit is the row's */
+    lh_error *error = lh_error_of_status(call->r->pool, call->error_status);
 
-    if (!problem) {
-        problem = routed;
-    }
-    if (!problem) {
-        problem = identify(call);
-    }
-    if (!problem) {
-        problem = lh_body_query(call);
-    }
-    if (!problem) {
-        problem = lh_body_read(call);
-    }
-    return problem ? problem : run_row(call);
+    error->challenge = NULL;
+    return error;
 }
 
-/* A challenge of the operator's own authentication stays as it is. */
-static lh_problem *told_by_httpd(lh_call *call)
+static int answer_options(lh_call *call)
 {
-    lh_problem *problem = lh_problem_of_status(call->r->pool, call->error_status);
+    request_rec *r = call->r;
+    lh_match match = {0};
 
-    problem->challenge = NULL;
-    return problem;
+    lh_route_match(lh_server_routes(), r->pool, r->method, r->uri, &match);
+    return match.allow ? lh_reply_options(call, match.allow)
+                       : lh_reply_error(call, lh_error_of_status(r->pool, HTTP_NOT_FOUND));
 }
 
 static int handle(request_rec *r)
 {
     lh_call *call = call_of(r);
-    lh_match match = {0};
-    lh_problem *problem;
+    lh_error *error;
 
     if (!call) {
         return DECLINED;
     }
     if (call->error_status) {
-        return lh_reply_problem(call, told_by_httpd(call));
+        return lh_reply_error(call, error_of_httpd(call));
     }
     if (r->method_number == M_OPTIONS) {
-        lh_route_match(lh_server_routes(), r->pool, r->method, r->uri, &match);
-        return match.allow ? lh_reply_options(call, match.allow)
-                           : lh_reply_problem(call, lh_problem_of_status(r->pool, HTTP_NOT_FOUND));
+        return answer_options(call);
     }
-    problem = serve(call, &match);
-    if (problem) {
-        return lh_reply_problem(call, problem);
-    }
-    return lh_reply_answer(call);
+    error = serve(call);
+    return error ? lh_reply_error(call, error) : lh_reply_success(call);
 }
 
 void lh_handler_hooks(apr_pool_t *p)
@@ -254,7 +260,7 @@ void lh_handler_hooks(apr_pool_t *p)
     ap_hook_pre_translate_name(pre_translate_name, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_translate_name(translate_name, after, before, APR_HOOK_MIDDLE);
     ap_hook_map_to_storage(map_to_storage, NULL, NULL, APR_HOOK_FIRST);
-    ap_hook_check_access_ex(let_refusal_be_told, NULL, NULL, APR_HOOK_REALLY_FIRST, AP_AUTH_INTERNAL_PER_URI);
+    ap_hook_check_access_ex(allow_error_redirect, NULL, NULL, APR_HOOK_REALLY_FIRST, AP_AUTH_INTERNAL_PER_URI);
     ap_hook_fixups(fixups, NULL, NULL, APR_HOOK_LAST);
     ap_hook_handler(handle, NULL, NULL, APR_HOOK_FIRST);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"
+#include "core/config.h"
 #include "handler.h"
-#include "learnhub_module.h"
 #include "server.h"
 
 static void register_hooks(apr_pool_t *p)
@@ -10,7 +9,9 @@ static void register_hooks(apr_pool_t *p)
     lh_handler_hooks(p);
 }
 
-/* The one exported symbol. */
-__attribute__((visibility("default"))) module AP_MODULE_DECLARE_DATA learnhub_module = {
+/* The only symbol that httpd looks up: -fvisibility hides all others. */
+extern module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) learnhub_module;
+
+AP_DECLARE_MODULE(learnhub) = {
     STANDARD20_MODULE_STUFF, NULL, NULL, lh_config_create, lh_config_merge, lh_config_commands, register_hooks,
     AP_MODULE_FLAG_NONE};

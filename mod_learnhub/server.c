@@ -4,16 +4,20 @@
 #include <apr_hash.h>
 #include <apr_strings.h>
 #include <http_core.h>
-#include <http_log.h>
 #include <mpm_common.h>
 #include <string.h>
 
-#include "jobs.h"
-#include "learnhub_module.h"
-#include "rates.h"
-#include "token.h"
-
-APLOG_USE_MODULE(learnhub);
+#include "auth/token.h"
+#include "core/learnhub_module.h"
+#include "core/server_state.h"
+#include "crypto/password.h"
+#include "db/pool.h"
+#include "http/call.h"
+#include "http/route.h"
+#include "jobs/jobs.h"
+#include "jobs/smtp.h"
+#include "model.h"
+#include "util/json.h"
 
 /*
  * How many threads of a process may hash passwords at once, as bcrypt takes a core for its time: sign-ups, which
@@ -21,11 +25,6 @@ APLOG_USE_MODULE(learnhub);
  */
 #define LOGIN_GATE 4
 #define SIGNUP_GATE 2
-
-const lh_api *const lh_apis[] = {
-    &lh_api_users,   &lh_api_auth,       &lh_api_problems,  &lh_api_submissions, &lh_api_practice, &lh_api_tutoring,
-    &lh_api_profile, &lh_api_mentors,    &lh_api_mentoring, &lh_api_settings,    &lh_api_coding,   &lh_api_eco,
-    &lh_api_credits, &lh_api_activities, &lh_api_xp,        &lh_api_admin,       &lh_api_service,  NULL};
 
 static const lh_routes *routes;
 static apr_hash_t *servers; /* server_rec * -> lh_server, of this child process */
@@ -39,7 +38,7 @@ static lh_config *config_of(const server_rec *s)
 
 static int refuse(server_rec *s, const char *why)
 {
-    ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "learnhub: %s", why);
+    ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, LH_LOG(0040) "%s", why);
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 
@@ -54,20 +53,12 @@ static const char *missing_module(void)
     return NULL;
 }
 
-/* The rows' statements first, then those of the machine's own. */
 static int compile(apr_pool_t *pconf, const char **why)
 {
-    int tokens, jobs = -1;
+    lh_statements *statements = lh_statements_create(pconf);
 
-    routes = lh_routes_compile(pconf, lh_apis, why);
-    if (!routes) {
-        return 0;
-    }
-    tokens = lh_token_statements(pconf, lh_routes_statements(routes), why);
-    if (tokens >= 0) {
-        jobs = lh_jobs_statements(pconf, lh_routes_statements(routes) + tokens, why);
-    }
-    return jobs >= 0;
+    routes = lh_routes_compile(pconf, lh_route_groups, statements, why);
+    return routes && lh_token_compile(statements, why) && lh_jobs_compile(statements, why);
 }
 
 /* Runs for `apachectl configtest` too. */
@@ -85,7 +76,7 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
             continue;
         }
         any = 1;
-        why = lh_config_fault(&config);
+        why = lh_config_error(&config);
         if (why) {
             return refuse(s, why);
         }
@@ -135,7 +126,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     }
     if (silent) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
-                     "learnhub: without LearnHubSMTP mails wait in the outbox");
+                     LH_LOG(0041) "without LearnHubSMTP, mails wait in the outbox");
     }
     return OK;
 }
@@ -185,7 +176,7 @@ static lh_server *start(apr_pool_t *pchild, server_rec *s)
         return NULL;
     }
     server->tokens = lh_tokens_create(pchild);
-    server->rates = lh_rates_create(pchild, &server->config);
+    server->model = lh_model_create(pchild, &server->config);
     return server;
 }
 
@@ -232,19 +223,19 @@ const lh_routes *lh_server_routes(void)
     return routes;
 }
 
-static int serves(const lh_server *server, const lh_api *api, const char *path)
+static int serves(const lh_server *server, const lh_route_group *group, const char *path)
 {
-    if (api == &lh_api_service) {
+    if (group == &lh_group_service) {
         return lh_config_has(lh_config_pages, server->config.pages, path[1] ? path + 1 : "index");
     }
-    return api->always || lh_config_has(lh_config_apis, server->config.apis, api->name);
+    return group->always || lh_config_has(lh_config_apis, server->config.apis, group->name);
 }
 
-const lh_api *lh_server_owner(const lh_server *server, const char *path)
+const lh_route_group *lh_server_owner(const lh_server *server, const char *path)
 {
-    const lh_api *api = lh_route_owner(lh_apis, path);
+    const lh_route_group *group = lh_route_owner(lh_route_groups, path);
 
-    return api && serves(server, api, path) ? api : NULL;
+    return group && serves(server, group, path) ? group : NULL;
 }
 
 /* {"users": "/users", ...}: the first prefix of everything this server serves. */
@@ -255,15 +246,16 @@ const char *lh_links(const lh_call *call)
 
     lh_json_init(&json, call->r->pool, 512);
     lh_json_open(&json, '{');
-    for (i = 0; lh_apis[i]; i++) {
+    for (i = 0; lh_route_groups[i]; i++) {
         const char *const *prefix;
-        for (prefix = lh_apis[i]->prefixes; *prefix && serves(call->server, lh_apis[i], *prefix); prefix++) {
+        for (prefix = lh_route_groups[i]->prefixes; *prefix && serves(call->server, lh_route_groups[i], *prefix);
+             prefix++) {
             lh_json_key(&json, (*prefix)[1] ? *prefix + 1 : "self");
             lh_json_text(&json, *prefix);
         }
     }
     lh_json_close(&json, '}');
-    return apr_pstrmemdup(call->r->pool, json.data, json.length);
+    return lh_json_result(&json);
 }
 
 void lh_server_hooks(apr_pool_t *p)

@@ -12,21 +12,22 @@ use LearnHub::Test;
 sub run { my ($command) = @_; system($command) == 0 or die "failed: $command"; return }
 
 sub table {
-    mkdir 'build/rows';
+    mkdir 'build/routes';
     chomp(my $flags = `make -s -f Makefile.apxs flags`);
-    my @sources = ('t/lib/rows.c', glob('mod_learnhub/api/*.c'), map {"mod_learnhub/$_.c"} qw(route statement text json));
-    run("cd build/rows && gcc $flags -I../../include -I../../mod_learnhub -c " . join ' ', map {"../../$_"} @sources);
-    my %defined = map { $_ => 1 } split ' ', `nm -j --defined-only build/rows/*.o`;
-    my @missing = grep { /^lh_/ && !$defined{$_} } split ' ', `nm -j --undefined-only build/rows/*.o`;
-    open my $stubs, '>', 'build/rows/stubs.c' or die $!;
+    my @sources = ('t/lib/routes.c', glob('mod_learnhub/api/*.c'), map {"mod_learnhub/$_.c"}
+        qw(auth/login model http/route http/route_check http/path db/statement util/text util/json util/buffer));
+    run("cd build/routes && gcc $flags -I../../include -c " . join ' ', map {"../../$_"} @sources);
+    my %defined = map { $_ => 1 } split ' ', `nm -j --defined-only build/routes/*.o`;
+    my @missing = grep { /^(?:lh_|ap_|learnhub_module$)/ && !$defined{$_} } split ' ', `nm -j --undefined-only build/routes/*.o`;
+    open my $stubs, '>', 'build/routes/stubs.c' or die $!;
     print $stubs map {"void $_(void);\nvoid $_(void)\n{\n}\n"} keys %{ { map { $_ => 1 } @missing } };
     close $stubs or die $!;
-    run('gcc -o build/rows/rows build/rows/*.o build/rows/stubs.c -laprutil-1 -lapr-1 -lm');
-    return JSON::XS->new->utf8->decode(scalar `build/rows/rows`);
+    run('gcc -o build/routes/routes build/routes/*.o build/routes/stubs.c -laprutil-1 -lapr-1 -lcurl -lcrypto -lm');
+    return JSON::XS->new->utf8->decode(scalar `build/routes/routes`);
 }
 
 my $table = table();
-my @rows = @{ $table->{rows} };
+my @rows = @{ $table->{routes} };
 cmp_ok(scalar @rows, '>', 20, 'there are rows');
 
 # ---- every statement fits the schema ----
@@ -309,7 +310,7 @@ sub declared {
     for my $field (@$fields) {
         my ($place, @path) = (\%keys, split /\./, $field->{name});
         $place = $place->{ shift @path } ||= {} while @path > 1;
-        $place->{ $path[0] } = @{ $field->{of} } ? ($field->{list} ? [declared($field->{of})] : declared($field->{of})) : 1;
+        $place->{ $path[0] } = @{ $field->{items} } ? ($field->{list} ? [declared($field->{items})] : declared($field->{items})) : 1;
     }
     return \%keys;
 }
@@ -326,9 +327,9 @@ sub found {
 
 sub object_of {
     my ($row, $answer) = @_;
-    $answer = $answer->{data} if $row->{style} eq 'coding';
+    $answer = $answer->{data} if $row->{format} eq 'envelope';
     $answer = $answer->{ $row->{key} } if $row->{key};
-    return $row->{shape} eq 'page' ? $answer->{results}[0] : $row->{shape} =~ /all|window/ ? $answer->[0] : $answer;
+    return $row->{shape} eq 'page' ? $answer->{results}[0] : $row->{shape} =~ /all|skip_limit/ ? $answer->[0] : $answer;
 }
 
 # ---- the walk ----
@@ -344,21 +345,21 @@ sub path_of { my ($row, $id) = @_; return $row->{path} =~ s/\{\w+:(\w+)\}/$id ||
 
 for my $row (@rows) {
     my ($name, $path) = ($row->{name}, path_of($row));
-    if ($row->{who}) {
-        is_refusal(api($row->{method} => $path), $row->{style}, 401, "$name: without a token");
-        for my $role (grep { !($row->{who} & $bit{$_}) } sort keys %bit) {
-            is_refusal(api($row->{method} => $path, token => $who{$role}{token}, json => {}), $row->{style}, 403,
+    if ($row->{roles}) {
+        is_refusal(api($row->{method} => $path), $row->{format}, 401, "$name: without a token");
+        for my $role (grep { !($row->{roles} & $bit{$_}) } sort keys %bit) {
+            is_refusal(api($row->{method} => $path, token => $who{$role}{token}, json => {}), $row->{format}, 403,
                 "$name: as $role");
         }
     }
-    my ($allowed) = grep { $row->{who} & $bit{$_} } qw(instructor admin student);
+    my ($allowed) = grep { $row->{roles} & $bit{$_} } qw(instructor admin student);
     if (my @required = sort map { $_->{name} } grep { $_->{required} } @{ $row->{body} }) {
         my @token = $allowed ? (token => $who{$allowed}{token}) : ();
-        is_invalid(api($row->{method} => $path, @token, json => {}), $row->{style}, \@required, "$name: required fields");
+        is_invalid(api($row->{method} => $path, @token, json => {}), $row->{format}, \@required, "$name: required fields");
     }
     my $wrong = (grep { my $method = $_; !grep { $_ eq $method } @{ $methods{ $row->{path} } } } qw(DELETE PATCH PUT POST))[0];
     my $refused = api($wrong => $path);
-    is_refusal($refused, $row->{style}, 405, "$name: $wrong is not allowed");
+    is_refusal($refused, $row->{format}, 405, "$name: $wrong is not allowed");
     my @expected = map { $_, $_ eq 'GET' ? 'HEAD' : () } @{ $methods{ $row->{path} } };
     is_deeply([sort split /, /, $refused->header('Allow')], [sort @expected, 'OPTIONS'], "$name: Allow");
     is(api(OPTIONS => $path)->header('Allow'), $refused->header('Allow'), "$name: OPTIONS says the same");

@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Signing up, logging in and out: in practice's shapes under /users, in mentoring's under /auth. One account. */
 #include "learnhub.h"
+#include "learnhub_accounts.h"
 
 #define MAX_NAME 150
 #define MAX_PASSWORD 1000 /* characters that are looked at; the rules for new ones are stricter */
 
 /* ---- practice's shapes ---- */
 
-static const lh_field user_keys[] = {{.name = "id", .type = LH_OBJECT_ID},    {.name = "first_name", .type = LH_TEXT},
-                                     {.name = "last_name", .type = LH_TEXT},  {.name = "email", .type = LH_EMAIL},
-                                     {.name = "created_at", .type = LH_TIME}, {0}};
+static const lh_field user_keys[] = {
+    {.name = "id", .type = LH_OBJECT_ID},     {.name = "first_name", .type = LH_STRING},
+    {.name = "last_name", .type = LH_STRING}, {.name = "email", .type = LH_EMAIL},
+    {.name = "created_at", .type = LH_TIME},  {0}};
 
 #define USER_COLUMNS "u.object_id AS id, u.first_name, u.last_name, u.email, u.created_at "
 
 static const lh_field signup_fields[] = {
-    {.name = "first_name", .type = LH_TEXT, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = MAX_NAME},
-    {.name = "last_name", .type = LH_TEXT, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = MAX_NAME},
+    {.name = "first_name", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = MAX_NAME},
+    {.name = "last_name", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = MAX_NAME},
     {.name = "email", .type = LH_EMAIL, .flags = LH_REQUIRED},
     {.name = "password",
-     .type = LH_TEXT,
+     .type = LH_STRING,
      .flags = LH_REQUIRED | LH_SECRET,
      .max = MAX_PASSWORD,
      .note = "8 to 72 bytes, not all digits, not the e-mail address."},
@@ -26,54 +28,27 @@ static const lh_field signup_fields[] = {
 
 static const lh_field login_fields[] = {
     {.name = "username",
-     .type = LH_TEXT,
+     .type = LH_STRING,
      .flags = LH_REQUIRED | LH_TRIM,
      .max = 254,
      .note = "E-mail address or username."},
-    {.name = "password", .type = LH_TEXT, .flags = LH_REQUIRED | LH_SECRET, .max = MAX_PASSWORD},
+    {.name = "password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = MAX_PASSWORD},
     {0}};
 
 static const lh_field login_keys[] = {
-    {.name = "access_token", .type = LH_TEXT},    {.name = "refresh_token", .type = LH_TEXT},
-    {.name = "token_type", .type = LH_TEXT},      {.name = "expires_in", .type = LH_INTEGER, .note = "Seconds."},
-    {.name = "user.id", .type = LH_OBJECT_ID},    {.name = "user.first_name", .type = LH_TEXT},
-    {.name = "user.last_name", .type = LH_TEXT},  {.name = "user.email", .type = LH_EMAIL},
-    {.name = "user.created_at", .type = LH_TIME}, {0}};
+    {.name = "access_token", .type = LH_STRING},   {.name = "refresh_token", .type = LH_STRING},
+    {.name = "token_type", .type = LH_STRING},     {.name = "expires_in", .type = LH_INTEGER, .note = "Seconds."},
+    {.name = "user.id", .type = LH_OBJECT_ID},     {.name = "user.first_name", .type = LH_STRING},
+    {.name = "user.last_name", .type = LH_STRING}, {.name = "user.email", .type = LH_EMAIL},
+    {.name = "user.created_at", .type = LH_TIME},  {0}};
 
 static const lh_field refresh_fields[] = {
-    {.name = "refresh_token", .type = LH_TEXT, .flags = LH_REQUIRED | LH_SECRET, .max = 4096}, {0}};
+    {.name = "refresh_token", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = 4096}, {0}};
 
-static const lh_field refresh_keys[] = {{.name = "access_token", .type = LH_TEXT},
-                                        {.name = "token_type", .type = LH_TEXT},
+static const lh_field refresh_keys[] = {{.name = "access_token", .type = LH_STRING},
+                                        {.name = "token_type", .type = LH_STRING},
                                         {.name = "expires_in", .type = LH_INTEGER},
                                         {0}};
-
-static lh_problem *sign_up(lh_call *call)
-{
-    lh_problem *problem = lh_hash_password(call);
-
-    return problem ? problem : lh_run(call);
-}
-
-static lh_problem *log_in(lh_call *call)
-{
-    lh_problem *problem = lh_log_in(call);
-
-    if (!problem) {
-        problem = lh_run(call);
-    }
-    return problem ? problem : lh_answer_tokens(call, 1);
-}
-
-static lh_problem *refresh(lh_call *call)
-{
-    lh_problem *problem = lh_refresh_token(call);
-
-    if (!problem) {
-        problem = lh_run(call);
-    }
-    return problem ? problem : lh_answer_tokens(call, 0);
-}
 
 /*
  * Failures are counted for the account, whichever of its names was typed, or for a name that is nobody's, and for the
@@ -128,8 +103,7 @@ static const lh_route users_routes[] = {
      .summary = "Create an account.",
      .body = signup_fields,
      .check = lh_check_password,
-     .handler = sign_up,
-     .binds = "password_hash",
+     .before = {&lh_step_hash_password},
      .sql = {"INSERT INTO learnhub.users AS u (username, email, first_name, last_name, password_hash) "
              "VALUES (:email, :email, :first_name, :last_name, :password_hash) RETURNING " USER_COLUMNS},
      .shape = LH_ONE,
@@ -137,94 +111,94 @@ static const lh_route users_routes[] = {
      .message = "User created successfully",
      .key = "user",
      .returns = user_keys,
-     .refusals = (const lh_refusal[]){{"users_email_key", 400, NULL, "A user with this e-mail already exists."},
-                                      {"users_username_key", 400, NULL, "A user with this e-mail already exists."},
-                                      {0}}},
+     .errors = (const lh_route_error[]){{"users_email_key", 400, NULL, "A user with this e-mail already exists."},
+                                        {"users_username_key", 400, NULL, "A user with this e-mail already exists."},
+                                        {0}}},
     {.name = "users.login",
      .method = "POST",
      .path = "/users/login",
      .summary = "Get an access and a refresh token.",
      .body = login_fields,
      .accepts = LH_FORM | LH_MULTIPART, /* new FormData() sends the latter */
-     .handler = log_in,
-     .binds = LH_LOGIN_BINDS,
-     .more = LOGIN,
+     .before = {&lh_step_log_in},
+     .after = {&lh_step_issue_tokens},
+     .extra_sql = LOGIN,
      .sql = {FORGIVEN
              "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.object_id AS \"user.id\", "
              "u.first_name AS \"user.first_name\", u.last_name AS \"user.last_name\", u.email AS \"user.email\", "
              "u.created_at AS \"user.created_at\" FROM learnhub.users u WHERE u.id = :user_id::bigint AND u.is_active"},
      .shape = LH_ONE,
      .returns = login_keys,
-     .refusals = (const lh_refusal[]){{"credentials", 401, NULL, "Incorrect username or password."},
-                                      {"missing", 401, NULL, "Incorrect username or password."},
-                                      {0}}},
+     .errors = (const lh_route_error[]){{"credentials", 401, NULL, "Incorrect username or password."},
+                                        {"missing", 401, NULL, "Incorrect username or password."},
+                                        {0}}},
     {.name = "users.refresh",
      .method = "POST",
      .path = "/users/refresh",
      .summary = "Get a new access token.",
      .body = refresh_fields,
-     .handler = refresh,
-     .binds = "user_id version",
-     .flags = LH_SAFE,
+     .before = {&lh_step_verify_refresh_token},
+     .after = {&lh_step_issue_access_token},
+     .flags = LH_RETRYABLE,
      .sql = {"SELECT u.id AS _id, u.role AS _role, u.token_version AS _version FROM learnhub.users u "
              "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int"},
      .shape = LH_ONE,
      .returns = refresh_keys,
-     .refusals = (const lh_refusal[]){{"missing", 401, NULL, "The refresh token is invalid or has expired."}, {0}}},
+     .errors = (const lh_route_error[]){{"missing", 401, NULL, "The refresh token is invalid or has expired."}, {0}}},
     {.name = "users.me",
      .method = "GET",
      .path = "/users/me",
      .summary = "The caller's account.",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .sql = {"SELECT " USER_COLUMNS "FROM learnhub.users u WHERE u.id = :me::bigint"},
      .shape = LH_ONE,
      .returns = user_keys,
-     .refusals = (const lh_refusal[]){{"missing", 404, NULL, "User not found."}, {0}}},
+     .errors = (const lh_route_error[]){{"missing", 404, NULL, "User not found."}, {0}}},
     {0}};
 
-const lh_api lh_api_users = {.name = "users",
-                             .title = "Accounts, as practice's clients know them",
-                             .prefixes = (const char *const[]){"/users", NULL},
-                             .problems = LH_LOCATED,
-                             .times = LH_SECONDS,
-                             .always = 1,
-                             .routes = users_routes};
+const lh_route_group lh_group_users = {.name = "users",
+                                       .title = "Accounts, as practice's clients know them",
+                                       .prefixes = (const char *const[]){"/users", NULL},
+                                       .error_format = LH_ERRORS_LOCATED,
+                                       .time_format = LH_SECONDS,
+                                       .always = 1,
+                                       .routes = users_routes};
 
 /* ---- mentoring's shapes ---- */
 
 static const lh_field register_fields[] = {
-    {.name = "username", .type = LH_TEXT, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = MAX_NAME},
+    {.name = "username", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = MAX_NAME},
     {.name = "email", .type = LH_EMAIL, .flags = LH_REQUIRED},
     {.name = "password",
-     .type = LH_TEXT,
+     .type = LH_STRING,
      .flags = LH_REQUIRED | LH_SECRET,
      .max = MAX_PASSWORD,
      .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."},
-    {.name = "re_password", .type = LH_TEXT, .flags = LH_REQUIRED | LH_SECRET, .max = MAX_PASSWORD},
+    {.name = "re_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = MAX_PASSWORD},
     {0}};
 
 static const lh_field register_keys[] = {{.name = "email", .type = LH_EMAIL},
-                                         {.name = "username", .type = LH_TEXT},
+                                         {.name = "username", .type = LH_STRING},
                                          {.name = "id", .type = LH_INTEGER},
                                          {0}};
 
 static const lh_field changed_fields[] = {
-    {.name = "username", .type = LH_TEXT, .flags = LH_TRIM, .min = 1, .max = MAX_NAME},
+    {.name = "username", .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = MAX_NAME},
     {.name = "email", .type = LH_EMAIL},
     {0}};
 
 #define CURRENT_PASSWORD                                                                                               \
     {                                                                                                                  \
-        .name = "current_password", .type = LH_TEXT, .flags = LH_REQUIRED | LH_SECRET, .max = MAX_PASSWORD             \
+        .name = "current_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = MAX_PASSWORD           \
     }
 #define NEW_PASSWORD                                                                                                   \
     {.name = "new_password",                                                                                           \
-     .type = LH_TEXT,                                                                                                  \
+     .type = LH_STRING,                                                                                                \
      .flags = LH_REQUIRED | LH_SECRET,                                                                                 \
      .max = MAX_PASSWORD,                                                                                              \
      .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."},                                    \
     {                                                                                                                  \
-        .name = "re_new_password", .type = LH_TEXT, .flags = LH_SECRET, .max = MAX_PASSWORD,                           \
+        .name = "re_new_password", .type = LH_STRING, .flags = LH_SECRET, .max = MAX_PASSWORD,                         \
         .note = "When it is sent it must be the same."                                                                 \
     }
 
@@ -232,73 +206,12 @@ static const lh_field deletion_fields[] = {CURRENT_PASSWORD, {0}};
 static const lh_field password_fields[] = {NEW_PASSWORD, CURRENT_PASSWORD, {0}};
 static const lh_field reset_fields[] = {{.name = "email", .type = LH_EMAIL, .flags = LH_REQUIRED}, {0}};
 static const lh_field confirm_fields[] = {
-    {.name = "uid", .type = LH_TEXT, .flags = LH_REQUIRED, .min = 1, .max = 100},
-    {.name = "token", .type = LH_TEXT, .flags = LH_REQUIRED | LH_SECRET, .min = 1, .max = 100},
+    {.name = "uid", .type = LH_STRING, .flags = LH_REQUIRED, .min = 1, .max = 100},
+    {.name = "token", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .min = 1, .max = 100},
     NEW_PASSWORD,
     {0}};
 
-static const lh_field token_keys[] = {{.name = "auth_token", .type = LH_TEXT, .note = "40 hex digits."}, {0}};
-
-static lh_problem *token_log_in(lh_call *call)
-{
-    lh_problem *problem = lh_log_in(call);
-
-    if (!problem) {
-        problem = lh_new_token(call);
-    }
-    return problem ? problem : lh_run(call);
-}
-
-static lh_problem *log_out(lh_call *call)
-{
-    lh_bind_sent_token(call);
-    return lh_run(call);
-}
-
-static lh_problem *delete_own(lh_call *call)
-{
-    lh_problem *problem = lh_log_in(call);
-
-    return problem ? problem : lh_run(call);
-}
-
-static lh_problem *set_password(lh_call *call)
-{
-    lh_problem *problem = lh_log_in(call);
-
-    if (!problem) {
-        lh_bind(call, "version", lh_cell(call, "_version"));
-        problem = lh_check_own_password(call);
-    }
-    if (!problem) {
-        problem = lh_hash_password(call);
-    }
-    return problem ? problem : lh_run(call);
-}
-
-static lh_problem *send_link(lh_call *call)
-{
-    lh_problem *problem = lh_new_link(call);
-
-    return problem ? problem : lh_run(call);
-}
-
-/* The link is looked at before a password is hashed for it; lh_run() uses it up. */
-static lh_problem *use_link(lh_call *call)
-{
-    lh_problem *problem = lh_bind_link(call);
-
-    if (!problem) {
-        problem = lh_query(call, 0);
-    }
-    if (!problem) {
-        problem = lh_rows(call) ? lh_check_own_password(call) : lh_refuse(call, "missing");
-    }
-    if (!problem) {
-        problem = lh_hash_password(call);
-    }
-    return problem ? problem : lh_run(call);
-}
+static const lh_field token_keys[] = {{.name = "auth_token", .type = LH_STRING, .note = "40 hex digits."}, {0}};
 
 /* A link that is not used up, whose time is not over, and whose owner is the one it names. */
 #define LINK                                                                                                           \
@@ -317,8 +230,7 @@ static const lh_route auth_routes[] = {
      .summary = "Create an account.",
      .body = register_fields,
      .check = lh_check_password,
-     .handler = sign_up,
-     .binds = "password_hash",
+     .before = {&lh_step_hash_password},
      .sql = {"WITH taken AS (SELECT concat_ws(' ', "
              "CASE WHEN bool_or(name = lower(:username::text)) THEN 'users_username_key' END, "
              "CASE WHEN bool_or(name = lower(:email::text)) THEN 'users_email_key' END) AS codes "
@@ -331,15 +243,15 @@ static const lh_route auth_routes[] = {
      .shape = LH_ONE,
      .status = 201,
      .returns = register_keys,
-     .refusals =
-         (const lh_refusal[]){{"users_username_key", 400, "username", "A user with that username already exists."},
-                              {"users_email_key", 400, "email", "A user with that e-mail already exists."},
-                              {0}}},
+     .errors =
+         (const lh_route_error[]){{"users_username_key", 400, "username", "A user with that username already exists."},
+                                  {"users_email_key", 400, "email", "A user with that e-mail already exists."},
+                                  {0}}},
     {.name = "auth.me",
      .method = "GET",
      .path = "/auth/users/me/",
      .summary = "The caller's account.",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .sql = {"SELECT email, username, id FROM learnhub.users WHERE id = :me::bigint"},
      .shape = LH_ONE,
      .returns = register_keys},
@@ -347,9 +259,9 @@ static const lh_route auth_routes[] = {
      .method = "PATCH",
      .path = "/auth/users/me/",
      .summary = "Change the e-mail address or the username.",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .body = changed_fields,
-     .flags = LH_SAFE,
+     .flags = LH_RETRYABLE,
      .sql =
          {"SELECT id FROM learnhub.users WHERE id = :me::bigint FOR UPDATE",
           "WITH taken AS (SELECT concat_ws(' ', "
@@ -364,48 +276,45 @@ static const lh_route auth_routes[] = {
           "WHERE c.id IS NOT NULL OR taken.codes <> ''"},
      .shape = LH_ONE,
      .returns = register_keys,
-     .refusals =
-         (const lh_refusal[]){{"users_username_key", 400, "username", "A user with that username already exists."},
-                              {"users_email_key", 400, "email", "A user with that e-mail already exists."},
-                              {0}}},
+     .errors =
+         (const lh_route_error[]){{"users_username_key", 400, "username", "A user with that username already exists."},
+                                  {"users_email_key", 400, "email", "A user with that e-mail already exists."},
+                                  {0}}},
     {.name = "auth.delete",
      .method = "DELETE",
      .path = "/auth/users/me/",
      .summary = "Delete the account. What others took part in stays, without a name.",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .body = deletion_fields,
-     .handler = delete_own,
-     .binds = LH_LOGIN_BINDS,
-     .more = OWN,
-     .flags = LH_ENDS_TOKENS,
+     .before = {&lh_step_log_in},
+     .extra_sql = OWN,
+     .flags = LH_REVOKES,
      .sql = {FORGIVEN "SELECT learnhub.delete_account(:user_id::bigint)::text AS _done"},
      .shape = LH_NOTHING,
-     .refusals = (const lh_refusal[]){WRONG_PASSWORD, {0}}},
+     .errors = (const lh_route_error[]){WRONG_PASSWORD, {0}}},
     {.name = "auth.set_password",
      .method = "POST",
      .path = "/auth/users/set_password/",
      .summary = "Change the password. All tokens of the account end.",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .body = password_fields,
      .check = lh_check_password,
-     .handler = set_password,
-     .binds = LH_LOGIN_BINDS " password_hash version",
-     .more = OWN,
-     .flags = LH_ENDS_TOKENS,
+     .before = {&lh_step_log_in, &lh_step_check_own_password, &lh_step_hash_password},
+     .extra_sql = OWN,
+     .flags = LH_REVOKES,
      .sql = {FORGIVEN "UPDATE learnhub.users u SET password_hash = :password_hash WHERE u.id = :user_id::bigint "
                       "AND u.is_active AND u.token_version = :version::int RETURNING u.id AS _id"},
      .shape = LH_NOTHING,
-     .refusals =
-         (const lh_refusal[]){WRONG_PASSWORD,
-                              {"missing", 400, "current_password", "Invalid password."}, /* it has just changed */
-                              {0}}},
+     .errors =
+         (const lh_route_error[]){WRONG_PASSWORD,
+                                  {"missing", 400, "current_password", "Invalid password."}, /* it has just changed */
+                                  {0}}},
     {.name = "auth.reset_password",
      .method = "POST",
      .path = "/auth/users/reset_password/",
      .summary = "Have a link to choose a new password mailed. Says nothing of whether there is such an account.",
      .body = reset_fields,
-     .handler = send_link,
-     .binds = "digest link",
+     .before = {&lh_step_new_reset_link},
      .sql =
          {"SELECT id FROM learnhub.users WHERE lower(email) = lower(:email::text) FOR NO KEY UPDATE",
           "WITH old AS (DELETE FROM learnhub.password_resets WHERE digest IN (SELECT digest "
@@ -429,56 +338,55 @@ static const lh_route auth_routes[] = {
      .summary = "Choose a new password by the link. All tokens of the account end.",
      .body = confirm_fields,
      .check = lh_check_password,
-     .handler = use_link,
-     .binds = "digest password_hash",
-     .more = {"SELECT u.username AS _username, u.email AS _email, u.first_name AS _first_name, "
-              "u.last_name AS _last_name FROM learnhub.password_resets r JOIN learnhub.users u ON u.id = r.user_id "
-              "WHERE " LINK},
-     .flags = LH_ENDS_TOKENS,
+     .before = {&lh_step_find_reset_link, &lh_step_check_own_password, &lh_step_hash_password},
+     .extra_sql =
+         {"SELECT u.username AS _username, u.email AS _email, u.first_name AS _first_name, "
+          "u.last_name AS _last_name FROM learnhub.password_resets r JOIN learnhub.users u ON u.id = r.user_id "
+          "WHERE " LINK},
+     .flags = LH_REVOKES,
      .sql = {"WITH used AS (DELETE FROM learnhub.password_resets r WHERE " LINK " RETURNING r.user_id), "
              "forgiven AS (DELETE FROM learnhub.login_failures f USING used WHERE f.key = 'user ' || used.user_id) "
              "UPDATE learnhub.users u SET password_hash = :password_hash FROM used WHERE u.id = used.user_id "
              "RETURNING u.id AS _id"},
      .shape = LH_NOTHING,
-     .refusals =
-         (const lh_refusal[]){
+     .errors =
+         (const lh_route_error[]){
              {"missing", 400, "token", "The link is invalid, has been used or has expired. Ask for a new one."}, {0}}},
     {.name = "auth.login",
      .method = "POST",
      .path = "/auth/token/login/",
      .summary = "Get an opaque token.",
      .body = login_fields,
-     .handler = token_log_in,
-     .binds = LH_LOGIN_BINDS " digest lifetime",
-     .more = LOGIN,
+     .before = {&lh_step_log_in, &lh_step_new_opaque_token},
+     .extra_sql = LOGIN,
      .sql = {FORGIVEN
              "INSERT INTO learnhub.tokens (digest, user_id, expires_at) "
              "SELECT decode(:digest, 'hex'), u.id, now() + make_interval(secs => :lifetime::int) FROM learnhub.users u "
              "WHERE u.id = :user_id::bigint AND u.is_active RETURNING user_id AS _id"},
      .shape = LH_ONE,
      .returns = token_keys,
-     .refusals =
-         (const lh_refusal[]){{"credentials", 400, "non_field_errors", "Unable to log in with provided credentials."},
-                              {"missing", 400, "non_field_errors", "Unable to log in with provided credentials."},
-                              {0}}},
+     .errors =
+         (const lh_route_error[]){
+             {"credentials", 400, "non_field_errors", "Unable to log in with provided credentials."},
+             {"missing", 400, "non_field_errors", "Unable to log in with provided credentials."},
+             {0}}},
     {.name = "auth.logout",
      .method = "POST",
      .path = "/auth/token/logout/",
      .summary = "End the token that was sent.",
-     .who = LH_MEMBER,
-     .handler = log_out,
-     .binds = "digest",
-     .flags = LH_SAFE | LH_ENDS_TOKENS,
+     .roles = LH_MEMBER,
+     .before = {&lh_step_bind_sent_token},
+     .flags = LH_RETRYABLE | LH_REVOKES,
      .sql = {"WITH gone AS (DELETE FROM learnhub.tokens WHERE digest = decode(:digest, 'hex')) "
              "INSERT INTO learnhub.auth_events (token) VALUES (substring(decode(:digest, 'hex') FROM 1 FOR 16)) "
              "RETURNING id AS _id"},
      .shape = LH_NOTHING},
     {0}};
 
-const lh_api lh_api_auth = {.name = "auth",
-                            .title = "Accounts, as mentoring's clients know them",
-                            .prefixes = (const char *const[]){"/auth", NULL},
-                            .problems = LH_PLAIN,
-                            .times = LH_SECONDS_Z,
-                            .always = 1,
-                            .routes = auth_routes};
+const lh_route_group lh_group_auth = {.name = "auth",
+                                      .title = "Accounts, as mentoring's clients know them",
+                                      .prefixes = (const char *const[]){"/auth", NULL},
+                                      .error_format = LH_ERRORS_DETAIL,
+                                      .time_format = LH_SECONDS_Z,
+                                      .always = 1,
+                                      .routes = auth_routes};

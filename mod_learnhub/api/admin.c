@@ -9,16 +9,16 @@
     "u.phone_number, u.created_at "
 
 static const lh_field user_keys[] = {
-    {.name = "id", .type = LH_INTEGER},        {.name = "username", .type = LH_TEXT},
-    {.name = "email", .type = LH_EMAIL},       {.name = "first_name", .type = LH_TEXT},
-    {.name = "last_name", .type = LH_TEXT},    {.name = "role", .type = LH_TEXT, .one_of = ROLES},
+    {.name = "id", .type = LH_INTEGER},        {.name = "username", .type = LH_STRING},
+    {.name = "email", .type = LH_EMAIL},       {.name = "first_name", .type = LH_STRING},
+    {.name = "last_name", .type = LH_STRING},  {.name = "role", .type = LH_STRING, .enum_values = ROLES},
     {.name = "is_mentor", .type = LH_BOOLEAN}, {.name = "is_mentee", .type = LH_BOOLEAN},
-    {.name = "is_active", .type = LH_BOOLEAN}, {.name = "phone_number", .type = LH_TEXT, .flags = LH_NULL},
+    {.name = "is_active", .type = LH_BOOLEAN}, {.name = "phone_number", .type = LH_STRING, .flags = LH_NULL},
     {.name = "created_at", .type = LH_TIME},   {0}};
 
 static const lh_field search[] = {
     {.name = "q",
-     .type = LH_TEXT,
+     .type = LH_STRING,
      .max = 254,
      .note = "Part of a name or of an e-mail address; case does not count.",
      .where = "position(lower(:q::text) IN lower(u.username || ' ' || u.email || ' ' || u.first_name || ' ' || "
@@ -26,16 +26,16 @@ static const lh_field search[] = {
     {0}};
 
 static const lh_field changes[] = {
-    {.name = "role", .type = LH_TEXT, .one_of = ROLES}, {.name = "is_active", .type = LH_BOOLEAN}, {0}};
+    {.name = "role", .type = LH_STRING, .enum_values = ROLES}, {.name = "is_active", .type = LH_BOOLEAN}, {0}};
 
-static const lh_refusal refusals[] = {
+static const lh_route_error errors[] = {
     {"missing", 404, NULL, "User not found."}, {"role", 403, NULL, "Only admins may do this."}, {0}};
 
 static const lh_route routes[] = {
     {.name = "admin.users",
      .method = "GET",
      .path = "/api/admin/users/",
-     .who = LH_ADMIN,
+     .roles = LH_ADMIN,
      .summary = "All accounts, oldest first.",
      .query = search,
      .count = "SELECT count(*) FROM learnhub.users u WHERE u.deleted_at IS NULL :filters",
@@ -43,25 +43,25 @@ static const lh_route routes[] = {
              "ORDER BY u.id LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_PAGE,
      .returns = user_keys,
-     .refusals = refusals},
+     .errors = errors},
     {.name = "admin.user",
      .method = "PATCH",
      .path = "/api/admin/users/{id:int}/",
-     .who = LH_ADMIN,
+     .roles = LH_ADMIN,
      .summary = "Give or take a role, or the account.",
      .body = changes,
-     .flags = LH_ENDS_TOKENS,
+     .flags = LH_REVOKES,
      .sql = {"UPDATE learnhub.users u SET role = coalesce(:role, u.role), "
              "is_active = coalesce(:is_active::boolean, u.is_active) WHERE u.id = :id::bigint "
              "AND u.deleted_at IS NULL RETURNING " COLUMNS},
      .shape = LH_ONE,
      .returns = user_keys,
-     .refusals = refusals},
+     .errors = errors},
     {0}};
 
-const lh_api lh_api_admin = {.name = "admin",
-                             .title = "Administration",
-                             .prefixes = (const char *const[]){"/api/admin", NULL},
-                             .problems = LH_PLAIN,
-                             .times = LH_SECONDS_Z,
-                             .routes = routes};
+const lh_route_group lh_group_admin = {.name = "admin",
+                                       .title = "Administration",
+                                       .prefixes = (const char *const[]){"/api/admin", NULL},
+                                       .error_format = LH_ERRORS_DETAIL,
+                                       .time_format = LH_SECONDS_Z,
+                                       .routes = routes};

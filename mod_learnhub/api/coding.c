@@ -10,25 +10,7 @@
 /* Every change of what somebody has begins here, so that theirs come one after the other. */
 #define LOCK_ME "SELECT id FROM learnhub.users WHERE id = :me::bigint FOR NO KEY UPDATE"
 
-/* ---- lists: whole and streamed, or a page of them when one is asked for ---- */
-
-#define SIZE "coalesce(:page_size::bigint, 10)"
-#define SKIPPED "(coalesce(:page::bigint, 1) - 1) * " SIZE
-
-#define PAGING                                                                                                         \
-    {.name = "page", .type = LH_INTEGER, .min = 1, .max = 1000000000, .note = "Without it the list is whole."},        \
-    {                                                                                                                  \
-        .name = "page_size", .type = LH_INTEGER, .flags = LH_CLAMP, .min = 1, .max = 100,                              \
-        .note = "Above 100 means 100."                                                                                 \
-    }
-
-static const lh_field paging[] = {PAGING, {0}};
-
-/* `from` continues SELECT count(*); the whole list is never counted. */
-#define PAGE_EXISTS(from)                                                                                              \
-    "SELECT CASE WHEN coalesce(:page::bigint, 1) > 1 AND " SKIPPED " >= (SELECT count(*) " from                        \
-    ") THEN 'page' END AS \"!\""
-#define PAGE " LIMIT CASE WHEN num_nonnulls(:page::text, :page_size::text) > 0 THEN " SIZE " END OFFSET " SKIPPED
+#define PAGE " LIMIT :limit::bigint OFFSET :offset::bigint"
 
 /* ---- sessions ---- */
 
@@ -41,24 +23,24 @@ static const lh_field paging[] = {PAGING, {0}};
 static const lh_field session_keys[] = {
     {.name = "id", .type = LH_INTEGER},
     {.name = "user", .type = LH_INTEGER},
-    {.name = "session_name", .type = LH_TEXT},
+    {.name = "session_name", .type = LH_STRING},
     {.name = "duration", .type = LH_DURATION},
-    {.name = "source", .type = LH_TEXT, .one_of = "manual github"},
-    {.name = "status", .type = LH_TEXT, .one_of = "locked unlocked"},
+    {.name = "source", .type = LH_STRING, .enum_values = "manual github"},
+    {.name = "status", .type = LH_STRING, .enum_values = "locked unlocked"},
     {.name = "created_at", .type = LH_TIME},
     {.name = "credits_awarded", .type = LH_INTEGER, .note = "Five for each complete half hour."},
     {0}};
 
 #define DURATION .name = "duration", .type = LH_DURATION, .note = "More than nothing, at most 24:00:00."
-#define SOURCE .name = "source", .type = LH_TEXT, .one_of = "manual github"
-#define NAME .name = "session_name", .type = LH_TEXT, .flags = LH_TRIM, .max = 250
+#define SOURCE .name = "source", .type = LH_STRING, .enum_values = "manual github"
+#define NAME .name = "session_name", .type = LH_STRING, .flags = LH_TRIM, .max = 250
 
 static const lh_field all_fields[] = {{DURATION, .flags = LH_REQUIRED}, {SOURCE, .flags = LH_REQUIRED}, {NAME}, {0}};
 static const lh_field any_fields[] = {{DURATION}, {SOURCE}, {NAME}, {0}};
 
 /* Refuses what an unlocked session does not allow: its credits may be spent already. */
-#define LOCK(refusal)                                                                                                  \
-    "SELECT CASE WHEN s.status = 'unlocked' AND " refusal " THEN 'unlocked' END AS \"!\" " SESSIONS OF_ME              \
+#define LOCK(error)                                                                                                    \
+    "SELECT CASE WHEN s.status = 'unlocked' AND " error " THEN 'unlocked' END AS \"!\" " SESSIONS OF_ME                \
     " AND s.id = :id::bigint FOR UPDATE"
 #define NEW_DURATION ":duration::int <> s.seconds"
 #define UPDATE                                                                                                         \
@@ -66,7 +48,7 @@ static const lh_field any_fields[] = {{DURATION}, {SOURCE}, {NAME}, {0}};
     "source = coalesce(:source, s.source), session_name = coalesce(:session_name, s.session_name)" OF_ME               \
     " AND s.id = :id::bigint AND NOT (s.status = 'unlocked' AND coalesce(" NEW_DURATION ", false)) RETURNING " SESSION
 
-static const lh_refusal update_refusals[] = {
+static const lh_route_error update_errors[] = {
     {"missing", 404, NULL, "Session not found."},
     {"unlocked", 400, "duration", "The duration of an unlocked session cannot be changed."},
     {0}};
@@ -75,7 +57,7 @@ static const lh_route session_routes[] = {
     {.name = "coding.create",
      .method = "POST",
      .path = "/api/codingsessions/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "Register a session; its credits are locked.",
      .body = all_fields,
      .sql = {LOCK_ME, "INSERT INTO learnhub.coding_sessions AS s (user_id, seconds, source, session_name) "
@@ -86,72 +68,70 @@ static const lh_route session_routes[] = {
     {.name = "coding.list",
      .method = "GET",
      .path = "/api/codingsessions/",
-     .who = LH_ADMIN,
+     .roles = LH_ADMIN,
      .summary = "Everybody's sessions, by id.",
-     .query = paging,
-     .sql = {PAGE_EXISTS(SESSIONS), "SELECT " SESSION SESSIONS " ORDER BY s.id" PAGE},
+     .sql = {"SELECT " SESSION SESSIONS " ORDER BY s.id" PAGE},
      .shape = LH_ALL,
-     .flags = LH_STREAMED,
+     .flags = LH_UNPAGED,
      .returns = session_keys},
     {.name = "coding.mine",
      .method = "GET",
      .path = "/api/codingsessions/me/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "The caller's sessions, by id.",
-     .query = paging,
-     .sql = {PAGE_EXISTS(SESSIONS OF_ME), "SELECT " SESSION SESSIONS OF_ME " ORDER BY s.id" PAGE},
+     .sql = {"SELECT " SESSION SESSIONS OF_ME " ORDER BY s.id" PAGE},
      .shape = LH_ALL,
-     .flags = LH_STREAMED,
+     .flags = LH_UNPAGED,
      .returns = session_keys},
     {.name = "coding.get",
      .method = "GET",
      .path = "/api/codingsessions/{id:int}/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "One session of the caller's.",
      .sql = {"SELECT " SESSION SESSIONS OF_ME " AND s.id = :id::bigint"},
      .shape = LH_ONE,
      .returns = session_keys,
-     .refusals = (const lh_refusal[]){{"missing", 404, NULL, "Session not found."}, {0}}},
+     .errors = (const lh_route_error[]){{"missing", 404, NULL, "Session not found."}, {0}}},
     {.name = "coding.update",
      .method = "PUT",
      .path = "/api/codingsessions/{id:int}/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "Change a session of the caller's.",
      .body = all_fields,
      .sql = {LOCK_ME, LOCK(NEW_DURATION), UPDATE},
      .shape = LH_ONE,
      .returns = session_keys,
-     .refusals = update_refusals},
+     .errors = update_errors},
     {.name = "coding.patch",
      .method = "PATCH",
      .path = "/api/codingsessions/{id:int}/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "Change any of its fields.",
      .body = any_fields,
      .sql = {LOCK_ME, LOCK(NEW_DURATION), UPDATE},
      .shape = LH_ONE,
      .returns = session_keys,
-     .refusals = update_refusals},
+     .errors = update_errors},
     {.name = "coding.delete",
      .method = "DELETE",
      .path = "/api/codingsessions/{id:int}/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "Delete a locked session of the caller's.",
      .sql = {LOCK_ME, LOCK("true"),
              "DELETE FROM learnhub.coding_sessions s" OF_ME " AND s.id = :id::bigint AND s.status = 'locked' "
              "RETURNING s.id AS _id"},
      .shape = LH_NOTHING,
-     .refusals = (const lh_refusal[]){{"missing", 404, NULL, "Session not found."},
-                                      {"unlocked", 400, NULL, "An unlocked session cannot be deleted."},
-                                      {0}}},
+     .errors = (const lh_route_error[]){{"missing", 404, NULL, "Session not found."},
+                                        {"unlocked", 400, NULL, "An unlocked session cannot be deleted."},
+                                        {0}}},
     {0}};
 
-const lh_api lh_api_coding = {.name = "coding",
-                              .title = "Coding sessions",
-                              .prefixes = (const char *const[]){"/api/codingsessions", NULL},
-                              .problems = LH_WRAPPED,
-                              .times = LH_MICROS_Z,
-                              .routes = session_routes};
+const lh_route_group lh_group_coding = {.name = "coding",
+                                        .title = "Coding sessions",
+                                        .prefixes = (const char *const[]){"/api/codingsessions", NULL},
+                                        .error_format = LH_ERRORS_ENVELOPE,
+                                        .time_format = LH_MICROS_Z,
+                                        .routes = session_routes};
 
 /* ---- eco-activities ---- */
 
@@ -162,10 +142,10 @@ const lh_api lh_api_coding = {.name = "coding",
 static const lh_field activity_keys[] = {
     {.name = "id", .type = LH_INTEGER},
     {.name = "user", .type = LH_INTEGER},
-    {.name = "kind", .type = LH_TEXT},
+    {.name = "kind", .type = LH_STRING},
     {.name = "duration", .type = LH_DURATION},
-    {.name = "description", .type = LH_TEXT},
-    {.name = "status", .type = LH_TEXT, .one_of = "pending verified rejected"},
+    {.name = "description", .type = LH_STRING},
+    {.name = "status", .type = LH_STRING, .enum_values = "pending verified rejected"},
     {.name = "points", .type = LH_NUMBER, .note = "Hours by the kind's factor; a decimal number."},
     {.name = "performed_at", .type = LH_TIME},
     {.name = "created_at", .type = LH_TIME},
@@ -174,18 +154,19 @@ static const lh_field activity_keys[] = {
 
 static const lh_field activity_fields[] = {
     {.name = "kind",
-     .type = LH_TEXT,
+     .type = LH_STRING,
      .flags = LH_REQUIRED,
-     .one_of = "hiking walking running cycling climbing camping gardening other"},
+     .enum_values = "hiking walking running cycling climbing camping gardening other"},
     {DURATION, .flags = LH_REQUIRED},
-    {.name = "description", .type = LH_TEXT, .flags = LH_REQUIRED, .max = 2000},
+    {.name = "description", .type = LH_STRING, .flags = LH_REQUIRED, .max = 2000},
     {.name = "performed_at", .type = LH_TIME, .flags = LH_NULL | LH_PAST},
     {0}};
 
-static const lh_field activity_filters[] = {
-    {.name = "status", .type = LH_TEXT, .one_of = "pending verified rejected", .where = "a.status = :status::text"},
-    PAGING,
-    {0}};
+static const lh_field activity_filters[] = {{.name = "status",
+                                             .type = LH_STRING,
+                                             .enum_values = "pending verified rejected",
+                                             .where = "a.status = :status::text"},
+                                            {0}};
 
 /* Admins see everybody's: as bounds of the user's id, so that one index serves both. */
 #define SEEN                                                                                                           \
@@ -206,7 +187,7 @@ static const lh_field activity_filters[] = {
 #define PENDING "a.id = :id::bigint AND a.status = 'pending' AND " MAY_JUDGE
 #define ANSWER "SELECT " ACTIVITY "FROM learnhub.eco_activities a WHERE a.id = :id::bigint"
 
-static const lh_refusal verdict_refusals[] = {
+static const lh_route_error verdict_errors[] = {
     {"missing", 404, NULL, "Activity not found."},
     {"judge", 403, NULL, "You may not verify or reject this activity."},
     {"judged", 400, NULL, "This activity has been verified or rejected already."},
@@ -216,7 +197,7 @@ static const lh_route activity_routes[] = {
     {.name = "eco.create",
      .method = "POST",
      .path = "/api/ecoactivities/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "Record an activity; it waits to be verified.",
      .body = activity_fields,
      .sql =
@@ -230,28 +211,26 @@ static const lh_route activity_routes[] = {
     {.name = "eco.list",
      .method = "GET",
      .path = "/api/ecoactivities/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "The caller's activities, for admins everybody's; by id.",
      .query = activity_filters,
-     .sql = {PAGE_EXISTS("FROM learnhub.eco_activities a WHERE " SEEN
-                         " AND (:status::text IS NULL OR a.status = :status::text)"),
-             "SELECT " ACTIVITY "FROM learnhub.eco_activities a WHERE " SEEN " :filters ORDER BY a.id" PAGE},
+     .sql = {"SELECT " ACTIVITY "FROM learnhub.eco_activities a WHERE " SEEN " :filters ORDER BY a.id" PAGE},
      .shape = LH_ALL,
-     .flags = LH_STREAMED,
+     .flags = LH_UNPAGED,
      .returns = activity_keys},
     {.name = "eco.get",
      .method = "GET",
      .path = "/api/ecoactivities/{id:int}/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "One activity of the caller's; admins see everybody's.",
      .sql = {"SELECT " ACTIVITY "FROM learnhub.eco_activities a WHERE a.id = :id::bigint AND " SEEN},
      .shape = LH_ONE,
      .returns = activity_keys,
-     .refusals = verdict_refusals},
+     .errors = verdict_errors},
     {.name = "eco.verify",
      .method = "POST",
      .path = "/api/ecoactivities/{id:int}/verify/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "Verify an activity: its points unlock the oldest locked sessions, as far as they go.",
      .sql = {LOCK_OWNER, VERDICT,
              "WITH verified AS (UPDATE learnhub.eco_activities a SET status = 'verified', verified_at = now() "
@@ -265,24 +244,24 @@ static const lh_route activity_routes[] = {
              ANSWER},
      .shape = LH_ONE,
      .returns = activity_keys,
-     .refusals = verdict_refusals},
+     .errors = verdict_errors},
     {.name = "eco.reject",
      .method = "POST",
      .path = "/api/ecoactivities/{id:int}/reject/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "Reject an activity.",
      .sql = {VERDICT, "UPDATE learnhub.eco_activities a SET status = 'rejected' WHERE " PENDING, ANSWER},
      .shape = LH_ONE,
      .returns = activity_keys,
-     .refusals = verdict_refusals},
+     .errors = verdict_errors},
     {0}};
 
-const lh_api lh_api_eco = {.name = "coding",
-                           .title = "Eco-activities",
-                           .prefixes = (const char *const[]){"/api/ecoactivities", NULL},
-                           .problems = LH_WRAPPED,
-                           .times = LH_MICROS_Z,
-                           .routes = activity_routes};
+const lh_route_group lh_group_eco = {.name = "coding",
+                                     .title = "Eco-activities",
+                                     .prefixes = (const char *const[]){"/api/ecoactivities", NULL},
+                                     .error_format = LH_ERRORS_ENVELOPE,
+                                     .time_format = LH_MICROS_Z,
+                                     .routes = activity_routes};
 
 /* ---- credits ---- */
 
@@ -295,13 +274,13 @@ static const lh_field credit_keys[] = {
 
 static const lh_field spend_fields[] = {
     {.name = "amount", .type = LH_INTEGER, .flags = LH_REQUIRED, .min = 1, .max = APR_INT64_MAX},
-    {.name = "reason", .type = LH_TEXT, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 250},
+    {.name = "reason", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 250},
     {0}};
 
 static const lh_field spent_keys[] = {{.name = "id", .type = LH_INTEGER},
                                       {.name = "user", .type = LH_INTEGER},
                                       {.name = "amount", .type = LH_INTEGER},
-                                      {.name = "reason", .type = LH_TEXT},
+                                      {.name = "reason", .type = LH_STRING},
                                       {.name = "created_at", .type = LH_TIME},
                                       {.name = "available_credits", .type = LH_INTEGER, .note = "What is left."},
                                       {0}};
@@ -310,7 +289,7 @@ static const lh_route credit_routes[] = {
     {.name = "credits.mine",
      .method = "GET",
      .path = "/api/credits/me/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "What the caller has.",
      .sql = {"SELECT locked_credits, available_credits, spent_credits, "
              "learnhub.points(point_parts) AS points_to_unlock FROM learnhub.credits_of(:me::bigint)"},
@@ -319,7 +298,7 @@ static const lh_route credit_routes[] = {
     {.name = "credits.spend",
      .method = "POST",
      .path = "/api/credits/spend/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "Spend credits.",
      .body = spend_fields,
      .sql =
@@ -333,12 +312,12 @@ static const lh_route credit_routes[] = {
      .shape = LH_ONE,
      .status = 201,
      .returns = spent_keys,
-     .refusals = (const lh_refusal[]){{"few", 400, "amount", "You have fewer credits than that."}, {0}}},
+     .errors = (const lh_route_error[]){{"few", 400, "amount", "You have fewer credits than that."}, {0}}},
     {0}};
 
-const lh_api lh_api_credits = {.name = "coding",
-                               .title = "Credits",
-                               .prefixes = (const char *const[]){"/api/credits", NULL},
-                               .problems = LH_WRAPPED,
-                               .times = LH_MICROS_Z,
-                               .routes = credit_routes};
+const lh_route_group lh_group_credits = {.name = "coding",
+                                         .title = "Credits",
+                                         .prefixes = (const char *const[]){"/api/credits", NULL},
+                                         .error_format = LH_ERRORS_ENVELOPE,
+                                         .time_format = LH_MICROS_Z,
+                                         .routes = credit_routes};

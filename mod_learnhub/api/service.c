@@ -2,57 +2,63 @@
 /* The module's own pages. */
 #include "learnhub.h"
 
-static const lh_field index_keys[] = {
-    {.name = "name", .type = LH_TEXT}, {.name = "version", .type = LH_TEXT}, {.name = "links", .type = LH_OBJECT}, {0}};
+static const lh_field index_keys[] = {{.name = "name", .type = LH_STRING},
+                                      {.name = "version", .type = LH_STRING},
+                                      {.name = "links", .type = LH_OBJECT},
+                                      {0}};
 
-static const lh_field health_keys[] = {{.name = "status", .type = LH_TEXT, .one_of = "healthy unhealthy"},
-                                       {.name = "database", .type = LH_TEXT, .one_of = "reachable unreachable"},
-                                       {.name = "version", .type = LH_TEXT},
+static const lh_field health_keys[] = {{.name = "status", .type = LH_STRING, .enum_values = "healthy unhealthy"},
+                                       {.name = "database", .type = LH_STRING, .enum_values = "reachable unreachable"},
+                                       {.name = "version", .type = LH_STRING},
                                        {0}};
 
-static lh_problem *show_index(lh_call *call)
+static lh_error *describe(lh_call *call)
 {
-    lh_answer_text(call, "name", "mod_learnhub");
-    lh_answer_text(call, "version", LH_VERSION);
-    lh_answer_json(call, "links", lh_links(call));
+    lh_reply_string(call, "name", "mod_learnhub");
+    lh_reply_string(call, "version", LH_VERSION);
+    lh_reply_json(call, "links", lh_links(call));
     return NULL;
 }
 
-/* Never a problem's shape: monitors read `status`. */
-static lh_problem *show_health(lh_call *call)
-{
-    int down = lh_run(call) != NULL;
+static const lh_step describe_service = {.name = "describe", .run = describe};
 
-    lh_answer_text(call, "status", down ? "unhealthy" : "healthy");
-    lh_answer_text(call, "database", down ? "unreachable" : "reachable");
-    lh_answer_text(call, "version", LH_VERSION);
+/* The response has this format with 503 as well: monitors read `status`. */
+static lh_error *probe(lh_call *call)
+{
+    int down = lh_query(call, 0) != NULL;
+
+    lh_reply_string(call, "status", down ? "unhealthy" : "healthy");
+    lh_reply_string(call, "database", down ? "unreachable" : "reachable");
+    lh_reply_string(call, "version", LH_VERSION);
     if (down) {
-        lh_answer_status(call, 503);
+        lh_reply_status(call, 503);
     }
     return NULL;
 }
+
+static const lh_step probe_database = {.name = "probe", .run = probe, .extra_sql = 1};
 
 static const lh_route routes[] = {
     {.name = "service.index",
      .method = "GET",
      .path = "/",
      .summary = "Name, version and links.",
-     .handler = show_index,
+     .before = {&describe_service},
      .shape = LH_ONE,
      .returns = index_keys},
     {.name = "service.health",
      .method = "GET",
      .path = "/health",
      .summary = "Whether the database answers.",
-     .sql = {"SELECT count(*) AS _events FROM (SELECT FROM learnhub.auth_events LIMIT 1) one"},
-     .handler = show_health,
+     .before = {&probe_database},
+     .extra_sql = {"SELECT count(*) AS _events FROM (SELECT FROM learnhub.auth_events LIMIT 1) one"},
      .shape = LH_ONE,
      .returns = health_keys},
     {0}};
 
-const lh_api lh_api_service = {.name = "service",
-                               .title = "The service itself",
-                               .prefixes = (const char *const[]){"/", "/health", NULL},
-                               .problems = LH_PLAIN,
-                               .times = LH_SECONDS_Z,
-                               .routes = routes};
+const lh_route_group lh_group_service = {.name = "service",
+                                         .title = "The service itself",
+                                         .prefixes = (const char *const[]){"/", "/health", NULL},
+                                         .error_format = LH_ERRORS_DETAIL,
+                                         .time_format = LH_SECONDS_Z,
+                                         .routes = routes};

@@ -36,25 +36,27 @@
     "s.id IN (SELECT id FROM learnhub.tutoring_sessions WHERE creator_id = :me::bigint "                               \
     "UNION SELECT session_id FROM learnhub.tutoring_participants WHERE user_id = :me::bigint)"
 
-static const lh_field person_keys[] = {{.name = "id", .type = LH_INTEGER},     {.name = "first_name", .type = LH_TEXT},
-                                       {.name = "last_name", .type = LH_TEXT}, {.name = "email", .type = LH_EMAIL},
-                                       {.name = "role", .type = LH_TEXT},      {0}};
+static const lh_field person_keys[] = {
+    {.name = "id", .type = LH_INTEGER},       {.name = "first_name", .type = LH_STRING},
+    {.name = "last_name", .type = LH_STRING}, {.name = "email", .type = LH_EMAIL},
+    {.name = "role", .type = LH_STRING},      {0}};
 
 static const lh_field participant_keys[] = {{.name = "id", .type = LH_INTEGER},
                                             {.name = "user.id", .type = LH_INTEGER},
-                                            {.name = "user.first_name", .type = LH_TEXT},
-                                            {.name = "user.last_name", .type = LH_TEXT},
+                                            {.name = "user.first_name", .type = LH_STRING},
+                                            {.name = "user.last_name", .type = LH_STRING},
                                             {.name = "user.email", .type = LH_EMAIL},
-                                            {.name = "user.role", .type = LH_TEXT},
+                                            {.name = "user.role", .type = LH_STRING},
                                             {.name = "joined_at", .type = LH_TIME},
-                                            {.name = "role", .type = LH_TEXT, .one_of = "student tutor"},
+                                            {.name = "role", .type = LH_STRING, .enum_values = "student tutor"},
                                             {0}};
 
 #define COMMON_KEYS                                                                                                    \
-    {.name = "id", .type = LH_INTEGER}, {.name = "title", .type = LH_TEXT}, {.name = "description", .type = LH_TEXT},  \
-        {.name = "date", .type = LH_TIME}, {.name = "max_participants", .type = LH_INTEGER},                           \
-        {.name = "creator", .type = LH_OBJECT, .of = person_keys},                                                     \
-        {.name = "status", .type = LH_TEXT, .one_of = "upcoming ongoing completed cancelled"},                         \
+    {.name = "id", .type = LH_INTEGER}, {.name = "title", .type = LH_STRING},                                          \
+        {.name = "description", .type = LH_STRING}, {.name = "date", .type = LH_TIME},                                 \
+        {.name = "max_participants", .type = LH_INTEGER},                                                              \
+        {.name = "creator", .type = LH_OBJECT, .items = person_keys},                                                  \
+        {.name = "status", .type = LH_STRING, .enum_values = "upcoming ongoing completed cancelled"},                  \
         {.name = "created_at", .type = LH_TIME}, {.name = "updated_at", .type = LH_TIME},                              \
         {.name = "is_full", .type = LH_BOOLEAN}, {.name = "available_spots", .type = LH_INTEGER},                      \
     {                                                                                                                  \
@@ -62,13 +64,13 @@ static const lh_field participant_keys[] = {{.name = "id", .type = LH_INTEGER},
     }
 
 static const lh_field detail_keys[] = {
-    COMMON_KEYS, {.name = "participants", .type = LH_LIST, .of = participant_keys}, {0}};
+    COMMON_KEYS, {.name = "participants", .type = LH_LIST, .items = participant_keys}, {0}};
 static const lh_field listed_keys[] = {COMMON_KEYS, {.name = "participant_count", .type = LH_INTEGER}, {0}};
 
 /* ---- what comes in ---- */
 
-#define TITLE .name = "title", .type = LH_TEXT, .min = 1, .max = 200
-#define DESCRIPTION .name = "description", .type = LH_TEXT, .min = 1, .max = 10000 /* a page holds 100 of them */
+#define TITLE .name = "title", .type = LH_STRING, .min = 1, .max = 200
+#define DESCRIPTION .name = "description", .type = LH_STRING, .min = 1, .max = 10000 /* a page holds 100 of them */
 #define DATE .name = "date", .type = LH_TIME
 #define SEATS .name = "max_participants", .type = LH_INTEGER, .min = 2, .max = 20
 
@@ -83,8 +85,8 @@ static const lh_field any_fields[] = {
 
 static const lh_field filters[] = {
     {.name = "status",
-     .type = LH_TEXT,
-     .one_of = "upcoming ongoing completed cancelled",
+     .type = LH_STRING,
+     .enum_values = "upcoming ongoing completed cancelled",
      .where = "s.status = :status::text"},
     {.name = "date_from",
      .type = LH_TIME,
@@ -103,12 +105,12 @@ static const lh_field filters[] = {
 
 #define NOT_YOURS "CASE WHEN s.creator_id <> :me::bigint THEN 'creator' "
 
-/* A change of the creator's: `refusal` continues the CASE, `change` is the SET list. */
-#define CHANGE(refusal, change)                                                                                        \
-    "WITH v AS (SELECT s.id, " NOT_YOURS refusal " END AS refusal "                                                    \
+/* A change of the creator's: `error` continues the CASE, `change` is the SET list. */
+#define CHANGE(error, change)                                                                                          \
+    "WITH v AS (SELECT s.id, " NOT_YOURS error " END AS error "                                                        \
     "FROM learnhub.tutoring_sessions s WHERE s.id = :id::bigint), "                                                    \
     "done AS (UPDATE learnhub.tutoring_sessions s SET " change ", updated_at = now() "                                 \
-    "FROM v WHERE s.id = v.id AND v.refusal IS NULL) SELECT refusal AS \"!\" FROM v"
+    "FROM v WHERE s.id = v.id AND v.error IS NULL) SELECT error AS \"!\" FROM v"
 
 #define UPDATE                                                                                                         \
     CHANGE("WHEN s.status IN ('completed', 'cancelled') THEN 'over' "                                                  \
@@ -122,40 +124,40 @@ static const lh_field filters[] = {
     "WHEN EXISTS (SELECT 1 FROM learnhub.tutoring_participants p "                                                     \
     "             WHERE p.session_id = s.id AND p.user_id = :me::bigint) THEN 'joined' "                               \
     "WHEN s.participant_count >= s.max_participants THEN 'full' "                                                      \
-    "WHEN s.status <> 'upcoming' OR s.starts_at <= now() THEN 'closed' END AS refusal "                                \
+    "WHEN s.status <> 'upcoming' OR s.starts_at <= now() THEN 'closed' END AS error "                                  \
     "FROM learnhub.tutoring_sessions s WHERE s.id = :id::bigint), "                                                    \
     "entry AS (INSERT INTO learnhub.tutoring_participants (session_id, user_id, role) "                                \
     "          SELECT v.id, u.id, CASE u.role WHEN 'instructor' THEN 'tutor' ELSE 'student' END "                      \
-    "          FROM v JOIN learnhub.users u ON u.id = :me::bigint WHERE v.refusal IS NULL RETURNING session_id), "     \
+    "          FROM v JOIN learnhub.users u ON u.id = :me::bigint WHERE v.error IS NULL RETURNING session_id), "       \
     "seat AS (UPDATE learnhub.tutoring_sessions s SET participant_count = s.participant_count + 1 "                    \
     "         FROM entry WHERE s.id = entry.session_id) "                                                              \
-    "SELECT refusal AS \"!\" FROM v"
+    "SELECT error AS \"!\" FROM v"
 
 #define LEAVE                                                                                                          \
     "WITH v AS (SELECT s.id, CASE WHEN NOT EXISTS (SELECT 1 FROM learnhub.tutoring_participants p "                    \
     "             WHERE p.session_id = s.id AND p.user_id = :me::bigint) THEN 'absent' "                               \
-    "WHEN s.status IN ('ongoing', 'completed') THEN 'begun' END AS refusal "                                           \
+    "WHEN s.status IN ('ongoing', 'completed') THEN 'begun' END AS error "                                             \
     "FROM learnhub.tutoring_sessions s WHERE s.id = :id::bigint), "                                                    \
     "entry AS (DELETE FROM learnhub.tutoring_participants p USING v "                                                  \
-    "          WHERE p.session_id = v.id AND p.user_id = :me::bigint AND v.refusal IS NULL RETURNING p.session_id), "  \
+    "          WHERE p.session_id = v.id AND p.user_id = :me::bigint AND v.error IS NULL RETURNING p.session_id), "    \
     "seat AS (UPDATE learnhub.tutoring_sessions s SET participant_count = s.participant_count - 1 "                    \
     "         FROM entry WHERE s.id = entry.session_id) "                                                              \
-    "SELECT refusal AS \"!\" FROM v"
+    "SELECT error AS \"!\" FROM v"
 
 #define DELETE                                                                                                         \
-    "WITH v AS (SELECT s.id, " NOT_YOURS "WHEN s.status IN ('ongoing', 'completed') THEN 'begun' END AS refusal "      \
+    "WITH v AS (SELECT s.id, " NOT_YOURS "WHEN s.status IN ('ongoing', 'completed') THEN 'begun' END AS error "        \
     "FROM learnhub.tutoring_sessions s WHERE s.id = :id::bigint), "                                                    \
-    "done AS (DELETE FROM learnhub.tutoring_sessions s USING v WHERE s.id = v.id AND v.refusal IS NULL) "              \
-    "SELECT refusal AS \"!\" FROM v"
+    "done AS (DELETE FROM learnhub.tutoring_sessions s USING v WHERE s.id = v.id AND v.error IS NULL) "                \
+    "SELECT error AS \"!\" FROM v"
 
 #define MISSING                                                                                                        \
     {                                                                                                                  \
         "missing", 404, NULL, "Session not found."                                                                     \
     }
 
-static const lh_refusal not_found[] = {MISSING, {0}};
+static const lh_route_error not_found[] = {MISSING, {0}};
 
-static const lh_refusal update_refusals[] = {
+static const lh_route_error update_errors[] = {
     MISSING,
     {"creator", 403, NULL, "Only the creator can change this session."},
     {"over", 400, NULL, "Completed and cancelled sessions cannot be changed."},
@@ -164,13 +166,13 @@ static const lh_refusal update_refusals[] = {
 
 /* The prefix of one line of a row that changes a session's state and answers with it. */
 #define ACTION(word)                                                                                                   \
-    .name = "tutoring." word, .method = "POST", .path = "/api/sessions/{id:int}/" word "/", .who = LH_MEMBER
+    .name = "tutoring." word, .method = "POST", .path = "/api/sessions/{id:int}/" word "/", .roles = LH_MEMBER
 
 static const lh_route routes[] = {
     {.name = "tutoring.list",
      .method = "GET",
      .path = "/api/sessions/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "All sessions, newest created first.",
      .query = filters,
      .count = COUNTED "true :filters",
@@ -180,7 +182,7 @@ static const lh_route routes[] = {
     {.name = "tutoring.my",
      .method = "GET",
      .path = "/api/sessions/my_sessions/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "The sessions the caller created or joined.",
      .count = COUNTED CREATED_OR_JOINED,
      .sql = {LISTED CREATED_OR_JOINED NEWEST_FIRST},
@@ -189,7 +191,7 @@ static const lh_route routes[] = {
     {.name = "tutoring.created",
      .method = "GET",
      .path = "/api/sessions/created_sessions/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "The sessions the caller created.",
      .count = COUNTED CREATED,
      .sql = {LISTED CREATED NEWEST_FIRST},
@@ -198,7 +200,7 @@ static const lh_route routes[] = {
     {.name = "tutoring.joined",
      .method = "GET",
      .path = "/api/sessions/joined_sessions/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "The sessions the caller takes part in.",
      .count = COUNTED JOINED,
      .sql = {LISTED JOINED NEWEST_FIRST},
@@ -207,16 +209,16 @@ static const lh_route routes[] = {
     {.name = "tutoring.get",
      .method = "GET",
      .path = "/api/sessions/{id:int}/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "One session with its participants.",
      .sql = {DETAIL_OF_PATH},
      .shape = LH_ONE,
      .returns = detail_keys,
-     .refusals = not_found},
+     .errors = not_found},
     {.name = "tutoring.participants",
      .method = "GET",
      .path = "/api/sessions/{id:int}/participants/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "Who takes part, in order of joining.",
      .sql =
          {"SELECT NULL::text AS \"!\" FROM learnhub.tutoring_sessions WHERE id = :id::bigint",
@@ -226,11 +228,11 @@ static const lh_route routes[] = {
           "WHERE p.session_id = :id::bigint ORDER BY p.id"},
      .shape = LH_ALL,
      .returns = participant_keys,
-     .refusals = not_found},
+     .errors = not_found},
     {.name = "tutoring.create",
      .method = "POST",
      .path = "/api/sessions/",
-     .who = LH_INSTRUCTOR | LH_ADMIN,
+     .roles = LH_INSTRUCTOR | LH_ADMIN,
      .summary = "Create a session.",
      .body = all_fields,
      .sql = {"WITH s AS (INSERT INTO learnhub.tutoring_sessions (title, description, starts_at, max_participants, "
@@ -242,79 +244,79 @@ static const lh_route routes[] = {
      .shape = LH_ONE,
      .status = 201,
      .returns = detail_keys,
-     .refusals = (const lh_refusal[]){{"role", 403, NULL, "Only instructors can create sessions."}, {0}}},
+     .errors = (const lh_route_error[]){{"role", 403, NULL, "Only instructors can create sessions."}, {0}}},
     {.name = "tutoring.update",
      .method = "PUT",
      .path = "/api/sessions/{id:int}/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "Change a session; all four fields.",
      .body = all_fields,
      .sql = {LOCK, UPDATE, DETAIL_OF_PATH},
      .shape = LH_ONE,
      .returns = detail_keys,
-     .refusals = update_refusals},
+     .errors = update_errors},
     {.name = "tutoring.patch",
      .method = "PATCH",
      .path = "/api/sessions/{id:int}/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "Change a session; any of the fields.",
      .body = any_fields,
      .sql = {LOCK, UPDATE, DETAIL_OF_PATH},
      .shape = LH_ONE,
      .returns = detail_keys,
-     .refusals = update_refusals},
+     .errors = update_errors},
     {.name = "tutoring.delete",
      .method = "DELETE",
      .path = "/api/sessions/{id:int}/",
-     .who = LH_MEMBER,
+     .roles = LH_MEMBER,
      .summary = "Delete a session that has not begun.",
      .sql = {LOCK, DELETE},
      .shape = LH_NOTHING,
-     .refusals = (const lh_refusal[]){MISSING,
-                                      {"creator", 403, NULL, "Only the creator can delete this session."},
-                                      {"begun", 400, NULL, "Ongoing and completed sessions cannot be deleted."},
-                                      {0}}},
+     .errors = (const lh_route_error[]){MISSING,
+                                        {"creator", 403, NULL, "Only the creator can delete this session."},
+                                        {"begun", 400, NULL, "Ongoing and completed sessions cannot be deleted."},
+                                        {0}}},
     {ACTION("join"), .summary = "Take a seat.", .sql = {LOCK, JOIN, DETAIL_OF_PATH}, .shape = LH_ONE, .status = 201,
      .message = "Successfully joined the session", .key = "session", .returns = detail_keys,
-     .refusals = (const lh_refusal[]){MISSING,
-                                      {"own", 400, NULL, "You cannot join your own session."},
-                                      {"joined", 400, NULL, "You have already joined this session."},
-                                      {"full", 400, NULL, "This session is full."},
-                                      {"closed", 400, NULL, "This session can no longer be joined."},
-                                      {0}}},
+     .errors = (const lh_route_error[]){MISSING,
+                                        {"own", 400, NULL, "You cannot join your own session."},
+                                        {"joined", 400, NULL, "You have already joined this session."},
+                                        {"full", 400, NULL, "This session is full."},
+                                        {"closed", 400, NULL, "This session can no longer be joined."},
+                                        {0}}},
     {ACTION("leave"), .summary = "Give the seat back.", .sql = {LOCK, LEAVE, DETAIL_OF_PATH}, .shape = LH_ONE,
      .message = "Successfully left the session", .key = "session", .returns = detail_keys,
-     .refusals = (const lh_refusal[]){MISSING,
-                                      {"absent", 400, NULL, "You have not joined this session."},
-                                      {"begun", 400, NULL, "Ongoing and completed sessions cannot be left."},
-                                      {0}}},
+     .errors = (const lh_route_error[]){MISSING,
+                                        {"absent", 400, NULL, "You have not joined this session."},
+                                        {"begun", 400, NULL, "Ongoing and completed sessions cannot be left."},
+                                        {0}}},
     {ACTION("cancel"), .summary = "Cancel an upcoming or ongoing session.", .shape = LH_ONE,
      .sql = {LOCK, CHANGE("WHEN s.status NOT IN ('upcoming', 'ongoing') THEN 'state'", "status = 'cancelled'"),
              DETAIL_OF_PATH},
      .message = "Session cancelled successfully", .key = "session", .returns = detail_keys,
-     .refusals = (const lh_refusal[]){MISSING,
-                                      {"creator", 403, NULL, "Only the creator can cancel this session."},
-                                      {"state", 400, NULL, "Completed and cancelled sessions cannot be cancelled."},
-                                      {0}}},
+     .errors = (const lh_route_error[]){MISSING,
+                                        {"creator", 403, NULL, "Only the creator can cancel this session."},
+                                        {"state", 400, NULL, "Completed and cancelled sessions cannot be cancelled."},
+                                        {0}}},
     {ACTION("start"), .summary = "Start an upcoming session.", .shape = LH_ONE,
      .sql = {LOCK, CHANGE("WHEN s.status <> 'upcoming' THEN 'state'", "status = 'ongoing'"), DETAIL_OF_PATH},
      .message = "Session started successfully", .key = "session", .returns = detail_keys,
-     .refusals = (const lh_refusal[]){MISSING,
-                                      {"creator", 403, NULL, "Only the creator can start this session."},
-                                      {"state", 400, NULL, "Only upcoming sessions can be started."},
-                                      {0}}},
+     .errors = (const lh_route_error[]){MISSING,
+                                        {"creator", 403, NULL, "Only the creator can start this session."},
+                                        {"state", 400, NULL, "Only upcoming sessions can be started."},
+                                        {0}}},
     {ACTION("complete"), .summary = "Complete an ongoing session.", .shape = LH_ONE,
      .sql = {LOCK, CHANGE("WHEN s.status <> 'ongoing' THEN 'state'", "status = 'completed'"), DETAIL_OF_PATH},
      .message = "Session completed successfully", .key = "session", .returns = detail_keys,
-     .refusals = (const lh_refusal[]){MISSING,
-                                      {"creator", 403, NULL, "Only the creator can complete this session."},
-                                      {"state", 400, NULL, "Only ongoing sessions can be completed."},
-                                      {0}}},
+     .errors = (const lh_route_error[]){MISSING,
+                                        {"creator", 403, NULL, "Only the creator can complete this session."},
+                                        {"state", 400, NULL, "Only ongoing sessions can be completed."},
+                                        {0}}},
     {0}};
 
-const lh_api lh_api_tutoring = {.name = "tutoring",
-                                .title = "Group tutoring sessions",
-                                .prefixes = (const char *const[]){"/api/sessions", NULL},
-                                .problems = LH_ERROR,
-                                .times = LH_SECONDS_Z,
-                                .routes = routes};
+const lh_route_group lh_group_tutoring = {.name = "tutoring",
+                                          .title = "Group tutoring sessions",
+                                          .prefixes = (const char *const[]){"/api/sessions", NULL},
+                                          .error_format = LH_ERRORS_FLAT,
+                                          .time_format = LH_SECONDS_Z,
+                                          .routes = routes};

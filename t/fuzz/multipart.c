@@ -4,7 +4,7 @@
  * in the body, keep the limits, and read the same again when it is written anew. README.md says how to run it;
  * t/unit/multipart.c gives it the corpus and some mutations on every test run.
  */
-#include "multipart.h"
+#include "http/multipart.h"
 
 #include <apr_general.h>
 #include <apr_strings.h>
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text.h"
+#include "util/text.h"
 
 #define HOLDS(fact)                                                                                                    \
     do {                                                                                                               \

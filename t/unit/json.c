@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer: escapes, UTF-8, commas, numbers, times, growing and flushing. */
-#include "json.h"
+#include "util/json.h"
 
 #include "tap.h"
 
@@ -10,8 +10,7 @@
 
 static const char *written(lh_json *json)
 {
-    lh_json_finish(json);
-    return apr_pstrmemdup(tap_pool, json->data, json->length);
+    return apr_pstrdup(tap_pool, lh_json_result(json));
 }
 
 static lh_json fresh(void)
@@ -213,9 +212,9 @@ static void test_capacities(void)
         memset(&caught, 0, sizeof(caught));
         lh_json_init_stream(&json, tap_pool, capacity, catch_bytes, &caught);
         write_sample(&json);
-        flushed += lh_json_finish(&json) == APR_SUCCESS && caught.length == strlen(sample) &&
+        flushed += lh_buffer_finish(&json.out) == APR_SUCCESS && caught.length == strlen(sample) &&
                    !memcmp(caught.data, sample, caught.length);
-        bounded += caught.largest <= capacity && json.capacity == capacity;
+        bounded += caught.largest <= capacity && json.out.capacity == capacity;
     }
     is_int(grown, 64, "a growing buffer has the same bytes from every first guess 1..64");
     is_int(flushed, 64, "a stream has the same bytes with every capacity 1..64");
@@ -235,14 +234,14 @@ static void test_stream(void)
     lh_json_init_stream(&json, tap_pool, 4096, catch_bytes, &caught);
     lh_json_string(&json, big, 50000);
     is_int(caught.calls, 12, "a long string is split");
-    is_int(lh_json_finish(&json), APR_SUCCESS, "its stream ends well");
+    is_int(lh_buffer_finish(&json.out), APR_SUCCESS, "its stream ends well");
     is_int((long long)caught.length, 50002, "all of it is handed over");
 
     memset(&caught, 0, sizeof(caught));
     lh_json_init_stream(&json, tap_pool, 8, catch_bytes, &caught);
     lh_json_raw(&json, "12345678", 8);
     is_int(caught.calls, 1, "a full buffer is flushed at once");
-    lh_json_finish(&json);
+    lh_buffer_finish(&json.out);
     is_int(caught.calls, 1, "nothing left: no flush at the end");
 
     memset(&caught, 0, sizeof(caught));
@@ -250,7 +249,7 @@ static void test_stream(void)
     lh_json_init_stream(&json, tap_pool, 16, catch_bytes, &caught);
     write_sample(&json);
     write_sample(&json);
-    is_int(lh_json_finish(&json), APR_EPIPE, "a failed flush is the writer's status");
+    is_int(lh_buffer_finish(&json.out), APR_EPIPE, "a failed flush is the writer's status");
     is_int(caught.calls, 3, "and no flush follows it");
     is_int((long long)caught.length, 32, "what went before stays");
 }
@@ -300,10 +299,10 @@ static void test_round_trip(void)
         }
         lh_json_init_stream(&json, tap_pool, 1, catch_bytes, &caught);
         caught.length = 0;
-        json.data = text;
-        json.capacity = sizeof(text);
+        json.out.data = text;
+        json.out.capacity = sizeof(text);
         lh_json_number(&json, value);
-        text[json.length] = '\0';
+        text[json.out.length] = '\0';
         back = strtod(text, NULL);
         wrong += memcmp(&back, &value, sizeof(value)) != 0;
         if (i % 1000 == 999) {
@@ -377,7 +376,7 @@ static const struct time_case {
     {INT64_MIN, NULL, NULL, NULL},
 };
 
-static const char *time_of(apr_int64_t micros, lh_time_style style)
+static const char *time_of(apr_int64_t micros, lh_time_format style)
 {
     lh_json json = fresh();
 
@@ -418,11 +417,11 @@ static void test_calendar(void)
         int leap = month == 2 && ((year % 4 == 0 && year % 100 != 0) || year % 400 == 0);
 
         lh_json_init(&json, tap_pool, 1);
-        json.data = text;
-        json.capacity = sizeof(text);
+        json.out.data = text;
+        json.out.capacity = sizeof(text);
         lh_json_time(&json, seconds * SECOND, LH_SECONDS_Z);
         sprintf(expected, "\"%04d-%02d-%02dT00:00:00Z\"", year, month, day);
-        wrong += json.length != 22 || memcmp(text, expected, 22) != 0;
+        wrong += json.out.length != 22 || memcmp(text, expected, 22) != 0;
         if (++day > lengths[month - 1] + leap) {
             day = 1;
             year += month == 12;

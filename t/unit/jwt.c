@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tokens: what is signed verifies, and nothing else does. The cases follow RFC 8725 and known holes of others. */
-#include "jwt.h"
+#include "crypto/jwt.h"
 
-#include "hmac.h"
+#include "crypto/hmac.h"
 #include "jwt_cases.h"
 #include "learnhub.h"
 #include "tap.h"

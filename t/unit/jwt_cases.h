@@ -3,7 +3,7 @@
 #ifndef LH_JWT_CASES_H
 #define LH_JWT_CASES_H
 
-#include "jwt.h"
+#include "crypto/jwt.h"
 
 #define NOW 1700000000
 #define SECRET "an example secret of forty bytes, or so."

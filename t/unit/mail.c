@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mails as they go over the wire: headers, encoded words, quoted-printable, and what nobody can inject. */
-#include "mail.h"
+#include "jobs/mail.h"
 
 #include "tap.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Passwords: the rules, bcrypt, the time an unknown user takes, and the gate. */
-#include "password.h"
+#include "crypto/password.h"
 
 #include "tap.h"
 
@@ -44,12 +44,12 @@ static void test_rules(void)
     apr_size_t i;
 
     for (i = 0; i < sizeof(rule_cases) / sizeof(rule_cases[0]); i++) {
-        const char *fault = lh_password_fault(rule_cases[i].password, own, sizeof(own) / sizeof(own[0]));
+        const char *fault = lh_password_error(rule_cases[i].password, own, sizeof(own) / sizeof(own[0]));
 
         ok((fault == NULL) == rule_cases[i].good, "%s: %s", rule_cases[i].name, fault ? fault : "allowed");
     }
-    is_str(lh_password_fault("Ada Lovelace", own, 0), NULL, "no own words, no such rule");
-    is_str(lh_password_fault("ada.lovelace", own, 2), NULL, "words behind the count do not count");
+    is_str(lh_password_error("Ada Lovelace", own, 0), NULL, "no own words, no such rule");
+    is_str(lh_password_error("ada.lovelace", own, 2), NULL, "words behind the count do not count");
 }
 
 /* ---- bcrypt ---- */

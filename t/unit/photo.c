@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the bytes of a picture are taken for: the smallest files of each kind, and each with one thing wrong. */
-#include "photo.h"
+#include "util/photo.h"
 
 #include "tap.h"
 

@@ -1,83 +1,110 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The route table: rows that cannot work are named, paths find their row, Allow says what the table says. */
-#include "route.h"
+#include "http/route.h"
 
 #include "tap.h"
 
 #include <apr_strings.h>
 
-static lh_problem *handle(lh_call *call)
+static lh_error *succeed(lh_call *call)
 {
     (void)call;
     return NULL;
 }
 
+static const lh_step step = {.name = "step", .run = succeed};
+static const lh_step binding = {.name = "binding", .run = succeed, .binds = "salt hash"};
+static const lh_step reading = {.name = "reading", .run = succeed, .fields = "title|name password"};
+static const lh_step querying = {.name = "querying", .run = succeed, .extra_sql = 1, .columns = "_id _role"};
+static const lh_step after = {.name = "after", .run = succeed, .columns = "_id"};
+
 static const char *const prefixes[] = {"/api/things", "/x", NULL};
 
-/* Compiles up to three rows behind a good one; gives what is wrong, or NULL. */
-static const char *fault(const lh_route *first, const lh_route *second)
+/* Compiles up to two routes after a valid one; returns what is invalid, or NULL. */
+static const char *why_invalid(const lh_route *first, const lh_route *second)
 {
-    lh_route rows[4] = {
+    lh_route definitions[4] = {
         {.name = "good", .method = "GET", .path = "/good/{id:int}/", .summary = "S", .sql = {"SELECT"}}};
-    lh_api api = {.name = "things", .prefixes = prefixes, .routes = rows};
-    const lh_api *apis[] = {&api, NULL};
+    lh_route_group group = {.name = "things", .prefixes = prefixes, .routes = definitions};
+    const lh_route_group *groups[] = {&group, NULL};
     const char *why;
     const lh_routes *routes;
 
-    rows[1] = *first;
+    definitions[1] = *first;
     if (second) {
-        rows[2] = *second;
+        definitions[2] = *second;
     }
-    routes = lh_routes_compile(tap_pool, apis, &why);
+    routes = lh_definitionscompile(tap_pool, groups, lh_statements_create(tap_pool), &why);
     return routes ? NULL : why;
 }
 
 /* ---- rows that cannot work ---- */
 
 static const lh_field secret[] = {{.name = "password", .flags = LH_SECRET}, {.name = "title"}, {0}};
+static const lh_field one_field[] = {{.name = "title"}, {0}};
+static const lh_field photo[] = {{.name = "photo", .type = LH_PHOTO}, {0}};
 static const lh_field one_filter[] = {{.name = "q", .where = "title = :q"}, {0}};
 static const lh_field bad_filter[] = {{.name = "q", .where = "title = :p"}, {0}};
 static const lh_field five_filters[] = {{.name = "a", .where = "x"}, {.name = "b", .where = "x"},
                                         {.name = "c", .where = "x"}, {.name = "d", .where = "x"},
                                         {.name = "e", .where = "x"}, {0}};
 
-#define ROW .name = "bad.row", .method = "POST", .path = "/x/{id:int}/", .summary = "S"
+#define ROUTE .name = "bad.route", .method = "POST", .path = "/x/{id:int}/", .summary = "S"
 
-static const struct bad_row {
-    const char *says; /* NULL: the row is good */
-    lh_route row;
-} bad_rows[] = {
-    {NULL, {ROW, .sql = {"SELECT :id, :me, :title"}, .body = secret}},
-    {NULL, {ROW, .handler = handle}},
-    {NULL, {ROW, .sql = {"SELECT :hash"}, .binds = "salt hash"}},
-    {NULL, {ROW, .sql = {"SELECT x:filters"}, .query = one_filter}},
-    {NULL, {ROW, .sql = {"SELECT :limit"}, .shape = LH_PAGE, .count = "SELECT 1"}},
-    {"neither SQL nor a handler", {ROW}},
-    {":nobody", {ROW, .sql = {"SELECT :nobody"}}},
-    {":nobody", {ROW, .sql = {"SELECT 1", "SELECT :nobody"}}},
-    {":nobody", {ROW, .sql = {"SELECT 1"}, .more = {"SELECT :nobody"}}},
-    {":nobody", {ROW, .sql = {"SELECT 1"}, .shape = LH_PAGE, .count = "SELECT :nobody"}},
-    {":password", {ROW, .sql = {"SELECT :password"}, .body = secret}},
-    {":p", {ROW, .sql = {"SELECT x:filters"}, .query = bad_filter}},
-    {"too many filters", {ROW, .sql = {"SELECT x:filters"}, .query = five_filters}},
-    {"no :filters", {ROW, .sql = {"SELECT 1"}, .query = one_filter}},
-    {"pages need a count", {ROW, .sql = {"SELECT 1"}, .shape = LH_PAGE}},
-    {"pages need a count", {ROW, .sql = {"SELECT 1"}, .count = "SELECT 1"}},
-    {"no key", {ROW, .sql = {"SELECT 1"}, .message = "Done."}},
-    {"no key", {ROW, .sql = {"SELECT 1"}, .shape = LH_WINDOW, .count = "SELECT 1"}},
-    {"no summary", {.name = "bad.row", .method = "POST", .path = "/x/", .handler = handle}},
-    {"another row has this name", {.name = "good", .method = "POST", .path = "/x/", .summary = "S", .handler = handle}},
-    {"another row has this method",
-     {.name = "bad.row", .method = "GET", .path = "/good/{id:int}/", .summary = "S", .handler = handle}},
-    {"another row has this method",
-     {.name = "bad.row", .method = "GET", .path = "/good/{name:int}", .summary = "S", .handler = handle}},
+static const struct invalid_route {
+    const char *says; /* NULL: the route is valid */
+    lh_route route;
+} invalid_routes[] = {
+    {NULL, {ROUTE, .sql = {"SELECT :id, :me, :title"}, .body = secret}},
+    {NULL, {ROUTE, .before = {&step}}},
+    {NULL, {ROUTE, .sql = {"SELECT :hash"}, .before = {&step, &binding}}},
+    {NULL, {ROUTE, .before = {&reading}, .body = secret}},
+    {NULL, {ROUTE, .before = {&querying}, .extra_sql = {"SELECT 1 AS _id, '' AS _role"}}},
+    {NULL, {ROUTE, .sql = {"SELECT 1", "SELECT 1 AS _id"}, .after = {&after}}},
+    {NULL, {ROUTE, .sql = {"SELECT :photo, :photo_type"}, .body = photo}},
+    {NULL, {ROUTE, .sql = {"SELECT 1 AS _content, 2 AS _type, 3 AS _tag"}, .shape = LH_BYTES}},
+    {NULL, {ROUTE, .sql = {"SELECT :skip, :limit"}, .shape = LH_ALL, .flags = LH_SLICED}},
+    {NULL, {ROUTE, .sql = {"SELECT :limit, :offset"}, .shape = LH_ALL, .flags = LH_UNPAGED}},
+    {"reads the field title|name", {ROUTE, .before = {&reading}}},
+    {"reads the field password", {ROUTE, .before = {&reading}, .body = one_field}},
+    {"needs 1 extra statements", {ROUTE, .before = {&querying}}},
+    {"reads the column _role", {ROUTE, .before = {&querying}, .extra_sql = {"SELECT 1 AS _id, '' AS _roles"}}},
+    {"reads the column _id", {ROUTE, .sql = {"SELECT 1 AS _id", "SELECT 1"}, .after = {&after}}},
+    {"reads the column _id", {ROUTE, .before = {&step}, .after = {&after}}},
+    {"_content, _type and _tag", {ROUTE, .sql = {"SELECT 1 AS _content, 3 AS _tag"}, .shape = LH_BYTES}},
+    {"LH_STREAMED", {ROUTE, .sql = {"SELECT 1"}, .flags = LH_STREAMED}},
+    {"LH_SLICED", {ROUTE, .sql = {"SELECT 1"}, .flags = LH_SLICED}},
+    {"LH_UNPAGED", {ROUTE, .sql = {"SELECT 1"}, .flags = LH_UNPAGED}},
+    {":salt", {ROUTE, .sql = {"SELECT :salt"}}},
+    {NULL, {ROUTE, .sql = {"SELECT x:filters"}, .query = one_filter}},
+    {NULL, {ROUTE, .sql = {"SELECT :limit"}, .shape = LH_PAGE, .count = "SELECT 1"}},
+    {"neither statements nor steps", {ROUTE}},
+    {":nobody", {ROUTE, .sql = {"SELECT :nobody"}}},
+    {":nobody", {ROUTE, .sql = {"SELECT 1", "SELECT :nobody"}}},
+    {":nobody", {ROUTE, .sql = {"SELECT 1"}, .extra_sql = {"SELECT :nobody"}}},
+    {":nobody", {ROUTE, .sql = {"SELECT 1"}, .shape = LH_PAGE, .count = "SELECT :nobody"}},
+    {":password", {ROUTE, .sql = {"SELECT :password"}, .body = secret}},
+    {":p", {ROUTE, .sql = {"SELECT x:filters"}, .query = bad_filter}},
+    {"too many filters", {ROUTE, .sql = {"SELECT x:filters"}, .query = five_filters}},
+    {"no :filters", {ROUTE, .sql = {"SELECT 1"}, .query = one_filter}},
+    {"have a count, and they need one", {ROUTE, .sql = {"SELECT 1"}, .shape = LH_PAGE}},
+    {"have a count, and they need one", {ROUTE, .sql = {"SELECT 1"}, .count = "SELECT 1"}},
+    {"no key", {ROUTE, .sql = {"SELECT 1"}, .message = "Done."}},
+    {"no key", {ROUTE, .sql = {"SELECT 1"}, .shape = LH_SKIP_LIMIT, .count = "SELECT 1"}},
+    {"no summary", {.name = "bad.route", .method = "POST", .path = "/x/", .before = {&step}}},
+    {"another route has this name",
+     {.name = "good", .method = "POST", .path = "/x/", .summary = "S", .before = {&step}}},
+    {"another route has this method",
+     {.name = "bad.route", .method = "GET", .path = "/good/{id:int}/", .summary = "S", .before = {&step}}},
+    {"another route has this method",
+     {.name = "bad.route", .method = "GET", .path = "/good/{name:int}", .summary = "S", .before = {&step}}},
     {"another type",
-     {.name = "bad.row", .method = "GET", .path = "/good/{id:uuid}/", .summary = "S", .handler = handle}},
+     {.name = "bad.route", .method = "GET", .path = "/good/{id:uuid}/", .summary = "S", .before = {&step}}},
 };
 
 #define TEMPLATE(text)                                                                                                 \
     {                                                                                                                  \
-        .name = "bad.row", .method = "GET", .path = text, .summary = "S", .handler = handle                            \
+        .name = "bad.route", .method = "GET", .path = text, .summary = "S", .before = { &step }                        \
     }
 
 static const lh_route bad_templates[] = {
@@ -87,28 +114,28 @@ static const lh_route bad_templates[] = {
     TEMPLATE("/x/{id:int}y/"),
     TEMPLATE("x/"),
     TEMPLATE("/{a:text}/{b:text}/{c:text}/{d:text}/{e:text}/"),
-    {.name = "bad.row", .method = "TRACE", .path = "/x/", .summary = "S", .handler = handle},
-    {.name = "bad.row", .method = "get", .path = "/x/", .summary = "S", .handler = handle},
+    {.name = "bad.route", .method = "TRACE", .path = "/x/", .summary = "S", .before = {&step}},
+    {.name = "bad.route", .method = "get", .path = "/x/", .summary = "S", .before = {&step}},
 };
 
-static void test_bad_rows(void)
+static void test_invalid_routes(void)
 {
     apr_size_t i;
 
-    for (i = 0; i < sizeof(bad_rows) / sizeof(bad_rows[0]); i++) {
-        const char *why = fault(&bad_rows[i].row, NULL), *says = bad_rows[i].says;
+    for (i = 0; i < sizeof(invalid_routes) / sizeof(invalid_routes[0]); i++) {
+        const char *why = why_invalid(&invalid_routes[i].route, NULL), *says = invalid_routes[i].says;
 
         if (!says) {
-            is_str(why, NULL, "a good row");
+            is_str(why, NULL, "a valid route");
             continue;
         }
         ok(why && strstr(why, says), "%s: %s", says, why ? why : "nothing was said");
-        ok(why && strstr(why, bad_rows[i].row.name), "%s: the row is named", says);
+        ok(why && strstr(why, invalid_routes[i].route.name), "%s: the route is named", says);
     }
     for (i = 0; i < sizeof(bad_templates) / sizeof(bad_templates[0]); i++) {
-        const char *why = fault(&bad_templates[i], NULL);
+        const char *why = why_invalid(&bad_templates[i], NULL);
 
-        ok(why && strstr(why, "bad.row"), "%s %s: %s", bad_templates[i].method, bad_templates[i].path,
+        ok(why && strstr(why, "bad.route"), "%s %s: %s", bad_templates[i].method, bad_templates[i].path,
            why ? why : "nothing was said");
     }
 }
@@ -117,7 +144,7 @@ static void test_bad_rows(void)
 
 #define FOUND(label, verb, text)                                                                                       \
     {                                                                                                                  \
-        .name = label, .method = verb, .path = text, .summary = "S", .handler = handle                                 \
+        .name = label, .method = verb, .path = text, .summary = "S", .before = { &step }                               \
     }
 
 static const lh_route table[] = {FOUND("root", "GET", "/"),
@@ -134,7 +161,7 @@ static const lh_route table[] = {FOUND("root", "GET", "/"),
                                  {0}};
 
 static const struct lookup {
-    const char *method, *path, *row, *allow; /* row NULL: none; allow NULL: 404 */
+    const char *method, *path, *route, *allow; /* route NULL: none; allow NULL: 404 */
 } lookups[] = {
     {"GET", "/", "root", "GET, HEAD, OPTIONS"},
     {"GET", "/api/things/", "list", "GET, HEAD, POST, OPTIONS"},
@@ -183,7 +210,7 @@ static void test_lookups(const lh_routes *routes)
         lh_match match;
 
         lh_route_match(routes, tap_pool, l->method, l->path, &match);
-        is_str(match.operation ? match.operation->row->name : NULL, l->row, name);
+        is_str(match.route ? match.route->def->name : NULL, l->route, name);
         is_str(match.allow, l->allow, apr_pstrcat(tap_pool, name, ": Allow", NULL));
     }
 }
@@ -197,26 +224,27 @@ static void test_values(const lh_routes *routes)
     is_str(match.values[1], "42", "the second parameter");
 }
 
-static void test_owner(const lh_api *const *apis)
+static void test_owner(const lh_route_group *const *groups)
 {
-    ok(lh_route_owner(apis, "/api/things") == apis[0], "a prefix owns itself");
-    ok(lh_route_owner(apis, "/api/things/7/nothing") == apis[0], "and what is below it");
-    ok(!lh_route_owner(apis, "/api/thingsx"), "but not what only begins like it");
-    ok(!lh_route_owner(apis, "/api"), "nor what is above");
-    ok(!lh_route_owner(apis, "/"), "nor the root");
+    ok(lh_route_owner(groups, "/api/things") == groups[0], "a prefix owns itself");
+    ok(lh_route_owner(groups, "/api/things/7/nothing") == groups[0], "and what is below it");
+    ok(!lh_route_owner(groups, "/api/thingsx"), "but not what only begins like it");
+    ok(!lh_route_owner(groups, "/api"), "nor what is above");
+    ok(!lh_route_owner(groups, "/"), "nor the root");
 }
 
 /* ---- slots and filters ---- */
 
 static const lh_field three[] = {
     {.name = "a", .where = "a = :a"}, {.name = "plain"}, {.name = "b", .where = "b = :b"}, {0}};
+static const lh_step hashing = {.name = "hashing", .run = succeed, .binds = "hash"};
 static const lh_route paged[] = {{.name = "paged",
                                   .method = "POST",
                                   .path = "/x/{id:int}/",
                                   .summary = "S",
                                   .query = three,
                                   .body = secret,
-                                  .binds = "hash",
+                                  .before = {&hashing},
                                   .shape = LH_PAGE,
                                   .count = "SELECT count(*) WHERE x:filters",
                                   .sql = {"SELECT 1 WHERE x:filters LIMIT :limit"}},
@@ -224,43 +252,43 @@ static const lh_route paged[] = {{.name = "paged",
 
 static void test_slots(void)
 {
-    lh_api api = {.name = "things", .prefixes = prefixes, .routes = paged};
-    const lh_api *apis[] = {&api, NULL};
+    lh_route_group group = {.name = "things", .prefixes = prefixes, .routes = paged};
+    const lh_route_group *groups[] = {&group, NULL};
     const char *why;
-    const lh_routes *routes = lh_routes_compile(tap_pool, apis, &why);
-    const lh_operation *op = lh_routes_operation(routes, 0);
+    const lh_routes *routes = lh_definitionscompile(tap_pool, groups, lh_statements_create(tap_pool), &why);
+    const lh_compiled_route *route = lh_definitionsat(routes, 0);
 
-    is_int(op->query_slot, 1, "query fields stand behind the path's parameter");
-    is_int(op->body_slot, 6, "the body's behind the query's and page and page_size");
-    is_int(op->bind_slot, 8, "then what a handler binds");
-    is_int(op->own_slot, 9, "then the machine's own");
-    is_int(op->slots.count, 9 + LH_OWN_COUNT, "and that is all");
-    is_int(op->filter_count, 2, "two filters");
-    is_str(op->answers[0]->sql, "SELECT 1 WHERE x LIMIT $1", "no filter");
-    is_str(op->answers[1]->sql, "SELECT 1 WHERE x AND a = $1 LIMIT $2", "the first");
-    is_str(op->answers[2]->sql, "SELECT 1 WHERE x AND b = $1 LIMIT $2", "the second");
-    is_str(op->answers[3]->sql, "SELECT 1 WHERE x AND a = $1 AND b = $2 LIMIT $3", "both");
-    is_str(op->counts[3]->sql, "SELECT count(*) WHERE x AND a = $1 AND b = $2", "the count has the same");
-    is_int(lh_routes_statements(routes), 8, "every statement has a number");
-    ok(lh_routes_statement(routes, 5)->number == 5, "which is its place");
+    is_int(route->query_slot, 1, "query fields stand behind the path's parameter");
+    is_int(route->body_slot, 6, "the body's behind the query's and page and page_size");
+    is_int(route->step_slot, 8, "then what a handler binds");
+    is_int(route->builtin_slot, 9, "then the machine's own");
+    is_int(route->slots.count, 9 + LH_BUILTIN_COUNT, "and that is all");
+    is_int(route->filter_count, 2, "two filters");
+    is_str(route->filtered[0]->sql, "SELECT 1 WHERE x LIMIT $1", "no filter");
+    is_str(route->filtered[1]->sql, "SELECT 1 WHERE x AND a = $1 LIMIT $2", "the first");
+    is_str(route->filtered[2]->sql, "SELECT 1 WHERE x AND b = $1 LIMIT $2", "the second");
+    is_str(route->filtered[3]->sql, "SELECT 1 WHERE x AND a = $1 AND b = $2 LIMIT $3", "both");
+    is_str(route->counts[3]->sql, "SELECT count(*) WHERE x AND a = $1 AND b = $2", "the count has the same");
+    is_int(lh_definitionsstatements(routes), 8, "every statement has a number");
+    ok(lh_definitionsstatement(routes, 5)->number == 5, "which is its place");
 }
 
 int main(void)
 {
-    lh_api api = {.name = "things", .prefixes = prefixes, .routes = table};
-    const lh_api *apis[] = {&api, NULL};
+    lh_route_group group = {.name = "things", .prefixes = prefixes, .routes = table};
+    const lh_route_group *groups[] = {&group, NULL};
     const lh_routes *routes;
     const char *why;
 
     tap_begin();
-    test_bad_rows();
-    routes = lh_routes_compile(tap_pool, apis, &why);
+    test_invalid_routes();
+    routes = lh_definitionscompile(tap_pool, groups, lh_statements_create(tap_pool), &why);
     if (ok(routes != NULL, "the table compiles")) {
-        is_int(lh_routes_count(routes), 11, "all rows are there");
+        is_int(lh_definitionscount(routes), 11, "all rows are there");
         test_lookups(routes);
         test_values(routes);
     }
-    test_owner(apis);
+    test_owner(groups);
     test_slots();
     return tap_end();
 }

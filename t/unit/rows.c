@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Results to JSON: nesting, hidden columns, and each type from PostgreSQL's binary format. */
-#include "rows.h"
+#include "db/rows.h"
 
 #include <apr_strings.h>
 
@@ -11,7 +11,7 @@
         bytes, sizeof(bytes) - 1                                                                                       \
     }
 
-static const char *object(const lh_column *columns, const lh_cell_value *cells, int count, lh_time_style times)
+static const char *object(const lh_column *columns, const lh_cell_value *cells, int count, lh_time_format times)
 {
     lh_json json;
 
@@ -19,7 +19,7 @@ static const char *object(const lh_column *columns, const lh_cell_value *cells, 
     lh_json_open(&json, '{');
     lh_rows_members(&json, lh_rows_plan(tap_pool, columns, count, times), cells);
     lh_json_close(&json, '}');
-    return apr_pstrmemdup(tap_pool, json.data, json.length);
+    return lh_json_result(&json);
 }
 
 static const struct {
@@ -84,7 +84,7 @@ static void test_styles(void)
     int i;
 
     for (i = 0; i < 4; i++) {
-        is_str(object(&column, &cell, 1, (lh_time_style)i), apr_psprintf(tap_pool, "{\"k\":\"%s\"}", expected[i]),
+        is_str(object(&column, &cell, 1, (lh_time_format)i), apr_psprintf(tap_pool, "{\"k\":\"%s\"}", expected[i]),
                expected[i]);
     }
 }
@@ -138,7 +138,7 @@ static void test_front(void)
     lh_json_int(&json, 0);
     lh_rows_members(&json, lh_rows_plan(tap_pool, &column, 1, LH_SECONDS), &one);
     lh_json_close(&json, '}');
-    is_str(apr_pstrmemdup(tap_pool, json.data, json.length), "{\"front\":0,\"a\":1}", "behind other members");
+    is_str(lh_json_result(&json), "{\"front\":0,\"a\":1}", "behind other members");
 }
 
 int main(void)

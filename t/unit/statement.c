@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Statements: names become numbers, quoted text is left alone, refusals say what is wrong. */
-#include "statement.h"
+/* Statements: names become numbers, quoted text is left alone, errors say what is wrong. */
+#include "db/statement.h"
 
 #include "tap.h"
 
@@ -11,7 +11,7 @@ static const lh_slots slots = {names, 6};
 
 static const lh_statement *compiled(const char *sql, const char *filters, const char **why)
 {
-    return lh_statement_compile(tap_pool, "row", sql, filters, &slots, 7, why);
+    return lh_statement_compile(lh_statements_create(tap_pool), "route", sql, filters, &slots, why);
 }
 
 /* ---- what is translated and what is not ---- */
@@ -64,9 +64,7 @@ static void test_slots(void)
 
     is_int(st->parameters, 3, "three different parameters");
     ok(st->slots[0] == 2 && st->slots[1] == 0 && st->slots[2] == 4, "each knows its slot");
-    is_int(st->number, 7, "the number is the given one");
-    is_str(st->name, "s7", "the name is made of it");
-    is_str(st->label, "row", "the label is the row's");
+    is_str(st->label, "route", "the label is the route's");
 }
 
 /* ---- filters ---- */
@@ -90,9 +88,9 @@ static void test_filters(void)
     ok(!compiled("x:filters", " AND :nobody", &why) && strstr(why, ":nobody"), "an unknown name in a filter is told");
 }
 
-/* ---- limits and refusals ---- */
+/* ---- limits and errors ---- */
 
-static void test_refusals(void)
+static void test_errors(void)
 {
     const char *why = "";
 
@@ -100,10 +98,23 @@ static void test_refusals(void)
     ok(!compiled("SELECT :idx", NULL, &why) && strstr(why, ":idx"), "a name that only begins like one");
     ok(!compiled("SELECT :i", NULL, &why), "a name that is the beginning of one");
     ok(!compiled("SELECT :ID", NULL, &why), "names have their case");
-    ok(!lh_statement_compile(tap_pool, "row", "SELECT 1", NULL, &slots, LH_STATEMENTS_MAX, &why) && why,
-       "there are not more than LH_STATEMENTS_MAX");
-    ok(lh_statement_compile(tap_pool, "row", "SELECT 1", NULL, &slots, LH_STATEMENTS_MAX - 1, &why) != NULL,
-       "but that many");
+}
+
+static void test_registry(void)
+{
+    lh_statements *statements = lh_statements_create(tap_pool);
+    const char *why;
+    const lh_statement *st = NULL;
+    int i;
+
+    for (i = 0; i < LH_STATEMENTS_MAX; i++) {
+        st = lh_statement_compile(statements, "route", "SELECT 1", NULL, &slots, &why);
+    }
+    is_int(lh_statements_count(statements), LH_STATEMENTS_MAX, "the registry has LH_STATEMENTS_MAX places");
+    is_int(st->number, LH_STATEMENTS_MAX - 1, "a statement's number is its place");
+    is_str(lh_statements_at(statements, 7)->name, "s7", "a statement's name contains its number");
+    ok(!lh_statement_compile(statements, "route", "SELECT 1", NULL, &slots, &why) && why,
+       "a statement beyond LH_STATEMENTS_MAX is rejected");
 }
 
 /* Many parameters with the shortest names: the text grows most. */
@@ -120,10 +131,10 @@ static void test_many(void)
         expected = apr_psprintf(tap_pool, "%s$%d", expected, i + 1);
     }
     list[i] = "last";
-    st = lh_statement_compile(tap_pool, "row", sql, NULL, &many, 0, &why);
+    st = lh_statement_compile(lh_statements_create(tap_pool), "route", sql, NULL, &many, &why);
     is_str(st ? st->sql : why, expected, "as many parameters as there may be");
     sql = apr_pstrcat(tap_pool, sql, ":last", NULL);
-    st = lh_statement_compile(tap_pool, "row", sql, NULL, &many, 0, &why);
+    st = lh_statement_compile(lh_statements_create(tap_pool), "route", sql, NULL, &many, &why);
     ok(!st && strstr(why, "too many"), "one more is refused");
 }
 
@@ -133,7 +144,8 @@ int main(void)
     test_translations();
     test_slots();
     test_filters();
-    test_refusals();
+    test_errors();
+    test_registry();
     test_many();
     return tap_end();
 }

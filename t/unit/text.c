@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Text: UTF-8, percent-encoding, white space, word lists, and the forms of addresses, ids, integers and times. */
-#include "text.h"
+#include "util/text.h"
 
 #include "tap.h"
 

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "auth/auth.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+#include "auth/token.h"
+#include "core/learnhub_module.h"
+#include "core/server_state.h"
+#include "crypto/digest.h"
+#include "http/error.h"
+#include "http/route.h"
+
+#define OPAQUE_LENGTH 40
+
+lh_jwt_rules lh_auth_jwt_rules(const lh_call *call)
+{
+    lh_jwt_rules rules = {call->server->config.issuer, call->server->config.audience, apr_time_sec(apr_time_now())};
+
+    return rules;
+}
+
+static int is_opaque(const char *token)
+{
+    return strlen(token) == OPAQUE_LENGTH && strspn(token, "0123456789abcdef") == OPAQUE_LENGTH;
+}
+
+/* The 32 hex digits of a jti as bytes: lh_jwt_verify() has checked them. */
+static void key_of_jti(const char *hex, unsigned char key[LH_TOKEN_KEY])
+{
+    int i;
+
+    for (i = 0; i < LH_TOKEN_KEY; i++) {
+        char pair[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
+        key[i] = (unsigned char)strtol(pair, NULL, 16);
+    }
+}
+
+static lh_error *by_jwt(lh_call *call, const char *token)
+{
+    lh_jwt_rules rules = lh_auth_jwt_rules(call);
+    lh_claims claims;
+    const char *why;
+
+    if (lh_jwt_verify(call->r->pool, call->server->config.keys, &rules, LH_JWT_ACCESS, token, &claims, &why) !=
+        APR_SUCCESS) {
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, call->r, LH_LOG(0008) "token rejected: %s", why);
+        return lh_error_bad_token(call->r->pool);
+    }
+    if (claims.issued + apr_time_sec(call->server->config.access_ttl) <= rules.now) {
+        return lh_error_bad_token(call->r->pool); /* made when tokens lived longer: its end may be forgotten */
+    }
+    call->me.id = claims.subject;
+    call->me.role = claims.role;
+    call->me.version = claims.version;
+    call->me.expires = claims.expires;
+    key_of_jti(claims.id, call->me.key);
+    call->me.digest = apr_pstrdup(call->r->pool, claims.id);
+    return lh_token_check(call);
+}
+
+/* The token behind "Bearer " or "Token "; NULL when the header has neither. */
+static const char *token_of(const char *header)
+{
+    apr_size_t scheme = strcspn(header, " ");
+
+    if (!(scheme == 6 && !strncasecmp(header, "Bearer", 6)) && !(scheme == 5 && !strncasecmp(header, "Token", 5))) {
+        return NULL;
+    }
+    header += scheme;
+    return header + strspn(header, " ");
+}
+
+/* A role is looked up afresh before it is refused: who was just given one need not log in again. */
+static lh_error *check_role(lh_call *call)
+{
+    lh_error *error;
+
+    if (call->me.role & call->route->def->roles) {
+        return NULL;
+    }
+    error = lh_token_check_now(call);
+    if (error || (call->me.role & call->route->def->roles)) {
+        return error;
+    }
+    return lh_fail(call, "role");
+}
+
+lh_error *lh_auth(lh_call *call)
+{
+    request_rec *r = call->r;
+    const char *header = apr_table_get(r->headers_in, "Authorization"), *token;
+    lh_error *error;
+
+    if (call->route->def->roles == LH_ANYONE) {
+        return NULL;
+    }
+    if (!header || !*header) {
+        return lh_error_of_status(r->pool, HTTP_UNAUTHORIZED);
+    }
+    token = token_of(header);
+    if (!token) {
+        return lh_error_bad_token(call->r->pool);
+    }
+    error = is_opaque(token) ? lh_token_find(call, token) : by_jwt(call, token);
+    if (error) {
+        return error;
+    }
+    r->user = apr_psprintf(r->pool, "%" APR_INT64_T_FMT, call->me.id);
+    r->ap_auth_type = is_opaque(token) ? "Token" : "Bearer";
+    return check_role(call);
+}

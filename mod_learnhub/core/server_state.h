@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A virtual host with LearnHub On, in one child process: its configuration and what its requests share. */
+#ifndef LH_SERVER_STATE_H
+#define LH_SERVER_STATE_H
+
+#include "core/config.h"
+
+typedef struct lh_server {
+    server_rec *s;
+    lh_config config; /* with all defaults */
+    struct lh_pool *db;
+    struct lh_gate *login_gate, *signup_gate; /* limits on concurrent bcrypt; shared by all servers of the process */
+    struct lh_tokens *tokens;
+    struct lh_model *model; /* NULL: no model is configured */
+    struct lh_jobs_state *jobs;
+} lh_server;
+
+#endif

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crypto/jwt.h"
+
+#include <apr_strings.h>
+#include <limits.h>
+#include <openssl/rand.h>
+#include <string.h>
+#include <strings.h>
+
+#include "crypto/digest.h"
+#include "crypto/hmac.h"
+#include "learnhub.h"
+#include "util/json.h"
+#include "util/json_value.h"
+#include "util/text.h"
+
+#define MAC_TEXT 43 /* LH_HMAC_BYTES in base64url */
+#define ID_BYTES 16 /* of a jti */
+#define KID_MAX 64
+#define KID_DERIVED 8 /* bytes of a derived kid */
+
+typedef struct jwt_key {
+    const char *kid;
+    apr_size_t kid_length;
+    const char *header; /* of the tokens it signs, in base64url */
+    apr_size_t header_length;
+    lh_hmac *hmac;
+    struct jwt_key *next;
+} jwt_key;
+
+struct lh_jwt_keys {
+    apr_pool_t *pool;
+    jwt_key *first, *last;
+    int count;
+};
+
+/* A part of a token. */
+typedef struct slice {
+    const char *data;
+    apr_size_t length;
+} slice;
+
+static const char *const types[] = {[LH_JWT_ACCESS] = "access", [LH_JWT_REFRESH] = "refresh"};
+
+static const struct {
+    unsigned role;
+    const char *word;
+} roles[] = {{LH_STUDENT, "student"}, {LH_INSTRUCTOR, "instructor"}, {LH_ADMIN, "admin"}, {LH_SERVICE, "service"}};
+
+const char *lh_role_word(unsigned role)
+{
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+        if (roles[i].role == role) {
+            return roles[i].word;
+        }
+    }
+    return NULL;
+}
+
+unsigned lh_role_of(const char *word)
+{
+    apr_size_t i;
+
+    for (i = 0; word && i < sizeof(roles) / sizeof(roles[0]); i++) {
+        if (!strcmp(roles[i].word, word)) {
+            return roles[i].role;
+        }
+    }
+    return 0;
+}
+
+/* ---- base64url without padding (RFC 4648, 5) ---- */
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/* Writes (4 * length + 2) / 3 characters. */
+static char *encode(char *out, const unsigned char *data, apr_size_t length)
+{
+    unsigned held = 0;
+    int bits = 0;
+
+    for (; length > 0; length--) {
+        held = held << 8 | *data++;
+        for (bits += 8; bits >= 6; bits -= 6) {
+            *out++ = alphabet[held >> (bits - 6) & 63];
+        }
+    }
+    if (bits > 0) {
+        *out++ = alphabet[held << (6 - bits) & 63];
+    }
+    return out;
+}
+
+static const char *encoded(apr_pool_t *p, const char *data, apr_size_t length)
+{
+    char *text = apr_palloc(p, length / 3 * 4 + 4);
+
+    *encode(text, (const unsigned char *)data, length) = '\0';
+    return text;
+}
+
+static int sextet(char c)
+{
+    if (c >= 'A' && c <= 'Z') {
+        return c - 'A';
+    }
+    if (c >= 'a' && c <= 'z') {
+        return c - 'a' + 26;
+    }
+    if (c >= '0' && c <= '9') {
+        return c - '0' + 52;
+    }
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+/* Strict, so that a token has one spelling: no padding, no other alphabet, and unused bits are zero. Writes at most
+ * length * 3 / 4 bytes; returns how many, or -1. */
+static int decode(unsigned char *out, const slice *text)
+{
+    unsigned held = 0;
+    int bits = 0, count = 0, value;
+    apr_size_t i;
+
+    for (i = 0; i < text->length; i++) {
+        value = sextet(text->data[i]);
+        if (value < 0) {
+            return -1;
+        }
+        held = held << 6 | (unsigned)value;
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            out[count++] = (unsigned char)(held >> bits);
+        }
+    }
+    return text->length % 4 == 1 || (held & ((1u << bits) - 1)) ? -1 : count;
+}
+
+/* ---- keys ---- */
+
+lh_jwt_keys *lh_jwt_keys_make(apr_pool_t *p)
+{
+    lh_jwt_keys *keys = apr_pcalloc(p, sizeof(*keys));
+
+    keys->pool = p;
+    return keys;
+}
+
+int lh_jwt_keys_count(const lh_jwt_keys *keys)
+{
+    return keys->count;
+}
+
+static jwt_key *find_key(const lh_jwt_keys *keys, const char *kid, apr_size_t length)
+{
+    jwt_key *key = keys->first;
+
+    while (key && (key->kid_length != length || memcmp(key->kid, kid, length) != 0)) {
+        key = key->next;
+    }
+    return key;
+}
+
+static int valid_kid(const char *kid)
+{
+    apr_size_t length = strspn(kid, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+
+    return length >= 1 && length <= KID_MAX && kid[length] == '\0';
+}
+
+/* Which key it is, without saying anything of the secret. */
+static const char *derive_kid(apr_pool_t *p, lh_hmac *hmac)
+{
+    unsigned char mac[LH_HMAC_BYTES];
+
+    return lh_hmac_sign(hmac, "kid", 3, mac) ? lh_digest_hex(p, mac, KID_DERIVED) : NULL;
+}
+
+const char *lh_jwt_keys_add(lh_jwt_keys *keys, const char *kid, const char *secret, apr_size_t length)
+{
+    jwt_key *key;
+
+    if (length < LH_JWT_SECRET_MIN) {
+        return apr_psprintf(keys->pool, "A token secret has at least %d bytes.", LH_JWT_SECRET_MIN);
+    }
+    if (kid && !valid_kid(kid)) {
+        return apr_psprintf(keys->pool, "A key id has 1 to %d letters, digits, dots, underscores or hyphens.", KID_MAX);
+    }
+    key = apr_pcalloc(keys->pool, sizeof(*key));
+    key->hmac = lh_hmac_make(keys->pool, secret, length);
+    if (key->hmac) {
+        key->kid = kid ? apr_pstrdup(keys->pool, kid) : derive_kid(keys->pool, key->hmac);
+    }
+    if (!key->kid) {
+        return "OpenSSL does not offer HMAC-SHA256.";
+    }
+    key->kid_length = strlen(key->kid);
+    if (find_key(keys, key->kid, key->kid_length)) {
+        return "Each token key needs an id and a secret of its own.";
+    }
+    key->header = apr_psprintf(keys->pool, "{\"alg\":\"HS256\",\"typ\":\"JWT\",\"kid\":\"%s\"}", key->kid);
+    key->header = encoded(keys->pool, key->header, strlen(key->header));
+    key->header_length = strlen(key->header);
+    if (keys->last) {
+        keys->last->next = key;
+    }
+    else {
+        keys->first = key;
+    }
+    keys->last = key;
+    keys->count++;
+    return NULL;
+}
+
+/* ---- signing ---- */
+
+static void write_member(lh_json *json, const char *key, const char *value)
+{
+    lh_json_key(json, key);
+    lh_json_text(json, value);
+}
+
+static void write_number(lh_json *json, const char *key, apr_int64_t value)
+{
+    lh_json_key(json, key);
+    lh_json_int(json, value);
+}
+
+static void write_claims(lh_json *json, const lh_jwt_rules *rules, const lh_claims *claims)
+{
+    char subject[24];
+
+    apr_snprintf(subject, sizeof(subject), "%" APR_INT64_T_FMT, claims->subject);
+    lh_json_open(json, '{');
+    write_member(json, "iss", rules->issuer ? rules->issuer : "learnhub");
+    write_member(json, "sub", subject);
+    write_member(json, "type", types[claims->type]);
+    write_number(json, "iat", claims->issued);
+    write_number(json, "exp", claims->expires);
+    write_member(json, "jti", claims->id);
+    write_member(json, "role", lh_role_word(claims->role));
+    write_number(json, "ver", claims->version);
+    if (rules->audience) {
+        write_member(json, "aud", rules->audience);
+    }
+    lh_json_close(json, '}');
+}
+
+const char *lh_jwt_sign(apr_pool_t *p, const lh_jwt_keys *keys, const lh_jwt_rules *rules, lh_claims *claims)
+{
+    unsigned char random[ID_BYTES], mac[LH_HMAC_BYTES];
+    char signature[MAC_TEXT + 1];
+    jwt_key *key = keys->first;
+    const char *text;
+    lh_json payload;
+
+    if (!key || RAND_bytes(random, sizeof(random)) != 1) {
+        return NULL;
+    }
+    memcpy(claims->id, lh_digest_hex(p, random, sizeof(random)), sizeof(claims->id));
+    lh_json_init(&payload, p, 512);
+    write_claims(&payload, rules, claims);
+    text = apr_pstrcat(p, key->header, ".", encoded(p, payload.out.data, payload.out.length), NULL);
+    if (!lh_hmac_sign(key->hmac, text, strlen(text), mac)) {
+        return NULL;
+    }
+    *encode(signature, mac, sizeof(mac)) = '\0';
+    return apr_pstrcat(p, text, ".", signature, NULL);
+}
+
+/* ---- verifying: each step returns NULL, or what is wrong ---- */
+
+/* The JSON object in a part, or NULL. */
+static lh_json_value *parse_part(apr_pool_t *p, const slice *part)
+{
+    char *text = apr_palloc(p, part->length + 1);
+    int length = decode((unsigned char *)text, part);
+    lh_json_value *json = length < 0 ? NULL : lh_json_value_parse(p, text, (apr_size_t)length).root;
+
+    return lh_json_value_kind(json) == LH_JSON_OBJECT ? json : NULL;
+}
+
+/* Whole strings: a claim that only begins like `expected` is another one. */
+static int equals(const lh_json_value *value, const char *expected)
+{
+    apr_size_t length;
+    const char *text = lh_json_value_string(value, &length);
+
+    return text && length == strlen(expected) && !memcmp(text, expected, length);
+}
+
+static const char *split(const char *token, slice parts[3])
+{
+    const char *end;
+    int i;
+
+    if (strnlen(token, LH_JWT_TOKEN_MAX + 1) > LH_JWT_TOKEN_MAX) {
+        return "the token is too long";
+    }
+    for (i = 0; i < 3; i++, token = *end ? end + 1 : end) {
+        end = token + strcspn(token, ".");
+        if (end == token || (*end == '.') != (i < 2)) {
+            return "it has not three parts";
+        }
+        parts[i].data = token;
+        parts[i].length = (apr_size_t)(end - token);
+    }
+    return NULL;
+}
+
+/* *key is the key the header names, or NULL when it names none. The header may say less than ours, never more. */
+static const char *check_header(apr_pool_t *p, const lh_jwt_keys *keys, const slice *part, jwt_key **key)
+{
+    const lh_json_value *header, *type, *kid;
+    const char *name;
+    apr_size_t length;
+
+    for (*key = keys->first; *key; *key = (*key)->next) {
+        if ((*key)->header_length == part->length && !memcmp((*key)->header, part->data, part->length)) {
+            return NULL; /* our own spelling: nothing to parse */
+        }
+    }
+    header = parse_part(p, part);
+    type = lh_json_value_get(header, "typ");
+    kid = lh_json_value_get(header, "kid");
+    if (!header) {
+        return "the header is no JSON object";
+    }
+    if (!equals(lh_json_value_get(header, "alg"), "HS256")) {
+        return "alg is not HS256";
+    }
+    if (type &&
+        (lh_json_value_kind(type) != LH_JSON_STRING || strcasecmp(lh_json_value_string(type, NULL), "JWT") != 0)) {
+        return "typ is not JWT";
+    }
+    if (lh_json_value_get(header, "crit")) {
+        return "crit asks for an extension";
+    }
+    name = lh_json_value_string(kid, &length);
+    if (name) {
+        *key = find_key(keys, name, length);
+    }
+    return kid && !*key ? "kid is not configured" : NULL;
+}
+
+/* With a key's own name only that key counts. */
+static const char *check_signature(const lh_jwt_keys *keys, jwt_key *named, const slice *content, const slice *part)
+{
+    unsigned char signature[LH_HMAC_BYTES + 1];
+    jwt_key *key = named ? named : keys->first;
+
+    if (part->length != MAC_TEXT || decode(signature, part) != LH_HMAC_BYTES) {
+        return "the signature has a wrong form";
+    }
+    while (key && !lh_hmac_check(key->hmac, content->data, content->length, signature)) {
+        key = named ? NULL : key->next;
+    }
+    return key ? NULL : "the signature is wrong";
+}
+
+static int holds(const lh_json_value *audience, const char *expected)
+{
+    size_t i;
+
+    for (i = 0; i < lh_json_value_count(audience); i++) {
+        if (equals(lh_json_value_at(audience, i), expected)) {
+            return 1;
+        }
+    }
+    return equals(audience, expected);
+}
+
+/* Whose token it is and for whom: the claims every issuer knows. */
+static const char *check_registered(const lh_json_value *payload, const lh_jwt_rules *rules, lh_claims *claims)
+{
+    const lh_json_value *issued = lh_json_value_get(payload, "iat"), *expires = lh_json_value_get(payload, "exp");
+    const lh_json_value *begins = lh_json_value_get(payload, "nbf");
+
+    if (rules->issuer && !equals(lh_json_value_get(payload, "iss"), rules->issuer)) {
+        return "iss is another";
+    }
+    if (rules->audience && !holds(lh_json_value_get(payload, "aud"), rules->audience)) {
+        return "aud is another";
+    }
+    if (lh_json_value_kind(expires) != LH_JSON_INTEGER) {
+        return "exp is no integer";
+    }
+    if (lh_json_value_integer(expires) <= rules->now) {
+        return "it has expired";
+    }
+    if ((begins && lh_json_value_kind(begins) != LH_JSON_INTEGER) ||
+        (issued && lh_json_value_kind(issued) != LH_JSON_INTEGER)) {
+        return "nbf or iat is no integer";
+    }
+    if (begins && lh_json_value_integer(begins) > rules->now) {
+        return "it is not valid yet";
+    }
+    claims->expires = lh_json_value_integer(expires);
+    claims->issued = lh_json_value_integer(issued);
+    return NULL;
+}
+
+/* What this module puts into its tokens. */
+static const char *check_own(const lh_json_value *payload, lh_jwt_type type, lh_claims *claims)
+{
+    const lh_json_value *version = lh_json_value_get(payload, "ver");
+    const char *subject = lh_json_value_string(lh_json_value_get(payload, "sub"), NULL);
+    const char *id = lh_json_value_string(lh_json_value_get(payload, "jti"), NULL);
+
+    if (!equals(lh_json_value_get(payload, "type"), types[type])) {
+        return "type is another";
+    }
+    if (!subject || *subject < '1' || !lh_text_integer(subject, &claims->subject)) {
+        return "sub is no user id";
+    }
+    if (!id || strlen(id) != 2 * ID_BYTES || strspn(id, "0123456789abcdef") != 2 * ID_BYTES) {
+        return "jti has a wrong form";
+    }
+    claims->role = lh_role_of(lh_json_value_string(lh_json_value_get(payload, "role"), NULL));
+    if (claims->role == 0) {
+        return "role is unknown";
+    }
+    if (lh_json_value_kind(version) != LH_JSON_INTEGER || lh_json_value_integer(version) < 0 ||
+        lh_json_value_integer(version) > INT_MAX) {
+        return "ver has a wrong form";
+    }
+    claims->type = type;
+    claims->version = (int)lh_json_value_integer(version);
+    memcpy(claims->id, id, sizeof(claims->id));
+    return NULL;
+}
+
+static const char *check_claims(apr_pool_t *p, const slice *part, const lh_jwt_rules *rules, lh_jwt_type type,
+                                lh_claims *claims)
+{
+    const lh_json_value *payload = parse_part(p, part);
+    const char *why = payload ? check_registered(payload, rules, claims) : "the payload is no JSON object";
+
+    return why ? why : check_own(payload, type, claims);
+}
+
+apr_status_t lh_jwt_verify(apr_pool_t *p, const lh_jwt_keys *keys, const lh_jwt_rules *rules, lh_jwt_type type,
+                           const char *token, lh_claims *claims, const char **why)
+{
+    slice parts[3], content = {token, 0};
+    jwt_key *key = NULL;
+    lh_claims read;
+
+    memset(&read, 0, sizeof(read));
+    *why = split(token, parts);
+    if (!*why) {
+        *why = check_header(p, keys, &parts[0], &key);
+    }
+    if (!*why) {
+        content.length = (apr_size_t)(parts[1].data + parts[1].length - token);
+        *why = check_signature(keys, key, &content, &parts[2]);
+    }
+    if (!*why) {
+        *why = check_claims(p, &parts[1], rules, type, &read);
+    }
+    if (!*why) {
+        *claims = read;
+    }
+    return *why ? APR_EACCES : APR_SUCCESS;
+}

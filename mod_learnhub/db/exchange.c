@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/exchange.h"
+
+#include <apr_strings.h>
+#include <errno.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <string.h>
+
+#include "db/connect.h"
+#include "db/result.h"
+#include "db/statement.h"
+#include "util/clock.h"
+
+/* ---- sending ---- */
+
+static int is_prepared(const lh_connection *connection, const lh_statement *st)
+{
+    return connection->prepared[st->number / 8] & (1 << st->number % 8);
+}
+
+static void set_prepared(lh_connection *connection, const lh_statement *st, int prepared)
+{
+    unsigned char bit = (unsigned char)(1 << st->number % 8);
+
+    if (prepared) {
+        connection->prepared[st->number / 8] |= bit;
+    }
+    else {
+        connection->prepared[st->number / 8] &= (unsigned char)~bit;
+    }
+}
+
+static int send_command(lh_exchange *x, const char *sql)
+{
+    x->preliminaries++;
+    return PQsendQueryParams(x->pg, sql, 0, NULL, NULL, NULL, NULL, 1);
+}
+
+static int send_preliminaries(lh_exchange *x)
+{
+    if (x->connection->stale) {
+        if (!send_command(x, "DEALLOCATE ALL")) {
+            return 0;
+        }
+        x->connection->stale = 0;
+        memset(x->connection->prepared, 0, LH_STATEMENTS_MAX / 8);
+    }
+    /* A stream lasts as long as its reader; the deadline for each row bounds it, not statement_timeout. */
+    if (x->stream || x->run->timeout_ms) {
+        return send_command(x, apr_psprintf(x->pool, "SELECT set_config('statement_timeout', '%d', true)",
+                                            x->stream ? 0 : x->run->timeout_ms));
+    }
+    return 1;
+}
+
+static int send_step(lh_exchange *x, int step)
+{
+    const lh_statement *st = x->run->steps[step];
+    const char *values[LH_STATEMENT_PARAMS];
+    int i;
+
+    if (!is_prepared(x->connection, st)) {
+        if (!PQsendPrepare(x->pg, st->name, st->sql, 0, NULL)) {
+            return 0;
+        }
+        x->parsed[step] = 1;
+        set_prepared(x->connection, st, 1);
+    }
+    for (i = 0; i < st->parameters; i++) {
+        values[i] = x->run->values[st->slots[i]];
+    }
+    return PQsendQueryPrepared(x->pg, st->name, st->parameters, values, NULL, NULL, 1);
+}
+
+static int send_all(lh_exchange *x)
+{
+    int step, sent = send_preliminaries(x);
+
+    for (step = 0; sent && step < x->run->count; step++) {
+        sent = send_step(x, step);
+    }
+    x->synced = sent;
+    return sent && PQpipelineSync(x->pg);
+}
+
+/* ---- receiving ---- */
+
+/* The first error counts: after a FATAL libpq delivers a second one of its own, without a SQLSTATE. */
+static void note_error(lh_exchange *x, const char *label, const PGresult *pg)
+{
+    const char *sqlstate = PQresultErrorField(pg, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(pg, PG_DIAG_MESSAGE_PRIMARY);
+
+    if (x->refused || !sqlstate) {
+        return;
+    }
+    x->refused = 1;
+    x->failure->label = label;
+    x->failure->constraint = apr_pstrdup(x->pool, PQresultErrorField(pg, PG_DIAG_CONSTRAINT_NAME));
+    x->failure->message = apr_pstrdup(x->pool, message ? message : "");
+    apr_cpystrn(x->failure->sqlstate, sqlstate, sizeof(x->failure->sqlstate));
+}
+
+static void note_loss(lh_exchange *x, const char *label, const char *why)
+{
+    if (!x->refused) {
+        x->failure->label = label;
+        x->failure->message = apr_pstrmemdup(x->pool, why, strcspn(why, "\n"));
+    }
+}
+
+/* Sends what is still unsent and waits until PQgetResult() will not block. */
+static lh_sql_outcome await_result(lh_exchange *x)
+{
+    while (PQstatus(x->pg) == CONNECTION_OK && PQisBusy(x->pg)) {
+        int unsent = PQflush(x->pg) > 0;
+        struct pollfd fd = {.fd = PQsocket(x->pg), .events = (short)(unsent ? POLLIN | POLLOUT : POLLIN)};
+        apr_time_t left = x->deadline - lh_clock();
+        int ready;
+
+        if (fd.fd < 0) { /* poll() would sleep */
+            return LH_SQL_LOST;
+        }
+        ready = left > 0 ? poll(&fd, 1, (int)((left + 999) / 1000)) : 0;
+        if (ready == 0) {
+            return LH_SQL_TIMEOUT;
+        }
+        if (ready < 0 && errno != EINTR) {
+            return LH_SQL_LOST;
+        }
+        if (ready > 0 && (fd.revents & ~POLLOUT)) {
+            PQconsumeInput(x->pg); /* the end of the connection shows in PQstatus() */
+        }
+    }
+    return LH_SQL_OK;
+}
+
+/* The next result; NULL is the end of a command. LH_SQL_LOST after the last result of a broken connection. */
+static lh_sql_outcome next_result(lh_exchange *x, PGresult **result)
+{
+    lh_sql_outcome outcome = await_result(x);
+
+    *result = outcome == LH_SQL_OK ? PQgetResult(x->pg) : NULL;
+    if (outcome == LH_SQL_OK && !*result && PQstatus(x->pg) != CONNECTION_OK) {
+        return LH_SQL_LOST;
+    }
+    return outcome;
+}
+
+static apr_status_t hand_over(lh_exchange *x, PGresult *pg)
+{
+    lh_exchange_stream *s = x->stream;
+    apr_status_t rv = APR_SUCCESS;
+
+    s->current->pg = pg;
+    if (!s->begun) {
+        s->begun = 1;
+        rv = s->begin(s->context, x->results);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = s->row(s->context, s->current);
+    }
+    lh_result_clear(s->current);
+    x->deadline = lh_clock() + s->row_timeout;
+    s->ended = rv != APR_SUCCESS;
+    return rv;
+}
+
+/* Reads one command to its end; `kept` gets its result when it succeeded. */
+static lh_sql_outcome take_command(lh_exchange *x, const char *label, PGresult **kept)
+{
+    lh_sql_outcome outcome;
+    PGresult *result;
+
+    *kept = NULL;
+    while ((outcome = next_result(x, &result)) == LH_SQL_OK && result) {
+        ExecStatusType status = PQresultStatus(result);
+
+        if (status == PGRES_SINGLE_TUPLE) {
+            if (hand_over(x, result) != APR_SUCCESS) {
+                return LH_SQL_LOST;
+            }
+        }
+        else if (!*kept && (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)) {
+            *kept = result;
+        }
+        else {
+            note_error(x, label, result);
+            PQclear(result);
+        }
+    }
+    if (outcome != LH_SQL_OK) {
+        PQclear(*kept);
+        *kept = NULL;
+    }
+    return outcome;
+}
+
+static lh_sql_outcome take_step(lh_exchange *x, int step)
+{
+    const lh_statement *st = x->run->steps[step];
+    lh_sql_outcome outcome = LH_SQL_OK;
+    PGresult *result;
+
+    if (x->parsed[step]) {
+        outcome = take_command(x, st->label, &result);
+        set_prepared(x->connection, st, result != NULL);
+        PQclear(result);
+    }
+    if (outcome == LH_SQL_OK && x->stream && step == x->run->count - 1) {
+        PQsetSingleRowMode(x->pg);
+    }
+    if (outcome == LH_SQL_OK) {
+        outcome = take_command(x, st->label, &result);
+        if (result) {
+            x->results[step] = lh_result_own(x->pool, result);
+            x->completed++;
+        }
+    }
+    return outcome;
+}
+
+/* Deferred constraints speak here, after all commands have said that they succeeded. */
+static lh_sql_outcome take_sync(lh_exchange *x)
+{
+    lh_sql_outcome outcome = LH_SQL_OK;
+    PGresult *result;
+    int ends = 0;
+
+    while (!x->settled && outcome == LH_SQL_OK) {
+        outcome = next_result(x, &result);
+        x->settled = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+        if (result) {
+            note_error(x, x->run->steps[x->run->count - 1]->label, result);
+            PQclear(result);
+        }
+        else if (outcome == LH_SQL_OK && ends++ > 2) {
+            outcome = LH_SQL_LOST; /* not in step with the server */
+        }
+    }
+    if (x->settled) {
+        PQclear(PQgetResult(x->pg)); /* NULL: leaves the pipeline idle */
+    }
+    return outcome;
+}
+
+static lh_sql_outcome take_all(lh_exchange *x)
+{
+    lh_sql_outcome outcome = LH_SQL_OK;
+    PGresult *ignored;
+    int i;
+
+    for (i = 0; outcome == LH_SQL_OK && i < x->preliminaries; i++) {
+        outcome = take_command(x, x->run->steps[0]->label, &ignored);
+        PQclear(ignored);
+    }
+    for (i = 0; outcome == LH_SQL_OK && i < x->run->count; i++) {
+        outcome = take_step(x, i);
+    }
+    return outcome == LH_SQL_OK ? take_sync(x) : outcome;
+}
+
+/* ---- the whole ---- */
+
+void lh_exchange_drop(lh_exchange *x)
+{
+    int i;
+
+    for (i = 0; i < x->run->count; i++) {
+        if (x->results[i]) {
+            lh_result_clear(x->results[i]);
+            x->results[i] = NULL;
+        }
+    }
+}
+
+static void begin_anew(lh_exchange *x)
+{
+    x->pg = x->connection->pg;
+    memset(x->parsed, 0, sizeof(x->parsed));
+    memset(x->failure, 0, sizeof(*x->failure));
+    x->preliminaries = x->synced = x->completed = x->refused = x->settled = 0;
+}
+
+/* What the exchange came to when the conversation itself ended as `outcome`. */
+static lh_sql_outcome judge(lh_exchange *x, lh_sql_outcome outcome)
+{
+    const char *label = x->run->steps[0]->label;
+
+    /* A server that ends a connection sends its error after all that came before: a step that did not complete means
+     * that the commit was not reached. */
+    if (x->refused && outcome != LH_SQL_TIMEOUT && (x->settled || x->completed < x->run->count)) {
+        return LH_SQL_ERROR;
+    }
+    if (outcome == LH_SQL_OK && x->completed < x->run->count) {
+        outcome = LH_SQL_LOST; /* COPY, an empty statement, or libpq is out of memory */
+    }
+    if (outcome == LH_SQL_TIMEOUT) {
+        note_loss(x, label, "no answer within the time of the request");
+    }
+    else if (outcome == LH_SQL_LOST) {
+        note_loss(x, label, x->stream && x->stream->ended ? LH_EXCHANGE_LEFT : PQerrorMessage(x->pg));
+    }
+    return outcome;
+}
+
+lh_sql_outcome lh_exchange_run(lh_exchange *x)
+{
+    begin_anew(x);
+    return judge(x, send_all(x) ? take_all(x) : LH_SQL_LOST);
+}

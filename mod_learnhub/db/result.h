@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The result of a statement: rows in PostgreSQL's binary format. */
+#ifndef LH_RESULT_H
+#define LH_RESULT_H
+
+#include <apr_pools.h>
+
+struct pg_result;
+
+typedef struct lh_result {
+    struct pg_result *pg;
+} lh_result;
+
+/* A result that is freed with `p`, or earlier by lh_result_clear(); `pg` may be NULL. */
+lh_result *lh_result_own(apr_pool_t *p, struct pg_result *pg);
+
+/* Frees the rows now; a later free does nothing. */
+void lh_result_clear(lh_result *result);
+
+int lh_result_rows(const lh_result *result);
+int lh_result_columns(const lh_result *result);
+const char *lh_result_name(const lh_result *result, int column);
+unsigned lh_result_type(const lh_result *result, int column); /* the type's OID */
+
+/* The index of the column `name`, or -1. */
+int lh_result_find(const lh_result *result, const char *name);
+
+/* A cell in PostgreSQL's binary format; NULL is SQL NULL. */
+const char *lh_result_cell(const lh_result *result, int row, int column, int *length);
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/statement.h"
+
+#include <apr_strings.h>
+#include <apr_tables.h>
+#include <ctype.h>
+#include <string.h>
+
+struct lh_statements {
+    apr_array_header_t *all; /* const lh_statement * */
+};
+
+typedef struct compiler {
+    apr_pool_t *pool;
+    const lh_slots *slots;
+    const char *filters;
+    lh_statement *statement;
+    char *out; /* large enough for the worst case: see room_for() */
+    const char *why;
+} compiler;
+
+static int is_name_start(char c)
+{
+    return isalpha((unsigned char)c) || c == '_';
+}
+
+static apr_size_t name_length(const char *s)
+{
+    apr_size_t n = 0;
+
+    while (isalnum((unsigned char)s[n]) || s[n] == '_') {
+        n++;
+    }
+    return n;
+}
+
+/* A parameter of one character (":a") can become "$40": no text grows by more than a factor of two. */
+static apr_size_t room_for(const char *sql, const char *filters)
+{
+    apr_size_t room = 2 * strlen(sql) + 16;
+
+    while ((sql = strstr(sql, ":filters"))) {
+        room += 2 * strlen(filters);
+        sql++;
+    }
+    return room;
+}
+
+/* The end of quoted text or a comment that begins at `s`, or `s` when none does. */
+static const char *skip_quoted(const char *s)
+{
+    const char *end, *tag_end;
+
+    if (*s == '\'' || *s == '"') {
+        end = strchr(s + 1, *s);
+        return end ? end + 1 : s + strlen(s);
+    }
+    if (s[0] == '-' && s[1] == '-') {
+        return s + strcspn(s, "\n");
+    }
+    if (s[0] == '/' && s[1] == '*') {
+        end = strstr(s + 2, "*/");
+        return end ? end + 2 : s + strlen(s);
+    }
+    tag_end = *s == '$' ? s + 1 + (is_name_start(s[1]) ? name_length(s + 1) : 0) : s;
+    if (tag_end > s && *tag_end == '$') {
+        apr_size_t tag = (apr_size_t)(tag_end - s) + 1;
+        for (end = tag_end + 1; *end; end++) {
+            if (!strncmp(end, s, tag)) {
+                return end + tag;
+            }
+        }
+        return end;
+    }
+    return s;
+}
+
+static int slot_of(const lh_slots *slots, const char *name, apr_size_t length)
+{
+    int i;
+
+    for (i = 0; i < slots->count; i++) {
+        if (strlen(slots->names[i]) == length && !memcmp(slots->names[i], name, length)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* The number n of $n for a slot: the same slot keeps its number within a statement. */
+static int parameter_for(compiler *c, int slot)
+{
+    lh_statement *st = c->statement;
+    int i;
+
+    for (i = 0; i < st->parameters; i++) {
+        if (st->slots[i] == slot) {
+            return i + 1;
+        }
+    }
+    if (st->parameters == LH_STATEMENT_PARAMS) {
+        c->why = "it has too many parameters";
+        return 0;
+    }
+    st->slots[st->parameters] = (unsigned char)slot;
+    return ++st->parameters;
+}
+
+static void copy(compiler *c, const char *from, const char *to)
+{
+    memcpy(c->out, from, (apr_size_t)(to - from));
+    c->out += to - from;
+}
+
+static void translate(compiler *c, const char *sql, int top);
+
+/* `s` points behind the colon of ":name"; returns the first character after the name. */
+static const char *parameter(compiler *c, const char *s, int top)
+{
+    apr_size_t length = name_length(s);
+    int slot;
+
+    if (top && length == 7 && !memcmp(s, "filters", 7)) {
+        translate(c, c->filters, 0);
+        return s + length;
+    }
+    slot = slot_of(c->slots, s, length);
+    if (slot < 0) {
+        c->why = apr_psprintf(c->pool, "no parameter is called :%.*s", (int)length, s);
+    }
+    else {
+        c->out += apr_snprintf(c->out, 8, "$%d", parameter_for(c, slot));
+    }
+    return s + length;
+}
+
+static void translate(compiler *c, const char *s, int top)
+{
+    while (*s && !c->why) {
+        const char *end = skip_quoted(s);
+
+        if (end > s) {
+            copy(c, s, end);
+            s = end;
+        }
+        else if (s[0] == ':' && s[1] == ':') {
+            copy(c, s, s + 2);
+            s += 2;
+        }
+        else if (s[0] == ':' && is_name_start(s[1])) {
+            s = parameter(c, s + 1, top);
+        }
+        else {
+            *c->out++ = *s++;
+        }
+    }
+}
+
+lh_statements *lh_statements_create(apr_pool_t *p)
+{
+    lh_statements *statements = apr_palloc(p, sizeof(*statements));
+
+    statements->all = apr_array_make(p, 256, sizeof(const lh_statement *));
+    return statements;
+}
+
+int lh_statements_count(const lh_statements *statements)
+{
+    return statements->all->nelts;
+}
+
+const lh_statement *lh_statements_at(const lh_statements *statements, int number)
+{
+    return APR_ARRAY_IDX(statements->all, number, const lh_statement *);
+}
+
+const lh_statement *lh_statement_compile(lh_statements *statements, const char *label, const char *sql,
+                                         const char *filters, const lh_slots *slots, const char **why)
+{
+    apr_pool_t *p = statements->all->pool;
+    int number = statements->all->nelts;
+    compiler c = {.pool = p, .slots = slots, .filters = filters ? filters : ""};
+    char *text = apr_palloc(p, room_for(sql, c.filters));
+
+    *why = NULL;
+    if (number >= LH_STATEMENTS_MAX) {
+        *why = "there are too many statements";
+        return NULL;
+    }
+    c.statement = apr_pcalloc(p, sizeof(*c.statement));
+    c.out = text;
+    translate(&c, sql, 1);
+    if (c.why) {
+        *why = c.why;
+        return NULL;
+    }
+    *c.out = '\0';
+    c.statement->label = label;
+    c.statement->sql = text;
+    c.statement->number = number;
+    apr_snprintf(c.statement->name, sizeof(c.statement->name), "s%d", number);
+    APR_ARRAY_PUSH(statements->all, const lh_statement *) = c.statement;
+    return c.statement;
+}

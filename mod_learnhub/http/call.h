@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request in progress, and the accessors of its values. */
+#ifndef LH_CALL_H
+#define LH_CALL_H
+
+#include <httpd.h>
+
+#include "learnhub.h"
+
+typedef struct lh_compiled_route lh_compiled_route;
+typedef struct lh_json lh_json;
+typedef struct lh_result lh_result;
+typedef struct lh_server lh_server;
+
+/* The authenticated caller. */
+typedef struct lh_identity {
+    apr_int64_t id; /* users.id; 0: not authenticated */
+    unsigned role;
+    int version;           /* of the user's tokens when this one was issued */
+    apr_int64_t expires;   /* seconds since 1970; 0: never */
+    unsigned char key[16]; /* of the token: its jti, or the first bytes of its digest */
+    const char *digest;    /* the key in full and in hex, as stored in the database; NULL before lh_auth() */
+} lh_identity;
+
+/* A member that a step puts in front of the response's own. */
+typedef struct lh_member {
+    const char *key;
+    const char *json;
+    struct lh_member *next;
+} lh_member;
+
+struct lh_call {
+    request_rec *r;
+    lh_server *server;
+    const lh_route_group *group;
+    const lh_compiled_route *route; /* NULL until the request is routed */
+    int error_status;               /* httpd rejected the request with this status; 0: it did not */
+    lh_identity me;
+    const char **values;     /* by slot */
+    unsigned filters;        /* bits: which of the route's filters were sent */
+    int paged;               /* page or page_size was sent */
+    lh_result *count, *last; /* of the route's count, and of the statement that ran last */
+    int status;              /* of the response, when a step set it; 0: the route's */
+    int complete;            /* a step completed the response */
+    lh_member *front, *front_last;
+    int timeout_lifted;          /* the route's timeout_ms does not apply */
+    lh_json *body;               /* of a streamed response that is short enough to be sent at once */
+    int sent;                    /* the response has been sent in parts */
+    apr_interval_time_t db_time; /* microseconds spent in the database layer */
+};
+
+/* Sets one of the parameters that every route has (LH_BUILTIN_ME ..). */
+void lh_call_set_builtin(lh_call *call, int builtin, const char *value);
+
+/* 1 when the route is LH_UNPAGED and neither page nor page_size was sent: all rows are returned. */
+int lh_call_unpaged(const lh_call *call);
+
+/* A cell as text; NULL for SQL NULL. */
+const char *lh_call_cell(const lh_call *call, const lh_result *result, int row, int column);
+
+#endif

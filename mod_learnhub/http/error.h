@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Error responses: status, sentences, and the four formats in which they are written. All error responses are created
+ * here, so that no SQL, file path or stack trace can reach a client. Depends on APR only.
+ */
+#ifndef LH_ERROR_H
+#define LH_ERROR_H
+
+#include "learnhub.h"
+#include "util/json.h"
+
+/* The status of a validation error: 422 or 400, depending on the format. */
+#define LH_INVALID 0
+
+typedef struct lh_field_error {
+    const char *field; /* NULL: the whole body, or a rule over several fields */
+    const char *text;
+    struct lh_field_error *next;
+} lh_field_error;
+
+struct lh_error {
+    int status; /* LH_INVALID: a validation error */
+    const char *text;
+    const char *place; /* where the fields come from: "body", "query" or "path" */
+    lh_field_error *first, *last;
+    int retry_after;       /* seconds for Retry-After; 0: no such header */
+    const char *challenge; /* for WWW-Authenticate, or NULL */
+    const char *allow;     /* for Allow, or NULL */
+    int answered;          /* httpd has sent a response already */
+};
+
+lh_error *lh_error_make(apr_pool_t *p, int status, const char *text);
+
+/* Adds an invalid field to `errors`, or creates a validation error when it is NULL. The text says what is allowed. */
+lh_error *lh_error_field(apr_pool_t *p, lh_error *errors, const char *place, const char *field, const char *text);
+
+/* The error for a SQLSTATE that no error of the route matches. */
+lh_error *lh_error_of_sqlstate(apr_pool_t *p, const char *sqlstate);
+
+/* The error for a status that httpd or this module sets: 404, 405, 413, 415, 500 ... */
+lh_error *lh_error_of_status(apr_pool_t *p, int status);
+
+/* 401 for a token that was sent and is not valid; the reason is never included. */
+lh_error *lh_error_bad_token(apr_pool_t *p);
+
+int lh_error_status(const lh_error *error, lh_error_format format);
+void lh_error_write(lh_json *json, const lh_error *error, lh_error_format format);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/failure.h"
+
+#include <string.h>
+
+#include "core/learnhub_module.h"
+#include "db/result.h"
+#include "http/error.h"
+#include "http/route.h"
+
+#define QUERY_CANCELED "57014"
+
+/* The errors of every route, unless it defines its own with the same code. */
+static const lh_route_error common[] = {{"missing", 404, NULL, "Not found."},
+                                        {"page", 404, NULL, "Invalid page."},
+                                        {"role", 403, NULL, "You do not have permission to perform this action."},
+                                        {"slow", 422, NULL, "The query takes too long. Use a simpler one."},
+                                        {0}};
+
+/* ---- codes ---- */
+
+static const lh_route_error *find(const lh_route_error *errors, const char *code, apr_size_t length)
+{
+    for (; errors && errors->code; errors++) {
+        if (strlen(errors->code) == length && !memcmp(errors->code, code, length)) {
+            return errors;
+        }
+    }
+    return NULL;
+}
+
+static const lh_route_error *error_for(const lh_call *call, const char *code, apr_size_t length)
+{
+    const lh_route_error *own = find(call->route->def->errors, code, length);
+
+    return own ? own : find(common, code, length);
+}
+
+/* All invalid fields together, or the first code that is not about a field. */
+lh_error *lh_fail(lh_call *call, const char *codes)
+{
+    lh_error *errors = NULL;
+    apr_size_t length;
+
+    for (; *codes; codes += length + strspn(codes + length, " ")) {
+        const lh_route_error *error;
+
+        length = strcspn(codes, " ");
+        error = error_for(call, codes, length);
+        if (!error) {
+            ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, call->r, LH_LOG(0002) "route %s has no error \"%s\"",
+                          call->route->def->name, codes);
+            return lh_error_of_status(call->r->pool, 500);
+        }
+        if (!error->field) {
+            return lh_error_make(call->r->pool, error->status, error->text);
+        }
+        errors = lh_fail_field(call, errors, error->field, error->text);
+    }
+    return errors;
+}
+
+static const char *place_of(const lh_compiled_route *route, const char *field)
+{
+    int i;
+
+    for (i = 0; field && i < route->query_count; i++) {
+        if (!strcmp(route->query[i]->name, field)) {
+            return "query";
+        }
+    }
+    return "body";
+}
+
+lh_error *lh_fail_field(lh_call *call, lh_error *errors, const char *field, const char *text)
+{
+    return lh_error_field(call->r->pool, errors, place_of(call->route, field), field, text);
+}
+
+/* The codes of a result's `!` column, or "missing" when it has that column and no row; NULL: no error. */
+static const char *codes_of(lh_call *call, const lh_result *result)
+{
+    int column = lh_result_find(result, "!");
+
+    if (column < 0) {
+        return NULL;
+    }
+    return lh_result_rows(result) ? lh_call_cell(call, result, 0, column) : "missing";
+}
+
+lh_error *lh_failure_in_results(lh_call *call, lh_result *const *results, int count)
+{
+    const char *codes = NULL;
+    int i;
+
+    for (i = 0; !codes && i < count; i++) {
+        codes = codes_of(call, results[i]);
+    }
+    return codes ? lh_fail(call, codes) : NULL;
+}
+
+/* ---- failed runs ---- */
+
+static lh_error *error_of_server(lh_call *call, const lh_sql_failure *failure)
+{
+    lh_error *error;
+
+    if (failure->constraint && error_for(call, failure->constraint, strlen(failure->constraint))) {
+        return lh_fail(call, failure->constraint);
+    }
+    if (call->route->def->timeout_ms && !strcmp(failure->sqlstate, QUERY_CANCELED)) {
+        return lh_fail(call, "slow");
+    }
+    error = lh_error_of_sqlstate(call->r->pool, failure->sqlstate);
+    if (error->status >= 500) {
+        ap_log_rerror(APLOG_MARK, error->status == 500 ? APLOG_ERR : APLOG_WARNING, 0, call->r,
+                      LH_LOG(0003) "%s: SQLSTATE %s: %s", failure->label, failure->sqlstate, failure->message);
+    }
+    return error;
+}
+
+lh_error *lh_failure_of_run(lh_call *call, lh_sql_outcome outcome, const lh_sql_failure *failure)
+{
+    switch (outcome) {
+    case LH_SQL_ERROR: return error_of_server(call, failure);
+    case LH_SQL_TIMEOUT:
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, call->r,
+                      LH_LOG(0004) "%s: the deadline passed; the outcome is unknown", failure->label);
+        break;
+    case LH_SQL_LOST:
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, call->r,
+                      LH_LOG(0005) "%s: the connection was lost; the outcome is unknown", failure->label);
+        break;
+    default: ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, call->r, LH_LOG(0006) "no database connection in time");
+    }
+    return lh_error_of_status(call->r->pool, 503);
+}

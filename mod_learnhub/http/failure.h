@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Maps what statements report to error responses: codes of `!` columns, constraints, SQLSTATEs, lost connections. */
+#ifndef LH_FAILURE_H
+#define LH_FAILURE_H
+
+#include "db/sql_run.h"
+#include "http/call.h"
+
+/* The error response of a run that failed. Logs the details that the client does not get. */
+lh_error *lh_failure_of_run(lh_call *call, lh_sql_outcome outcome, const lh_sql_failure *failure);
+
+/* The error that the `!` columns of the results report; NULL: none. A `!` column without a row is `missing`. */
+lh_error *lh_failure_in_results(lh_call *call, lh_result *const *results, int count);
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/fields.h"
+
+#include <apr_escape.h>
+#include <apr_strings.h>
+#include <string.h>
+
+#include "util/json.h"
+#include "util/photo.h"
+#include "util/text.h"
+
+typedef struct check {
+    apr_pool_t *pool;
+    const lh_field *field;
+    const lh_input *sent;
+    int untyped;
+    apr_int64_t now;
+    const char **value;
+} check;
+
+static const char *keep(check *c, const char *text)
+{
+    *c->value = text;
+    return NULL;
+}
+
+static const char *length_sentence(check *c)
+{
+    const lh_field *f = c->field;
+
+    if (!f->max) {
+        return "This may not be blank.";
+    }
+    return f->min ? apr_psprintf(c->pool, "This must have %d to %d characters.", (int)f->min, (int)f->max)
+                  : apr_psprintf(c->pool, "This must have at most %d characters.", (int)f->max);
+}
+
+static const char *words_sentence(check *c)
+{
+    const char *words = c->field->enum_values, *word, *list = "";
+    apr_size_t length;
+
+    while ((word = lh_text_word(&words, &length))) {
+        list = apr_psprintf(c->pool, "%s%s%.*s", list, *list ? ", " : "", (int)length, word);
+    }
+    return apr_psprintf(c->pool, "This must be one of: %s.", list);
+}
+
+/* C0, DEL, C1, and the marks that change the direction of text: names and titles are shown in one line. */
+static int has_control(const char *text)
+{
+    const unsigned char *s;
+
+    for (s = (const unsigned char *)text; *s; s++) {
+        if (*s < ' ' || *s == 0x7F || (s[0] == 0xC2 && s[1] < 0xA0) ||
+            (s[0] == 0xE2 &&
+             ((s[1] == 0x80 && s[2] >= 0xA8 && s[2] <= 0xAE) || (s[1] == 0x81 && s[2] >= 0xA6 && s[2] <= 0xA9)))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static const char *check_text(check *c)
+{
+    const lh_field *f = c->field;
+    const char *text = c->sent->text;
+    apr_int64_t characters;
+
+    if ((f->flags & LH_COERCE) && c->sent->kind == LH_INPUT_INTEGER) {
+        text = apr_psprintf(c->pool, "%" APR_INT64_T_FMT, c->sent->number);
+    }
+    else if (c->sent->kind != LH_INPUT_STRING) {
+        return "This must be a text.";
+    }
+    if (f->flags & LH_TRIM) {
+        text = lh_text_trim(apr_pstrdup(c->pool, text));
+    }
+    if (f->enum_values) {
+        return lh_text_listed(f->enum_values, text, strlen(text)) ? keep(c, text) : words_sentence(c);
+    }
+    if ((f->flags & LH_TRIM) && has_control(text)) {
+        return "This may not have line breaks or other control characters.";
+    }
+    characters = (apr_int64_t)lh_utf8_length(text);
+    return characters < f->min || (f->max && characters > f->max) ? length_sentence(c) : keep(c, text);
+}
+
+static const char *check_email(check *c)
+{
+    const char *text = c->sent->kind == LH_INPUT_STRING ? lh_text_trim(apr_pstrdup(c->pool, c->sent->text)) : "";
+
+    return lh_text_is_email(text) ? keep(c, text) : "This must be an e-mail address such as name@example.com.";
+}
+
+static const char *integer_sentence(check *c)
+{
+    const lh_field *f = c->field;
+
+    if (!f->min && !f->max) {
+        return "This must be a whole number.";
+    }
+    if (f->max == APR_INT64_MAX || (f->flags & LH_CLAMP)) {
+        return apr_psprintf(c->pool, "This must be a whole number from %" APR_INT64_T_FMT " on.", f->min);
+    }
+    return apr_psprintf(c->pool, "This must be a whole number from %" APR_INT64_T_FMT " to %" APR_INT64_T_FMT ".",
+                        f->min, f->max);
+}
+
+static const char *check_integer(check *c)
+{
+    const lh_field *f = c->field;
+    apr_int64_t number = c->sent->number;
+    int loose = c->untyped || (f->flags & LH_COERCE), limited = f->min || f->max;
+
+    if (c->sent->kind != LH_INPUT_INTEGER &&
+        (c->sent->kind != LH_INPUT_STRING || !loose || !lh_text_integer(c->sent->text, &number))) {
+        return integer_sentence(c);
+    }
+    if ((f->flags & LH_CLAMP) && number > f->max) {
+        number = f->max;
+    }
+    if (limited && (number < f->min || number > f->max)) {
+        return integer_sentence(c);
+    }
+    return keep(c, apr_psprintf(c->pool, "%" APR_INT64_T_FMT, number));
+}
+
+static const char *check_boolean(check *c)
+{
+    const char *text = c->sent->text;
+    int loose = c->untyped || (c->field->flags & LH_COERCE);
+
+    if (c->sent->kind == LH_INPUT_BOOLEAN ||
+        (loose && c->sent->kind == LH_INPUT_INTEGER && c->sent->number >> 1 == 0)) {
+        return keep(c, c->sent->number ? "true" : "false");
+    }
+    if (loose && c->sent->kind == LH_INPUT_STRING) {
+        if (!strcasecmp(text, "true") || !strcmp(text, "1")) {
+            return keep(c, "true");
+        }
+        if (!strcasecmp(text, "false") || !strcmp(text, "0")) {
+            return keep(c, "false");
+        }
+    }
+    return "This must be true or false.";
+}
+
+static const char *check_time(check *c)
+{
+    apr_int64_t micros;
+    lh_json text;
+
+    if (c->sent->kind != LH_INPUT_STRING || !lh_text_time(c->sent->text, &micros)) {
+        return "This must be a date and time in ISO 8601, such as 2024-01-15T14:00:00Z.";
+    }
+    if ((c->field->flags & LH_FUTURE) && micros <= c->now) {
+        return "This must lie in the future.";
+    }
+    if ((c->field->flags & LH_PAST) && micros > c->now) {
+        return "This may not lie in the future.";
+    }
+    lh_json_init(&text, c->pool, 40);
+    lh_json_time(&text, micros, LH_MICROS_Z);
+    return keep(c, apr_pstrmemdup(c->pool, text.out.data + 1, text.out.length - 2));
+}
+
+static const char *check_duration(check *c)
+{
+    int seconds = c->sent->kind == LH_INPUT_STRING ? lh_text_duration(c->sent->text) : -1;
+
+    return seconds > 0 && seconds <= 86400 ? keep(c, apr_itoa(c->pool, seconds))
+                                           : "This must be a time HH:MM:SS of more than 00:00:00 and at most 24:00:00.";
+}
+
+static const char *check_object_id(check *c)
+{
+    return c->sent->kind == LH_INPUT_STRING && lh_text_is_object_id(c->sent->text)
+               ? keep(c, c->sent->text)
+               : "This must be an id of 24 hex digits.";
+}
+
+static const char *check_texts(check *c)
+{
+    const lh_field *f = c->field;
+
+    if (c->sent->kind == LH_INPUT_STRING && (f->flags & LH_COERCE)) {
+        lh_json text;
+        lh_json_init(&text, c->pool, 64);
+        lh_json_text(&text, c->sent->text);
+        return keep(c, lh_json_result(&text));
+    }
+    if (c->sent->kind != LH_INPUT_STRINGS) {
+        return f->flags & LH_COERCE ? "This must be a text or an array of texts." : "This must be an array of texts.";
+    }
+    if (c->sent->number < f->min || (f->max && c->sent->number > f->max)) {
+        return f->max ? apr_psprintf(c->pool, "This must have %d to %d entries.", (int)f->min, (int)f->max)
+                      : "This may not be empty.";
+    }
+    return keep(c, c->sent->text);
+}
+
+static const char *check_object(check *c)
+{
+    if (c->sent->kind == LH_INPUT_OBJECT && !c->sent->text) {
+        return "The name of this object must be written without escapes.";
+    }
+    return c->sent->kind == LH_INPUT_OBJECT ? keep(c, c->sent->text) : "This must be an object.";
+}
+
+static const char *check_group(check *c)
+{
+    return c->sent->kind == LH_INPUT_OBJECT ? keep(c, "true") : "This must be an object.";
+}
+
+static const char *check_phone(check *c)
+{
+    const char *text = c->sent->kind == LH_INPUT_STRING ? lh_text_trim(apr_pstrdup(c->pool, c->sent->text)) : "";
+    apr_size_t digits = *text == '+' ? strspn(text + 1, "0123456789") : 0;
+
+    return digits >= 8 && digits <= 15 && text[1] != '0' && !text[1 + digits]
+               ? keep(c, text)
+               : "This must be a phone number in the international form, such as +12345678987.";
+}
+
+static const char *check_photo(check *c)
+{
+    apr_size_t length = (apr_size_t)c->sent->number;
+
+    if (c->sent->kind != LH_INPUT_FILE) {
+        return c->field->flags & LH_CLEARABLE
+                   ? "This must be sent as a file in multipart/form-data; null takes the present one away."
+                   : "This must be sent as a file in multipart/form-data.";
+    }
+    return lh_photo_type(c->sent->text, length) ? keep(c, apr_pescape_hex(c->pool, c->sent->text, length, 0))
+                                                : "This must be a JPEG, PNG, WebP or GIF image.";
+}
+
+/* JSON has null for no photo; an empty text would be the value of an input nobody has filled in. */
+static int is_empty(const check *c)
+{
+    return c->sent->kind == LH_INPUT_NULL ||
+           (c->sent->kind == LH_INPUT_STRING && !*c->sent->text && (c->untyped || c->field->type != LH_PHOTO));
+}
+
+static const char *check_uuid(check *c)
+{
+    return c->sent->kind == LH_INPUT_STRING && lh_text_is_uuid(c->sent->text)
+               ? keep(c, c->sent->text)
+               : "This must be a UUID such as 123e4567-e89b-12d3-a456-426614174000.";
+}
+
+static const char *check_color(check *c)
+{
+    const char *text = c->sent->kind == LH_INPUT_STRING ? c->sent->text : "";
+
+    return text[0] == '#' && strlen(text) == 7 && strspn(text + 1, "0123456789abcdefABCDEF") == 6
+               ? keep(c, text)
+               : "This must be a color such as #4187a2.";
+}
+
+static const char *check_number(check *c)
+{
+    const lh_field *f = c->field;
+    const char *text = c->sent->text;
+    apr_int64_t hundredths;
+
+    if (c->sent->kind == LH_INPUT_INTEGER) {
+        text = apr_psprintf(c->pool, "%" APR_INT64_T_FMT, c->sent->number);
+    }
+    else if (c->sent->kind != LH_INPUT_NUMBER && (c->sent->kind != LH_INPUT_STRING || !c->untyped)) {
+        text = "";
+    }
+    if (!lh_text_hundredths(text, &hundredths) || hundredths < f->min * 100 || hundredths > f->max * 100) {
+        return apr_psprintf(c->pool,
+                            "This must be a number from %" APR_INT64_T_FMT " to %" APR_INT64_T_FMT
+                            " with at most two decimals.",
+                            f->min, f->max);
+    }
+    return keep(c, text);
+}
+
+const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_input *sent, int untyped, apr_int64_t now,
+                           const char **value)
+{
+    check c = {p, field, sent, untyped, now, value};
+
+    *value = NULL;
+    if ((field->flags & LH_CLEARABLE) && is_empty(&c)) {
+        return keep(&c, "");
+    }
+    if (sent->kind == LH_INPUT_NULL && !(field->flags & LH_NULL)) {
+        return "This may not be null.";
+    }
+    if (sent->kind == LH_INPUT_ABSENT || sent->kind == LH_INPUT_NULL) {
+        return field->flags & LH_REQUIRED ? "This field is required."
+               : field->default_value     ? keep(&c, field->default_value)
+                                          : NULL;
+    }
+    switch (field->type) {
+    case LH_EMAIL: return check_email(&c);
+    case LH_INTEGER: return check_integer(&c);
+    case LH_BOOLEAN: return check_boolean(&c);
+    case LH_TIME: return check_time(&c);
+    case LH_DURATION: return check_duration(&c);
+    case LH_OBJECT_ID: return check_object_id(&c);
+    case LH_STRINGS: return check_texts(&c);
+    case LH_OBJECT: return check_object(&c);
+    case LH_GROUP: return check_group(&c);
+    case LH_PHONE: return check_phone(&c);
+    case LH_PHOTO: return check_photo(&c);
+    case LH_UUID: return check_uuid(&c);
+    case LH_NUMBER: return check_number(&c);
+    case LH_COLOR: return check_color(&c);
+    default: return check_text(&c);
+    }
+}

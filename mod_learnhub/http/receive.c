@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/receive.h"
+
+#include <apr_strings.h>
+#include <http_protocol.h>
+#include <string.h>
+
+#include "core/server_state.h"
+#include "http/error.h"
+#include "http/route.h"
+#include "util/buffer.h"
+
+/* Bytes of a multipart body for all but the photo. */
+#define ROOM_BESIDE_PHOTO 65536
+
+unsigned lh_receive_type(const request_rec *r)
+{
+    const char *header = apr_table_get(r->headers_in, "Content-Type"), *charset;
+    char *type, *end;
+
+    if (!header || !*header) {
+        return LH_JSON;
+    }
+    type = apr_pstrdup(r->pool, header);
+    end = type + strcspn(type, "; \t");
+    charset = ap_strcasestr(header, "charset=");
+    if (charset && strncasecmp(charset + 8, "utf-8", 5) && strncasecmp(charset + 8, "\"utf-8\"", 7)) {
+        return 0;
+    }
+    *end = '\0';
+    return !strcasecmp(type, "application/json")                    ? LH_JSON
+           : !strcasecmp(type, "application/x-www-form-urlencoded") ? LH_FORM
+           : !strcasecmp(type, "multipart/form-data")               ? LH_MULTIPART
+                                                                    : 0;
+}
+
+/* A body that cannot be read: broken chunks, too slow, gone. Some of it httpd's filters have answered themselves. */
+static lh_error *read_problem(lh_call *call, apr_status_t rv)
+{
+    int status = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
+    lh_error *error = lh_error_of_status(call->r->pool, status == AP_FILTER_ERROR ? HTTP_BAD_REQUEST : status);
+
+    error->answered = status == AP_FILTER_ERROR;
+    call->r->connection->keepalive = AP_CONN_CLOSE;
+    return error;
+}
+
+static apr_int64_t announced_length(const request_rec *r)
+{
+    const char *header = apr_table_get(r->headers_in, "Content-Length");
+
+    return header ? apr_atoi64(header) : -1;
+}
+
+static int takes_photo(const lh_call *call)
+{
+    const lh_field *field = call->route ? call->route->def->body : NULL;
+
+    while (field && field->name && field->type != LH_PHOTO) {
+        field++;
+    }
+    return field && field->name;
+}
+
+/* In bytes: more where a photo may come. */
+static apr_int64_t limit_of(const lh_call *call)
+{
+    const lh_config *config = &call->server->config;
+
+    return takes_photo(call) && lh_receive_type(call->r) == LH_MULTIPART ? config->max_photo + ROOM_BESIDE_PHOTO
+                                                                         : config->max_body;
+}
+
+static lh_error *too_large(lh_call *call)
+{
+    call->r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
+    return lh_error_make(
+        call->r->pool, HTTP_REQUEST_ENTITY_TOO_LARGE,
+        apr_psprintf(call->r->pool, "The request body may have at most %" APR_INT64_T_FMT " bytes.", limit_of(call)));
+}
+
+lh_error *lh_receive_announced(lh_call *call)
+{
+    return announced_length(call->r) > limit_of(call) ? too_large(call) : NULL;
+}
+
+/* Appends a brigade's bytes; false when they exceed the limit. */
+static int append(lh_buffer *buffer, apr_bucket_brigade *bb, apr_int64_t limit, apr_status_t *rv, int *end)
+{
+    apr_bucket *bucket;
+
+    for (bucket = APR_BRIGADE_FIRST(bb); bucket != APR_BRIGADE_SENTINEL(bb); bucket = APR_BUCKET_NEXT(bucket)) {
+        const char *data;
+        apr_size_t length;
+
+        if (APR_BUCKET_IS_EOS(bucket)) {
+            *end = 1;
+            break;
+        }
+        if (APR_BUCKET_IS_METADATA(bucket)) {
+            continue;
+        }
+        *rv = apr_bucket_read(bucket, &data, &length, APR_BLOCK_READ);
+        if (*rv != APR_SUCCESS || (apr_int64_t)(buffer->length + length) > limit) {
+            return *rv != APR_SUCCESS;
+        }
+        lh_buffer_append(buffer, data, length);
+    }
+    return 1;
+}
+
+/*
+ * The first guess of the buffer's size. A growing buffer leaves its former selves in the pool: a body with a photo gets
+ * what it announces, which is within its limit.
+ */
+static apr_size_t first_guess(const lh_call *call, apr_int64_t announced)
+{
+    return announced >= 0 && (announced < 65536 || lh_receive_type(call->r) == LH_MULTIPART) ? (apr_size_t)announced + 1
+                                                                                             : 65536;
+}
+
+lh_error *lh_receive_all(lh_call *call, const char **text, apr_size_t *length)
+{
+    request_rec *r = call->r;
+    apr_int64_t limit = limit_of(call);
+    apr_bucket_brigade *bb;
+    apr_status_t rv = APR_SUCCESS;
+    lh_buffer buffer;
+    int end = 0, fits = 1;
+
+    lh_buffer_init(&buffer, r->pool, first_guess(call, announced_length(r)));
+    bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    while (fits && !end && rv == APR_SUCCESS) {
+        rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, 65536);
+        if (rv == APR_SUCCESS) {
+            fits = append(&buffer, bb, limit, &rv, &end);
+        }
+        apr_brigade_cleanup(bb);
+    }
+    if (!fits) {
+        return too_large(call);
+    }
+    if (rv != APR_SUCCESS) {
+        return read_problem(call, rv);
+    }
+    *text = lh_buffer_text(&buffer);
+    *length = buffer.length;
+    return NULL;
+}

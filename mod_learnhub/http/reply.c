@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/reply.h"
+
+#include <apr_strings.h>
+#include <http_core.h>
+#include <http_protocol.h>
+#include <string.h>
+
+#include "core/server_state.h"
+#include "db/result.h"
+#include "db/rows.h"
+#include "http/error.h"
+#include "http/route.h"
+#include "util/json.h"
+#include "util/text.h"
+
+/* ---- rows ---- */
+
+static void write_front(lh_json *json, const lh_call *call)
+{
+    const lh_member *member;
+
+    for (member = call->front; member; member = member->next) {
+        lh_json_key(json, member->key);
+        lh_json_verbatim(json, member->json, strlen(member->json));
+    }
+}
+
+static void write_members(lh_json *json, const lh_call *call, lh_reply_rows *rows, const lh_result *result, int row)
+{
+    int count = lh_result_columns(result), i;
+
+    if (!rows->plan) {
+        lh_column *columns = apr_palloc(call->r->pool, sizeof(*columns) * (apr_size_t)(count + 1));
+        for (i = 0; i < count; i++) {
+            columns[i].name = lh_result_name(result, i);
+            columns[i].type = lh_result_type(result, i);
+        }
+        rows->plan = lh_rows_plan(call->r->pool, columns, count, call->group->time_format);
+        rows->cells = apr_palloc(call->r->pool, sizeof(*rows->cells) * (apr_size_t)(count + 1));
+    }
+    for (i = 0; i < count; i++) {
+        rows->cells[i].data = lh_result_cell(result, row, i, &rows->cells[i].length);
+    }
+    lh_rows_members(json, rows->plan, rows->cells);
+}
+
+void lh_reply_row(lh_json *json, const lh_call *call, lh_reply_rows *rows, const lh_result *result, int row)
+{
+    lh_json_open(json, '{');
+    write_members(json, call, rows, result, row);
+    lh_json_close(json, '}');
+}
+
+static void write_one(lh_json *json, const lh_call *call)
+{
+    lh_reply_rows rows = {NULL, NULL};
+
+    lh_json_open(json, '{');
+    write_front(json, call);
+    if (lh_row_count(call)) {
+        write_members(json, call, &rows, call->last, 0);
+    }
+    lh_json_close(json, '}');
+}
+
+static void write_all(lh_json *json, const lh_call *call)
+{
+    lh_reply_rows rows = {NULL, NULL};
+    int row;
+
+    lh_json_open(json, '[');
+    for (row = 0; row < lh_row_count(call); row++) {
+        lh_reply_row(json, call, &rows, call->last, row);
+    }
+    lh_json_close(json, ']');
+}
+
+/* ---- envelopes ---- */
+
+/* The route's count(*). */
+static apr_int64_t total(const lh_call *call)
+{
+    return apr_atoi64(lh_call_cell(call, call->count, 0, 0));
+}
+
+/* The URL of another page of this list: all other parameters are kept as they were sent. */
+static const char *page_url(const lh_call *call, apr_int64_t page)
+{
+    request_rec *r = call->r;
+    const char *path = ap_escape_uri(r->pool, r->uri), *args = r->args ? r->args : "", *query = "";
+    const char *base = call->values[call->route->builtin_slot + LH_BUILTIN_BASE];
+
+    for (; *args; args += *args == '&') {
+        apr_size_t length = strcspn(args, "&");
+        if (length && strncmp(args, "page=", 5)) {
+            query = apr_pstrcat(r->pool, query, *query ? "&" : "?", apr_pstrmemdup(r->pool, args, length), NULL);
+        }
+        args += length;
+    }
+    if (page > 1 || (call->route->def->flags & LH_UNPAGED)) { /* without a page such a list is whole */
+        query = apr_psprintf(r->pool, "%s%spage=%" APR_INT64_T_FMT, query, *query ? "&" : "?", page);
+    }
+    return apr_pstrcat(r->pool, base, path, query, NULL);
+}
+
+static void write_page(lh_json *json, const lh_call *call)
+{
+    apr_int64_t count = total(call), page = apr_atoi64(lh_param(call, "page"));
+    apr_int64_t size = apr_atoi64(lh_param(call, "page_size"));
+
+    lh_json_open(json, '{');
+    lh_json_key(json, "count");
+    lh_json_int(json, count);
+    lh_json_key(json, "next");
+    lh_json_text(json, page * size < count ? page_url(call, page + 1) : NULL);
+    lh_json_key(json, "previous");
+    lh_json_text(json, page > 1 ? page_url(call, page - 1) : NULL);
+    lh_json_key(json, "results");
+    write_all(json, call);
+    lh_json_close(json, '}');
+}
+
+static void write_skip_limit(lh_json *json, const lh_call *call)
+{
+    lh_json_open(json, '{');
+    lh_json_key(json, "total");
+    lh_json_int(json, total(call));
+    write_front(json, call);
+    lh_json_key(json, "skip");
+    lh_json_int(json, apr_atoi64(lh_param(call, "skip")));
+    lh_json_key(json, "limit");
+    lh_json_int(json, apr_atoi64(lh_param(call, "limit")));
+    lh_json_key(json, call->route->def->key);
+    write_all(json, call);
+    lh_json_close(json, '}');
+}
+
+static void write_answer(lh_json *json, const lh_call *call)
+{
+    switch (call->route->def->shape) {
+    case LH_ALL: write_all(json, call); break;
+    case LH_PAGE: write_page(json, call); break;
+    case LH_SKIP_LIMIT: write_skip_limit(json, call); break;
+    case LH_ONE_OR_NULL:
+        if (!lh_row_count(call)) {
+            lh_json_null(json);
+            break;
+        }
+        write_one(json, call);
+        break;
+    default: write_one(json, call);
+    }
+}
+
+/* What the answer stands under: {"message": ..., key: answer} where the def has a message, {key: [...]} for rows. */
+static const char *frame_key(const lh_call *call)
+{
+    const lh_route *def = call->route->def;
+
+    if (def->shape == LH_PAGE) {
+        return lh_call_unpaged(call) ? "results" : NULL;
+    }
+    return def->message || def->shape == LH_ALL ? def->key : NULL;
+}
+
+void lh_reply_open(lh_json *json, const lh_call *call)
+{
+    const char *key = frame_key(call);
+
+    if (call->group->error_format == LH_ERRORS_ENVELOPE) {
+        lh_json_open(json, '{');
+        lh_json_key(json, "success");
+        lh_json_bool(json, 1);
+        lh_json_key(json, "data");
+    }
+    if (key) {
+        lh_json_open(json, '{');
+        if (call->route->def->message) {
+            lh_json_key(json, "message");
+            lh_json_text(json, call->route->def->message);
+        }
+        lh_json_key(json, key);
+    }
+}
+
+void lh_reply_close(lh_json *json, const lh_call *call)
+{
+    if (frame_key(call)) {
+        lh_json_close(json, '}');
+    }
+    if (call->group->error_format == LH_ERRORS_ENVELOPE) {
+        lh_json_close(json, '}');
+    }
+}
+
+/* ---- headers and sending ---- */
+
+/* Fetch standard: which pages of other origins may read the answer. */
+static void set_cors(const lh_call *call, const char *preflight_methods)
+{
+    request_rec *r = call->r;
+    const char *allowed = call->server->config.origins, *origin = apr_table_get(r->headers_in, "Origin");
+    apr_table_t *out = r->err_headers_out;
+
+    if (!allowed) {
+        return;
+    }
+    if (strcmp(allowed, "*")) {
+        apr_table_mergen(out, "Vary", "Origin");
+    }
+    if (!origin || (strcmp(allowed, "*") && !lh_text_listed(allowed, origin, strlen(origin)))) {
+        return;
+    }
+    apr_table_setn(out, "Access-Control-Allow-Origin", strcmp(allowed, "*") ? origin : "*");
+    apr_table_setn(out, "Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, Idempotent-Replayed");
+    if (preflight_methods) {
+        apr_table_setn(out, "Access-Control-Allow-Methods", preflight_methods);
+        apr_table_setn(out, "Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key");
+        apr_table_setn(out, "Access-Control-Max-Age", "600");
+    }
+}
+
+/* For LogFormat: %{learnhub-route}n and %{learnhub-db-us}n. */
+static void set_notes(const lh_call *call)
+{
+    if (call->route) {
+        apr_table_setn(call->r->notes, "learnhub-route", call->route->def->name);
+        apr_table_setn(call->r->notes, "learnhub-db-us", apr_ltoa(call->r->pool, (long)call->db_time));
+    }
+}
+
+/*
+ * One brigade. The FLUSH lets httpd write at once instead of first looking for a pipelined request, so that the same
+ * worker usually finds the client's next request there.
+ */
+static int deliver(const lh_call *call, int status, const char *type, const char *body, apr_size_t length)
+{
+    request_rec *r = call->r;
+    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, alloc);
+
+    r->status = status;
+    set_notes(call);
+    if (body) {
+        ap_set_content_type(r, type);
+        ap_set_content_length(r, (apr_off_t)length);
+        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_pool_create(body, length, r->pool, alloc));
+        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(alloc));
+    }
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(alloc));
+    ap_pass_brigade(r->output_filters, bb); /* a client that left is the connection's concern */
+    return OK;
+}
+
+static int deliver_json(const lh_call *call, int status, const lh_json *json)
+{
+    return deliver(call, status, "application/json", json->out.data, json->out.length);
+}
+
+/* The bytes stay in the result, which lives as long as the request. */
+static int deliver_bytes(const lh_call *call)
+{
+    request_rec *r = call->r;
+    int length = 0, status;
+    const char *bytes = lh_result_cell(call->last, 0, lh_result_find(call->last, "_content"), &length);
+
+    apr_table_setn(r->headers_out, "ETag", apr_pstrcat(r->pool, "\"", lh_cell(call, "_tag"), "\"", NULL));
+    apr_table_setn(r->headers_out, "Cache-Control", "public, max-age=31536000, immutable");
+    apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
+    status = ap_meets_conditions(r);
+    return status == OK ? deliver(call, HTTP_OK, lh_cell(call, "_type"), bytes, (apr_size_t)length)
+                        : deliver(call, status, NULL, NULL, 0);
+}
+
+static int status_of(const lh_call *call)
+{
+    const lh_route *def = call->route->def;
+
+    return call->status ? call->status : def->status ? def->status : def->shape == LH_NOTHING ? 204 : 200;
+}
+
+static void set_headers(const lh_call *call)
+{
+    set_cors(call, NULL);
+    if (call->route->def->roles != LH_ANYONE || strcmp(call->route->def->method, "GET")) {
+        apr_table_setn(call->r->headers_out, "Cache-Control", "no-store");
+    }
+}
+
+int lh_reply_success(lh_call *call)
+{
+    int bare = call->route->def->shape == LH_NOTHING;
+    lh_json body;
+
+    if (call->sent) {
+        return OK;
+    }
+    set_headers(call);
+    if (call->route->def->shape == LH_BYTES) {
+        return deliver_bytes(call);
+    }
+    if (bare) {
+        return deliver(call, status_of(call), NULL, NULL, 0);
+    }
+    if (call->body) {
+        return deliver_json(call, status_of(call), call->body);
+    }
+    lh_json_init(&body, call->r->pool, 2048);
+    lh_reply_open(&body, call);
+    write_answer(&body, call);
+    lh_reply_close(&body, call);
+    return deliver_json(call, status_of(call), &body);
+}
+
+apr_status_t lh_reply_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length)
+{
+    request_rec *r = call->r;
+    apr_status_t rv;
+
+    if (!call->sent) {
+        call->sent = 1;
+        set_headers(call);
+        set_notes(call);
+        r->status = status_of(call);
+        ap_set_content_type(r, "application/json");
+    }
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_transient_create(data, length, r->connection->bucket_alloc));
+    rv = ap_pass_brigade(r->output_filters, bb);
+    apr_brigade_cleanup(bb);
+    return r->connection->aborted ? APR_ECONNABORTED : rv;
+}
+
+void lh_reply_end(lh_call *call, apr_bucket_brigade *bb, int whole)
+{
+    request_rec *r = call->r;
+    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
+
+    if (!whole) {
+        APR_BRIGADE_INSERT_TAIL(bb, ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, alloc));
+        r->connection->keepalive = AP_CONN_CLOSE;
+    }
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(alloc));
+    ap_pass_brigade(r->output_filters, bb);
+}
+
+int lh_reply_error(lh_call *call, const lh_error *error)
+{
+    lh_error_format style = call->group->error_format;
+    apr_table_t *out = call->r->err_headers_out;
+    lh_json body;
+
+    if (error->answered) {
+        return AP_FILTER_ERROR;
+    }
+    set_cors(call, NULL);
+    apr_table_setn(out, "Cache-Control", "no-store");
+    if (error->challenge) {
+        apr_table_setn(out, "WWW-Authenticate", error->challenge);
+    }
+    if (error->allow) {
+        apr_table_setn(out, "Allow", error->allow);
+    }
+    if (error->retry_after) {
+        apr_table_setn(out, "Retry-After", apr_itoa(call->r->pool, error->retry_after));
+    }
+    lh_json_init(&body, call->r->pool, 256);
+    lh_error_write(&body, error, style);
+    return deliver_json(call, lh_error_status(error, style), &body);
+}
+
+int lh_reply_options(lh_call *call, const char *allow)
+{
+    set_cors(call, allow);
+    apr_table_setn(call->r->headers_out, "Allow", allow);
+    return deliver(call, HTTP_NO_CONTENT, NULL, NULL, 0);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/route_check.h"
+
+#include <apr_strings.h>
+#include <ctype.h>
+#include <string.h>
+
+#include "util/text.h"
+
+/* ---- steps ---- */
+
+static int count(const char *const *texts, int max)
+{
+    int n = 0;
+
+    while (n < max && texts[n]) {
+        n++;
+    }
+    return n;
+}
+
+static int has_field(const lh_route *route, const char *name, apr_size_t length)
+{
+    const lh_field *field;
+
+    for (field = route->body; field && field->name; field++) {
+        if (strlen(field->name) == length && !memcmp(field->name, name, length)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* `names` are alternatives separated by `|`. */
+static int has_one_field(const lh_route *route, const char *names, apr_size_t length)
+{
+    const char *end = names + length, *bar;
+
+    for (; names < end; names = bar + 1) {
+        bar = memchr(names, '|', (apr_size_t)(end - names));
+        bar = bar ? bar : end;
+        if (has_field(route, names, (apr_size_t)(bar - names))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* 1 when the statement names a column so: `AS name` as a whole word. */
+static int has_column(const char *sql, const char *name, apr_size_t length)
+{
+    for (sql = sql ? strstr(sql, "AS ") : NULL; sql; sql = strstr(sql + 3, "AS ")) {
+        char next = sql[3 + strnlen(sql + 3, length)];
+        if (!strncmp(sql + 3, name, length) && !isalnum((unsigned char)next) && next != '_') {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* `sql` is the statement whose columns the step reads. */
+static const char *check_step(apr_pool_t *p, const lh_route *route, const lh_step *step, const char *sql)
+{
+    const char *fields = step->fields, *columns = step->columns, *word;
+    apr_size_t length;
+
+    while ((word = lh_text_word(&fields, &length))) {
+        if (!has_one_field(route, word, length)) {
+            return apr_psprintf(p, "step %s reads the field %.*s, which its body lacks", step->name, (int)length, word);
+        }
+    }
+    if (count(route->extra_sql, LH_EXTRA_SQL_MAX) < step->extra_sql) {
+        return apr_psprintf(p, "step %s needs %d extra statements", step->name, step->extra_sql);
+    }
+    while ((word = lh_text_word(&columns, &length))) {
+        if (!has_column(sql, word, length)) {
+            return apr_psprintf(p, "step %s reads the column %.*s, which its statement lacks", step->name, (int)length,
+                                word);
+        }
+    }
+    return NULL;
+}
+
+static const char *check_steps(apr_pool_t *p, const lh_route *route)
+{
+    int last = count(route->sql, LH_SQL_MAX) - 1, i;
+    const char *why = NULL;
+
+    for (i = 0; !why && i < LH_STEPS_MAX && route->before[i]; i++) {
+        why = check_step(p, route, route->before[i], route->extra_sql[0]);
+    }
+    for (i = 0; !why && i < LH_STEPS_MAX && route->after[i]; i++) {
+        why = check_step(p, route, route->after[i], last < 0 ? NULL : route->sql[last]);
+    }
+    return why;
+}
+
+/* ---- shapes ---- */
+
+static const char *check_shape(const lh_route *route)
+{
+    int counted = route->shape == LH_PAGE || route->shape == LH_SKIP_LIMIT, last = count(route->sql, LH_SQL_MAX) - 1;
+    const char *sql = last < 0 ? NULL : route->sql[last];
+
+    if (counted != (route->count != NULL)) {
+        return "only LH_PAGE and LH_SKIP_LIMIT have a count, and they need one";
+    }
+    if ((route->flags & LH_UNPAGED) && route->shape != LH_PAGE && route->shape != LH_ALL) {
+        return "only LH_PAGE and LH_ALL can be LH_UNPAGED";
+    }
+    if ((route->flags & (LH_STREAMED | LH_SLICED)) && route->shape != LH_ALL) {
+        return "only LH_ALL can be LH_STREAMED or LH_SLICED";
+    }
+    if ((route->message || route->shape == LH_SKIP_LIMIT) && !route->key) {
+        return "it has no key for its response";
+    }
+    if (route->shape == LH_BYTES &&
+        !(has_column(sql, "_content", 8) && has_column(sql, "_type", 5) && has_column(sql, "_tag", 4))) {
+        return "LH_BYTES needs the columns _content, _type and _tag";
+    }
+    return NULL;
+}
+
+const char *lh_route_check(apr_pool_t *p, const lh_route *route)
+{
+    const char *why = check_shape(route);
+
+    if (!route->sql[0] && !route->before[0]) {
+        return "it has neither statements nor steps";
+    }
+    if (!route->summary) {
+        return "it has no summary";
+    }
+    return why ? why : check_steps(p, route);
+}

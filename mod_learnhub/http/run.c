@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/run.h"
+
+#include <apr_strings.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/learnhub_module.h"
+#include "core/server_state.h"
+#include "db/result.h"
+#include "db/sql.h"
+#include "http/error.h"
+#include "http/failure.h"
+#include "http/route.h"
+#include "http/stream.h"
+#include "util/clock.h"
+
+/* PostgreSQL's statement_timeout expires this much before the deadline in httpd, so that the connection survives. */
+#define SERVER_FIRST apr_time_from_msec(250)
+
+/* ---- one run ---- */
+
+static lh_sql_run make_run(const lh_call *call, const lh_statement *const *steps, int count, const char *const *values)
+{
+    const lh_config *config = &call->server->config;
+    lh_sql_run run = {.db = call->server->db, .steps = steps, .count = count, .values = values};
+
+    run.wait_until = lh_clock() + config->connection_wait;
+    run.attempt_timeout = config->statement_timeout + SERVER_FIRST;
+    run.deadline = run.wait_until + run.attempt_timeout;
+    return run;
+}
+
+static lh_error *execute(lh_call *call, const lh_sql_run *run, lh_result **results)
+{
+    lh_sql_failure failure = {{0}, NULL, NULL, run->steps[0]->label};
+    apr_interval_time_t elapsed = 0;
+    lh_sql_outcome outcome = lh_sql_execute(run, call->r->pool, results, &failure, &elapsed);
+
+    call->db_time += elapsed;
+    return outcome == LH_SQL_OK ? NULL : lh_failure_of_run(call, outcome, &failure);
+}
+
+lh_error *lh_run_statement(lh_call *call, const lh_statement *statement, const char *const *values, lh_result **result)
+{
+    lh_sql_run run = make_run(call, &statement, 1, values);
+
+    run.retryable = 1;
+    return execute(call, &run, result);
+}
+
+static int is_get(const lh_call *call)
+{
+    return !strcmp(call->route->def->method, "GET");
+}
+
+lh_error *lh_query(lh_call *call, int index)
+{
+    lh_sql_run run = make_run(call, &call->route->extra_sql[index], 1, call->values);
+    lh_error *error;
+
+    run.retryable = is_get(call);
+    error = execute(call, &run, &call->last);
+    return error || !lh_row_count(call) ? error : lh_failure_in_results(call, &call->last, 1);
+}
+
+/* ---- the route's statements ---- */
+
+static void bind_page(lh_call *call)
+{
+    const lh_compiled_route *route = call->route;
+    apr_int64_t page, size;
+
+    if (!route->paged || lh_call_unpaged(call)) {
+        return; /* LIMIT NULL is no limit */
+    }
+    page = apr_atoi64(lh_param(call, "page"));
+    size = apr_atoi64(lh_param(call, "page_size"));
+    lh_call_set_builtin(call, LH_BUILTIN_LIMIT, apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, size));
+    lh_call_set_builtin(call, LH_BUILTIN_OFFSET, apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, (page - 1) * size));
+}
+
+/* The route's count, if it has one, and its statements with the filters that were sent; returns their number. */
+static int choose_statements(const lh_call *call, const lh_statement **steps)
+{
+    const lh_compiled_route *route = call->route;
+    int counted = route->counts && !lh_call_unpaged(call), count = counted + route->sql_count;
+
+    if (counted) {
+        steps[0] = route->counts[call->filters];
+    }
+    memcpy(steps + counted, route->sql, sizeof(*steps) * (apr_size_t)route->sql_count);
+    if (route->filtered) {
+        steps[count - 1] = route->filtered[call->filters];
+    }
+    return count;
+}
+
+/* What the rows of the last statement mean: no row can be an error, `_status` is the status of the response. */
+static lh_error *check_rows(lh_call *call)
+{
+    lh_shape shape = call->route->def->shape;
+    const char *status = lh_cell(call, "_status");
+
+    if ((shape == LH_ONE || shape == LH_NOTHING || shape == LH_BYTES) && lh_row_count(call) == 0) {
+        return lh_fail(call, "missing");
+    }
+    if (call->route->paged && lh_row_count(call) == 0 && strcmp(lh_param(call, "page"), "1")) {
+        return lh_fail(call, "page");
+    }
+    if (status) {
+        lh_reply_status(call, atoi(status));
+    }
+    return NULL;
+}
+
+static lh_error *run_statements(lh_call *call)
+{
+    const lh_route *def = call->route->def;
+    const lh_statement *steps[LH_SQL_MAX + 1];
+    lh_result *results[LH_SQL_MAX + 1];
+    int count = choose_statements(call, steps);
+    lh_sql_run run = make_run(call, steps, count, call->values);
+    lh_error *error;
+
+    run.retryable = is_get(call) || (def->flags & LH_RETRYABLE);
+    run.timeout_ms = call->timeout_lifted ? 0 : def->timeout_ms;
+    bind_page(call);
+    if ((def->flags & LH_STREAMED) || lh_call_unpaged(call)) {
+        return lh_stream_run(call, &run);
+    }
+    error = execute(call, &run, results);
+    if (error) {
+        return error;
+    }
+    call->count = call->route->counts ? results[0] : NULL;
+    call->last = results[count - 1];
+    error = lh_failure_in_results(call, results, count);
+    return error ? error : check_rows(call);
+}
+
+/* ---- the route ---- */
+
+static lh_error *run_steps(lh_call *call, const lh_step *const *steps)
+{
+    lh_error *error = NULL;
+    int i;
+
+    for (i = 0; i < LH_STEPS_MAX && steps[i] && !error && !call->complete; i++) {
+        error = steps[i]->run(call);
+    }
+    return error;
+}
+
+lh_error *lh_run(lh_call *call)
+{
+    lh_error *error = run_steps(call, call->route->def->before);
+
+    if (!error && !call->complete && call->route->sql_count) {
+        error = run_statements(call);
+    }
+    return error ? error : run_steps(call, call->route->def->after);
+}

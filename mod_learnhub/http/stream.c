@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/stream.h"
+
+#include <http_protocol.h>
+
+#include "core/learnhub_module.h"
+#include "db/pool.h"
+#include "db/sql.h"
+#include "db/statement.h"
+#include "http/error.h"
+#include "http/failure.h"
+#include "http/reply.h"
+#include "http/route.h"
+#include "util/clock.h"
+
+#define PART 65536 /* bytes */
+
+typedef struct stream {
+    lh_call *call;
+    int steps;
+    apr_bucket_brigade *bb;
+    lh_json *json;
+    lh_reply_rows rows;
+    lh_connection *connection;
+    lh_error *error; /* an earlier step refused: its rows are dropped */
+} stream;
+
+static apr_status_t flush(void *context, const char *data, apr_size_t length)
+{
+    stream *s = context;
+
+    if (!s->call->sent && !lh_pool_stream(s->connection)) {
+        s->error = lh_error_of_status(s->call->r->pool, HTTP_SERVICE_UNAVAILABLE);
+        return APR_EBUSY;
+    }
+    return lh_reply_part(s->call, s->bb, data, length);
+}
+
+static apr_status_t begin(void *context, lh_result *const *earlier)
+{
+    stream *s = context;
+
+    s->error = lh_failure_in_results(s->call, earlier, s->steps - 1);
+    lh_reply_open(s->json, s->call);
+    lh_json_open(s->json, '[');
+    return APR_SUCCESS;
+}
+
+static apr_status_t take_row(void *context, const lh_result *row)
+{
+    stream *s = context;
+
+    if (!s->error) {
+        lh_reply_row(s->json, s->call, &s->rows, row, 0);
+    }
+    return s->json->out.status;
+}
+
+/* The end of an answer whose first part has gone out. */
+static void finish(stream *s, lh_sql_outcome outcome, const lh_sql_failure *failure)
+{
+    int whole = outcome == LH_SQL_OK && lh_buffer_finish(&s->json->out) == APR_SUCCESS;
+
+    if (!whole && !s->call->r->connection->aborted) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, s->call->r, LH_LOG(0007) "%s: the response was aborted: %s",
+                      s->call->route->def->name, failure->message ? failure->message : "it could not be sent");
+    }
+    lh_reply_end(s->call, s->bb, whole);
+}
+
+lh_error *lh_stream_run(lh_call *call, const lh_sql_run *run)
+{
+    apr_pool_t *p = call->r->pool;
+    stream s = {.call = call, .steps = run->count};
+    lh_sql_failure failure = {{0}, NULL, NULL, run->steps[0]->label};
+    apr_time_t began = lh_clock();
+    lh_sql_outcome outcome;
+
+    s.bb = apr_brigade_create(p, call->r->connection->bucket_alloc);
+    s.json = apr_palloc(p, sizeof(*s.json));
+    lh_json_init_stream(s.json, p, PART, flush, &s);
+    outcome = lh_sql_stream(run, p, begin, take_row, &s, &s.connection, &failure);
+    call->db_time += lh_clock() - began;
+    if (outcome == LH_SQL_OK) {
+        lh_json_close(s.json, ']');
+        lh_reply_close(s.json, call);
+    }
+    if (call->sent) {
+        finish(&s, outcome, &failure);
+        return NULL;
+    }
+    if (outcome != LH_SQL_OK) {
+        return s.error ? s.error : lh_failure_of_run(call, outcome, &failure);
+    }
+    call->body = s.json;
+    return s.error;
+}

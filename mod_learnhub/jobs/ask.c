@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jobs/ask.h"
+
+#include <apr_atomic.h>
+
+#include "core/learnhub_module.h"
+#include "core/server_state.h"
+#include "db/sql.h"
+#include "http/error.h"
+#include "util/clock.h"
+
+static volatile apr_uint32_t stopping;
+
+int lh_ask_stopping(void)
+{
+    return apr_atomic_read32(&stopping) != 0;
+}
+
+void lh_ask_stop(void)
+{
+    apr_atomic_set32(&stopping, 1);
+}
+
+/* Sets whether the statement is failing; returns whether that is a change. */
+static int set_failing(lh_jobs_state *state, const lh_statement *statement, int failing)
+{
+    unsigned char *byte = &state->failing[statement->number / 8], bit = (unsigned char)(1 << statement->number % 8);
+    int was = (*byte & bit) != 0;
+
+    *byte = (unsigned char)(failing ? *byte | bit : *byte & ~bit);
+    return was != failing;
+}
+
+lh_sql_outcome lh_ask(const lh_server *server, apr_pool_t *p, const lh_statement *statement, const char *const *values,
+                      int retryable, lh_result **result)
+{
+    lh_sql_run run = {.db = server->db, .steps = &statement, .count = 1, .values = values, .retryable = retryable};
+    lh_sql_failure failure;
+    lh_sql_outcome outcome;
+
+    run.wait_until = lh_clock() + server->config.connection_wait;
+    run.attempt_timeout = server->config.statement_timeout;
+    run.deadline = run.wait_until + run.attempt_timeout;
+    outcome = lh_sql_execute(&run, p, result, &failure, NULL);
+    if (outcome == LH_SQL_OK) {
+        set_failing(server->jobs, statement, 0);
+    }
+    else if (outcome == LH_SQL_ERROR && lh_error_of_sqlstate(p, failure.sqlstate)->status != 503 &&
+             set_failing(server->jobs, statement, 1)) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server->s, LH_LOG(0020) "job %s fails: SQLSTATE %s: %s",
+                     statement->label, failure.sqlstate, failure.message);
+    }
+    return outcome;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jobs/jobs.h"
+
+#include <apr_thread_mutex.h>
+#include <mod_watchdog.h>
+
+#include "core/server_state.h"
+#include "jobs/ask.h"
+#include "jobs/outbox.h"
+
+#define WATCHDOG "_learnhub_"
+
+/* Either `run` or `sql`. */
+typedef struct job {
+    const char *name;
+    int seconds;
+    void (*run)(const lh_server *server, apr_pool_t *p);
+    const char *sql;
+} job;
+
+static const job jobs[] = {
+    {.name = "outbox.send", .seconds = 1, .run = lh_outbox_send},
+    {.name = "outbox.expire",
+     .seconds = 5,
+     .sql = "UPDATE learnhub.outbox SET state = 'expired' WHERE id IN (SELECT id FROM learnhub.outbox "
+            "WHERE (state = 'waiting' OR state = 'sending' AND due_at <= now()) AND not_after <= now() "
+            "FOR UPDATE SKIP LOCKED)"},
+    {.name = "mentoring.reminders", .seconds = 5, .sql = "SELECT learnhub.post_reminders()"},
+};
+
+#define JOBS (int)(sizeof(jobs) / sizeof(jobs[0]))
+
+static const lh_statement *statements[JOBS];
+
+/* Held while a job runs. `servers`, one for each database, is NULL until the process is ready and again when it exits. */
+static apr_thread_mutex_t *running;
+static apr_array_header_t *servers;
+
+int lh_jobs_compile(lh_statements *registry, const char **why)
+{
+    static const lh_slots none = {NULL, 0};
+    int i;
+
+    *why = NULL;
+    for (i = 0; i < JOBS && !*why; i++) {
+        if (jobs[i].sql) {
+            statements[i] = lh_statement_compile(registry, jobs[i].name, jobs[i].sql, NULL, &none, why);
+        }
+    }
+    return !*why && lh_outbox_compile(registry, why);
+}
+
+/* ---- running ---- */
+
+static void run_job(const job *what, const lh_server *server, apr_pool_t *p)
+{
+    lh_result *result;
+
+    if (what->run) {
+        what->run(server, p);
+    }
+    else {
+        lh_ask(server, p, statements[what - jobs], NULL, 1, &result);
+    }
+}
+
+static apr_status_t call(int state, void *data, apr_pool_t *p)
+{
+    int i;
+
+    if (state == AP_WATCHDOG_STATE_STOPPING) {
+        lh_ask_stop();
+    }
+    if (state != AP_WATCHDOG_STATE_RUNNING) {
+        return APR_SUCCESS;
+    }
+    apr_thread_mutex_lock(running);
+    for (i = 0; servers && i < servers->nelts && !lh_ask_stopping(); i++) {
+        run_job(data, APR_ARRAY_IDX(servers, i, const lh_server *), p);
+    }
+    apr_thread_mutex_unlock(running);
+    return APR_SUCCESS;
+}
+
+/* ---- beginning and end ---- */
+
+apr_status_t lh_jobs_prepare(apr_pool_t *pconf)
+{
+    APR_OPTIONAL_FN_TYPE(ap_watchdog_get_instance) *get = APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
+    APR_OPTIONAL_FN_TYPE(ap_watchdog_register_callback) *add = APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
+    ap_watchdog_t *watchdog;
+    apr_status_t rv = get && add ? get(&watchdog, WATCHDOG, 0, 0, pconf) : APR_ENOTIMPL;
+    int i;
+
+    if (rv == APR_SUCCESS) {
+        rv = apr_thread_mutex_create(&running, APR_THREAD_MUTEX_DEFAULT, pconf);
+    }
+    for (i = 0; i < JOBS && rv == APR_SUCCESS; i++) {
+        rv = add(watchdog, apr_time_from_sec(jobs[i].seconds), &jobs[i], call);
+    }
+    return rv;
+}
+
+/* Waits for the job that runs: it is short, and one that sends a mail notices. */
+static apr_status_t end(void *unused)
+{
+    (void)unused;
+    lh_ask_stop();
+    apr_thread_mutex_lock(running);
+    servers = NULL;
+    apr_thread_mutex_unlock(running);
+    return APR_SUCCESS;
+}
+
+static void add_server(apr_array_header_t *chosen, lh_server *server)
+{
+    int i;
+
+    for (i = 0; i < chosen->nelts; i++) {
+        lh_server **place = &APR_ARRAY_IDX(chosen, i, lh_server *);
+        if ((*place)->db == server->db) {
+            *place = (*place)->config.smtp ? *place : server;
+            return;
+        }
+    }
+    APR_ARRAY_PUSH(chosen, lh_server *) = server;
+}
+
+void lh_jobs_begin(apr_pool_t *pchild, const apr_array_header_t *all)
+{
+    apr_array_header_t *chosen = apr_array_make(pchild, all->nelts, sizeof(lh_server *));
+    int i;
+
+    if (!all->nelts) {
+        return;
+    }
+    for (i = 0; i < all->nelts; i++) {
+        add_server(chosen, APR_ARRAY_IDX(all, i, lh_server *));
+    }
+    for (i = 0; i < chosen->nelts; i++) {
+        APR_ARRAY_IDX(chosen, i, lh_server *)->jobs = apr_pcalloc(pchild, sizeof(lh_jobs_state));
+    }
+    apr_pool_pre_cleanup_register(pchild, NULL, end);
+    apr_thread_mutex_lock(running);
+    servers = chosen;
+    apr_thread_mutex_unlock(running);
+}

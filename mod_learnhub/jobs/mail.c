@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jobs/mail.h"
+
+#include <apr_base64.h>
+#include <apr_strings.h>
+#include <string.h>
+
+#include "util/buffer.h"
+#include "util/text.h"
+
+#define LINE_MAX_CHARACTERS 76 /* RFC 2045, 6.7: without the line's end */
+#define WORD_BYTES 39 /* of text in one encoded word: 64 characters, so that a line has at most 76 (RFC 2047, 2) */
+#define PLAIN_MAX 60  /* bytes of a header's value that need no folding */
+
+static void put(lh_buffer *out, const char *text)
+{
+    lh_buffer_append(out, text, strlen(text));
+}
+
+int lh_mail_address(const char *address)
+{
+    const unsigned char *s;
+
+    for (s = (const unsigned char *)address; *s > ' ' && *s != 0x7F && *s != '<' && *s != '>'; s++) {
+    }
+    return *address && !*s;
+}
+
+/* ---- headers ---- */
+
+/* On one line, whatever it was. */
+static char *one_line(apr_pool_t *p, const char *text)
+{
+    char *line = apr_pstrdup(p, text), *s;
+
+    for (s = line; *s; s++) {
+        if ((unsigned char)*s < ' ' || *s == 0x7F) {
+            *s = ' ';
+        }
+    }
+    return lh_text_trim(line);
+}
+
+static int is_plain(const char *text)
+{
+    const char *s;
+
+    for (s = text; *s >= ' ' && *s <= '~'; s++) {
+    }
+    return !*s && s - text <= PLAIN_MAX && !strstr(text, "=?");
+}
+
+/* The bytes of whole characters at the beginning of `text` that fit into one encoded word. */
+static apr_size_t word_length(const char *text)
+{
+    apr_size_t left = strlen(text), length = 0, next;
+
+    while (length < left) {
+        next = lh_utf8_character((const unsigned char *)text + length, left - length);
+        next = next ? next : 1;
+        if (length + next > WORD_BYTES) {
+            break;
+        }
+        length += next;
+    }
+    return length;
+}
+
+static void put_words(lh_buffer *out, apr_pool_t *p, const char *text)
+{
+    while (*text) {
+        apr_size_t length = word_length(text);
+        char *encoded = apr_palloc(p, (apr_size_t)apr_base64_encode_len((int)length));
+
+        apr_base64_encode(encoded, text, (int)length);
+        put(out, "=?UTF-8?B?");
+        put(out, encoded);
+        text += length;
+        put(out, *text ? "?=\r\n " : "?=");
+    }
+}
+
+/* As a quoted string (RFC 5322, 3.2.4), since names have dots and commas. */
+static void put_name(lh_buffer *out, apr_pool_t *p, const char *name)
+{
+    if (!is_plain(name)) {
+        put_words(out, p, name);
+        return;
+    }
+    put(out, "\"");
+    for (; *name; name++) {
+        if (*name == '"' || *name == '\\') {
+            put(out, "\\");
+        }
+        lh_buffer_append(out, name, 1);
+    }
+    put(out, "\"");
+}
+
+static void put_to(lh_buffer *out, apr_pool_t *p, const lh_mail *mail)
+{
+    const char *name = one_line(p, mail->to_name);
+
+    put(out, "To: ");
+    if (*name) {
+        put_name(out, p, name);
+        put(out, "\r\n ");
+    }
+    put(out, apr_pstrcat(p, "<", mail->to, ">\r\n", NULL));
+}
+
+static void put_subject(lh_buffer *out, apr_pool_t *p, const char *text)
+{
+    const char *subject = one_line(p, text);
+
+    put(out, "Subject: ");
+    if (is_plain(subject)) {
+        put(out, subject);
+    }
+    else {
+        put_words(out, p, subject);
+    }
+    put(out, "\r\n");
+}
+
+/* RFC 5322 has no GMT, which apr_rfc822_date() ends with. */
+static const char *date(apr_pool_t *p, apr_time_t when)
+{
+    char text[APR_RFC822_DATE_LEN];
+
+    apr_rfc822_date(text, when);
+    return apr_pstrcat(p, apr_pstrmemdup(p, text, strlen(text) - 3), "+0000", NULL);
+}
+
+/* The same at each try, so that a mail that arrives twice can be recognised. */
+static const char *message_id(apr_pool_t *p, const lh_mail *mail)
+{
+    const char *at = strrchr(mail->from, '@');
+
+    return apr_psprintf(p, "<%" APR_INT64_T_FMT ".%" APR_TIME_T_FMT ".learnhub%s>", mail->id, mail->created,
+                        at ? at : "@localhost");
+}
+
+/* ---- the body ---- */
+
+/* Bytes that stand for themselves; a space does not at the end of a line, nor a dot at its beginning. */
+static int stands(const char *s, int column)
+{
+    if (*s == ' ' || *s == '\t') {
+        return s[1] && s[1] != '\r' && s[1] != '\n';
+    }
+    return *s > ' ' && *s <= '~' && *s != '=' && (*s != '.' || column > 0);
+}
+
+static void put_quoted(lh_buffer *out, const char *s)
+{
+    int column = 0;
+
+    while (*s) {
+        if (*s == '\r' || *s == '\n') {
+            s += s[0] == '\r' && s[1] == '\n' ? 2 : 1;
+            put(out, "\r\n");
+            column = 0;
+            continue;
+        }
+        if (column > LINE_MAX_CHARACTERS - 4) { /* three for a character, one for the soft break */
+            put(out, "=\r\n");
+            column = 0;
+        }
+        if (stands(s, column)) {
+            lh_buffer_append(out, s, 1);
+            column++;
+        }
+        else {
+            char code[4];
+            apr_snprintf(code, sizeof(code), "=%02X", (unsigned)(unsigned char)*s);
+            lh_buffer_append(out, code, 3);
+            column += 3;
+        }
+        s++;
+    }
+    if (column) {
+        put(out, "\r\n");
+    }
+}
+
+const char *lh_mail_compose(apr_pool_t *p, const lh_mail *mail, apr_size_t *length)
+{
+    lh_buffer out;
+
+    lh_buffer_init(&out, p, 2048);
+    put(&out, apr_pstrcat(p, "Date: ", date(p, mail->created), "\r\nFrom: <", mail->from, ">\r\n", NULL));
+    put_to(&out, p, mail);
+    put_subject(&out, p, mail->subject);
+    put(&out, apr_pstrcat(p, "Message-ID: ", message_id(p, mail), "\r\n", NULL));
+    put(&out, "Auto-Submitted: auto-generated\r\n"
+              "MIME-Version: 1.0\r\n"
+              "Content-Type: text/plain; charset=utf-8\r\n"
+              "Content-Transfer-Encoding: quoted-printable\r\n"
+              "\r\n");
+    put_quoted(&out, mail->body);
+    *length = out.length;
+    return out.data;
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jobs/outbox.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+#include "core/learnhub_module.h"
+#include "core/server_state.h"
+#include "db/result.h"
+#include "db/rows.h"
+#include "jobs/ask.h"
+#include "jobs/mail.h"
+#include "jobs/smtp.h"
+#include "util/clock.h"
+
+#define ROUND apr_time_from_sec(5)       /* how long one call of the job goes on: other jobs wait */
+#define SEND_LIMIT apr_time_from_sec(15) /* for one mail */
+#define LEASE "60 seconds"               /* more than SEND_LIMIT and the storing of its outcome */
+#define STORE_LIMIT apr_time_from_sec(30)
+
+/* One that is due. A lease that has ended gives it back, but for what may not be tried again. */
+#define CLAIM                                                                                                          \
+    "WITH due AS (SELECT id, state = 'sending' AND (at_most_once OR attempts >= :tries::int) AS lost "                 \
+    "FROM learnhub.outbox WHERE state IN ('waiting', 'sending') AND due_at <= now() "                                  \
+    "AND (not_after IS NULL OR not_after > now()) ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) "                    \
+    "UPDATE learnhub.outbox o SET state = CASE WHEN lost THEN 'failed' ELSE 'sending' END, "                           \
+    "attempts = attempts + (NOT lost)::int, due_at = now() + interval '" LEASE "', "                                   \
+    "last_error = CASE WHEN lost THEN 'The process that was sending it ended: the outcome is unknown.' "               \
+    "ELSE last_error END "                                                                                             \
+    "FROM due WHERE o.id = due.id "                                                                                    \
+    "RETURNING o.id, o.attempts, o.state, o.last_error, o.to_address, o.to_name, o.subject, o.body, o.at_most_once, "  \
+    "(extract(epoch FROM o.created_at) * 1000000)::bigint AS created, "                                                \
+    "(extract(epoch FROM o.not_after - now()) * 1000000)::bigint AS remaining"
+
+/* `outcome` is sent, failed, later or untried. Who lost the mail meanwhile changes nothing. */
+#define STORE                                                                                                          \
+    "UPDATE learnhub.outbox SET last_error = :error, "                                                                 \
+    "state = CASE WHEN :outcome::text IN ('sent', 'failed') THEN :outcome::text "                                      \
+    "WHEN :outcome::text = 'later' AND attempts >= :tries::int THEN 'failed' ELSE 'waiting' END, "                     \
+    "sent_at = CASE WHEN :outcome::text = 'sent' THEN now() END, "                                                     \
+    "attempts = attempts - (:outcome::text = 'untried')::int, "                                                        \
+    "due_at = now() + CASE WHEN :outcome::text = 'later' "                                                             \
+    "THEN least(CASE WHEN not_after IS NULL THEN interval '6 hours' ELSE interval '1 minute' END, interval '1 "        \
+    "second' * power(4, least(attempts, 10) - 1)) ELSE interval '0' END "                                              \
+    "WHERE id = :id::bigint AND attempts = :attempts::int AND state = 'sending' RETURNING state"
+
+enum { SLOT_TRIES, SLOT_ID, SLOT_ATTEMPTS, SLOT_OUTCOME, SLOT_ERROR, SLOT_COUNT };
+enum {
+    CELL_ID,
+    CELL_ATTEMPTS,
+    CELL_STATE,
+    CELL_ERROR,
+    CELL_TO,
+    CELL_NAME,
+    CELL_SUBJECT,
+    CELL_BODY,
+    CELL_ONCE,
+    CELL_CREATED,
+    CELL_REMAINING,
+    CELL_COUNT
+};
+
+static const lh_statement *claim_statement, *store_statement;
+
+int lh_outbox_compile(lh_statements *registry, const char **why)
+{
+    static const char *const names[SLOT_COUNT] = {"tries", "id", "attempts", "outcome", "error"};
+    static const lh_slots slots = {names, SLOT_COUNT};
+
+    claim_statement = lh_statement_compile(registry, "outbox.claim", CLAIM, NULL, &slots, why);
+    if (!*why) {
+        store_statement = lh_statement_compile(registry, "outbox.store", STORE, NULL, &slots, why);
+    }
+    return !*why;
+}
+
+/* A claimed mail: its cells as text. */
+typedef struct claimed {
+    const lh_server *server;
+    apr_pool_t *pool;
+    const char *cells[CELL_COUNT];
+} claimed;
+
+static const char *tries_of(const claimed *mail)
+{
+    return apr_psprintf(mail->pool, "%" APR_INT64_T_FMT, mail->server->config.mail_tries);
+}
+
+static void log_failure(const claimed *mail, const char *why)
+{
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, mail->server->s, LH_LOG(0021) "mail %s failed after %s attempts: %s",
+                 mail->cells[CELL_ID], mail->cells[CELL_ATTEMPTS], why);
+}
+
+/* Returns 0 when there is none, or the database cannot be asked. */
+static int claim(claimed *mail)
+{
+    const char *values[SLOT_COUNT] = {NULL};
+    lh_result *result;
+    int i;
+
+    values[SLOT_TRIES] = tries_of(mail);
+    if (lh_ask(mail->server, mail->pool, claim_statement, values, 0, &result) != LH_SQL_OK ||
+        lh_result_rows(result) == 0) {
+        return 0;
+    }
+    for (i = 0; i < CELL_COUNT; i++) {
+        lh_cell_value cell;
+        cell.data = lh_result_cell(result, 0, i, &cell.length);
+        mail->cells[i] = lh_rows_text(mail->pool, lh_result_type(result, i), &cell);
+    }
+    return 1;
+}
+
+/* A mail that left while the database went away is kept from a second sending as long as the lease allows. */
+static void store(const claimed *mail, const char *outcome, const char *why)
+{
+    const char *values[SLOT_COUNT] = {NULL};
+    apr_time_t until = lh_clock() + STORE_LIMIT;
+    lh_result *result;
+    lh_sql_outcome stored;
+
+    values[SLOT_TRIES] = tries_of(mail);
+    values[SLOT_ID] = mail->cells[CELL_ID];
+    values[SLOT_ATTEMPTS] = mail->cells[CELL_ATTEMPTS];
+    values[SLOT_OUTCOME] = outcome;
+    values[SLOT_ERROR] = why;
+    stored = lh_ask(mail->server, mail->pool, store_statement, values, 1, &result);
+    while (stored != LH_SQL_OK && stored != LH_SQL_ERROR && !lh_ask_stopping() && lh_clock() < until) {
+        apr_sleep(apr_time_from_msec(200));
+        stored = lh_ask(mail->server, mail->pool, store_statement, values, 1, &result);
+    }
+    if (stored == LH_SQL_OK && lh_result_rows(result)) {
+        int length;
+        const char *state = lh_result_cell(result, 0, 0, &length);
+        if (length == 6 && !memcmp(state, "failed", 6)) {
+            log_failure(mail, why);
+        }
+    }
+}
+
+/* Logs when the mail server becomes unavailable or available. */
+static void note_server(const claimed *mail, lh_smtp_outcome outcome, const char *why)
+{
+    lh_jobs_state *state = mail->server->jobs;
+    int down = outcome == LH_SMTP_DOWN || outcome == LH_SMTP_UNKNOWN;
+
+    if (down && !state->mail_server_down) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, mail->server->s,
+                     LH_LOG(0022) "the mail server is unavailable, mails wait: %s", why);
+    }
+    else if (!down && state->mail_server_down) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, mail->server->s, LH_LOG(0023) "the mail server is available again");
+    }
+    state->mail_server_down = down;
+}
+
+static lh_smtp_outcome hand_over(lh_smtp *smtp, const claimed *mail, const char **why)
+{
+    const char *const *cells = mail->cells;
+    lh_mail text = {.id = apr_atoi64(cells[CELL_ID]), .created = apr_atoi64(cells[CELL_CREATED])};
+    lh_envelope envelope = {.from = mail->server->config.mail_from, .to = cells[CELL_TO], .limit = SEND_LIMIT};
+
+    if (!lh_mail_address(envelope.to)) {
+        *why = "The address cannot be written into a mail.";
+        return LH_SMTP_REFUSED;
+    }
+    text.from = envelope.from;
+    text.to = envelope.to;
+    text.to_name = cells[CELL_NAME];
+    text.subject = cells[CELL_SUBJECT];
+    text.body = cells[CELL_BODY];
+    envelope.message = lh_mail_compose(mail->pool, &text, &envelope.length);
+    if (cells[CELL_REMAINING] && apr_atoi64(cells[CELL_REMAINING]) < envelope.limit) {
+        envelope.limit = apr_atoi64(cells[CELL_REMAINING]);
+    }
+    return lh_smtp_send(smtp, &envelope, why);
+}
+
+/* Sends one mail and stores what became of it; 1 when another one may be tried at once. */
+static int send_one(lh_smtp *smtp, const claimed *mail)
+{
+    const char *why = NULL;
+    lh_smtp_outcome outcome = hand_over(smtp, mail, &why);
+    int once = !strcmp(mail->cells[CELL_ONCE], "true");
+
+    if (outcome == LH_SMTP_STOPPED) {
+        store(mail, "untried", mail->cells[CELL_ERROR]);
+        return 0;
+    }
+    note_server(mail, outcome, why);
+    if (outcome == LH_SMTP_SENT) {
+        store(mail, "sent", NULL);
+    }
+    else {
+        store(mail, outcome == LH_SMTP_REFUSED || (outcome == LH_SMTP_UNKNOWN && once) ? "failed" : "later", why);
+    }
+    return outcome != LH_SMTP_DOWN && outcome != LH_SMTP_UNKNOWN;
+}
+
+void lh_outbox_send(const lh_server *server, apr_pool_t *p)
+{
+    const lh_config *config = &server->config;
+    apr_time_t until = lh_clock() + ROUND;
+    lh_smtp *smtp = NULL;
+    int more = config->smtp != NULL;
+
+    while (more && lh_clock() < until && !lh_ask_stopping()) {
+        claimed mail = {.server = server};
+
+        apr_pool_create(&mail.pool, p);
+        more = claim(&mail);
+        if (more && !strcmp(mail.cells[CELL_STATE], "failed")) {
+            log_failure(&mail, mail.cells[CELL_ERROR]);
+        }
+        else if (more) {
+            smtp = smtp ? smtp : lh_smtp_open(p, config->smtp, config->smtp_login, lh_ask_stopping);
+            more = smtp && send_one(smtp, &mail);
+        }
+        apr_pool_destroy(mail.pool);
+    }
+}

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "util/json_canonical.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/text.h"
+
+/* ---- finding: only strings and brackets matter ---- */
+
+static const char *skip_space(const char *s, const char *end)
+{
+    while (s < end && (*s == ' ' || *s == '\n' || *s == '\r' || *s == '\t')) {
+        s++;
+    }
+    return s;
+}
+
+/* Behind the string that begins at `s`. */
+static const char *skip_string(const char *s, const char *end)
+{
+    for (s++; s < end && *s != '"'; s++) {
+        s += *s == '\\';
+    }
+    return s < end ? s + 1 : end;
+}
+
+/* Behind the value that begins at `s`. */
+static const char *skip_value(const char *s, const char *end)
+{
+    int depth = 0;
+
+    while (s < end) {
+        if (*s == '"') {
+            s = skip_string(s, end);
+            continue;
+        }
+        if (depth == 0 && (*s == ',' || *s == '}' || *s == ']')) {
+            break;
+        }
+        depth += (*s == '{' || *s == '[') - (*s == '}' || *s == ']');
+        s++;
+    }
+    return s;
+}
+
+const char *lh_canonical_member(const char *text, apr_size_t length, const char *name, apr_size_t *found)
+{
+    const char *end = text + length, *key = skip_space(text, end), *key_end, *value, *value_end;
+    apr_size_t wanted = strlen(name);
+
+    for (; key < end; key = value_end) { /* `key` is at the opening brace or a comma */
+        key = skip_space(key + 1, end);
+        if (key == end || *key != '"') {
+            return NULL;
+        }
+        key_end = skip_string(key, end);
+        value = skip_space(key_end, end);
+        value = skip_space(value + (value < end), end); /* behind the colon */
+        value_end = skip_value(value, end);
+        if ((apr_size_t)(key_end - key) == wanted + 2 && !memcmp(key + 1, name, wanted)) {
+            for (; value_end > value && skip_space(value_end - 1, value_end) == value_end; value_end--) {
+            }
+            *found = (apr_size_t)(value_end - value);
+            return value;
+        }
+    }
+    return NULL;
+}
+
+/* ---- reading ---- */
+
+typedef struct node {
+    const char *key, *text; /* decoded where they are strings; numbers and words as they are */
+    apr_size_t key_length, length;
+    char kind; /* '{' '[' '"', or 'v' for numbers and words */
+    int count; /* of members or entries */
+    struct node *first, *next;
+} node;
+
+typedef struct reader {
+    apr_pool_t *pool;
+    const char *s, *end;
+    const char *why;
+    int depth;
+} reader;
+
+static node *read_value(reader *in);
+
+static void *fail(reader *in, const char *why)
+{
+    if (!in->why) {
+        in->why = why;
+    }
+    return NULL;
+}
+
+static int took(reader *in, char c)
+{
+    in->s = skip_space(in->s, in->end);
+    if (in->s < in->end && *in->s == c) {
+        in->s++;
+        return 1;
+    }
+    return 0;
+}
+
+/* Four hex digits, or -1. */
+static int read_hex(reader *in)
+{
+    int value = 0, i;
+
+    if (in->end - in->s < 4) {
+        return -1;
+    }
+    for (i = 0; i < 4; i++) {
+        char c = *in->s++;
+        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+        if (digit < 0) {
+            return -1;
+        }
+        value = value << 4 | digit;
+    }
+    return value;
+}
+
+/* The character of \uXXXX, with its second half where it is one of two; 0 when it is none. */
+static unsigned read_escaped(reader *in)
+{
+    int high = read_hex(in), low;
+
+    if (high < 0xD800 || high > 0xDFFF) {
+        return high > 0 ? (unsigned)high : 0;
+    }
+    if (high > 0xDBFF || in->end - in->s < 2 || in->s[0] != '\\' || in->s[1] != 'u') {
+        return 0;
+    }
+    in->s += 2;
+    low = read_hex(in);
+    return low >= 0xDC00 && low <= 0xDFFF ? 0x10000u + ((unsigned)(high - 0xD800) << 10) + (unsigned)(low - 0xDC00) : 0;
+}
+
+static char *put_utf8(char *out, unsigned c)
+{
+    static const unsigned limits[] = {0x80, 0x800, 0x10000}, marks[] = {0, 0xC0, 0xE0, 0xF0};
+    int more = 0, i;
+
+    while (more < 3 && c >= limits[more]) {
+        more++;
+    }
+    *out++ = (char)(marks[more] | c >> 6 * more);
+    for (i = more - 1; i >= 0; i--) {
+        *out++ = (char)(0x80 | (c >> 6 * i & 0x3F));
+    }
+    return out;
+}
+
+/* `in->s` is behind the backslash; NULL when it is no escape. */
+static char *read_escape(reader *in, char *out)
+{
+    static const char letters[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+    const char *place;
+    unsigned c;
+
+    if (in->s < in->end && *in->s == 'u') {
+        in->s++;
+        c = read_escaped(in);
+        return c ? put_utf8(out, c) : NULL;
+    }
+    place = in->s < in->end && *in->s ? strchr(letters, *in->s) : NULL;
+    if (!place) {
+        return NULL;
+    }
+    in->s++;
+    *out++ = values[place - letters];
+    return out;
+}
+
+/* Decodes from the first escape on; what is decoded is never longer than what was sent. */
+static const char *decode(reader *in, const char *start, apr_size_t *length)
+{
+    const char *end = skip_string(start - 1, in->end);
+    char *text = apr_palloc(in->pool, (apr_size_t)(end - start) + 1), *out = text + (in->s - start);
+
+    memcpy(text, start, (apr_size_t)(in->s - start));
+    while (in->s < in->end && *in->s != '"') {
+        if ((unsigned char)*in->s < ' ') {
+            return fail(in, "a string has a control character");
+        }
+        if (*in->s != '\\') {
+            *out++ = *in->s++;
+            continue;
+        }
+        in->s++;
+        out = read_escape(in, out);
+        if (!out) {
+            return fail(in, "a string has an escape that is none, half a surrogate pair, or \\u0000");
+        }
+    }
+    *length = (apr_size_t)(out - text);
+    return text;
+}
+
+/* `in->s` is behind the first quote. */
+static const char *read_string(reader *in, apr_size_t *length)
+{
+    const char *start = in->s, *text = start;
+
+    while (in->s < in->end && *in->s != '"' && *in->s != '\\' && (unsigned char)*in->s >= ' ') {
+        in->s++;
+    }
+    *length = (apr_size_t)(in->s - start);
+    if (in->s < in->end && *in->s != '"') {
+        text = decode(in, start, length);
+        if (!text) {
+            return NULL;
+        }
+    }
+    if (in->s == in->end) {
+        return fail(in, "a string has no end");
+    }
+    in->s++;
+    return lh_utf8_valid(text, *length) ? text : fail(in, "a string is not UTF-8");
+}
+
+static apr_size_t skip_digits(reader *in)
+{
+    const char *start = in->s;
+
+    while (in->s < in->end && *in->s >= '0' && *in->s <= '9') {
+        in->s++;
+    }
+    return (apr_size_t)(in->s - start);
+}
+
+static int read_number(reader *in)
+{
+    const char *start;
+    apr_size_t digits;
+
+    in->s += *in->s == '-';
+    start = in->s;
+    digits = skip_digits(in);
+    if (digits == 0 || (digits > 1 && *start == '0')) {
+        return 0;
+    }
+    if (in->s < in->end && *in->s == '.') {
+        in->s++;
+        if (!skip_digits(in)) {
+            return 0;
+        }
+    }
+    if (in->s < in->end && (*in->s == 'e' || *in->s == 'E')) {
+        in->s++;
+        in->s += in->s < in->end && (*in->s == '+' || *in->s == '-');
+        if (!skip_digits(in)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int read_word(reader *in)
+{
+    static const char *const words[] = {"true", "false", "null"};
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        apr_size_t length = strlen(words[i]);
+        if ((apr_size_t)(in->end - in->s) >= length && !memcmp(in->s, words[i], length)) {
+            in->s += length;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The members of an object, or the entries of an array, up to its closing bracket. */
+static node *read_many(reader *in, node *parent, int keys)
+{
+    char close = keys ? '}' : ']';
+    node **last = &parent->first, *child;
+
+    if (took(in, close)) {
+        return parent;
+    }
+    do {
+        const char *key = NULL;
+        apr_size_t length = 0;
+
+        if (keys) {
+            key = took(in, '"') ? read_string(in, &length) : fail(in, "a member has no name");
+            if (!key || !took(in, ':')) {
+                return fail(in, "a member's name has no colon");
+            }
+        }
+        child = read_value(in);
+        if (!child) {
+            return NULL;
+        }
+        child->key = key;
+        child->key_length = length;
+        *last = child;
+        last = &child->next;
+        parent->count++;
+    } while (took(in, ','));
+    return took(in, close) ? parent : fail(in, "a bracket is not closed, or a comma is missing");
+}
+
+static node *read_value(reader *in)
+{
+    node *value = apr_pcalloc(in->pool, sizeof(*value));
+    node *ok = value;
+
+    in->s = skip_space(in->s, in->end);
+    if (in->s == in->end) {
+        return fail(in, "it ends too early");
+    }
+    value->kind = *in->s;
+    value->text = in->s;
+    if (*in->s == '{' || *in->s == '[') {
+        in->s++;
+        if (++in->depth > LH_CANONICAL_DEPTH) {
+            return fail(in, "it is nested too deep");
+        }
+        ok = read_many(in, value, value->kind == '{');
+        in->depth--;
+        return ok;
+    }
+    if (*in->s == '"') {
+        in->s++;
+        value->text = read_string(in, &value->length);
+        return value->text ? value : NULL;
+    }
+    if (!(*in->s == '-' || (*in->s >= '0' && *in->s <= '9') ? read_number(in) : read_word(in))) {
+        return fail(in, "something in it is no value");
+    }
+    value->kind = 'v';
+    value->length = (apr_size_t)(in->s - value->text);
+    return value;
+}
+
+/* ---- sorting and writing ---- */
+
+static int by_key(const void *a, const void *b)
+{
+    const node *x = *(const node *const *)a, *y = *(const node *const *)b;
+    apr_size_t common = x->key_length < y->key_length ? x->key_length : y->key_length;
+    int order = memcmp(x->key, y->key, common);
+
+    return order ? order : (x->key_length > y->key_length) - (x->key_length < y->key_length);
+}
+
+static const char *sort_members(apr_pool_t *p, node *object)
+{
+    const node **members = apr_palloc(p, sizeof(*members) * (apr_size_t)(object->count + 1));
+    node *child, **last = &object->first;
+    int count = 0, i;
+
+    for (child = object->first; child; child = child->next) {
+        members[count++] = child;
+    }
+    qsort(members, (apr_size_t)count, sizeof(*members), by_key);
+    for (i = 0; i < count; i++) {
+        if (i > 0 && !by_key(&members[i - 1], &members[i])) {
+            return "a member's name occurs twice";
+        }
+        *last = (node *)members[i];
+        last = &(*last)->next;
+    }
+    *last = NULL;
+    return NULL;
+}
+
+static const char *sort_all(apr_pool_t *p, node *value)
+{
+    const char *why = value->kind == '{' && value->count > 1 ? sort_members(p, value) : NULL;
+    node *child;
+
+    for (child = value->first; child && !why; child = child->next) {
+        why = sort_all(p, child);
+    }
+    return why;
+}
+
+static void write_value(lh_json *out, const node *value)
+{
+    const node *child;
+
+    if (value->key) {
+        lh_json_string(out, value->key, value->key_length);
+        lh_json_raw(out, ":", 1);
+    }
+    switch (value->kind) {
+    case '"': lh_json_string(out, value->text, value->length); break;
+    case 'v': lh_json_verbatim(out, value->text, value->length); break;
+    default:
+        lh_json_open(out, value->kind);
+        for (child = value->first; child; child = child->next) {
+            write_value(out, child);
+        }
+        lh_json_close(out, value->kind == '{' ? '}' : ']');
+    }
+}
+
+const char *lh_canonical_write(apr_pool_t *p, const char *text, apr_size_t length, lh_json *out)
+{
+    reader in = {.pool = p, .s = text, .end = text + length};
+    node *value = read_value(&in);
+    const char *why;
+
+    if (!value) {
+        return in.why;
+    }
+    in.s = skip_space(in.s, in.end);
+    if (in.s < in.end) {
+        return "something follows behind its end";
+    }
+    why = sort_all(p, value);
+    if (!why && out) {
+        write_value(out, value);
+    }
+    return why;
+}

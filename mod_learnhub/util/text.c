@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "util/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+apr_size_t lh_utf8_character(const unsigned char *s, apr_size_t left)
+{
+    unsigned char low = 0x80, high = 0xBF;
+    apr_size_t n, i;
+
+    if (s[0] < 0x80) {
+        return s[0] != 0;
+    }
+    n = s[0] < 0xC2 ? 0 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : s[0] < 0xF5 ? 4 : 0;
+    if (n == 0 || n > left) {
+        return 0;
+    }
+    low = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : low;
+    high = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : high;
+    if (s[1] < low || s[1] > high) {
+        return 0;
+    }
+    for (i = 2; i < n; i++) {
+        if ((s[i] & 0xC0) != 0x80) {
+            return 0;
+        }
+    }
+    return n;
+}
+
+int lh_utf8_valid(const char *text, apr_size_t length)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    apr_size_t n;
+
+    while (length > 0) {
+        n = lh_utf8_character(s, length);
+        if (n == 0) {
+            return 0;
+        }
+        s += n;
+        length -= n;
+    }
+    return 1;
+}
+
+apr_size_t lh_utf8_length(const char *text)
+{
+    apr_size_t n = 0;
+
+    for (; *text; text++) {
+        n += ((unsigned char)*text & 0xC0) != 0x80;
+    }
+    return n;
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+char *lh_text_decode(apr_pool_t *p, const char *text, apr_size_t length)
+{
+    char *decoded = apr_palloc(p, length + 1), *out = decoded;
+    apr_size_t i;
+
+    for (i = 0; i < length; i++) {
+        if (text[i] != '%') {
+            *out++ = text[i] == '+' ? ' ' : text[i];
+        }
+        else if (length - i < 3 || hex_digit(text[i + 1]) < 0 || hex_digit(text[i + 2]) < 0) {
+            return NULL;
+        }
+        else {
+            *out++ = (char)(hex_digit(text[i + 1]) << 4 | hex_digit(text[i + 2]));
+            i += 2;
+        }
+    }
+    *out = '\0';
+    return lh_utf8_valid(decoded, (apr_size_t)(out - decoded)) ? decoded : NULL;
+}
+
+/* The bytes of the white space character that begins at `s`, or 0. */
+static apr_size_t space(const unsigned char *s)
+{
+    if (*s == ' ' || (*s >= '\t' && *s <= '\r')) {
+        return 1;
+    }
+    if (s[0] == 0xC2 && s[1] == 0xA0) {
+        return 2;
+    }
+    return (s[0] == 0xE2 && s[1] == 0x80 && s[2] >= 0x80 && s[2] <= 0x8B) ||
+                   (s[0] == 0xE3 && s[1] == 0x80 && s[2] == 0x80)
+               ? 3
+               : 0;
+}
+
+char *lh_text_trim(char *text)
+{
+    char *s, *end;
+    apr_size_t n;
+
+    while ((n = space((unsigned char *)text)) > 0) {
+        text += n;
+    }
+    for (s = end = text; *s; s += n ? n : 1) {
+        n = space((unsigned char *)s);
+        if (n == 0) {
+            end = s + 1;
+        }
+    }
+    *end = '\0';
+    return text;
+}
+
+const char *lh_text_word(const char **words, apr_size_t *length)
+{
+    const char *word = *words ? *words + strspn(*words, " ") : "";
+
+    *length = strcspn(word, " ");
+    *words = word + *length;
+    return *length ? word : NULL;
+}
+
+int lh_text_listed(const char *list, const char *word, apr_size_t length)
+{
+    const char *entry;
+    apr_size_t size;
+
+    while ((entry = lh_text_word(&list, &size))) {
+        if (size == length && !memcmp(entry, word, length)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int lh_text_is_email(const char *text)
+{
+    const char *at = strchr(text, '@'), *s;
+    apr_size_t length = strlen(text);
+
+    if (!at || at == text || at - text > 64 || strchr(at + 1, '@') || length > 254) {
+        return 0;
+    }
+    for (s = text; *s; s++) {
+        if ((unsigned char)*s <= ' ' || *s == 0x7F || strchr("()<>[]:;,\\\"", *s)) {
+            return 0;
+        }
+    }
+    return text[0] != '.' && at[-1] != '.' && !strstr(text, "..") && strchr(at, '.') && at[1] != '.' && at[1] != '-' &&
+           text[length - 1] != '.' && text[length - 1] != '-';
+}
+
+static apr_size_t hex_run(const char *s)
+{
+    apr_size_t n = 0;
+
+    while (hex_digit(s[n]) >= 0) {
+        n++;
+    }
+    return n;
+}
+
+int lh_text_is_object_id(const char *text)
+{
+    return hex_run(text) == 24 && text[24] == '\0';
+}
+
+int lh_text_is_uuid(const char *text)
+{
+    static const unsigned char groups[] = {8, 4, 4, 4, 12};
+    int i;
+
+    for (i = 0; i < 5; i++) {
+        if (hex_run(text) != groups[i] || text[groups[i]] != (i < 4 ? '-' : '\0')) {
+            return 0;
+        }
+        text += groups[i] + 1;
+    }
+    return 1;
+}
+
+int lh_text_integer(const char *text, apr_int64_t *value)
+{
+    const char *digits = text + (*text == '-');
+    char *end;
+
+    if (!isdigit((unsigned char)*digits)) {
+        return 0;
+    }
+    errno = 0;
+    *value = strtoll(text, &end, 10);
+    return *end == '\0' && errno == 0;
+}
+
+int lh_text_hundredths(const char *text, apr_int64_t *value)
+{
+    const char *point = text + (*text == '-'), *end = point;
+    int sign = *text == '-' ? -1 : 1, i;
+
+    for (*value = 0; isdigit((unsigned char)*end) && *value < APR_INT64_MAX / 10000; end++) {
+        *value = *value * 10 + (*end - '0');
+    }
+    if (end == point) {
+        return 0;
+    }
+    point = end;
+    end += *point == '.';
+    for (i = 0; i < 2; i++) {
+        *value = *value * 10 + (*point == '.' && isdigit((unsigned char)*end) ? *end++ - '0' : 0);
+    }
+    *value *= sign;
+    return *end == '\0' && (*point != '.' || end > point + 1);
+}
+
+/* Reads exactly `count` digits. */
+static int digits(const char **s, int count, int *value)
+{
+    for (*value = 0; count > 0; count--, (*s)++) {
+        if (!isdigit((unsigned char)**s)) {
+            return 0;
+        }
+        *value = *value * 10 + (**s - '0');
+    }
+    return 1;
+}
+
+/* Days from 1970-01-01 to a date of the proleptic Gregorian calendar; years begin in March here. */
+static apr_int64_t days_of(int year, int month, int day)
+{
+    apr_int64_t y = year - (month <= 2), era = (y >= 0 ? y : y - 399) / 400, yoe = y - era * 400;
+    apr_int64_t doy = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+
+    return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+}
+
+static int date(const char **s, apr_int64_t *days)
+{
+    static const unsigned char lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int year, month, day, leap;
+
+    if (!digits(s, 4, &year) || *(*s)++ != '-' || !digits(s, 2, &month) || *(*s)++ != '-' || !digits(s, 2, &day)) {
+        return 0;
+    }
+    leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    if (year < 1 || month < 1 || month > 12 || day < 1 || day > lengths[month - 1] + (month == 2 && leap)) {
+        return 0;
+    }
+    *days = days_of(year, month, day);
+    return 1;
+}
+
+/* HH:MM[:SS[.f...]] in microseconds. */
+static int clock_time(const char **s, apr_int64_t *micros)
+{
+    int hour, minute, second = 0;
+    apr_int64_t unit = APR_USEC_PER_SEC / 10;
+
+    if (!digits(s, 2, &hour) || *(*s)++ != ':' || !digits(s, 2, &minute)) {
+        return 0;
+    }
+    if (**s == ':') {
+        (*s)++;
+        if (!digits(s, 2, &second)) {
+            return 0;
+        }
+    }
+    *micros = ((hour * 60 + minute) * 60 + second) * (apr_int64_t)APR_USEC_PER_SEC;
+    if (**s == '.' && isdigit((unsigned char)(*s)[1])) {
+        for ((*s)++; isdigit((unsigned char)**s); (*s)++, unit /= 10) {
+            *micros += (**s - '0') * unit;
+        }
+    }
+    return hour < 24 && minute < 60 && second < 60;
+}
+
+/* Nothing, Z or +HH[:]MM, in microseconds east of UTC. */
+static int offset(const char **s, apr_int64_t *micros)
+{
+    int hour, minute = 0, sign = **s == '-' ? -1 : 1, colon;
+
+    *micros = 0;
+    if (**s == 'Z' || **s == 'z') {
+        (*s)++;
+        return 1;
+    }
+    if (**s != '+' && **s != '-') {
+        return 1;
+    }
+    (*s)++;
+    if (!digits(s, 2, &hour)) {
+        return 0;
+    }
+    colon = **s == ':';
+    *s += colon;
+    if ((colon || **s) && !digits(s, 2, &minute)) {
+        return 0;
+    }
+    *micros = sign * (hour * 60 + minute) * 60 * (apr_int64_t)APR_USEC_PER_SEC;
+    return hour < 24 && minute < 60;
+}
+
+/* 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z: an offset must not lead out of them. */
+#define FIRST_MOMENT (-62135596800 * (apr_int64_t)APR_USEC_PER_SEC)
+#define LAST_MOMENT (253402300800 * (apr_int64_t)APR_USEC_PER_SEC - 1)
+
+int lh_text_time(const char *text, apr_int64_t *micros)
+{
+    apr_int64_t days, time = 0, east = 0;
+
+    if (!date(&text, &days)) {
+        return 0;
+    }
+    if (*text == 'T' || *text == 't' || *text == ' ') {
+        text++;
+        if (!clock_time(&text, &time) || !offset(&text, &east)) {
+            return 0;
+        }
+    }
+    *micros = days * 86400 * (apr_int64_t)APR_USEC_PER_SEC + time - east;
+    return *text == '\0' && *micros >= FIRST_MOMENT && *micros <= LAST_MOMENT;
+}
+
+int lh_text_duration(const char *text)
+{
+    static const char form[] = "dd:dd:dd";
+    int digits[8], i;
+
+    for (i = 0; i < 8; i++) {
+        int digit = text[i] >= '0' && text[i] <= '9';
+        if (form[i] == 'd' ? !digit : text[i] != ':') {
+            return -1;
+        }
+        digits[i] = text[i] - '0';
+    }
+    return text[8] || digits[3] > 5 || digits[6] > 5
+               ? -1
+               : ((digits[0] * 10 + digits[1]) * 60 + digits[3] * 10 + digits[4]) * 60 + digits[6] * 10 + digits[7];
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prints the compiled route table as JSON for t/35-routes.t. Steps are linked as stubs: none is called. */
+#include <apr_general.h>
+#include <apr_strings.h>
+#include <stdio.h>
+
+#include "util/json.h"
+#include "http/route.h"
+
+static void write_text(lh_json *out, const char *key, const char *text)
+{
+    lh_json_key(out, key);
+    lh_json_text(out, text);
+}
+
+static void write_int(lh_json *out, const char *key, apr_int64_t number)
+{
+    lh_json_key(out, key);
+    lh_json_int(out, number);
+}
+
+static void write_fields(lh_json *out, const char *key, const lh_field *fields)
+{
+    lh_json_key(out, key);
+    lh_json_open(out, '[');
+    for (; fields && fields->name; fields++) {
+        lh_json_open(out, '{');
+        write_text(out, "name", fields->name);
+        lh_json_key(out, "required");
+        lh_json_bool(out, fields->flags & LH_REQUIRED);
+        lh_json_key(out, "list");
+        lh_json_bool(out, fields->type == LH_LIST);
+        write_fields(out, "items", fields->items);
+        lh_json_close(out, '}');
+    }
+    lh_json_close(out, ']');
+}
+
+static void write_route(lh_json *out, const lh_compiled_route *route)
+{
+    static const char *const formats[] = {"detail", "located", "flat", "envelope"};
+    static const char *const shapes[] = {"one", "one_or_null", "all", "page", "skip_limit", "nothing", "bytes"};
+    const lh_route *def = route->def;
+
+    lh_json_open(out, '{');
+    write_text(out, "name", def->name);
+    write_text(out, "method", def->method);
+    write_text(out, "path", def->path);
+    write_text(out, "format", formats[route->group->error_format]);
+    write_text(out, "shape", shapes[def->shape]);
+    write_text(out, "key", def->key);
+    write_int(out, "roles", def->roles);
+    write_int(out, "status", def->status ? def->status : def->shape == LH_NOTHING ? 204 : 200);
+    write_fields(out, "body", def->body);
+    write_fields(out, "returns", def->returns);
+    lh_json_close(out, '}');
+}
+
+int main(void)
+{
+    lh_statements *statements;
+    const lh_routes *routes;
+    const char *why;
+    apr_pool_t *pool;
+    lh_json out;
+    int i;
+
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    statements = lh_statements_create(pool);
+    routes = lh_routes_compile(pool, lh_route_groups, statements, &why);
+    if (!routes) {
+        fprintf(stderr, "%s\n", why);
+        return 1;
+    }
+    lh_json_init(&out, pool, 65536);
+    lh_json_open(&out, '{');
+    lh_json_key(&out, "routes");
+    lh_json_open(&out, '[');
+    for (i = 0; i < lh_routes_count(routes); i++) {
+        write_route(&out, lh_routes_at(routes, i));
+    }
+    lh_json_close(&out, ']');
+    lh_json_key(&out, "statements");
+    lh_json_open(&out, '[');
+    for (i = 0; i < lh_statements_count(statements); i++) {
+        lh_json_open(&out, '{');
+        write_text(&out, "label", lh_statements_at(statements, i)->label);
+        write_text(&out, "sql", lh_statements_at(statements, i)->sql);
+        lh_json_close(&out, '}');
+    }
+    lh_json_close(&out, ']');
+    lh_json_close(&out, '}');
+    puts(lh_json_result(&out));
+    apr_terminate();
+    return 0;
+}

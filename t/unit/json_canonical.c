@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JSON that is kept as it was sent: its one form, what is refused, and thousands of broken texts held against jansson. */
+#include "util/json_canonical.h"
+
+#include <apr_strings.h>
+#include <jansson.h>
+
+#include "tap.h"
+
+static const char *canonical(apr_pool_t *p, const char *text, apr_size_t length, const char **why)
+{
+    lh_json out;
+
+    lh_json_init(&out, p, 16);
+    *why = lh_canonical_write(p, text, length, &out);
+    return *why ? NULL : lh_json_result(&out);
+}
+
+static const struct {
+    const char *text, *form;
+} forms[] = {
+    {"{}", "{}"},
+    {" { } ", "{}"},
+    {"[]", "[]"},
+    {"{\"b\":1,\"a\":2}", "{\"a\":2,\"b\":1}"},
+    {"{\"a\":1,\"\":2,\"ab\":3,\"B\":4}", "{\"\":2,\"B\":4,\"a\":1,\"ab\":3}"},
+    {"[1 , 2.50,\t-0,1e5 ,1E+9,123456789012345678901234567890,1e-999]",
+     "[1,2.50,-0,1e5,1E+9,123456789012345678901234567890,1e-999]"},
+    {"\"\\u0041\\/\\u00e9\\ud83d\\ude00\"", "\"A/\xc3\xa9\xf0\x9f\x98\x80\""},
+    {"\"\\\"\\\\\\b\\f\\n\\r\\t\\u001f\\u007f\"", "\"\\\"\\\\\\b\\f\\n\\r\\t\\u001f\x7f\""},
+    {"{\"a\":{\"z\":[{\"d\":null,\"c\":true}],\"y\":false}}", "{\"a\":{\"y\":false,\"z\":[{\"c\":true,\"d\":null}]}}"},
+    {"{\"\\u0062\":1,\"a\\u0062\":2,\"a\":3}", "{\"a\":3,\"ab\":2,\"b\":1}"},
+    {"\"\xc3\xbc\xf0\x9f\x98\x80\"", "\"\xc3\xbc\xf0\x9f\x98\x80\""},
+};
+
+static const struct {
+    const char *text, *why;
+} broken[] = {
+    {"", "too early"},
+    {" ", "too early"},
+    {"{", "no name"},
+    {"{\"a\"", "no colon"},
+    {"{\"a\":", "too early"},
+    {"{\"a\":1", "not closed"},
+    {"{\"a\":1,}", "no name"},
+    {"{\"a\":1,\"a\":1}", "twice"},
+    {"[{\"a\":1,\"b\":1,\"\\u0061\":1}]", "twice"},
+    {"[1,]", "no value"},
+    {"[1 2]", "comma"},
+    {"[}", "no value"},
+    {"01", "no value"},
+    {"1.", "no value"},
+    {"-", "no value"},
+    {"+1", "no value"},
+    {"1e", "no value"},
+    {".5", "no value"},
+    {"nul", "no value"},
+    {"nulll", "behind its end"},
+    {"{} {}", "behind its end"},
+    {"\"a", "no end"},
+    {"\"\\", "escape"},
+    {"\"\\x\"", "escape"},
+    {"\"\\u12\"", "escape"},
+    {"\"\\u0000\"", "u0000"},
+    {"\"\\ud800\"", "surrogate"},
+    {"\"\\ud800\\u0041\"", "surrogate"},
+    {"\"\\udc00\"", "surrogate"},
+    {"\"\n\"", "control character"},
+    {"\"\\n\n\"", "control character"},
+    {"\"\xff\"", "UTF-8"},
+    {"\"\xc3\"", "UTF-8"},
+    {"\"\xed\xa0\x80\"", "UTF-8"},
+    {"\"\\n\xc0\x80\"", "UTF-8"},
+};
+
+static void test_forms(void)
+{
+    const char *why;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        is_str(canonical(tap_pool, forms[i].text, strlen(forms[i].text), &why), forms[i].form, forms[i].form);
+        ok(!lh_canonical_write(tap_pool, forms[i].text, strlen(forms[i].text), NULL), "and it is fine");
+    }
+    for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+        why = lh_canonical_write(tap_pool, broken[i].text, strlen(broken[i].text), NULL);
+        ok(why && strstr(why, broken[i].why), "broken %d: %s", (int)i, why ? why : "not noticed");
+    }
+}
+
+static const char *nested(int levels)
+{
+    char *text = apr_palloc(tap_pool, 2 * (apr_size_t)levels + 1);
+
+    memset(text, '[', (apr_size_t)levels);
+    memset(text + levels, ']', (apr_size_t)levels);
+    text[2 * levels] = '\0';
+    return text;
+}
+
+static void test_depth(void)
+{
+    const char *why;
+
+    ok(!lh_canonical_write(tap_pool, nested(LH_CANONICAL_DEPTH), 2 * LH_CANONICAL_DEPTH, NULL),
+       "as deep as is allowed");
+    why = lh_canonical_write(tap_pool, nested(LH_CANONICAL_DEPTH + 1), 2 * LH_CANONICAL_DEPTH + 2, NULL);
+    ok(why && strstr(why, "too deep"), "one deeper");
+    why = lh_canonical_write(tap_pool, nested(1000000), 2000000, NULL);
+    ok(why && strstr(why, "too deep"), "very deep");
+}
+
+static void test_members(void)
+{
+    static const struct {
+        const char *text, *found;
+    } cases[] = {
+        {"{\"d\":{\"a\":1}}", "{\"a\":1}"},
+        {" { \"x\" : \"}\\\",{\" , \"d\" : [1,{\"d\":2}] , \"y\":0}", "[1,{\"d\":2}]"},
+        {"{\"x\":{\"d\":1},\"d\":2}", "2"},
+        {"{\"d\": true }", "true"},
+        {"{\"dd\":1,\"\":2,\"e\":\"d\"}", NULL},
+        {"{\"d", NULL},
+        {"{\"d\"", ""},
+        {"{\"d\":", ""},
+        {"{\"d\":{", "{"},
+        {"{\"d\":\"x", "\"x"},
+        {"", NULL},
+        {"[]", NULL},
+        {"{\"x\":1,,\"d\":2}", NULL},
+    };
+    apr_size_t i, length;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *found = lh_canonical_member(cases[i].text, strlen(cases[i].text), "d", &length);
+        is_str(found ? apr_pstrmemdup(tap_pool, found, length) : NULL, cases[i].found, cases[i].text);
+    }
+}
+
+/* ---- broken texts by the thousand: what jansson takes we take, and nothing else ---- */
+
+static const char *const seeds[] = {
+    "{\"d\":{\"elements\":[{\"x\":1.5,\"y\":-2e3,\"t\":\"a\\n\\u00e9\"}],\"s\":{\"z\":null,\"a\":true}},\"t\":5}",
+    "{\"t\": 5, \"d\" : {\"b\":\"\\\"}{\",\"a\":[[],{}]} , \"u\":\"\xc3\xa9\"}",
+    "{\"a\":[1,2,{\"b\":\"\\ud83d\\ude00\"}],\"d\":{},\"c\":false}",
+};
+
+static apr_uint64_t state = 42;
+
+static unsigned dice(unsigned sides)
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(state >> 33) % sides;
+}
+
+static apr_size_t mutate(char *text, apr_size_t length)
+{
+    static const char marks[] = "{}[]\",:\\0123.eE+-tfn u\x01\xc3\xa9\x80";
+    int times = 1 + (int)dice(3);
+
+    while (times-- > 0 && length > 1) {
+        apr_size_t at = dice((unsigned)length);
+        switch (dice(3)) {
+        case 0: text[at] = marks[dice(sizeof(marks) - 1)]; break;
+        case 1: memmove(text + at, text + at + 1, length-- - at); break;
+        default: memmove(text + at + 1, text + at, length++ - at); text[at] = marks[dice(sizeof(marks) - 1)];
+        }
+    }
+    text[length] = '\0';
+    return length;
+}
+
+/* 1, 0, or -1 when jansson has no opinion: it cannot hold the number. */
+static int jansson_takes(const char *text, apr_size_t length, json_t **json)
+{
+    json_error_t error;
+
+    *json = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &error);
+    return *json ? 1 : json_error_code(&error) == json_error_numeric_overflow ? -1 : 0;
+}
+
+/* The same document in its one form, which has only itself as its form. */
+static int same_document(apr_pool_t *p, const char *text, apr_size_t length, const json_t *json)
+{
+    const char *why, *form = canonical(p, text, length, &why), *again = canonical(p, form, strlen(form), &why);
+    json_t *reread;
+    int same = jansson_takes(form, strlen(form), &reread) == 1 && json_equal(json, reread) && !strcmp(form, again);
+
+    json_decref(reread);
+    return same;
+}
+
+/* A body whose member "d" is taken out is JSON when what is left and what was taken are, and not otherwise. */
+static int taken_apart(apr_pool_t *p, const char *text, apr_size_t length, const json_t *json)
+{
+    apr_size_t size = 0;
+    const char *value = lh_canonical_member(text, length, "d", &size), *rest;
+    json_t *other = NULL, *part = NULL;
+    int good;
+
+    if (!value || *value != '{') {
+        return !json || !json_is_object(json) || !json_is_object(json_object_get(json, "d")) || strstr(text, "\\u0064");
+    }
+    rest = apr_pstrcat(p, apr_pstrmemdup(p, text, (apr_size_t)(value - text)), "{}", value + size, NULL);
+    good = jansson_takes(rest, strlen(rest), &other) == 1 && jansson_takes(value, size, &part) == 1;
+    good = json ? good && json_equal(part, json_object_get(json, "d")) : !good;
+    json_decref(other);
+    json_decref(part);
+    return good;
+}
+
+static void test_mutations(void)
+{
+    int rounds = 10000, taken = 0, wrong = 0, apart = 0, i;
+    apr_pool_t *p;
+
+    apr_pool_create(&p, tap_pool);
+    for (i = 0; i < rounds; i++) {
+        char text[512];
+        json_t *json;
+        int theirs, ours;
+        apr_size_t length;
+
+        strcpy(text, seeds[i % 3]);
+        length = mutate(text, strlen(text));
+        theirs = jansson_takes(text, length, &json);
+        ours = !lh_canonical_write(p, text, length, NULL);
+        taken += ours;
+        if (theirs >= 0 && (theirs != ours || (ours && !same_document(p, text, length, json))) && wrong++ < 5) {
+            printf("# jansson %d, we %d: %s\n", theirs, ours, text);
+        }
+        if (theirs >= 0 && !taken_apart(p, text, length, json) && apart++ < 5) {
+            printf("# taken apart: %s\n", text);
+        }
+        json_decref(json);
+        apr_pool_clear(p);
+    }
+    is_int(wrong, 0, "ten thousand broken texts are judged as jansson does");
+    is_int(apart, 0, "and taken apart as they should");
+    ok(taken > 500 && taken < rounds - 500, "some are good, some are not: %d", taken);
+}
+
+int main(void)
+{
+    tap_begin();
+    test_forms();
+    test_depth();
+    test_members();
+    test_mutations();
+    return tap_end();
+}
