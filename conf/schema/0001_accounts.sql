@@ -4,8 +4,8 @@
 CREATE SCHEMA IF NOT EXISTS learnhub;
 
 -- 12-byte ids in the style of ObjectId: 4 bytes of Unix time, 5 bytes specific to this database, 3 bytes of a counter.
--- They sort by creation time. The tables below need the function for their defaults; the 5 bytes are drawn when it is
--- created.
+-- They sort by creation time. The 5 bytes are drawn here and become a constant of the function. It precedes the tables
+-- because they use it as a default.
 CREATE SEQUENCE learnhub.object_id_seq CYCLE MAXVALUE 16777215;
 
 DO $$
@@ -149,6 +149,15 @@ BEGIN
     RETURN NULL;
 END
 $$;
+
+-- Returns 'users_username_key' and/or 'users_email_key', separated by a space, for the names that are login names of a
+-- user other than `except_user`, or '' if there are none. All arguments may be NULL. With it one response can report
+-- both names; concurrent claims of one name are decided by the trigger keep_login_names.
+CREATE FUNCTION learnhub.taken_names(username text, email text, except_user bigint) RETURNS text LANGUAGE sql STABLE
+    RETURN (SELECT concat_ws(' ', CASE WHEN bool_or(n.name = lower(username)) THEN 'users_username_key' END,
+                             CASE WHEN bool_or(n.name = lower(email)) THEN 'users_email_key' END)
+            FROM learnhub.login_names n
+            WHERE n.name IN (lower(username), lower(email)) AND n.user_id IS DISTINCT FROM except_user);
 
 -- Deletes up to 100 old events at each insert.
 CREATE FUNCTION learnhub.forget_old_events() RETURNS trigger LANGUAGE plpgsql AS $$
