@@ -107,7 +107,7 @@ CREATE TABLE learnhub.mentoring_hours (
 
 -- A user's name in mails.
 CREATE FUNCTION learnhub.person_name(who learnhub.users) RETURNS text LANGUAGE sql IMMUTABLE
-    RETURN CASE WHEN who.deleted_at IS NOT NULL THEN 'somebody who has left'
+    RETURN CASE WHEN who.deleted_at IS NOT NULL THEN 'a former user'
         ELSE coalesce(nullif(btrim(who.first_name || ' ' || who.last_name), ''), who.username) END;
 
 -- Queues a mail about a session to one participant, if the participant's notification setting `kind` is on. Reminders
@@ -135,20 +135,20 @@ BEGIN
     END IF;
     CASE kind
         WHEN 'session_requested' THEN
-            subject := 'A session with you was requested';
-            news := 'Somebody would like to have a session with you. Please confirm or cancel it.';
+            subject := 'New session request';
+            news := 'A mentee has requested a session with you. Please confirm or cancel it.';
         WHEN 'session_confirmed' THEN
             subject := 'Your session is confirmed';
-            news := 'This session will take place.';
+            news := 'This session has been confirmed.';
         WHEN 'session_canceled' THEN
             subject := 'Your session was canceled';
-            news := 'This session will not take place.';
+            news := 'This session has been canceled.';
         WHEN 'sixty_minute_alert' THEN
-            subject := 'Your session begins within the hour';
-            news := 'A reminder, as you asked for one an hour before a session.';
+            subject := 'Your session starts within 60 minutes';
+            news := 'You receive this reminder because your 60-minute alert is on.';
         ELSE
-            subject := 'Your session begins in a quarter of an hour';
-            news := 'A reminder, as you asked for one a quarter of an hour before a session.';
+            subject := 'Your session starts within 15 minutes';
+            news := 'You receive this reminder because your 15-minute alert is on.';
     END CASE;
     PERFORM learnhub.post_mail(person, subject, news || E'\n\n' || facts, 'session ' || session_id, once,
                                CASE WHEN once IS NOT NULL THEN session.starts_at END, once IS NOT NULL);
