@@ -173,9 +173,9 @@ is(call(signup(), GET => $_)->body, '[]', "$_: none") for '/session/', '/archive
 
 # ---- mails: who gets which, and who does not ----
 
-my %subject = (session_requested => 'A session with you was requested', session_confirmed => 'Your session is confirmed',
-    session_canceled => 'Your session was canceled', fifteen_minute_alert => 'Your session begins in a quarter of an hour',
-    sixty_minute_alert => 'Your session begins within the hour');
+my %subject = (session_requested => 'New session request', session_confirmed => 'Your session is confirmed',
+    session_canceled => 'Your session was canceled', fifteen_minute_alert => 'Your session starts within 15 minutes',
+    sixty_minute_alert => 'Your session starts within 60 minutes');
 sub to { my ($who, $switch) = @_; return "$who->{email} $subject{$switch}" }
 
 switch($mentor, map { $_ => 1 } @switches);
@@ -237,7 +237,7 @@ my $lost = booked($leaver, $year);
 is(call($leaver, DELETE => '/auth/users/me/', json => { current_password => $leaver->{password} })->status, 204, 'a mentee leaves');
 is_deeply([call($mentor, GET => "/sessionrequest/$lost->{pk}")->json->{status}, mails($lost)],
     ['Canceled', [to($mentor, 'session_canceled')]], 'the mentor is told');
-like((sql('SELECT body FROM learnhub.outbox WHERE subject_ref = ?', "session $lost->{pk}"))[0]{body}, qr/^  With: somebody who has left$/m,
+like((sql('SELECT body FROM learnhub.outbox WHERE subject_ref = ?', "session $lost->{pk}"))[0]{body}, qr/^  With: a former user$/m,
     'without a name made up');
 
 # A deactivated account, in either part; what has begun and others' sessions stay.
@@ -276,7 +276,7 @@ my $soon = place(confirmed(), 59);
 is_deeply(do { remind(); mails($soon) }, [sort +to($mentor, 'sixty_minute_alert'), to($mentee, 'sixty_minute_alert')], 'an hour before: both');
 is(remind(), 0, 'once');
 place($soon, 14);
-is_deeply(do { remind(); [grep {/quarter/} @{ mails($soon) }] }, [to($mentor, 'fifteen_minute_alert')], 'a quarter before: whose switch is on');
+is_deeply(do { remind(); [grep {/15 minutes/} @{ mails($soon) }] }, [to($mentor, 'fifteen_minute_alert')], 'a quarter before: whose switch is on');
 is(remind(), 0, 'once');
 my ($reminder) = sql("SELECT * FROM learnhub.outbox WHERE subject_ref = ? AND once LIKE 'fifteen%'", "session $soon->{pk}");
 is_deeply([$reminder->{at_most_once}, (sql('SELECT o.not_after <= s.starts_at AS early FROM learnhub.outbox o, learnhub.mentoring_sessions s

@@ -51,8 +51,8 @@ sub settled { return eventually(sub { !sql("SELECT 1 FROM learnhub.outbox WHERE 
 
 sql("UPDATE learnhub.outbox SET state = 'sent' WHERE state = 'waiting'"); # what other files have left
 my @nodes = map { second_httpd($smtp) } 1, 2;
-my $hour = 'Your session begins within the hour';
-my $quarter = 'Your session begins in a quarter of an hour';
+my $hour = 'Your session starts within 60 minutes';
+my $quarter = 'Your session starts within 15 minutes';
 
 # ---- each once, to whom it concerns ----
 

@@ -1,186 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
--- xp: goals, activities, focus sessions, what they earn, and how much an activity earns in a second.
+-- XP catalogue (data only): the activities, and the rate profiles with the words that indicate them. Entries without an
+-- emoji are profiles only.
 
-CREATE EXTENSION IF NOT EXISTS pg_trgm;
-
--- Points per second. A value of this type that is in use has all five.
-CREATE TYPE learnhub.rates AS (
-    physique numeric(5, 2),
-    energy numeric(5, 2),
-    logic numeric(5, 2),
-    creativity numeric(5, 2),
-    social numeric(5, 2)
-);
-
-CREATE TABLE learnhub.activities (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    name text NOT NULL CHECK (name <> ''),
-    emoji text NOT NULL,
-    category text NOT NULL,
-    color text NOT NULL CHECK (color ~ '^#[0-9a-fA-F]{6}$'),
-    rates learnhub.rates,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT activities_rates_check CHECK (rates IS NULL OR rates IS NOT NULL) -- none of the five, or all
-);
-CREATE INDEX activities_name_idx ON learnhub.activities (lower(name), id);
-COMMENT ON COLUMN learnhub.activities.rates IS 'An admin''s own; they go before those of the model and of the engine.';
-
-CREATE TABLE learnhub.goals (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    user_id bigint NOT NULL REFERENCES learnhub.users ON DELETE CASCADE,
-    title text NOT NULL CHECK (title <> ''),
-    emoji text NOT NULL,
-    category_name text NOT NULL,
-    category_color text NOT NULL CHECK (category_color ~ '^#[0-9a-fA-F]{6}$'),
-    days_total integer NOT NULL CHECK (days_total > 0),
-    status text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'paused', 'completed', 'abandoned')),
-    created_at timestamptz NOT NULL DEFAULT now()
-);
-CREATE INDEX goals_user_idx ON learnhub.goals (user_id, created_at DESC, id DESC);
-
--- A session is active until it has ended. Of one whose registration was lost, goal, activity and start are not known yet.
-CREATE TABLE learnhub.xp_sessions (
-    id text PRIMARY KEY,
-    user_id bigint NOT NULL REFERENCES learnhub.users ON DELETE CASCADE,
-    goal_id uuid REFERENCES learnhub.goals ON DELETE CASCADE,
-    activity_id uuid REFERENCES learnhub.activities,
-    status text NOT NULL CHECK (status IN ('active', 'completed', 'abandoned')),
-    started_at timestamptz,
-    ended_at timestamptz,
-    total_duration_seconds integer CHECK (total_duration_seconds >= 0),
-    focused_duration_seconds integer CHECK (focused_duration_seconds >= 0),
-    xp_total integer NOT NULL DEFAULT 0 CHECK (xp_total >= 0),
-    xp_physique integer NOT NULL DEFAULT 0 CHECK (xp_physique >= 0),
-    xp_energy integer NOT NULL DEFAULT 0 CHECK (xp_energy >= 0),
-    xp_logic integer NOT NULL DEFAULT 0 CHECK (xp_logic >= 0),
-    xp_creativity integer NOT NULL DEFAULT 0 CHECK (xp_creativity >= 0),
-    xp_social integer NOT NULL DEFAULT 0 CHECK (xp_social >= 0),
-    completed_reason text CHECK (completed_reason IN ('manual', 'auto', 'abandoned', 'timeout', 'crash_recovered')),
-    device_platform text,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT xp_sessions_id_check -- it can be a segment of a path that no other operation has
-        CHECK (id ~ '^[^/\u0001-\u001f\u007f-\u009f]{1,255}$' AND id NOT IN ('.', '..', 'calculate-rates')),
-    CONSTRAINT xp_sessions_span_check CHECK (ended_at >= started_at),
-    CONSTRAINT xp_sessions_end_check CHECK ((status = 'active') = (ended_at IS NULL))
-);
-CREATE INDEX xp_sessions_goal_idx ON learnhub.xp_sessions (goal_id, ended_at DESC, id DESC) WHERE status <> 'active';
-CREATE INDEX xp_sessions_earned_idx ON learnhub.xp_sessions (user_id)
-    INCLUDE (xp_total, xp_physique, xp_energy, xp_logic, xp_creativity, xp_social) WHERE status <> 'active';
-CREATE INDEX xp_sessions_activity_idx ON learnhub.xp_sessions (activity_id);
-
--- What a user has earned: one entry for each session that has ended. It is made of the sessions, so it cannot differ from
--- them, however often and in whatever order they are completed and corrected.
-CREATE VIEW learnhub.xp_ledger AS
-SELECT id AS session_id, user_id, xp_total, xp_physique, xp_energy, xp_logic, xp_creativity, xp_social
-FROM learnhub.xp_sessions
-WHERE status <> 'active';
-
--- Level n is reached with 10,000 (n - 1)^2 points: 0, 10,000, 40,000, 90,000 ...
-CREATE FUNCTION learnhub.life_level(points bigint) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN 1 + floor(sqrt((points / 10000)::float8))::bigint;
-
--- The user with an id as any API shows it: a number, 24 hex digits or a UUID.
-CREATE FUNCTION learnhub.user_shown_as(shown text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    IF shown ~ '^[0-9]{1,18}$' THEN
-        RETURN (SELECT id FROM learnhub.users WHERE id = shown::bigint);
-    ELSIF shown ~ '^[0-9a-fA-F]{24}$' THEN
-        RETURN (SELECT id FROM learnhub.users WHERE object_id = decode(shown, 'hex'));
-    ELSIF shown ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN
-        RETURN (SELECT id FROM learnhub.users WHERE uuid = shown::uuid);
-    END IF;
-    RETURN NULL;
-END
-$$;
-
--- What a model has said about an activity and a goal; null while it is being asked, or when it had no answer. Counts only
--- while `question` is that of the present names.
-CREATE TABLE learnhub.rates_kept (
-    activity_id uuid NOT NULL REFERENCES learnhub.activities ON DELETE CASCADE,
-    goal_id uuid NOT NULL REFERENCES learnhub.goals ON DELETE CASCADE,
-    question text NOT NULL,
-    asked_at timestamptz NOT NULL DEFAULT now(),
-    rates learnhub.rates,
-    PRIMARY KEY (activity_id, goal_id)
-);
-CREATE INDEX rates_kept_goal_idx ON learnhub.rates_kept (goal_id);
-
-CREATE FUNCTION learnhub.rates_question(activity learnhub.activities, goal learnhub.goals) RETURNS text
-    LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN md5(jsonb_build_array((activity).name, (activity).category, (goal).title, (goal).category_name)::text);
-
--- ---- the built-in engine: profiles of activities, and the words that call them up ----
-
-CREATE TABLE learnhub.rates_profiles (
-    name text PRIMARY KEY,
-    words text NOT NULL,
-    rates learnhub.rates NOT NULL,
-    CHECK (rates IS NOT NULL)
-);
-
-CREATE FUNCTION learnhub.stems(said text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN tsvector_to_array(to_tsvector('pg_catalog.english'::regconfig, said));
-
--- The profiles with a lexeme each, for the engine to search.
-CREATE TABLE learnhub.rates_words (
-    word text NOT NULL,
-    profile text NOT NULL REFERENCES learnhub.rates_profiles ON DELETE CASCADE,
-    PRIMARY KEY (word, profile)
-);
-
-CREATE FUNCTION learnhub.keep_rates_words() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    DELETE FROM learnhub.rates_words WHERE profile = NEW.name;
-    INSERT INTO learnhub.rates_words (word, profile)
-    SELECT unnest(learnhub.stems(NEW.name || ' ' || NEW.words)), NEW.name;
-    RETURN NULL;
-END
-$$;
-CREATE TRIGGER keep_rates_words AFTER INSERT OR UPDATE ON learnhub.rates_profiles
-    FOR EACH ROW EXECUTE FUNCTION learnhub.keep_rates_words();
-
-/*
- * The engine. The words of the activity's name count in full, those of its category 0.4, of the goal's title and
- * category 0.3 and 0.2. A word calls up the profiles that have its stem, or, if it is not short, one like it by trigrams. A
- * profile's score is the sum of its matches over those words of a text that call up any profile at all. The rates are the mean
- * of the profiles' rates, each with the cube of its score, and with a middling profile of score 0.2 among them: what
- * nobody knows gets that one, and what is known well hardly any of it. The same texts always give the same rates.
- */
-CREATE FUNCTION learnhub.rates_by_words(activity learnhub.activities, goal learnhub.goals) RETURNS learnhub.rates
-    LANGUAGE sql STABLE
-BEGIN ATOMIC
-    WITH said AS (
-        SELECT t.weight, unnest(learnhub.stems(t.said)) AS word
-        FROM (VALUES (1.0::float8, (activity).name), (0.4, (activity).category),
-                     (0.3, (goal).title), (0.2, (goal).category_name)) AS t (weight, said)
-    ), matched AS (
-        SELECT s.weight, s.word, w.profile, max(similarity(s.word, w.word)::float8) AS likeness
-        FROM said s JOIN learnhub.rates_words w
-            ON w.word = s.word OR (length(s.word) > 4 AND similarity(s.word, w.word) >= 0.45)
-        GROUP BY s.weight, s.word, w.profile
-    ), scored AS (
-        SELECT m.profile, sum(m.weight * m.likeness / t.words) AS score
-        FROM matched m
-        JOIN (SELECT weight, count(DISTINCT word) AS words FROM matched GROUP BY weight) t ON t.weight = m.weight
-        GROUP BY m.profile
-    ), blended AS (
-        SELECT p.rates, power(s.score, 3) AS weight
-        FROM scored s JOIN learnhub.rates_profiles p ON p.name = s.profile
-        UNION ALL
-        SELECT (0.20, 0.30, 0.30, 0.30, 0.20)::learnhub.rates, power(0.2, 3)
-    )
-    SELECT (sum((rates).physique * weight) / sum(weight), sum((rates).energy * weight) / sum(weight),
-            sum((rates).logic * weight) / sum(weight), sum((rates).creativity * weight) / sum(weight),
-            sum((rates).social * weight) / sum(weight))::learnhub.rates
-    FROM blended;
-END;
-
--- The catalogue, and the profiles that are no activity themselves: those without an emoji.
 WITH colors (category, color) AS (VALUES
     ('Fitness', '#d9534f'), ('Creativity', '#4187a2'), ('Music', '#b5539c'), ('Learning', '#6a5acd'),
     ('Technology', '#3f6fb5'), ('Work', '#3c7a57'), ('Wellbeing', '#2a9d8f'), ('Social', '#f2a541'),
     ('Games', '#7e57c2'), ('Home', '#8d6e63'), ('Outdoors', '#4caf50')
-), seeds (category, emoji, name, physique, energy, logic, creativity, social, words) AS (VALUES
+), entries (category, emoji, name, physique, energy, logic, creativity, social, words) AS (VALUES
     ('Fitness', '🏃', 'Running', 0.90, 0.60, 0.05, 0.05, 0.10,
      'run runner jog jogger jogging marathon 5k 10k parkrun treadmill race racing track'),
     ('Fitness', '⚡', 'Interval training', 0.95, 0.60, 0.05, 0.05, 0.10,
@@ -341,11 +167,12 @@ WITH colors (category, color) AS (VALUES
     ('Home', '📺', 'Watching films', 0.00, 0.45, 0.15, 0.25, 0.15,
      'watch watching tv television series netflix movie movies cinema streaming documentary'),
     ('Home', NULL, 'Home', 0.35, 0.40, 0.15, 0.20, 0.30, 'house domestic homemaking moving commute driving')
-), shown AS (
+), listed AS (
+    -- The ids depend on the names, so they are equal in every installation.
     INSERT INTO learnhub.activities (id, name, emoji, category, color)
-    SELECT md5('learnhub activity ' || s.name)::uuid, s.name, s.emoji, s.category, c.color -- the same ids everywhere
-    FROM seeds s JOIN colors c USING (category)
-    WHERE s.emoji IS NOT NULL
+    SELECT md5('learnhub activity ' || e.name)::uuid, e.name, e.emoji, e.category, c.color
+    FROM entries e JOIN colors c USING (category)
+    WHERE e.emoji IS NOT NULL
 )
 INSERT INTO learnhub.rates_profiles (name, words, rates)
-SELECT name, words, (physique, energy, logic, creativity, social)::learnhub.rates FROM seeds;
+SELECT name, words, (physique, energy, logic, creativity, social)::learnhub.rates FROM entries;

@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Practice: problems, the sessions in which they are worked on, and what is submitted.
+-- Practice: problems, the sessions spent on them, and submissions.
 --
--- A problem may be deleted while sessions and submissions made for it stay: they name it without a foreign key.
+-- Sessions and submissions outlive the deletion of their problem, so problem_id has no foreign key.
 
+-- For problems_search_idx, and for similarity() in 0007.
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
+
+-- ---- tables ----
 
 CREATE TABLE learnhub.problems (
     id bytea PRIMARY KEY DEFAULT learnhub.object_id() CHECK (length(id) = 12),
@@ -18,7 +21,7 @@ CREATE TABLE learnhub.problems (
     created_by bigint NOT NULL REFERENCES learnhub.users,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    -- So that a list of 100 stays below 7 MB.
+    -- Keeps a list of 100 problems below 7 MB.
     CONSTRAINT problems_size_check CHECK (octet_length(title) + octet_length(description) + octet_length(categories::text)
         + octet_length(requirements::text) + octet_length(constraints::text) + octet_length(hints::text) <= 65536)
 );
@@ -26,30 +29,9 @@ CREATE INDEX problems_newest_idx ON learnhub.problems (created_at DESC, id DESC)
 CREATE INDEX problems_creator_idx ON learnhub.problems (created_by, created_at DESC, id DESC);
 CREATE INDEX problems_search_idx ON learnhub.problems USING gin (title gin_trgm_ops, description gin_trgm_ops);
 
--- What a search looks for: the text as a regular expression, or literally when it is none. One that is too complex to be
--- compiled ends like one that takes too long.
-CREATE FUNCTION learnhub.search_pattern(sought text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-    -- The edge of a word, as others write it.
-    pattern text := regexp_replace(sought, '(^|[^\\])((?:\\\\)*)\\b', '\1\2\\y', 'g');
-BEGIN
-    PERFORM '' ~* pattern;
-    RETURN pattern;
-EXCEPTION WHEN invalid_regular_expression THEN
-    IF SQLERRM LIKE '%too complex%' THEN
-        RAISE query_canceled USING MESSAGE = 'the regular expression is too complex';
-    END IF;
-    RETURN regexp_replace(sought, '[][\\^$.|?*+(){}]', '\\\&', 'g');
-END
-$$;
-
--- Every answer holds the whole chat.
-CREATE FUNCTION learnhub.chat_has_room(messages jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN jsonb_array_length(messages) < 1000 AND octet_length(messages::text) < 1000000;
-
--- A saved diagram is large, and most saves leave it as it is. The target makes it lie in TOAST even when it is compressed to
--- less than 2 KB: an update that does not touch it does not copy it. The fingerprint is the SHA-256 of the bytes that
--- were last sent for this diagram; the hash is the document's.
+-- diagram_hash is the MD5 of the canonical document, diagram_fingerprint the SHA-256 of the bytes last sent for this
+-- diagram. Diagrams are large, and most saves do not change them. The low toast_tuple_target moves even diagrams that
+-- compress to less than 2 KB to TOAST, so that updates of other columns do not copy them.
 CREATE TABLE learnhub.practice_sessions (
     id bytea PRIMARY KEY DEFAULT learnhub.object_id() CHECK (length(id) = 12),
     user_id bigint NOT NULL REFERENCES learnhub.users,
@@ -89,3 +71,26 @@ CREATE TABLE learnhub.submissions (
 );
 CREATE INDEX submissions_newest_idx ON learnhub.submissions (user_id, submitted_at DESC, id DESC);
 CREATE INDEX submissions_problem_idx ON learnhub.submissions (user_id, problem_id, submitted_at DESC, id DESC);
+
+-- ---- functions ----
+
+-- Returns the pattern for a search: `sought` if it is a valid regular expression, otherwise an expression that matches
+-- it literally. An expression too complex to compile fails like one that times out.
+CREATE FUNCTION learnhub.search_pattern(sought text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    -- \b, the usual word boundary, is \y in PostgreSQL.
+    pattern text := regexp_replace(sought, '(^|[^\\])((?:\\\\)*)\\b', '\1\2\\y', 'g');
+BEGIN
+    PERFORM '' ~* pattern;
+    RETURN pattern;
+EXCEPTION WHEN invalid_regular_expression THEN
+    IF SQLERRM LIKE '%too complex%' THEN
+        RAISE query_canceled USING MESSAGE = 'the regular expression is too complex';
+    END IF;
+    RETURN regexp_replace(sought, '[][\\^$.|?*+(){}]', '\\\&', 'g');
+END
+$$;
+
+-- Whether a chat can take another message. Responses contain the whole chat, so its size is limited.
+CREATE FUNCTION learnhub.chat_has_room(messages jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN jsonb_array_length(messages) < 1000 AND octet_length(messages::text) < 1000000;

@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Mentoring: profiles, availabilities, bookings, whose mails are wanted, and the mails themselves.
+-- Mentoring: profiles, notification settings, availabilities, sessions, and the mails about them.
 
 CREATE EXTENSION IF NOT EXISTS btree_gist;
 
--- ---- profiles ----
+-- ---- functions for generated columns and constraints ----
 
--- The single skills of what was sent, a text with commas or an array of texts: trimmed, none empty, none twice.
+-- The skills in a comma-separated string or an array of strings: trimmed, without empty ones, and without duplicates,
+-- ignoring case. The first spelling is kept.
 CREATE FUNCTION learnhub.skill_names(sent jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (SELECT coalesce(array_agg(name ORDER BY place), '{}')
             FROM (SELECT DISTINCT ON (lower(btrim(piece))) btrim(piece) AS name, place
@@ -14,13 +15,17 @@ CREATE FUNCTION learnhub.skill_names(sent jsonb) RETURNS text[] LANGUAGE sql IMM
                        WITH ORDINALITY AS pieces (piece, place)
                   WHERE btrim(piece) <> '' ORDER BY lower(btrim(piece)), place) AS single);
 
+-- The same skills in lower case, for searching.
 CREATE FUNCTION learnhub.skill_keys(sent jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (SELECT coalesce(array_agg(lower(name)), '{}') FROM unnest(learnhub.skill_names(sent)) AS name);
 
+-- The length in characters of the longest string.
 CREATE FUNCTION learnhub.longest(words text[]) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (SELECT coalesce(max(length(word)), 0) FROM unnest(words) AS word);
 
--- Creating one makes its owner a mentor; a flag that was cleared hides it and keeps it.
+-- ---- tables ----
+
+-- Creating a profile makes the user a mentor. Clearing users.is_mentor hides the profile but keeps it.
 CREATE TABLE learnhub.mentor_profiles (
     user_id bigint PRIMARY KEY REFERENCES learnhub.users,
     about_me text NOT NULL,
@@ -29,10 +34,10 @@ CREATE TABLE learnhub.mentor_profiles (
     skill_keys text[] NOT NULL GENERATED ALWAYS AS (learnhub.skill_keys(skills)) STORED,
     CONSTRAINT mentor_profiles_count_check CHECK (cardinality(skill_keys) <= 50),
     CONSTRAINT mentor_profiles_size_check CHECK (octet_length(skills::text) <= 20000),
-    -- An entry of the index below may not exceed a third of a page.
+    -- An entry of a GIN index cannot exceed a third of a page.
     CONSTRAINT mentor_profiles_length_check CHECK (learnhub.longest(skill_names) <= 100)
 );
-COMMENT ON COLUMN learnhub.mentor_profiles.skills IS 'As it was sent: a text or an array.';
+COMMENT ON COLUMN learnhub.mentor_profiles.skills IS 'As sent by the client: a string or an array.';
 CREATE INDEX mentor_profiles_skills_idx ON learnhub.mentor_profiles USING gin (skill_keys);
 
 CREATE TABLE learnhub.mentee_profiles (
@@ -40,10 +45,7 @@ CREATE TABLE learnhub.mentee_profiles (
     team_number integer NOT NULL CHECK (team_number >= 0)
 );
 
-CREATE INDEX users_mentors_idx ON learnhub.users (id) WHERE is_mentor AND is_active;
-CREATE INDEX users_mentees_idx ON learnhub.users (id) WHERE is_mentee AND is_active;
-
--- One for each user; who has none has everything off.
+-- Which mails a user wants. Without a row, none.
 CREATE TABLE learnhub.notification_settings (
     user_id bigint PRIMARY KEY REFERENCES learnhub.users,
     session_requested boolean NOT NULL DEFAULT false,
@@ -52,8 +54,6 @@ CREATE TABLE learnhub.notification_settings (
     fifteen_minute_alert boolean NOT NULL DEFAULT false,
     sixty_minute_alert boolean NOT NULL DEFAULT false
 );
-
--- ---- availabilities and sessions ----
 
 CREATE TABLE learnhub.availabilities (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -65,7 +65,8 @@ CREATE TABLE learnhub.availabilities (
     CONSTRAINT availabilities_overlap_excl EXCLUDE USING gist
         (mentor_id WITH =, tstzrange(starts_at, ends_at) WITH &&) WHERE (deleted_at IS NULL)
 );
-COMMENT ON COLUMN learnhub.availabilities.deleted_at IS 'Sessions that were booked in it still name it.';
+COMMENT ON COLUMN learnhub.availabilities.deleted_at IS
+    'Deleted availabilities are kept because sessions refer to them.';
 CREATE INDEX availabilities_mentor_idx ON learnhub.availabilities (mentor_id, starts_at) WHERE deleted_at IS NULL;
 CREATE INDEX availabilities_starts_at_idx ON learnhub.availabilities (starts_at, id) WHERE deleted_at IS NULL;
 
@@ -85,13 +86,15 @@ CREATE TABLE learnhub.mentoring_sessions (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CHECK (mentor_id <> mentee_id)
 );
-COMMENT ON COLUMN learnhub.mentoring_sessions.changed_by IS 'Whoever changed the status: the other one is told.';
+COMMENT ON COLUMN learnhub.mentoring_sessions.changed_by IS
+    'The participant who changed the status; a cancellation is mailed to the other one.';
 CREATE INDEX mentoring_sessions_mentor_idx ON learnhub.mentoring_sessions (mentor_id, starts_at, id);
 CREATE INDEX mentoring_sessions_mentee_idx ON learnhub.mentoring_sessions (mentee_id, starts_at, id);
 CREATE INDEX mentoring_sessions_availability_idx ON learnhub.mentoring_sessions (availability_id);
 CREATE INDEX mentoring_sessions_confirmed_idx ON learnhub.mentoring_sessions (starts_at) WHERE status = 'Confirmed';
 
--- When people have a session that is not canceled, in either part: one person, one place at a time.
+-- The hours of sessions that are not canceled, one row per participant. The exclusion constraint prevents overlapping
+-- sessions of a user, as mentor or as mentee.
 CREATE TABLE learnhub.mentoring_hours (
     session_id bigint NOT NULL REFERENCES learnhub.mentoring_sessions ON DELETE CASCADE,
     user_id bigint NOT NULL REFERENCES learnhub.users,
@@ -100,13 +103,15 @@ CREATE TABLE learnhub.mentoring_hours (
     CONSTRAINT mentoring_hours_overlap_excl EXCLUDE USING gist (user_id WITH =, during WITH &&)
 );
 
--- ---- mails: each to one person, only when that person's own switch is on ----
+-- ---- functions ----
 
+-- A user's name in mails.
 CREATE FUNCTION learnhub.person_name(who learnhub.users) RETURNS text LANGUAGE sql IMMUTABLE
-    RETURN CASE WHEN who.deleted_at IS NOT NULL THEN 'somebody who has left'
+    RETURN CASE WHEN who.deleted_at IS NOT NULL THEN 'a former user'
         ELSE coalesce(nullif(btrim(who.first_name || ' ' || who.last_name), ''), who.username) END;
 
--- `kind` is the name of the switch.
+-- Queues a mail about a session to one participant, if the participant's notification setting `kind` is on. Reminders
+-- pass a key in `once`: they are sent at most once, and not after the session has started.
 CREATE FUNCTION learnhub.tell_session(session_id bigint, kind text, person bigint, once text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -130,27 +135,28 @@ BEGIN
     END IF;
     CASE kind
         WHEN 'session_requested' THEN
-            subject := 'A session with you was requested';
-            news := 'Somebody would like to have a session with you. Please confirm or cancel it.';
+            subject := 'New session request';
+            news := 'A mentee has requested a session with you. Please confirm or cancel it.';
         WHEN 'session_confirmed' THEN
             subject := 'Your session is confirmed';
-            news := 'This session will take place.';
+            news := 'This session has been confirmed.';
         WHEN 'session_canceled' THEN
             subject := 'Your session was canceled';
-            news := 'This session will not take place.';
+            news := 'This session has been canceled.';
         WHEN 'sixty_minute_alert' THEN
-            subject := 'Your session begins within the hour';
-            news := 'A reminder, as you asked for one an hour before a session.';
+            subject := 'Your session starts within 60 minutes';
+            news := 'You receive this reminder because your 60-minute alert is on.';
         ELSE
-            subject := 'Your session begins in a quarter of an hour';
-            news := 'A reminder, as you asked for one a quarter of an hour before a session.';
+            subject := 'Your session starts within 15 minutes';
+            news := 'You receive this reminder because your 15-minute alert is on.';
     END CASE;
     PERFORM learnhub.post_mail(person, subject, news || E'\n\n' || facts, 'session ' || session_id, once,
                                CASE WHEN once IS NOT NULL THEN session.starts_at END, once IS NOT NULL);
 END
 $$;
 
--- What follows from a booking and from its end, whichever way it came about.
+-- Maintains mentoring_hours and queues the mails when a session is booked, confirmed or canceled. The hours are
+-- inserted in user order: in another order, concurrent bookings could deadlock in the exclusion constraint.
 CREATE FUNCTION learnhub.keep_session() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     person bigint;
@@ -177,13 +183,9 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER keep_booking AFTER INSERT ON learnhub.mentoring_sessions
-    FOR EACH ROW EXECUTE FUNCTION learnhub.keep_session();
-CREATE TRIGGER keep_status AFTER UPDATE OF status ON learnhub.mentoring_sessions
-    FOR EACH ROW WHEN (NEW.status <> OLD.status) EXECUTE FUNCTION learnhub.keep_session();
 
--- Ends one availability of a mentor, or all of them (NULL), and the sessions in it that have not begun. The mentees are
--- told, as it is the mentor's change whoever makes it.
+-- Deletes one availability of a mentor, or all if `single` is NULL, and cancels the sessions in it that have not
+-- started. The change always counts as the mentor's, so that the mentees are notified.
 CREATE FUNCTION learnhub.end_availabilities(mentor bigint, single bigint DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -196,8 +198,8 @@ BEGIN
 END
 $$;
 
--- Who is deactivated or deleted comes to no session. A deactivated account keeps its availabilities, which nobody sees until
--- it is active again; a deleted one keeps nothing.
+-- Cancels the future sessions of a user who is deactivated or deleted. A deactivated user keeps availabilities, which
+-- are hidden until the account is active again; a deleted user loses them, the profiles and the settings.
 CREATE FUNCTION learnhub.end_mentoring() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE learnhub.mentoring_sessions SET status = 'Canceled', changed_by = NEW.id, updated_at = now()
@@ -211,14 +213,12 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER end_mentoring AFTER UPDATE OF is_active, deleted_at ON learnhub.users
-    FOR EACH ROW WHEN (OLD.is_active AND NOT NEW.is_active OR OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL)
-    EXECUTE FUNCTION learnhub.end_mentoring();
 
--- Posts the reminders that are due: from 60 and from 15 minutes before a confirmed session on, but the first one not any
--- more when it is the second one's time. Several nodes run this at once: a reminder's key is taken once. The lock keeps a
--- session from being canceled unseen.
-CREATE OR REPLACE FUNCTION learnhub.post_reminders() RETURNS integer LANGUAGE plpgsql AS $$
+-- Queues the reminders that are due and returns their number. The 60-minute reminder is queued between 60 and 15
+-- minutes before a confirmed session, the 15-minute reminder in the last 15 minutes. Several nodes may run this at
+-- once: the unique key in outbox.once prevents duplicates. The row lock prevents a concurrent cancellation; sessions
+-- locked by one are left for the next run.
+CREATE FUNCTION learnhub.post_reminders() RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     due record;
     posted integer := 0;
@@ -243,3 +243,15 @@ BEGIN
     RETURN posted;
 END
 $$;
+
+-- ---- triggers ----
+
+CREATE TRIGGER keep_booking AFTER INSERT ON learnhub.mentoring_sessions
+    FOR EACH ROW EXECUTE FUNCTION learnhub.keep_session();
+
+CREATE TRIGGER keep_status AFTER UPDATE OF status ON learnhub.mentoring_sessions
+    FOR EACH ROW WHEN (NEW.status <> OLD.status) EXECUTE FUNCTION learnhub.keep_session();
+
+CREATE TRIGGER end_mentoring AFTER UPDATE OF is_active, deleted_at ON learnhub.users
+    FOR EACH ROW WHEN (OLD.is_active AND NOT NEW.is_active OR OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL)
+    EXECUTE FUNCTION learnhub.end_mentoring();

@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Coding: sessions with the credits they are worth, the eco-activities that unlock them, and what was spent.
+-- Coding: sessions that award credits, eco-activities whose points unlock them, and spent credits.
 --
--- No total is stored: what somebody has is what these rows say. Whoever changes them locks the user's row first, so that
--- two changes of one person come one after the other.
+-- No totals are stored: credits_of() computes them from these rows. Every change locks the user's row first, which
+-- serializes the changes of one user.
+
+-- ---- tables ----
 
 CREATE TABLE learnhub.coding_sessions (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -14,11 +16,11 @@ CREATE TABLE learnhub.coding_sessions (
     credits_awarded integer NOT NULL GENERATED ALWAYS AS (seconds / 1800 * 5) STORED,
     created_at timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON COLUMN learnhub.coding_sessions.credits_awarded IS 'Five for each complete half hour.';
+COMMENT ON COLUMN learnhub.coding_sessions.credits_awarded IS '5 for each complete 30 minutes.';
 CREATE INDEX coding_sessions_user_idx ON learnhub.coding_sessions (user_id, id);
 CREATE INDEX coding_sessions_credits_idx ON learnhub.coding_sessions (user_id, status, id) INCLUDE (credits_awarded);
 
--- Points an hour of each kind is worth.
+-- factor: points per hour.
 CREATE TABLE learnhub.eco_kinds (
     kind text PRIMARY KEY,
     factor numeric NOT NULL CHECK (factor >= 0)
@@ -27,8 +29,8 @@ INSERT INTO learnhub.eco_kinds (kind, factor)
 VALUES ('hiking', 12), ('walking', 8), ('running', 15), ('cycling', 20), ('climbing', 25), ('camping', 10),
        ('gardening', 7), ('other', 10);
 
--- Points are hours by the factor of the day. A third of a point has no exact decimal, so that they are kept as parts: 3600
--- of them are a point.
+-- point_parts is seconds times the factor at the time of recording, in 1/3600 of a point: unlike points, parts are
+-- exact decimals.
 CREATE TABLE learnhub.eco_activities (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id bigint NOT NULL REFERENCES learnhub.users,
@@ -43,7 +45,8 @@ CREATE TABLE learnhub.eco_activities (
     CHECK ((verified_at IS NOT NULL) = (status = 'verified'))
 );
 CREATE INDEX eco_activities_user_idx ON learnhub.eco_activities (user_id, id);
-CREATE INDEX eco_activities_points_idx ON learnhub.eco_activities (user_id) INCLUDE (point_parts) WHERE status = 'verified';
+CREATE INDEX eco_activities_points_idx ON learnhub.eco_activities (user_id) INCLUDE (point_parts)
+    WHERE status = 'verified';
 
 CREATE TABLE learnhub.credit_spendings (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -54,7 +57,9 @@ CREATE TABLE learnhub.credit_spendings (
 );
 CREATE INDEX credit_spendings_user_idx ON learnhub.credit_spendings (user_id) INCLUDE (amount);
 
--- What somebody has. Unlocking a session costs as many points as it brings credits.
+-- ---- functions ----
+
+-- The balance of a user. Unlocking a session costs as many points as it awards credits.
 CREATE FUNCTION learnhub.credits_of(person bigint, OUT locked_credits bigint, OUT available_credits bigint,
     OUT spent_credits bigint, OUT point_parts numeric) LANGUAGE sql STABLE AS $$
     SELECT c.locked, c.unlocked - s.spent, s.spent, p.parts - 3600 * c.unlocked
@@ -66,7 +71,7 @@ CREATE FUNCTION learnhub.credits_of(person bigint, OUT locked_credits bigint, OU
           WHERE a.user_id = person AND a.status = 'verified') p
 $$;
 
--- Parts as points, to the millionth for those who read them.
+-- Converts parts to points, rounded to six decimals for display.
 CREATE FUNCTION learnhub.points(parts numeric) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN trim_scale(round(parts / 3600, 6));
 

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Tutoring: sessions and who takes part. The number of participants stands in the session's row, which every change of
--- them locks: no list counts, and the last seat is sold once.
+-- Tutoring: sessions and their participants.
 
+-- participant_count is stored in the session's row. Joining and leaving lock that row, so lists need no counting and
+-- the last seat cannot be taken twice.
 CREATE TABLE learnhub.tutoring_sessions (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     title text NOT NULL,
