@@ -128,13 +128,16 @@ none(scalar @text, [grep { slurp($_) =~ m{(?<![\w.\$\}])/(?:work|farm|root)/|/ho
 my $config = slurp('mod_learnhub/config.c');
 my %member = $config =~ /^\s*DIRECTIVE\("(LearnHub\w*)",\s*\w+,\s*(\w+)/mg;
 my @directives = sort keys %member;
-for my $document ('conf/learnhub.conf', 'README.md') {
+for my $document ('conf/learnhub.conf', 'conf/DIRECTIVES.md') {
     my $said = slurp($document);
     none(scalar @directives, [grep { $said !~ /\b$_\b/ } @directives], "$document has every directive");
 }
 my %known = map { $_ => 1 } @directives;
 my @mentioned = grep { !/^LearnHub(?:::|$)/ } map { slurp($_) =~ /^\s*#?\s*(LearnHub[A-Z]\w*)\s/mg } 'conf/learnhub.conf';
 none(scalar @mentioned, [grep { !$known{$_} } @mentioned], 'conf/learnhub.conf has no directive that is gone');
+my @listed = slurp('conf/learnhub.conf') =~ /^\s*#?(LearnHub\w*)\s/mg;
+my @headings = slurp('conf/DIRECTIVES.md') =~ /^#+ (LearnHub\w*)$/mg;
+is_deeply(\@headings, \@listed, 'conf/DIRECTIVES.md and conf/learnhub.conf list the directives in the same order');
 my ($struct) = slurp('mod_learnhub/config.h') =~ /typedef struct lh_config \{(.*?)\} lh_config;/s;
 ($struct //= '') =~ s{/\*.*?\*/}{}gs;
 my @members = map { map { /(\w+)\s*$/ } split /,/ } $struct =~ /([^;]+);/g;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2034
-# What the quick start's commands share; they source it. Everything they make lies in build/run.
-# From the environment: PORT, CONF, DATABASE, DEMO, EMAIL, ROLE, GRANT_TO.
+# Shared by the quick-start scripts, which source it. All files they create are under build/run.
+# Environment variables: PORT, CONF, DATABASE, DEMO, EMAIL, ROLE, GRANT_TO.
 
 set -eu
 umask 022
@@ -11,7 +11,8 @@ run=$top/build/run
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export PATH LC_ALL=C.UTF-8
 
-# The private cluster's socket: an abstract one has no length limit and needs no directory.
+# The socket of the private cluster. It is abstract, because the path of a socket file in the checkout could exceed the
+# length limit of socket paths.
 socket=@learnhub-$(printf %s "$top" | sha256sum | cut -c 1-16)
 
 say() {
@@ -27,8 +28,8 @@ is_root() {
     [ "$(id -u)" = 0 ]
 }
 
-# as USER COMMAND...: runs it as USER. A user who cannot enter the checkout (a directory above it may be closed)
-# is given the right to read past permissions, and nothing else. The working directory must be one he can enter.
+# as USER COMMAND...: runs COMMAND as USER in the directory /, which every user can enter. If USER cannot enter the
+# checkout (a parent directory may be closed), COMMAND gets the capability to bypass file permissions, and no other.
 as() (
     user=$1
     shift
@@ -36,7 +37,7 @@ as() (
     if [ "$(id -un)" = "$user" ]; then
         exec "$@"
     fi
-    is_root || die "This needs to run as $user or as root."
+    is_root || die "This command must run as $user or as root."
     ids="--reuid=$user --regid=$(id -g "$user") --clear-groups"
     # shellcheck disable=SC2086
     if setpriv $ids test -r "$top" -a -x "$top"; then
@@ -46,12 +47,12 @@ as() (
     exec setpriv $ids --inh-caps=+dac_override --ambient-caps=+dac_override "$@"
 )
 
-# How the roles of the private cluster connect: conninfo USER DATABASE.
+# private_conninfo ROLE DATABASE: the connection string for the private cluster.
 private_conninfo() {
     printf '%s' "host=$socket port=5432 user=$1 dbname=$2 sslmode=disable gssencmode=disable"
 }
 
-# The database as its owner; DATABASE where the operator gave one.
+# The connection string of the database owner: DATABASE if it is set, else the private cluster.
 owner_conninfo() {
     if [ -n "${DATABASE:-}" ]; then
         printf '%s' "$DATABASE"
@@ -60,7 +61,7 @@ owner_conninfo() {
     fi
 }
 
-# Where PostgreSQL's programs are: those of the private cluster's version, else the newest.
+# The directory of the PostgreSQL programs: the version of the private cluster, or the newest if there is no cluster.
 postgres_bin() {
     if [ -e "$run/pg/PG_VERSION" ]; then
         version=$(cat "$run/pg/PG_VERSION")
@@ -68,11 +69,11 @@ postgres_bin() {
         version=$(ls /usr/lib/postgresql | sort -V | tail -n 1)
     fi
     [ -x "/usr/lib/postgresql/$version/bin/psql" ] ||
-        die "PostgreSQL $version is not installed; the data in build/run/pg need this version."
+        die "PostgreSQL $version is not installed, but the data in build/run/pg require this version."
     printf '/usr/lib/postgresql/%s/bin' "$version"
 }
 
-# psql without anybody's settings: run_psql CONNINFO ARGUMENTS...
+# run_psql CONNINFO ARGUMENTS...: runs psql without psqlrc and, for the private cluster, without the PG* variables.
 run_psql() {
     conninfo=$1
     shift
