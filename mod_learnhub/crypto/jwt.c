@@ -277,9 +277,12 @@ static lh_json_value *parse_part(apr_pool_t *p, const slice *part)
 {
     char *text = apr_palloc(p, part->length + 1);
     int length = decode((unsigned char *)text, part);
-    lh_json_value *json = length < 0 ? NULL : lh_json_value_parse(p, text, (apr_size_t)length).root;
+    lh_json_parsed json = {NULL, 0, NULL};
 
-    return lh_json_value_kind(json) == LH_JSON_OBJECT ? json : NULL;
+    if (length >= 0) {
+        json = lh_json_value_parse(p, text, (apr_size_t)length);
+    }
+    return lh_json_value_kind(json.root) == LH_JSON_OBJECT && !json.only_reals ? json.root : NULL;
 }
 
 /* Whole strings: a claim that only begins like `expected` is another one. */

@@ -34,7 +34,7 @@ static const char *why_invalid(const lh_route *first, const lh_route *second)
     if (second) {
         definitions[2] = *second;
     }
-    routes = lh_definitionscompile(tap_pool, groups, lh_statements_create(tap_pool), &why);
+    routes = lh_routes_compile(tap_pool, groups, lh_statements_create(tap_pool), &why);
     return routes ? NULL : why;
 }
 
@@ -255,8 +255,9 @@ static void test_slots(void)
     lh_route_group group = {.name = "things", .prefixes = prefixes, .routes = paged};
     const lh_route_group *groups[] = {&group, NULL};
     const char *why;
-    const lh_routes *routes = lh_definitionscompile(tap_pool, groups, lh_statements_create(tap_pool), &why);
-    const lh_compiled_route *route = lh_definitionsat(routes, 0);
+    lh_statements *statements = lh_statements_create(tap_pool);
+    const lh_routes *routes = lh_routes_compile(tap_pool, groups, statements, &why);
+    const lh_compiled_route *route = lh_routes_at(routes, 0);
 
     is_int(route->query_slot, 1, "query fields stand behind the path's parameter");
     is_int(route->body_slot, 6, "the body's behind the query's and page and page_size");
@@ -269,8 +270,7 @@ static void test_slots(void)
     is_str(route->filtered[2]->sql, "SELECT 1 WHERE x AND b = $1 LIMIT $2", "the second");
     is_str(route->filtered[3]->sql, "SELECT 1 WHERE x AND a = $1 AND b = $2 LIMIT $3", "both");
     is_str(route->counts[3]->sql, "SELECT count(*) WHERE x AND a = $1 AND b = $2", "the count has the same");
-    is_int(lh_definitionsstatements(routes), 8, "every statement has a number");
-    ok(lh_definitionsstatement(routes, 5)->number == 5, "which is its place");
+    is_int(lh_statements_count(statements), 8, "every set of filters has a statement of its own");
 }
 
 int main(void)
@@ -282,9 +282,9 @@ int main(void)
 
     tap_begin();
     test_invalid_routes();
-    routes = lh_definitionscompile(tap_pool, groups, lh_statements_create(tap_pool), &why);
+    routes = lh_routes_compile(tap_pool, groups, lh_statements_create(tap_pool), &why);
     if (ok(routes != NULL, "the table compiles")) {
-        is_int(lh_definitionscount(routes), 11, "all rows are there");
+        is_int(lh_routes_count(routes), 11, "all rows are there");
         test_lookups(routes);
         test_values(routes);
     }
