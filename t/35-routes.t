@@ -1,24 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-# The walk over the route table: every row's statements prepare, every row refuses as it should, every row is hit, and
-# every answer has exactly the keys its row declares. A new row fails here until it has its case.
+# The walk over the route table: every statement can be prepared against the schema, every route rejects what it must
+# reject, is called once, and returns exactly the keys that it declares. A new route fails here until it has its case.
 use strict;
 use warnings;
 
 use JSON::XS ();
 use LearnHub::Test;
 
-# The table, printed by a program of the rows and of the files that compile them; what handlers call is not called here,
-# so that a symbol is enough.
+# The compiled table, printed by a program. It links the route files and what compiles them; functions that steps call
+# are stubs, as no step runs.
 sub run { my ($command) = @_; system($command) == 0 or die "failed: $command"; return }
 
 sub table {
     mkdir 'build/routes';
     chomp(my $flags = `make -s -f Makefile.apxs flags`);
     my @sources = ('t/lib/routes.c', glob('mod_learnhub/api/*.c'), map {"mod_learnhub/$_.c"}
-        qw(auth/login model http/route http/route_check http/path db/statement util/text util/json util/buffer));
+            qw(auth/login model http/route http/route_check http/path db/statement util/text util/json util/buffer));
     run("cd build/routes && gcc $flags -I../../include -I../../mod_learnhub -c " . join ' ', map {"../../$_"} @sources);
     my %defined = map { $_ => 1 } split ' ', `nm -j --defined-only build/routes/*.o`;
-    my @missing = grep { /^(?:lh_|ap_|learnhub_module$)/ && !$defined{$_} } split ' ', `nm -j --undefined-only build/routes/*.o`;
+    my @undefined = split ' ', `nm -j --undefined-only build/routes/*.o`;
+    my @missing = grep { /^(?:lh_|ap_|learnhub_module$)/ && !$defined{$_} } @undefined;
     open my $stubs, '>', 'build/routes/stubs.c' or die $!;
     print $stubs map {"void $_(void);\nvoid $_(void)\n{\n}\n"} keys %{ { map { $_ => 1 } @missing } };
     close $stubs or die $!;
@@ -27,19 +28,19 @@ sub table {
 }
 
 my $table = table();
-my @rows = @{ $table->{routes} };
-cmp_ok(scalar @rows, '>', 20, 'there are rows');
+my @routes = @{ $table->{routes} };
+cmp_ok(scalar @routes, '>', 20, 'the table has routes');
 
-# ---- every statement fits the schema ----
+subtest 'every statement can be prepared against the schema' => sub {
+    my $number = 0;
+    for my $statement (@{ $table->{statements} }) {
+        my $name = 'walk' . $number++;
+        my $prepared = eval { database()->do("PREPARE $name AS $statement->{sql}", { pg_direct => 1 }) };
+        ok($prepared, "$statement->{label}: statement $number can be prepared") || diag($@);
+    }
+};
 
-my $number = 0;
-for my $statement (@{ $table->{statements} }) {
-    my $name = 'walk' . $number++;
-    my $prepared = eval { LearnHub::Test::database()->do("PREPARE $name AS $statement->{sql}", { pg_direct => 1 }) };
-    ok($prepared, "$statement->{label}: statement $number prepares") || diag($@);
-}
-
-# ---- people and things to hit rows with ----
+# ---- users and objects for the cases ----
 
 my %who = map { $_ => signup(role => $_) } qw(student instructor admin service);
 my $second = signup();
@@ -58,7 +59,7 @@ sub made { my ($reply) = @_; $reply->status =~ /^2/ or die $reply->summary; retu
 sub problem {
     my ($creator) = @_;
     return made(api(POST => '/problems/', token => $creator->{token},
-        json => { title => 'T', description => 'D', difficulty => 'easy' }))->{problem}{id};
+            json => { title => 'T', description => 'D', difficulty => 'easy' }))->{problem}{id};
 }
 
 sub practice {
@@ -133,7 +134,7 @@ sub photo {
     return $reply->json->{profile_photo} =~ s{.*/}{}r;
 }
 
-# The uid and the token of the link that is mailed to somebody.
+# The uid and token of the password-reset link that is mailed to a user.
 sub link_of {
     my ($user) = @_;
     api(POST => '/auth/users/reset_password/', json => { email => $user->{email} });
@@ -156,7 +157,7 @@ my %ended = (status => 'completed', ended_at => '2025-01-15T12:00:00Z', complete
     map { $_ => 5 } qw(total_duration_seconds focused_duration_seconds xp_total xp_physique xp_energy xp_logic
         xp_creativity xp_social));
 
-# A session that has ended: its id, and that of its goal.
+# The ids of a session that has ended and of its goal.
 sub ended {
     my $focus = focus();
     xp(POST => '/api/v1/sessions/', $focus);
@@ -166,7 +167,7 @@ sub ended {
 
 my %rates = map { $_ => 0.25 } qw(physique energy logic creativity social);
 
-# For each row: who calls, the id in its path, and what is sent.
+# For each route: the role of the caller, the id in the path, and the rest of the request.
 my %case = (
     'users.signup' => sub { (undef, undef, json => person()) },
     'users.login' => sub { (undef, undef, form => { username => $second->{email}, password => $second->{password} }) },
@@ -244,9 +245,9 @@ my %case = (
     'mentees.update' => sub { (undef, undef, token => mentee()->{token}, json => [{ team_number => 5 }]) },
     'mentees.delete' => sub { (undef, undef, token => mentee()->{token}) },
     (map { my $name = $_; (
-        "$name.list" => sub { offer(mentor()); ('student') },
-        "$name.create" => sub { my $mentor = mentor(); (undef, undef, token => $mentor->{token}, json => \%hours) },
-        "$name.delete" => sub { my $mentor = mentor(); (undef, offer($mentor), token => $mentor->{token}) },
+                "$name.list" => sub { offer(mentor()); ('student') },
+                "$name.create" => sub { my $mentor = mentor(); (undef, undef, token => $mentor->{token}, json => \%hours) },
+                "$name.delete" => sub { my $mentor = mentor(); (undef, offer($mentor), token => $mentor->{token}) },
     ) } qw(availabilty availability)),
     'session.list' => sub { meeting(); (undef, undef, token => $second->{token}) },
     'session.archive' => sub {
@@ -301,89 +302,111 @@ my %case = (
     'service.health' => sub { () },
 );
 
-# ---- what an answer is made of ----
+# ---- keys of responses ----
 
-# The keys a row declares, nested: {id => 1, creator => {id => 1, ...}, participants => [{...}]}.
+# The keys that a route declares, nested: {id => 1, creator => {id => 1, ...}, participants => [{...}]}.
 sub declared {
     my ($fields) = @_;
     my %keys;
     for my $field (@$fields) {
         my ($place, @path) = (\%keys, split /\./, $field->{name});
         $place = $place->{ shift @path } ||= {} while @path > 1;
-        $place->{ $path[0] } = @{ $field->{items} } ? ($field->{list} ? [declared($field->{items})] : declared($field->{items})) : 1;
+        my $items = @{ $field->{items} } ? declared($field->{items}) : 1;
+        $place->{ $path[0] } = $field->{list} ? [$items] : $items;
     }
     return \%keys;
 }
 
-# The same of an answer, as deep as is declared; an array speaks by its first entry, an empty one says nothing.
+# The keys of a response, as deep as declared. The first entry of an array stands for all; an empty array matches.
 sub found {
-    my ($answer, $declared) = @_;
+    my ($response, $declared) = @_;
     if (ref $declared eq 'ARRAY') {
-        return ref $answer ne 'ARRAY' ? 'no array' : @$answer ? [found($answer->[0], $declared->[0])] : $declared;
+        return 'no array' if ref $response ne 'ARRAY';
+        return @$response ? [found($response->[0], $declared->[0])] : $declared;
     }
     return 1 if ref $declared ne 'HASH';
-    return { map { $_ => found($answer->{$_}, $declared->{$_}) } keys %$answer };
+    return { map { $_ => found($response->{$_}, $declared->{$_}) } keys %$response };
 }
 
+# The object in the envelope of a route's response.
 sub object_of {
-    my ($row, $answer) = @_;
-    $answer = $answer->{data} if $row->{format} eq 'envelope';
-    $answer = $answer->{ $row->{key} } if $row->{key};
-    return $row->{shape} eq 'page' ? $answer->{results}[0] : $row->{shape} =~ /all|skip_limit/ ? $answer->[0] : $answer;
+    my ($route, $response) = @_;
+    $response = $response->{data} if $route->{format} eq 'envelope';
+    $response = $response->{ $route->{key} } if $route->{key};
+    return $response->{results}[0] if $route->{shape} eq 'page';
+    return $route->{shape} =~ /all|skip_limit/ ? $response->[0] : $response;
 }
 
 # ---- the walk ----
 
 my %methods;
-for my $row (@rows) {
-    push @{ $methods{ $row->{path} } }, $row->{method};
+for my $route (@routes) {
+    push @{ $methods{ $route->{path} } }, $route->{method};
 }
 
 my %no_id = (int => 1, oid => '0' x 24, uuid => '00000000-0000-4000-8000-000000000000', text => 'nothing');
 
-sub path_of { my ($row, $id) = @_; return $row->{path} =~ s/\{\w+:(\w+)\}/$id || $no_id{$1}/er }
+sub path_of { my ($route, $id) = @_; return $route->{path} =~ s/\{\w+:(\w+)\}/$id || $no_id{$1}/er }
 
-for my $row (@rows) {
-    my ($name, $path) = ($row->{name}, path_of($row));
-    if ($row->{roles}) {
-        is_refusal(api($row->{method} => $path), $row->{format}, 401, "$name: without a token");
-        for my $role (grep { !($row->{roles} & $bit{$_}) } sort keys %bit) {
-            is_refusal(api($row->{method} => $path, token => $who{$role}{token}, json => {}), $row->{format}, 403,
-                "$name: as $role");
-        }
+sub test_roles {
+    my ($route) = @_;
+    my ($method, $path) = ($route->{method}, path_of($route));
+    is_error(api($method => $path), $route->{format}, 401, "$route->{name}: 401 without a token");
+    for my $role (grep { !($route->{roles} & $bit{$_}) } sort keys %bit) {
+        my $reply = api($method => $path, token => $who{$role}{token}, json => {});
+        is_error($reply, $route->{format}, 403, "$route->{name}: 403 as $role");
     }
-    my ($allowed) = grep { $row->{roles} & $bit{$_} } qw(instructor admin student);
-    if (my @required = sort map { $_->{name} } grep { $_->{required} } @{ $row->{body} }) {
-        my @token = $allowed ? (token => $who{$allowed}{token}) : ();
-        is_invalid(api($row->{method} => $path, @token, json => {}), $row->{format}, \@required, "$name: required fields");
-    }
-    my $wrong = (grep { my $method = $_; !grep { $_ eq $method } @{ $methods{ $row->{path} } } } qw(DELETE PATCH PUT POST))[0];
-    my $refused = api($wrong => $path);
-    is_refusal($refused, $row->{format}, 405, "$name: $wrong is not allowed");
-    my @expected = map { $_, $_ eq 'GET' ? 'HEAD' : () } @{ $methods{ $row->{path} } };
-    is_deeply([sort split /, /, $refused->header('Allow')], [sort @expected, 'OPTIONS'], "$name: Allow");
-    is(api(OPTIONS => $path)->header('Allow'), $refused->header('Allow'), "$name: OPTIONS says the same");
-
-    my $case = $case{$name};
-    ok($case, "$name has a case here") or next;
-    my ($role, $id, %with) = $case->();
-    $with{token} ||= $who{$role}{token} if $role;
-    my $reply = api($row->{method} => path_of($row, $id), %with);
-    is($reply->status, $row->{status}, "$name: status of success") || diag($reply->summary);
-    if ($row->{shape} eq 'nothing') {
-        is($reply->body, '', "$name: no body");
-        next;
-    }
-    if ($row->{shape} eq 'bytes') {
-        like($reply->header('Content-Type'), qr{^image/}, "$name: bytes of a type of their own");
-        next;
-    }
-    my $declared = declared($row->{returns});
-    cmp_ok(scalar keys %$declared, '>', 0, "$name declares keys");
-    is_deeply(found(object_of($row, $reply->json), $declared), $declared, "$name: exactly the declared keys")
-        || diag($reply->summary);
+    return;
 }
-my %known = map { $_->{name} => 1 } @rows;
-is_deeply([grep { !$known{$_} } sort keys %case], [], 'no case is left over');
+
+sub test_required_fields {
+    my ($route) = @_;
+    my @required = sort map { $_->{name} } grep { $_->{required} } @{ $route->{body} };
+    my ($allowed) = grep { $route->{roles} & $bit{$_} } qw(instructor admin student);
+    return if !@required;
+    my $reply = api($route->{method} => path_of($route), json => {}, $allowed ? (token => $who{$allowed}{token}) : ());
+    is_invalid($reply, $route->{format}, \@required, "$route->{name}: all required fields are reported at once");
+    return;
+}
+
+sub test_methods {
+    my ($route) = @_;
+    my ($name, $path, @methods) = ($route->{name}, path_of($route), @{ $methods{ $route->{path} } });
+    my %served = map { $_ => 1 } @methods;
+    my ($other) = grep { !$served{$_} } qw(DELETE PATCH PUT POST);
+    my $reply = api($other => $path);
+    is_error($reply, $route->{format}, 405, "$name: 405 for $other");
+    my @expected = sort 'OPTIONS', map { $_, $_ eq 'GET' ? 'HEAD' : () } @methods;
+    is_deeply([sort split /, /, $reply->header('Allow')], \@expected, "$name: Allow lists the methods of the path");
+    is(api(OPTIONS => $path)->header('Allow'), $reply->header('Allow'), "$name: OPTIONS returns the same Allow");
+    return;
+}
+
+sub test_success {
+    my ($route, $case) = @_;
+    my ($name, $role, $id, %with) = ($route->{name}, $case->());
+    $with{token} ||= $who{$role}{token} if $role;
+    my $reply = api($route->{method} => path_of($route, $id), %with);
+    is($reply->status, $route->{status}, "$name: success is $route->{status}") || diag($reply->summary);
+    return is($reply->body, '', "$name: the response has no body") if $route->{shape} eq 'nothing';
+    return like($reply->header('Content-Type'), qr{^image/}, "$name: the response is a picture")
+        if $route->{shape} eq 'bytes';
+    my $declared = declared($route->{returns});
+    cmp_ok(scalar keys %$declared, '>', 0, "$name: the route declares keys");
+    return is_deeply(found(object_of($route, $reply->json), $declared), $declared,
+        "$name: the response has exactly the declared keys") || diag($reply->summary);
+}
+
+for my $route (@routes) {
+    subtest "$route->{name}: $route->{method} $route->{path}" => sub {
+        test_roles($route) if $route->{roles};
+        test_required_fields($route);
+        test_methods($route);
+        my $case = $case{ $route->{name} };
+        ok($case, "$route->{name} has a case in t/35-routes.t") && test_success($route, $case);
+    };
+}
+my %known = map { $_->{name} => 1 } @routes;
+is_deeply([grep { !$known{$_} } sort keys %case], [], 'every case belongs to a route');
 
 done_testing();

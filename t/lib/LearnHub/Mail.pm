@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# A mail server of a test: speaks SMTP on a port of its own and keeps what it was given. It can be told to refuse, to
-# hang or to hang up at any command.
+# A mail server for tests: speaks SMTP on its own port and stores the messages. At any command it can reject, hang or
+# close the connection.
 package LearnHub::Mail;
 
 use strict;
@@ -21,7 +21,7 @@ use LearnHub::Server;
 my $serial = 0;
 my @all;
 
-# LearnHub::Mail->new: it has a port, but does not listen before ->start.
+# LearnHub::Mail->new: reserves a port; the server listens after ->start.
 sub new {
     my ($class) = @_;
     my $files = "$ENV{LEARNHUB_TOP}/t/logs/mail-$$-" . $serial++;
@@ -33,9 +33,9 @@ sub new {
 sub url { my ($self) = @_; return "smtp://127.0.0.1:$self->{port}" }
 sub port { my ($self) = @_; return $self->{port} }
 
-# behave(rcpt => '550 Nobody', ...): the replies, from the next command on, to connect, ehlo, starttls, auth, mail, rcpt,
-# data and end (of the message); hang, close and slow (it accepts after six seconds) are replies, too. A hash tells
-# recipients apart, at rcpt, data and end. offers => [extensions] of EHLO. What is not told is accepted.
+# behave(rcpt => '550 Nobody', ...): sets the replies, from the next command on, to connect, ehlo, starttls, auth, mail,
+# rcpt, data and end (of the message). A reply is an SMTP line or hang, close, slow (accept after six seconds); at rcpt,
+# data and end it may be a hash by recipient. offers => [EHLO extensions]. Everything else is accepted.
 sub behave {
     my ($self, %replies) = @_;
     open my $out, '>', "$self->{files}.new" or croak "$self->{files}: $!";
@@ -47,7 +47,8 @@ sub behave {
 
 sub start {
     my ($self) = @_;
-    my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $self->{port}, Listen => 64, ReuseAddr => 1)
+    my %address = (LocalAddr => '127.0.0.1', LocalPort => $self->{port});
+    my $listener = IO::Socket::INET->new(%address, Listen => 64, ReuseAddr => 1)
         or croak "port $self->{port}: $!";
     $self->{pid} = fork // croak "fork: $!";
     if (!$self->{pid}) {
@@ -64,7 +65,7 @@ sub start {
     return $self;
 }
 
-# Ends it with all of its conversations.
+# Stops the server and all of its connections.
 sub stop {
     my ($self) = @_;
     my $pid = delete $self->{pid} or return $self;
@@ -73,17 +74,17 @@ sub stop {
     return $self;
 }
 
-# ---- one conversation ----
+# ---- one connection ----
 
 sub reply_to {
-    my ($self, $what, $to) = @_;
+    my ($self, $command, $to) = @_;
     open my $in, '<', "$self->{files}.script" or return undef;
     my $replies = JSON::XS->new->utf8->decode(do { local $/; scalar <$in> });
-    my $reply = $replies->{$what};
+    my $reply = $replies->{$command};
     return ref $reply eq 'HASH' ? $reply->{ $to // '' } : $reply;
 }
 
-sub keep {
+sub store {
     my ($self, $kind, $entry) = @_;
     open my $out, '>>', "$self->{files}.$kind" or die $!;
     flock $out, LOCK_EX;
@@ -92,10 +93,10 @@ sub keep {
     return;
 }
 
-# Answers as it was told, or with $good; true when that was $good.
-sub answer {
-    my ($self, $client, $what, $good, $to) = @_;
-    my $reply = $self->reply_to($what, $to);
+# Sends the configured reply, or $good if none is configured; true for $good.
+sub reply {
+    my ($self, $client, $command, $good, $to) = @_;
+    my $reply = $self->reply_to($command, $to);
     sleep 3600 if ($reply // '') eq 'hang';
     die "closed\n" if ($reply // '') eq 'close';
     if (($reply // '') eq 'slow') { sleep 6; undef $reply }
@@ -111,18 +112,19 @@ sub line {
     return $line;
 }
 
+my %command = (EHLO => \&ehlo, STARTTLS => \&starttls, AUTH => \&auth, MAIL => \&mail, RCPT => \&rcpt, DATA => \&data);
+
 sub talk {
     my ($self, $client) = @_;
     my %mail;
     $client->autoflush(1);
-    $self->answer($client, 'connect', '220 sink ready') or return;
+    $self->reply($client, 'connect', '220 sink ready') or return;
     while (1) {
         my $line = $self->line($client);
         my ($verb) = uc($line) =~ /^(\w+)/ or die "no command\n";
-        $self->keep(commands => [$line]);
-        my $do = { EHLO => \&ehlo, STARTTLS => \&starttls, AUTH => \&auth, MAIL => \&mail, RCPT => \&rcpt, DATA => \&data }->{$verb};
+        $self->store(commands => [$line]);
         if ($verb eq 'QUIT') { print $client "221 bye\r\n"; return }
-        if ($do) { $do->($self, $client, $line, \%mail) }
+        if ($command{$verb}) { $command{$verb}->($self, $client, $line, \%mail) }
         else { print $client $verb =~ /^(?:RSET|NOOP)$/ ? "250 ok\r\n" : "502 what?\r\n" }
     }
 }
@@ -130,14 +132,14 @@ sub talk {
 sub ehlo {
     my ($self, $client) = @_;
     my @offers = @{ $self->reply_to('offers') || ['8BITMIME'] };
-    return $self->answer($client, 'ehlo', join "\r\n", map({"250-$_"} 'sink', @offers), '250 SIZE 1000000');
+    return $self->reply($client, 'ehlo', join "\r\n", map({"250-$_"} 'sink', @offers), '250 SIZE 1000000');
 }
 
-# What follows is no TLS, whatever the client says.
+# Sends bytes that are not TLS after the go-ahead.
 sub starttls {
     my ($self, $client) = @_;
-    $self->answer($client, 'starttls', '220 go ahead') or return;
-    print $client "this is no TLS\r\n";
+    $self->reply($client, 'starttls', '220 go ahead') or return;
+    print $client "this is not TLS\r\n";
     die "closed\n";
 }
 
@@ -146,36 +148,36 @@ sub auth {
     $line eq 'AUTH PLAIN' or die "another mechanism\n";
     print $client "334 \r\n";
     my (undef, $user, $password) = split /\0/, decode_base64($self->line($client));
-    $mail->{login} = "$user:$password" if $self->answer($client, 'auth', '235 welcome');
+    $mail->{login} = "$user:$password" if $self->reply($client, 'auth', '235 welcome');
     return;
 }
 
 sub mail {
     my ($self, $client, $line, $mail) = @_;
     ($mail->{from}) = $line =~ /<(.*?)>/;
-    return $self->answer($client, 'mail', '250 ok');
+    return $self->reply($client, 'mail', '250 ok');
 }
 
 sub rcpt {
     my ($self, $client, $line, $mail) = @_;
     ($mail->{to}) = $line =~ /<(.*?)>/;
-    return $self->answer($client, 'rcpt', '250 ok', $mail->{to});
+    return $self->reply($client, 'rcpt', '250 ok', $mail->{to});
 }
 
 sub data {
     my ($self, $client, $line, $mail) = @_;
-    $self->answer($client, 'data', '354 go on', $mail->{to}) or return;
+    $self->reply($client, 'data', '354 go on', $mail->{to}) or return;
     my @lines;
     while ((my $next = $self->line($client)) ne '.') {
         push @lines, $next =~ s/^\.//r;
     }
-    my %kept = (%$mail, raw => join('', map {"$_\r\n"} @lines), at => Time::HiRes::time());
-    my $refused = defined $self->reply_to('end', $mail->{to});
-    $self->keep($refused ? 'refused' : 'accepted', \%kept);
-    return $self->answer($client, 'end', '250 kept', $mail->{to});
+    my %stored = (%$mail, raw => join('', map {"$_\r\n"} @lines), at => Time::HiRes::time());
+    my $rejected = defined $self->reply_to('end', $mail->{to});
+    $self->store($rejected ? 'rejected' : 'accepted', \%stored);
+    return $self->reply($client, 'end', '250 stored', $mail->{to});
 }
 
-# ---- what it was given ----
+# ---- the messages received ----
 
 sub entries {
     my ($self, $kind) = @_;
@@ -183,16 +185,18 @@ sub entries {
     return map { JSON::XS->new->latin1->decode($_) } <$in>;
 }
 
-# Messages in the order of their arrival: {from, to, login, raw, at, headers => {lower-case name => decoded value}, text}.
+# The accepted messages in order of arrival:
+# {from, to, login, raw, at, headers => {lower-case name => decoded value}, text}.
 sub accepted { my ($self) = @_; return map { decoded($_) } $self->entries('accepted') }
 
-# Those that were handed over whole, and not accepted.
-sub refused { my ($self) = @_; return map { decoded($_) } $self->entries('refused') }
+# The messages that were transferred completely and then rejected.
+sub rejected { my ($self) = @_; return map { decoded($_) } $self->entries('rejected') }
+sub refused { goto &rejected }
 
-# The accepted ones to this address.
+# The accepted messages to this address.
 sub to { my ($self, $address) = @_; return grep { lc $_->{to} eq lc $address } $self->accepted }
 
-# Every command line.
+# All command lines received.
 sub commands { my ($self) = @_; return map { $_->[0] } $self->entries('commands') }
 
 sub decoded {

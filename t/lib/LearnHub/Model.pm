@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# A model behind a chat-completions URL: a small HTTP server that answers as it is told to, and remembers what it was asked.
+# A language model behind a chat-completions URL: a small HTTP server that returns what the test configured and records
+# the requests.
 package LearnHub::Model;
 
 use strict;
@@ -15,7 +16,7 @@ use Time::HiRes ();
 my $json = JSON::XS->new->utf8->canonical->allow_nonref;
 my $serial = 0;
 
-# Starts the server; it ends with this object.
+# Starts the server; it stops when the object is destroyed.
 sub new {
     my ($class) = @_;
     my $self = bless { files => "$ENV{LEARNHUB_TOP}/t/logs/model-$$-" . $serial++, owner => $$ }, $class;
@@ -34,22 +35,25 @@ sub new {
 
 sub url { my ($self) = @_; return 'http://127.0.0.1:' . $self->{socket}->sockport . '/v1/chat/completions' }
 
-# What it does from now on: content => what the model says, or body => the whole answer; status => 500, after => seconds.
+# Sets the responses from now on: content => text of the model, or body => the whole response; status => 500 (default
+# 200); after => seconds before the response.
 sub behave {
-    my ($self, %how) = @_;
-    open my $out, '>', "$self->{files}.how" or croak $!;
-    print $out $json->encode(\%how);
+    my ($self, %response) = @_;
+    open my $out, '>', "$self->{files}.new" or croak $!;
+    print $out $json->encode(\%response);
     close $out;
-    rename "$self->{files}.how", "$self->{files}.json" or croak $!;
+    rename "$self->{files}.new", "$self->{files}.response" or croak $!;
     return;
 }
 
-# All it was asked: {line, headers => {}, body => decoded}.
-sub asked {
+# All requests received: {line, headers => {}, body => decoded}.
+sub requests {
     my ($self) = @_;
-    open my $in, '<', "$self->{files}.asked" or return;
+    open my $in, '<', "$self->{files}.requests" or return;
     return map { $json->decode($_) } <$in>;
 }
+
+sub asked { goto &requests }
 
 sub stop {
     my ($self) = @_;
@@ -67,13 +71,13 @@ sub DESTROY {
     return;
 }
 
-# ---- in the server ----
+# ---- the server process ----
 
 sub slurp { open my $in, '<', $_[0] or die; local $/; return scalar <$in> }
 
-sub remember {
+sub record {
     my ($self, $request) = @_;
-    open my $out, '>>', "$self->{files}.asked" or die;
+    open my $out, '>>', "$self->{files}.requests" or die;
     flock $out, LOCK_EX;
     print $out $json->encode($request), "\n";
     close $out;
@@ -83,16 +87,16 @@ sub remember {
 sub serve {
     my ($self, $client) = @_;
     my $line = <$client> // return;
-    my (%headers, $body);
+    my (%headers, $content);
     while ((my $header = <$client> // "\r\n") =~ /^([\w-]+):\s*(.*?)\r?\n$/) { $headers{ lc $1 } = $2 }
-    read $client, $body, $headers{'content-length'} || 0;
-    $self->remember({ line => $line =~ s/\s+$//r, headers => \%headers, body => eval { $json->decode($body) } });
-    my $how = $json->decode(slurp("$self->{files}.json"));
-    Time::HiRes::sleep($how->{after}) if $how->{after};
-    my $answer = $how->{body} // $json->encode({ id => 'x', object => 'chat.completion',
-        choices => [{ index => 0, message => { role => 'assistant', content => $how->{content} } }] });
-    print $client 'HTTP/1.1 ', $how->{status} || 200, " X\r\nContent-Type: application/json\r\nConnection: close\r\n",
-        'Content-Length: ', length $answer, "\r\n\r\n", $answer;
+    read $client, $content, $headers{'content-length'} || 0;
+    $self->record({ line => $line =~ s/\s+$//r, headers => \%headers, body => eval { $json->decode($content) } });
+    my $response = $json->decode(slurp("$self->{files}.response"));
+    Time::HiRes::sleep($response->{after}) if $response->{after};
+    my @choices = { index => 0, message => { role => 'assistant', content => $response->{content} } };
+    my $body = $response->{body} // $json->encode({ id => 'x', object => 'chat.completion', choices => \@choices });
+    print $client 'HTTP/1.1 ', $response->{status} || 200, " X\r\n",
+        "Content-Type: application/json\r\nConnection: close\r\n", 'Content-Length: ', length $body, "\r\n\r\n", $body;
     close $client;
     return;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# An answer of the server, as tests look at it.
+# A response of the server: status, headers, body and decoded JSON.
 package LearnHub::Reply;
 
 use strict;
@@ -18,7 +18,7 @@ sub header { my ($self, $name) = @_; return scalar $self->{response}->header($na
 sub body { my ($self) = @_; return $self->{response}->content }
 sub response { my ($self) = @_; return $self->{response} }
 
-# The body decoded; undef when it is no JSON.
+# The decoded body; undef if it is not JSON.
 sub json {
     my ($self) = @_;
     $self->{json} = eval { JSON::XS->new->utf8->allow_nonref->decode($self->body) } if !exists $self->{json};
@@ -36,7 +36,7 @@ sub summary {
     return sprintf '%s: %s %s', $self->name, $self->{response}->status_line, substr $self->body, 0, 500;
 }
 
-# parallel() brings replies home as {status, json, body}.
+# parallel() returns replies of other processes as {status, json}.
 sub TO_JSON {
     my ($self) = @_;
     return { status => $self->status, json => $self->json };

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# An httpd of a test, beside the one that Apache::Test started. Its files are t/logs/second-*.
+# An additional httpd for a test, beside the one that Apache::Test started. Its files are t/logs/second-*.
 package LearnHub::Server;
 
 use strict;
@@ -11,14 +11,14 @@ use Time::HiRes ();
 
 my $top = $ENV{LEARNHUB_TOP};
 my $logs = "$top/t/logs";
-my $httpd = (grep { -x } '/usr/sbin/apache2', '/usr/sbin/httpd')[0];
+my $httpd = (grep {-x} '/usr/sbin/apache2', '/usr/sbin/httpd')[0];
 my @started;
 my $serial = 0;
 my $restarted = 0;
 
 sub started { return @started }
 
-# Whether any server was restarted since this was last asked.
+# Whether any server was restarted since the last call.
 sub restarted { my $was = $restarted; $restarted = 0; return $was }
 
 sub port { my ($self) = @_; return $self->{port} }
@@ -31,7 +31,7 @@ sub pid {
     return $pid + 0;
 }
 
-# Below the ports that the kernel hands out by itself.
+# A free port below the kernel's ephemeral range.
 sub free_port {
     for (1 .. 200) {
         my $port = 20000 + int rand 12000;
@@ -40,7 +40,7 @@ sub free_port {
     croak 'no free port';
 }
 
-# Writes the configuration: the tests' own, then $directives.
+# Writes the configuration file: the files of t/conf, then $directives.
 sub configuration {
     my ($class, $directives, %with) = @_;
     my $self = bless { port => free_port(), files => "$logs/second-$$-" . $serial++ }, $class;
@@ -77,7 +77,7 @@ sub start {
     my $self = $class->configuration($directives, %with);
     my ($status, $text) = $self->httpd('-k', 'start');
     push @started, $self;
-    $status == 0 && $self->answers or croak "httpd did not start: $text" . $self->log_text;
+    $status == 0 && $self->accepts_connections or croak "httpd did not start: $text" . $self->log_text;
     return $self;
 }
 
@@ -94,8 +94,8 @@ sub log_text {
     return scalar <$log>;
 }
 
-# Waits until it accepts connections.
-sub answers {
+# Waits until the server accepts connections; 0 after 10 seconds.
+sub accepts_connections {
     my ($self) = @_;
     for (1 .. 200) {
         return 1 if $self->pid && IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port});
@@ -106,7 +106,7 @@ sub answers {
 
 sub graceful { my ($self) = @_; return $self->restart('graceful') }
 
-# 'graceful' or 'restart': returns when the new generation has been announced in the error log.
+# 'graceful' or 'restart': returns when the error log reports the new generation.
 sub restart {
     my ($self, $how) = @_;
     my $file = $self->{pid_file} ? "$logs/error_log" : $self->error_log;
@@ -115,7 +115,7 @@ sub restart {
     $restarted = 1;
     kill $how eq 'graceful' ? 'USR1' : 'HUP', $self->pid or croak "kill: $!";
     for (1 .. 400) {
-        return 1 if $count->() > $before && $self->answers;
+        return 1 if $count->() > $before && $self->accepts_connections;
         Time::HiRes::sleep(0.05);
     }
     croak "no $how within 20 seconds";

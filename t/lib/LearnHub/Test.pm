@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What all test files use; it brings Test::More with it. Every function says in one line what it gives.
+# Test::More and what all test files share: HTTP requests, users, SQL, assertions, concurrency, second servers.
 package LearnHub::Test;
 
 use strict;
@@ -23,8 +23,8 @@ use LearnHub::Server;
 
 our @EXPORT = (
     @Test::More::EXPORT,
-    qw(api raw_http port signup user unique role sql keys_of parallel is_refusal is_invalid expect_log),
-    qw(pg second_httpd configtest restart_httpd resident eventually true false $top $jwt_secret)
+    qw(api api_as raw_http port signup user unique role sql database keys_of parallel is_error is_refusal is_invalid),
+    qw(expect_log pg second_httpd configtest restart_httpd resident eventually true false $top $jwt_secret)
 );
 
 our $top = $ENV{LEARNHUB_TOP} || croak 'please run the tests by make -f Makefile.apxs test';
@@ -42,15 +42,15 @@ sub port { return $ENV{LEARNHUB_PORT} }
 
 my %agent;
 
-# One for each process and address of ours: connections are kept, redirects are shown.
+# One for each process and client address: it keeps connections alive and does not follow redirects.
 sub agent {
     my $from = shift // '127.0.0.1';
-    delete $agent{$$} if LearnHub::Server->restarted; # the old generation closes its connections when it likes
+    delete $agent{$$} if LearnHub::Server->restarted; # the old generation may close its connections at any time
     return $agent{$$}{$from} ||= LWP::UserAgent->new(local_address => $from,
         keep_alive => 4, timeout => 60, max_redirect => 0, agent => 'test', protocols_allowed => ['http']);
 }
 
-# The request of api(), not yet sent.
+# Builds the request of api().
 sub request {
     my ($method, $path, %with) = @_;
     my $request = HTTP::Request->new($method => 'http://127.0.0.1:' . ($with{port} || port()) . $path);
@@ -76,8 +76,8 @@ sub request {
 }
 
 # api(METHOD => '/path', token =>, json =>, form => {}, multipart => [], body => bytes, headers => {}, port =>,
-# query => {}, from => '127.0.0.2'): the reply, with ->status ->json ->header(name) ->body. A token with a space is the
-# whole Authorization.
+# query => {}, from => '127.0.0.2'): sends a request and returns a LearnHub::Reply. A token with a space is sent as the
+# whole Authorization header. `from` is the client's address.
 sub api {
     my ($method, $path, %with) = @_;
     if (my $query = $with{query}) {
@@ -87,8 +87,16 @@ sub api {
     return LearnHub::Reply->new("$method $path", agent($with{from})->request(request($method, $path, %with)));
 }
 
-# Sends bytes as they are and gives all that comes back. keep => 1: our side stays open, so the server decides when
-# it ends; otherwise it is told that no more will come. At most `wait` (10) seconds.
+# api_as($user, METHOD => '/path', %with): api() with the token of a user of signup(). $user may also be a token, or
+# undef for a request without one.
+sub api_as {
+    my ($user, $method, $path, %with) = @_;
+    my $token = ref $user ? $user->{token} : $user;
+    return api($method, $path, defined $token ? (token => $token) : (), %with);
+}
+
+# Sends raw bytes and returns everything received, waiting at most `wait` (10) seconds. The client then shuts down its
+# sending side, unless keep => 1.
 sub raw_http {
     my ($bytes, %with) = @_;
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $with{port} || port(), Timeout => 10)
@@ -105,15 +113,15 @@ sub raw_http {
     return $reply;
 }
 
-# ---- people ----
+# ---- users ----
 
 my $serial = 0;
 
-# A text nobody has used before: unique('ada') is "ada-1234-1-0".
+# A string that no other test uses: unique('ada') is "ada-1234-1-0".
 sub unique { my ($stem) = @_; return join '-', $stem || 'x', $$, time % 100000, $serial++ }
 
-# A new person, signed up and logged in: {id, email, first_name, last_name, password, token, refresh}. role => 'admin'
-# gives the role before the login.
+# Signs up a new user and logs in: {id, email, first_name, last_name, password, token, refresh}. With role => 'admin',
+# the role is set before the login.
 sub signup {
     my (%over) = @_;
     my $role = delete $over{role};
@@ -124,28 +132,28 @@ sub signup {
     role($user{email}, $role) if $role;
     my $login = api(POST => '/users/login', form => { username => $user{email}, password => $user{password} });
     $login->status == 200 or croak 'login: ' . $login->summary;
-    return {%user, id => $reply->json->{user}{id}, token => $login->json->{access_token},
-        refresh => $login->json->{refresh_token}};
+    my ($id, $token, $refresh) = ($reply->json->{user}{id}, @{ $login->json }{qw(access_token refresh_token)});
+    return { %user, id => $id, token => $token, refresh => $refresh };
 }
 
-# Gives somebody a role, as the operator does.
+# Sets a user's role through the operator's SQL function.
 sub role { my ($email, $role) = @_; return sql('SELECT learnhub.set_role(?, ?)', $email, $role) }
 
-# The row of a user: {id, ...}.
+# A user's database row: {id, ...}.
 sub user { my ($email) = @_; return (sql('SELECT * FROM learnhub.users WHERE email = ?', $email))[0] }
 
 # ---- the database ----
 
 my %handle;
 
-# One connection for each process, made anew after a restart of PostgreSQL.
+# This process's DBI handle; reconnects after a restart of PostgreSQL.
 sub database {
     return $handle{$$} if $handle{$$} && $handle{$$}->ping;
     return $handle{$$} = DBI->connect('dbi:Pg:' . join(';', split ' ', $ENV{LEARNHUB_OWNER}), '', '',
         { RaiseError => 1, PrintError => 0, PrintWarn => 0, AutoInactiveDestroy => 1, pg_enable_utf8 => 1 });
 }
 
-# Runs a statement as the schema's owner; the rows as a list of hashes.
+# Runs a statement as the schema's owner and returns the rows as a list of hashes.
 sub sql {
     my ($statement, @values) = @_;
     my $query = database()->prepare($statement);
@@ -153,7 +161,7 @@ sub sql {
     return $query->{NUM_OF_FIELDS} ? @{ $query->fetchall_arrayref({}) } : ();
 }
 
-# pg('stop', '-m', 'immediate'), pg('start'): the test server's own PostgreSQL.
+# pg('stop', '-m', 'immediate'), pg('start'): stops or starts the tests' PostgreSQL.
 sub pg {
     my ($command, @mode) = @_;
     my $mode = @mode ? $mode[-1] : '';
@@ -161,25 +169,35 @@ sub pg {
     return 1;
 }
 
-# ---- comparing ----
+# ---- assertions ----
 
 sub keys_of { my ($hash) = @_; return [sort keys %$hash] }
 
-# The sentence of a refusal in an API's own shape, or undef when the body has another shape.
+# The error formats of the APIs: detail {"detail": "..."}, located (the same; validation errors are a list with `loc`),
+# flat {"error": "..."}, envelope {"success": false, "data": {...}}.
+my %alias = (plain => 'detail', practice => 'located', tutoring => 'flat', coding => 'envelope');
+
+# The sentence of an error response, or undef if the body has another format.
 my %sentence = (
-    plain => sub { only($_[0], 'detail') },
-    practice => sub { only($_[0], 'detail') },
-    tutoring => sub { only($_[0], 'error') },
-    coding => sub { wrapped($_[0]) && only($_[0]{data}, 'detail') },
+    detail => sub { only($_[0], 'detail') },
+    located => sub { only($_[0], 'detail') },
+    flat => sub { only($_[0], 'error') },
+    envelope => sub { wrapped($_[0]) && only($_[0]{data}, 'detail') },
 );
 
-# The wrong fields of a validation failure: {field => sentence}, or undef.
+# The rejected fields of a validation error: {field => sentence}, or undef.
 my %fields = (
-    plain => sub { lists($_[0]) },
-    practice => sub { located($_[0]) },
-    tutoring => sub { ref $_[0] eq 'HASH' && "@{keys_of($_[0])}" eq 'error fields' && lists($_[0]{fields}) },
-    coding => sub { wrapped($_[0]) && lists($_[0]{data}) },
+    detail => sub { lists($_[0]) },
+    located => sub { located($_[0]) },
+    flat => sub { ref $_[0] eq 'HASH' && "@{keys_of($_[0])}" eq 'error fields' && lists($_[0]{fields}) },
+    envelope => sub { wrapped($_[0]) && lists($_[0]{data}) },
 );
+
+sub format_of {
+    my ($name) = @_;
+    my $format = $alias{$name} // $name;
+    return $sentence{$format} ? $format : croak "no error format '$name'";
+}
 
 sub only {
     my ($hash, $key) = @_;
@@ -209,30 +227,35 @@ sub located {
     return \%found;
 }
 
-# is_refusal($reply, 'practice'|'tutoring'|'coding'|'plain', status [, qr/sentence/] [, name])
-sub is_refusal {
-    my ($reply, $style, $status, @more) = @_;
+# is_error($reply, 'detail'|'located'|'flat'|'envelope', status [, qr/sentence/] [, name]): an error response of this
+# status in this format.
+sub is_error {
+    my ($reply, $format, $status, @more) = @_;
     my $like = ref $more[0] ? shift @more : qr/\S/;
-    my $name = shift @more || $reply->name . " is refused with $status";
-    my $sentence = $sentence{$style}->($reply->json);
+    my $name = shift @more || $reply->name . " returns $status";
+    my $sentence = $sentence{ format_of($format) }->($reply->json);
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     return ok($reply->status == $status && $reply->is_json && ($sentence || '') =~ $like, $name)
         || diag($reply->summary);
 }
 
-# is_invalid($reply, style, [wrong fields] [, name]): exactly these fields are reported.
+sub is_refusal { goto &is_error }
+
+# is_invalid($reply, format, [fields] [, name]): a validation error that reports exactly these fields.
 sub is_invalid {
-    my ($reply, $style, $wrong, $name) = @_;
-    my $found = $fields{$style}->($reply->json);
-    my $expected = $style eq 'practice' ? 422 : 400;
+    my ($reply, $format, $fields, $name) = @_;
+    $format = format_of($format);
+    my $found = $fields{$format}->($reply->json);
+    my $status = $format eq 'located' ? 422 : 400;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    return ok($reply->status == $expected && $found && "@{keys_of($found)}" eq join(' ', sort @$wrong),
-        $name || $reply->name . " reports @$wrong") || diag($reply->summary);
+    return ok($reply->status == $status && $found && "@{keys_of($found)}" eq join(' ', sort @$fields),
+        $name || $reply->name . " rejects @$fields") || diag($reply->summary);
 }
 
-# ---- at the same time ----
+# ---- concurrency ----
 
-# parallel($n, sub { my ($i) = @_; ... }): n processes that start at one instant; what each one returned, in order.
+# parallel($n, sub { my ($i) = @_; ... }): runs the sub in n processes that start at the same instant; returns their
+# results in order.
 sub parallel {
     my ($n, $work) = @_;
     pipe my $wait, my $go or croak "pipe: $!";
@@ -240,15 +263,23 @@ sub parallel {
     close $wait;
     Time::HiRes::sleep(0.05 + 0.005 * $n);
     close $go;
-    my @answers = map { my $from = $_->{from}; local $/; my $text = <$from>; waitpid $_->{pid}, 0; $text } @children;
-    return map { answer_of($_) } @answers;
+    my @outputs = map { output_of($_) } @children;
+    return map { result_of($_) } @outputs;
 }
 
-sub answer_of {
-    my ($text) = @_;
-    my $answer = eval { JSON::XS->new->utf8->decode($text // '') } or croak 'parallel: a process gave no answer';
-    croak "parallel: $answer->{died}" if defined $answer->{died};
-    return $answer->{gave};
+sub output_of {
+    my ($child) = @_;
+    my $from = $child->{from};
+    my $output = do { local $/; <$from> };
+    waitpid $child->{pid}, 0;
+    return $output;
+}
+
+sub result_of {
+    my ($output) = @_;
+    my $outcome = eval { JSON::XS->new->utf8->decode($output // '') } or croak 'parallel: a process returned nothing';
+    croak "parallel: $outcome->{died}" if defined $outcome->{died};
+    return $outcome->{result};
 }
 
 sub spawn {
@@ -258,9 +289,9 @@ sub spawn {
     if (!$pid) {
         close $go;
         sysread $wait, my $nothing, 1;
-        my $gave = eval { $work->($i) };
-        my $answer = $@ ? { died => "$@" } : { gave => $gave };
-        print $to JSON::XS->new->utf8->allow_nonref->allow_blessed->convert_blessed->encode($answer);
+        my $result = eval { $work->($i) };
+        my $outcome = $@ ? { died => "$@" } : { result => $result };
+        print $to JSON::XS->new->utf8->allow_nonref->allow_blessed->convert_blessed->encode($outcome);
         close $to;
         POSIX::_exit(0);
     }
@@ -268,7 +299,7 @@ sub spawn {
     return { pid => $pid, from => $from };
 }
 
-# Tries until the sub gives a true value, at most `seconds` (10); gives that value or undef.
+# Repeats the sub until it returns a true value and returns that; undef after `seconds` (10).
 sub eventually {
     my ($try, $seconds) = @_;
     my $until = Time::HiRes::time() + ($seconds || 10);
@@ -282,20 +313,21 @@ sub eventually {
 
 # ---- servers ----
 
-# Another httpd on the same database, with more directives: ->port ->pid ->error_log ->graceful ->stop. Dies when it
-# does not start, with what it said. bare => 1 leaves out the tests' own LearnHub directives, alone => 1 all of t/conf.
+# Starts another httpd on the same database with additional directives: ->port ->pid ->error_log ->graceful ->stop.
+# Dies with httpd's output if it does not start. bare => 1 omits the LearnHub directives of t/conf, alone => 1 all of
+# t/conf.
 sub second_httpd { my ($directives, %with) = @_; return LearnHub::Server->start($directives // '', %with) }
 
-# httpd -t, with the same arguments: (exit code, output).
+# Runs httpd -t with the same arguments: (exit code, output).
 sub configtest { my ($directives, %with) = @_; return LearnHub::Server->configtest($directives, %with) }
 
-# Restarts the test server itself: 'graceful' or 'restart'; returns when it answers.
+# Restarts the test server ('graceful' or 'restart') and waits until it accepts connections.
 sub restart_httpd {
     my ($how) = @_;
     return LearnHub::Server->main->restart($how || 'graceful');
 }
 
-# The private memory of the test's largest httpd process, in KB.
+# The private memory of the largest httpd process of this tree, in KB.
 sub resident {
     my $most = 0;
     for my $status (glob '/proc/[0-9]*/status') {
@@ -310,17 +342,17 @@ sub resident {
     return $most;
 }
 
-# ---- the rule of the error log ----
+# ---- the error log ----
 
-my @announced;
+my @expected;
 my $owner = $$;
 my $log = "$top/t/logs/error_log";
 my $log_start = -s $log || 0;
 
-# Announces an error or warn line of the module: every other one fails the file.
-sub expect_log { push @announced, @_; return }
+# expect_log(qr/.../, ...): allows error and warn lines of the module that match. Every other one fails the file.
+sub expect_log { push @expected, @_; return }
 
-sub unannounced {
+sub unexpected_lines {
     my @found;
     for ([$log, $log_start], map { [$_->error_log, 0] } LearnHub::Server->started) {
         my ($file, $start) = @$_;
@@ -330,19 +362,19 @@ sub unannounced {
             my $ours = $line =~ /\[learnhub:(?:warn|error|crit|alert|emerg)\]/
                 || $line =~ /\[\w+:(?:warn|error|crit|alert|emerg)\].*(?:learnhub:|lh_)/;
             next if !$ours && $line !~ /exit signal|Assertion|AddressSanitizer|runtime error:/;
-            push @found, $line if !grep { $line =~ $_ } @announced;
+            push @found, $line if !grep { $line =~ $_ } @expected;
         }
     }
     return @found;
 }
 
-# The plan may be done already, so this speaks by the exit status; the harness fails the file for it.
+# The plan may be complete already, so the exit status reports the failure.
 END {
     if ($$ == $owner) {
         my $status = $?;
         $_->stop for LearnHub::Server->started;
-        if (my @lines = unannounced()) {
-            diag("the error log has lines that no expect_log() announced:\n@lines[0 .. ($#lines < 9 ? $#lines : 9)]");
+        if (my @lines = unexpected_lines()) {
+            diag("the error log has lines that no expect_log() allows:\n@lines[0 .. ($#lines < 9 ? $#lines : 9)]");
             $status ||= 1;
         }
         $? = $status;
