@@ -205,24 +205,24 @@ subtest 'values of LearnHubSMTPAuth and LearnHubModelKey' => sub {
 
 subtest 'directives that require another directive or module' => sub {
     my ($status, $output) = configtest('LearnHub On', bare => 1);
-    ok($status != 0 && $output =~ /learnhub: .*LearnHubJWTSecret/, 'LearnHub On requires LearnHubJWTSecret')
+    ok($status != 0 && $output =~ /LH0040: .*LearnHubJWTSecret/, 'LearnHub On requires LearnHubJWTSecret')
         || diag($output);
     ok(!eval { second_httpd('LearnHub On', bare => 1) }, 'httpd does not start without LearnHubJWTSecret');
-    like($@, qr/learnhub: .*LearnHubJWTSecret/, 'httpd names the missing LearnHubJWTSecret when it does not start');
+    like($@, qr/LH0040: .*LearnHubJWTSecret/, 'httpd names the missing LearnHubJWTSecret when it does not start');
     ($status, $output) = configtest("${on}LearnHubModelURL http://127.0.0.1/", bare => 1);
-    ok($status != 0 && $output =~ /learnhub: .*LearnHubModelName/, 'LearnHubModelURL requires LearnHubModelName')
+    ok($status != 0 && $output =~ /LH0040: .*LearnHubModelName/, 'LearnHubModelURL requires LearnHubModelName')
         || diag($output);
     my $host = "Listen 1\n<VirtualHost *:1>\nLearnHub On\n</VirtualHost>";
     ($status, $output) = configtest($host, bare => 1);
-    ok($status != 0 && $output =~ /learnhub: .*LearnHubJWTSecret/,
+    ok($status != 0 && $output =~ /LH0040: .*LearnHubJWTSecret/,
         'LearnHub On in a virtual host requires LearnHubJWTSecret') || diag($output);
     is((configtest($host))[0], 0, 'a virtual host inherits LearnHubJWTSecret from the main server');
 
     open my $conf, '<', "$top/t/conf/base.conf" or die "base.conf: $!";
     my $without_dbd = join '', grep { !/^(?:DBD|LoadModule dbd_module)/ } <$conf>;
     ($status, $output) = configtest($without_dbd . $on, alone => 1);
-    ok($status != 0 && $output =~ /learnhub: .*mod_dbd/, 'LearnHub On requires mod_dbd') || diag($output);
-    is(scalar(() = $output =~ /learnhub: /g), 1, 'the missing mod_dbd is reported once') || diag($output);
+    ok($status != 0 && $output =~ /LH0040: .*mod_dbd/, 'LearnHub On requires mod_dbd') || diag($output);
+    is(scalar(() = $output =~ /LH0040: /g), 1, 'the missing mod_dbd is reported once') || diag($output);
     is((configtest($without_dbd, alone => 1))[0], 0, 'mod_dbd is not required without LearnHub On');
 };
 
@@ -457,7 +457,7 @@ subtest 'defaults' => sub {
 
 # ---- timeouts ----
 
-expect_log(qr/the deadline passed, the outcome is unknown/); # a host's timeout that is shorter than the connection's
+expect_log(qr/LH0004: /); # a host's timeout that is shorter than the connection's
 expect_log(qr/57014|canceling statement/);
 my $user = signup();
 my $change_user = '/api/admin/users/' . user($user->{email})->{id} . '/';

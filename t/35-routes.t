@@ -107,17 +107,25 @@ sub meeting { return made(api(POST => '/sessionrequest/', token => $second->{tok
 my %coding = (duration => '01:00:00', source => 'manual', session_name => 'S');
 my %walk = (kind => 'walking', duration => '01:00:00', description => 'D');
 
-sub coding { return made(api(POST => '/api/codingsessions/', token => $who{student}{token}, json => \%coding))->{data}{id} }
+sub coding {
+    return made(api(POST => '/api/codingsessions/', token => $who{student}{token}, json => \%coding))->{data}{id};
+}
 
-sub walk { return made(api(POST => '/api/ecoactivities/', token => $who{student}{token}, json => \%walk))->{data}{id} }
+sub walk {
+    return made(api(POST => '/api/ecoactivities/', token => $who{student}{token}, json => \%walk))->{data}{id};
+}
 
 my %message = (role => 'user', content => 'Why?');
 
-sub person { return { first_name => 'A', last_name => 'B', email => unique('walk') . '@example.com', password => 'good enough' } }
+sub person {
+    my $email = unique('walk') . '@example.com';
+    return { first_name => 'A', last_name => 'B', email => $email, password => 'good enough' };
+}
 
 sub registration {
     my $name = unique('walk');
-    return { username => $name, email => "$name\@example.com", password => 'good enough', re_password => 'good enough' };
+    my %password = (password => 'good enough', re_password => 'good enough');
+    return { username => $name, email => "$name\@example.com", %password };
 }
 
 sub opaque {
@@ -150,7 +158,8 @@ sub goal { return xp(POST => '/api/v1/goals/', { title => 'T' })->{id} }
 sub activity { return xp(GET => '/api/v1/activities/?q=drawing')->{results}[0]{id} }
 
 sub focus {
-    return { session_id => unique('walk'), goal_id => goal(), activity_id => activity(), started_at => '2025-01-15T10:30:00Z' };
+    my %ids = (session_id => unique('walk'), goal_id => goal(), activity_id => activity());
+    return { %ids, started_at => '2025-01-15T10:30:00Z' };
 }
 
 my %ended = (status => 'completed', ended_at => '2025-01-15T12:00:00Z', completed_reason => 'manual',
@@ -182,7 +191,8 @@ my %case = (
         my %new = (new_password => 'another good one', current_password => $user->{password});
         return (undef, undef, token => $user->{token}, json => \%new) },
     'auth.reset_password' => sub { (undef, undef, json => { email => $second->{email} }) },
-    'auth.reset_password_confirm' => sub { (undef, undef, json => { link_of(signup()), new_password => 'another good one' }) },
+    'auth.reset_password_confirm' =>
+        sub { (undef, undef, json => { link_of(signup()), new_password => 'another good one' }) },
     'auth.login' => sub { (undef, undef, json => { username => $second->{email}, password => $second->{password} }) },
     'auth.logout' => sub { (undef, undef, token => opaque($second)) },
     'problems.create' => sub { ('student', undef, json => { title => 'T', description => 'D', difficulty => 'hard' }) },
@@ -240,18 +250,19 @@ my %case = (
     'mentors.update' => sub { (undef, undef, token => mentor()->{token}, json => { about_me => 'me' }) },
     'mentors.delete' => sub { (undef, undef, token => mentor()->{token}) },
     'mentees.list' => sub { mentee(); ('student') },
-    'mentees.create' => sub { my $user = signup(); (undef, undef, token => $user->{token}, json => { team_number => 4 }) },
+    'mentees.create' => sub { (undef, undef, token => signup()->{token}, json => { team_number => 4 }) },
     'mentees.own' => sub { (undef, undef, token => mentee()->{token}) },
     'mentees.update' => sub { (undef, undef, token => mentee()->{token}, json => [{ team_number => 5 }]) },
     'mentees.delete' => sub { (undef, undef, token => mentee()->{token}) },
     (map { my $name = $_; (
                 "$name.list" => sub { offer(mentor()); ('student') },
-                "$name.create" => sub { my $mentor = mentor(); (undef, undef, token => $mentor->{token}, json => \%hours) },
+                "$name.create" => sub { (undef, undef, token => mentor()->{token}, json => \%hours) },
                 "$name.delete" => sub { my $mentor = mentor(); (undef, offer($mentor), token => $mentor->{token}) },
     ) } qw(availabilty availability)),
     'session.list' => sub { meeting(); (undef, undef, token => $second->{token}) },
     'session.archive' => sub {
-        sql("UPDATE learnhub.mentoring_sessions SET starts_at = now() - interval '3 days' WHERE id = ?", meeting()->{pk});
+        my $past = "starts_at = now() - interval '3 days'";
+        sql("UPDATE learnhub.mentoring_sessions SET $past WHERE id = ?", meeting()->{pk});
         return (undef, undef, token => $second->{token});
     },
     'session.request' => sub { (undef, undef, token => $second->{token}, json => wish(offer(mentor()))) },
@@ -275,7 +286,8 @@ my %case = (
     'credits.mine' => sub { ('student') },
     'credits.spend' => sub {
         my $rich = signup();
-        sql("INSERT INTO learnhub.coding_sessions (user_id, seconds, source, status) VALUES (?, 3600, 'manual', 'unlocked')",
+        sql('INSERT INTO learnhub.coding_sessions (user_id, seconds, source, status) '
+                . "VALUES (?, 3600, 'manual', 'unlocked')",
             user($rich->{email})->{id});
         return (undef, undef, token => $rich->{token}, json => { amount => 5, reason => 'R' });
     },
