@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Compiles each t/unit/*.c with the files that know no httpd and runs it: with address and undefined-behaviour
-# sanitizers, and again under valgrind. Each TAP line of theirs is a test here.
+# Compiles each t/unit/*.c with the files that do not include httpd and runs it: with the address and
+# undefined-behaviour sanitizers, and again under valgrind. Each of its TAP lines is a test of a subtest.
 use strict;
 use warnings;
 
@@ -15,16 +15,16 @@ my $link = '$(apr-1-config --link-ld) $(apu-1-config --link-ld) -ljansson -lcryp
 my $out = 'build/unit';
 mkdir $_ for 'build', $out;
 
-# Whether a file, or a header of ours that it includes, needs httpd or a database.
+# Whether a file, or a project header that it includes, needs httpd or libpq.
 sub knows_httpd {
     my ($file, $seen) = (@_, {});
     return 0 if $seen->{$file}++ || !open my $in, '<', $file;
     my @included = map { /^\s*#\s*include\s*[<"]([^>"]+)/ ? $1 : () } <$in>;
-    return 1 if grep { /^(?:httpd|http_\w+|ap_\w+|util_\w+|mod_\w+|scoreboard|libpq-fe)\.h$|^curl/ } @included;
+    return 1 if grep {/^(?:httpd|http_\w+|ap_\w+|util_\w+|mod_\w+|scoreboard|libpq-fe)\.h$|^curl/} @included;
     return grep { knows_httpd($_, $seen) } map { ("mod_learnhub/$_", "include/$_") } @included;
 }
 
-# The project's files are compiled once for each way, as a library: a program takes what it needs.
+# Compiles the files once for each way, as a library from which a program links what it needs.
 sub library {
     my ($way, $how) = @_;
     mkdir "$out/$way";
@@ -36,7 +36,7 @@ sub library {
     return ok(system("ar rcs $out/$way/plain.a @objects") == 0, "the files without httpd compile ($way)");
 }
 
-# Every line becomes a test; so do the plan and the exit status, which tell of a program that ended early.
+# Runs a program. The plan and the exit status are tests as well, so that a program that ends early fails.
 sub run_program {
     my ($name, $way, $command) = @_;
     my ($plan, $ran, $last) = (undef, 0, '');
@@ -45,11 +45,11 @@ sub run_program {
         chomp $line;
         $plan = $1 if $line =~ /^1\.\.(\d+)/;
         if ($line =~ /^(not )?ok\b\s*\d*\s*(?:- )?(.*)/) {
-            ok(!$1 && $line !~ /#\s*skip/i, "$name ($way): $2");
+            ok(!$1 && $line !~ /#\s*skip/i, $2);
             $ran++;
         }
         elsif ($line !~ /^1\.\./) {
-            diag("$name ($way): $line");
+            diag($line);
         }
     }
     close $tap;
@@ -73,8 +73,9 @@ for my $way (sort keys %ways) {
         my $binary = "$out/$way/$name";
         my $compile = "gcc $flags -Wno-missing-prototypes $how -It/unit -o $binary $program "
             . "$out/$way/plain.a $link";
-        ok(system($compile) == 0, "$program compiles ($way)") or next;
-        run_program($name, $way, "$runner$binary");
+        subtest "$name ($way)" => sub {
+            ok(system($compile) == 0, "$program compiles") && run_program($name, $way, "$runner$binary");
+        };
     }
 }
 done_testing;

@@ -100,13 +100,13 @@ is(call($student, HEAD => "$anything/")->body, '', 'HEAD has no body');
 
 is_refusal(call($student, POST => '', json => proposal()), 'tutoring', 403, qr/instructor/);
 my $made = call($teacher, POST => '', json => proposal(title => "  H\x{f6}\x{f6}ks  ", id => 5, status => 'completed',
-    creator => 1, unknown => [1]));
+        creator => 1, unknown => [1]));
 is($made->status, 201, 'created');
 my $session = is_detail($made->json, 'created');
 is_deeply([@$session{qw(title description max_participants status)}, $session->{date}],
     ["H\x{f6}\x{f6}ks", 'All of them', 4, 'upcoming', ahead(3)], 'what was sent, trimmed, read-only fields ignored');
 is_deeply($session->{creator}, { id => $teacher_id, first_name => 'Tea', last_name => 'Cher', email => $teacher->{email},
-    role => 'instructor' }, 'the creator');
+        role => 'instructor' }, 'the creator');
 is_deeply([@$session{qw(participants is_full available_spots can_join)}], [[], false, 4, true], 'an empty session');
 is(call($admin, POST => '', json => proposal())->status, 201, 'an admin may create');
 is_deeply(call($student, GET => "$session->{id}/")->json, $session, 'others read the same object');
@@ -156,7 +156,7 @@ is_refusal(call($teacher, POST => "$seats->{id}/join/"), 'tutoring', 400, qr/own
 my $joined = is_action(call($student, POST => "$seats->{id}/join/"), 201, 'Successfully joined the session', 'join');
 is_deeply(keys_of($joined->{participants}[0]), [qw(id joined_at role user)], 'keys of a participant');
 is_deeply($joined->{participants}[0]{user}, { id => $student_id, first_name => 'Stu', last_name => 'Dent',
-    email => $student->{email}, role => 'student' }, 'who joined');
+        email => $student->{email}, role => 'student' }, 'who joined');
 is($joined->{participants}[0]{role}, 'student', 'a student');
 like($joined->{participants}[0]{joined_at}, $time, 'form of joined_at');
 is_deeply([@$joined{qw(available_spots is_full can_join)}], [1, false, true], 'the state after joining');
@@ -314,12 +314,12 @@ is(scalar(grep { $_->{status} == 400 && $_->{json}{error} =~ /already/ } @answer
 
 my $storm = create(max_participants => 5);
 parallel(12, sub {
-    my ($i) = @_;
-    for (1 .. 6) {
-        call($users[$i], POST => "$storm->{id}/" . ($_ % 2 ? 'join/' : 'leave/'));
-        call($teacher, PATCH => "$storm->{id}/", json => { max_participants => 2 + ($i + $_) % 8 }) if $i % 4 == 0;
-    }
-    return 1;
+        my ($i) = @_;
+        for (1 .. 6) {
+            call($users[$i], POST => "$storm->{id}/" . ($_ % 2 ? 'join/' : 'leave/'));
+            call($teacher, PATCH => "$storm->{id}/", json => { max_participants => 2 + ($i + $_) % 8 }) if $i % 4 == 0;
+        }
+        return 1;
 });
 my $after = row($storm->{id});
 is($after->{participant_count}, seats_taken($storm->{id}), 'a storm of joining, leaving and fewer seats: the count is true');

@@ -11,9 +11,9 @@ my $seconds = qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/;
 my $millis = qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 my $oid = qr/^[0-9a-f]{24}$/;
 my $problem_keys = [qw(categories constraints created_at created_by description difficulty estimated_time hints id
-    requirements title updated_at)];
+        requirements title updated_at)];
 my $submission_keys = [qw(chat_messages diagram_data feedback id problem_id score status submitted_at time_spent updated_at
-    user_id)];
+        user_id)];
 my $listed_keys = [qw(id problem_id score status submitted_at time_spent updated_at user_id)];
 my $nowhere = '0' x 24;
 
@@ -90,14 +90,14 @@ for my $id ($nowhere, 'abc', '1', 'g' x 24, '0' x 25, '%00' x 24) {
 my %full = (title => '  Ein Wörterbuch  ', description => "Zwei\nZeilen", difficulty => 'medium', categories => ['Web', 'ü', ''],
     estimated_time => '45 mins', requirements => ["a\n\"b\""], constraints => ['c', 'c'], hints => []);
 my $made = is_problem(said(call($author, POST => '/problems/', json => { %full, id => 'x', created_by => 'me', more => 1 }), 201,
-    'Problem created successfully', 'problem', 'create'), 'create');
+        'Problem created successfully', 'problem', 'create'), 'create');
 is_deeply({ map { $_ => $made->{$_} } keys %full }, { %full, title => 'Ein Wörterbuch' }, 'what was sent, the title trimmed');
 is($made->{created_by}, $author->{email}, 'created_by is the e-mail');
 is($made->{created_at}, $made->{updated_at}, 'not changed yet');
 my $least = problem();
 is_deeply([@$least{qw(categories estimated_time requirements constraints hints)}], [[], '30 mins', [], [], []], 'defaults');
 is_deeply([@{ problem(map { $_ => undef } qw(categories estimated_time requirements constraints hints)) }
-    {qw(categories estimated_time requirements constraints hints)}], [[], '30 mins', [], [], []], 'null is the default');
+            {qw(categories estimated_time requirements constraints hints)}], [[], '30 mins', [], [], []], 'null is the default');
 is(call($author, POST => '/problems', json => proposal())->status, 201, 'without the last slash');
 
 my @wrong = (
@@ -132,8 +132,8 @@ is(call(undef, HEAD => "/problems/$made->{id}")->body, '', 'HEAD');
 is_refusal(call($_, PUT => "/problems/$made->{id}", json => { title => 'Mine' }), 'practice', 403) for $other, $admin;
 sql("UPDATE learnhub.problems SET updated_at = updated_at - interval '1 hour' WHERE id = decode(?, 'hex')", $made->{id});
 my $updated = is_problem(said(call($author, PUT => "/problems/$made->{id}", json => { title => ' New ', difficulty => 'hard',
-    categories => undef, hints => ['h'], description => undef, created_by => 'x' }), 200, 'Problem updated successfully',
-    'problem', 'update'), 'update');
+                categories => undef, hints => ['h'], description => undef, created_by => 'x' }), 200, 'Problem updated successfully',
+        'problem', 'update'), 'update');
 is_deeply($updated, { %$made, title => 'New', difficulty => 'hard', hints => ['h'], updated_at => $updated->{updated_at} },
     'null and what is not sent stay');
 cmp_ok($updated->{updated_at}, 'ge', $made->{updated_at}, 'updated_at moves');
@@ -166,12 +166,12 @@ my @listed = reverse map { problem(by => $lister, title => "L$_") } 1 .. 5;
 my $list = call(undef, GET => '/problems/?limit=3')->json;
 is_deeply(keys_of($list), [qw(limit problems skip total)], 'keys of a list');
 is_deeply($list, { total => (sql('SELECT count(*) AS n FROM learnhub.problems'))[0]{n}, skip => 0, limit => 3,
-    problems => [@listed[0 .. 2]] }, 'newest first; total counts all');
+        problems => [@listed[0 .. 2]] }, 'newest first; total counts all');
 is_deeply(call(undef, GET => '/problems/?skip=2&limit=2')->json->{problems}, [@listed[2, 3]], 'skip and limit');
 my $mine = call($lister, GET => '/problems/user/my-problems')->json;
 is_deeply($mine, { total => 5, skip => 0, limit => 100, problems => \@listed }, 'my problems');
 is_deeply(call($lister, GET => '/problems/user/my-problems?skip=4')->json, { total => 5, skip => 4, limit => 100,
-    problems => [$listed[4]] }, 'total counts what matches, not the page');
+        problems => [$listed[4]] }, 'total counts what matches, not the page');
 is_deeply(call($lister, GET => '/problems/user/my-problems?skip=9')->json->{problems}, [], 'past the end');
 is_deeply(call(signup(), GET => '/problems/user/my-problems')->json, { total => 0, skip => 0, limit => 100, problems => [] },
     'nobody else\'s');
@@ -225,10 +225,10 @@ for my $q (@hostile) {
     is_invalid(call(undef, GET => '/problems/search/query', query => { q => $q }), 'practice', ['q'], "hostile: $q");
 }
 my @answers = parallel(24, sub {
-    my ($i) = @_;
-    return call(undef, GET => '/problems/search/query', query => { q => $hostile[0] })->status if $i < 12;
-    return join ' ', map { call(undef, GET => '/problems/search/query', query => { q => $mark })->status } 1 .. 20 if $i > 17;
-    return join ' ', map { call(undef, GET => "/problems/$made->{id}")->status } 1 .. 20;
+        my ($i) = @_;
+        return call(undef, GET => '/problems/search/query', query => { q => $hostile[0] })->status if $i < 12;
+        return join ' ', map { call(undef, GET => '/problems/search/query', query => { q => $mark })->status } 1 .. 20 if $i > 17;
+        return join ' ', map { call(undef, GET => "/problems/$made->{id}")->status } 1 .. 20;
 });
 is_deeply([@answers[12 .. 23]], [(join ' ', (200) x 20) x 12], 'others are served while it is searched for');
 is_deeply([grep { !/^(?:422|503)$/ } @answers[0 .. 11]], [], 'each of them is refused');
@@ -243,14 +243,14 @@ sql('RESET enable_seqscan');
 my $problem = problem();
 my $diagram = { elements => [{ type => 'rectangle', x => 1.5 }], appState => { 'ü' => undef } };
 my $new = is_submission(said(call($author, POST => '/submissions/', json => { problem_id => $problem->{id},
-    diagram_data => $diagram, user_id => 'x', submitted_at => 'x' }), 201, 'Submission created successfully', 'submission',
-    'submit'), 'submit');
+                diagram_data => $diagram, user_id => 'x', submitted_at => 'x' }), 201, 'Submission created successfully', 'submission',
+        'submit'), 'submit');
 is_deeply([@$new{qw(user_id problem_id diagram_data score time_spent status feedback chat_messages)}],
     [$author->{email}, $problem->{id}, $diagram, 0, 0, 'in-progress',
-    { strengths => [], improvements => [], missing_components => [] }, []], 'what was sent, and defaults');
+        { strengths => [], improvements => [], missing_components => [] }, []], 'what was sent, and defaults');
 my $rich = submission(status => 'completed', score => 100, time_spent => 2700, feedback => { strengths => ['s', 't'] });
 is_deeply([@$rich{qw(status score time_spent feedback diagram_data)}], ['completed', 100, 2700,
-    { strengths => ['s', 't'], improvements => [], missing_components => [] }, {}], 'parts of a feedback default to empty');
+        { strengths => ['s', 't'], improvements => [], missing_components => [] }, {}], 'parts of a feedback default to empty');
 is_refusal(call($author, POST => '/submissions/', json => { problem_id => $nowhere }), 'practice', 404);
 is_refusal(call($author, POST => '/submissions/', json => { problem_id => $doomed->{id} }), 'practice', 404);
 is_invalid(call($author, POST => '/submissions/', json => {}), 'practice', ['problem_id']);
@@ -285,20 +285,20 @@ is_refusal(call($other, POST => "/submissions/$new->{id}/chat", json => \%messag
 is_refusal(call($other, DELETE => "/submissions/$new->{id}"), 'practice', 404);
 
 my $changed = is_submission(said(call($author, PUT => "/submissions/$new->{id}", json => { score => 85, time_spent => 5,
-    status => 'completed', diagram_data => { a => 1 }, feedback => { improvements => ['i'] }, problem_id => $nowhere }), 200,
-    'Submission updated successfully', 'submission', 'update'), 'update');
+                status => 'completed', diagram_data => { a => 1 }, feedback => { improvements => ['i'] }, problem_id => $nowhere }), 200,
+        'Submission updated successfully', 'submission', 'update'), 'update');
 is_deeply([@$changed{qw(score time_spent status diagram_data problem_id feedback)}], [85, 5, 'completed', { a => 1 },
-    $problem->{id}, { strengths => [], improvements => ['i'], missing_components => [] }], 'what was sent');
+        $problem->{id}, { strengths => [], improvements => ['i'], missing_components => [] }], 'what was sent');
 my %empty = (strengths => [], improvements => [], missing_components => []);
 is_deeply(call($author, PUT => "/submissions/$new->{id}", json => { feedback => {} })->json->{submission}{feedback}, \%empty,
     'an empty feedback empties all of it');
 is_deeply(call($author, PUT => "/submissions/$new->{id}", json => { feedback => { improvements => ['i'], strengths => undef } })
-    ->json->{submission}{feedback}, { %empty, improvements => ['i'] }, 'null is a part that is not sent');
+        ->json->{submission}{feedback}, { %empty, improvements => ['i'] }, 'null is a part that is not sent');
 is_deeply(call($author, PUT => "/submissions/$new->{id}", json => { score => 0, status => undef, time_spent => undef,
-    diagram_data => undef, feedback => undef })->json->{submission}{$_}, { %$changed, score => 0 }->{$_}, "null leaves $_")
+            diagram_data => undef, feedback => undef })->json->{submission}{$_}, { %$changed, score => 0 }->{$_}, "null leaves $_")
     for qw(score time_spent status diagram_data feedback);
 is_deeply(call($author, PUT => "/submissions/$new->{id}", json => { feedback => { strengths => ['s'] } })
-    ->json->{submission}{feedback}, { strengths => ['s'], improvements => [], missing_components => [] },
+        ->json->{submission}{feedback}, { strengths => ['s'], improvements => [], missing_components => [] },
     'a feedback replaces the one before');
 
 my $chat = said(call($author, POST => "/submissions/$new->{id}/chat", json => { %message, timestamp => 'x' }), 200,
@@ -311,6 +311,7 @@ $chat = call($author, POST => "/submissions/$new->{id}/chat", json => { role => 
 is_deeply([map { $_->{content} } @{ $chat->{chat_messages} }], ['Why?', " \"Därum\"\n"], 'in order, as sent');
 is_deeply(call($author, GET => "/submissions/$new->{id}")->json->{chat_messages}, $chat->{chat_messages}, 'they are kept');
 is_invalid(call($author, POST => "/submissions/$new->{id}/chat", json => { %message, @$_ }), 'practice', [$_->[0]])
+
     for [role => 'system'], [role => undef], [content => ''], [content => undef], [content => 5], [content => 'x' x 32769];
 is_invalid(call($author, POST => "/submissions/$new->{id}/chat", json => {}), 'practice', [qw(content role)]);
 parallel(8, sub { call($author, POST => "/submissions/$new->{id}/chat", json => \%message)->status });
@@ -354,9 +355,9 @@ sub session {
 my $session = session($author);
 is_refusal(call($other, POST => "/submissions/from-session/$session->{id}"), 'practice', 403);
 my $from = is_submission(said(call($author, POST => "/submissions/from-session/$session->{id}"), 201,
-    'Submission created from session successfully', 'submission', 'from a session'), 'from a session');
+        'Submission created from session successfully', 'submission', 'from a session'), 'from a session');
 is_deeply([@$from{qw(user_id problem_id diagram_data score time_spent status chat_messages)}], [$author->{email},
-    $session->{problem_id}, $diagram, 0, 1200, 'completed', $session->{chat_messages}], 'everything is copied');
+        $session->{problem_id}, $diagram, 0, 1200, 'completed', $session->{chat_messages}], 'everything is copied');
 like($from->{chat_messages}[0]{timestamp}, $millis, 'a copied message keeps its time');
 my $ended = call($author, GET => "/sessions/$session->{id}")->json;
 is($ended->{status}, 'submitted', 'the session is submitted');

@@ -10,7 +10,7 @@ use LearnHub::Test;
 my $millis = qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 my $oid = qr/^[0-9a-f]{24}$/;
 my $keys = [qw(chat_messages created_at diagram_data diagram_hash ended_at id last_saved_at problem_id started_at status
-    time_spent updated_at user_id)];
+        time_spent updated_at user_id)];
 my $nowhere = '0' x 24;
 my %message = (role => 'user', content => 'How?');
 
@@ -103,11 +103,11 @@ is((sql("SELECT count(*) AS n FROM learnhub.practice_sessions WHERE problem_id =
     'there is one');
 my $turbulent = problem();
 my @turns = parallel(16, sub {
-    my ($i) = @_;
-    my $mine = call($user, POST => '', json => { problem_id => $turbulent });
-    return $mine->status if $i % 4;
-    my $left = call($user, DELETE => $mine->json->{id})->status;
-    return $left =~ /^(?:204|400)$/ ? 'left' : $left;
+        my ($i) = @_;
+        my $mine = call($user, POST => '', json => { problem_id => $turbulent });
+        return $mine->status if $i % 4;
+        my $left = call($user, DELETE => $mine->json->{id})->status;
+        return $left =~ /^(?:204|400)$/ ? 'left' : $left;
 });
 is_deeply([grep { !/^(?:200|201|left)$/ } @turns], [], 'beginning and leaving at once');
 
@@ -120,7 +120,7 @@ sql("UPDATE learnhub.practice_sessions SET last_saved_at = last_saved_at - inter
 my $before = call($user, GET => $session->{id})->json;
 my $saved = is_session(save($session->{id}, $drawn, 120)->json, 'saved');
 is_deeply([@$saved{qw(diagram_data diagram_hash time_spent status)}], [JSON::XS::decode_json($drawn), md5_hex($sorted), 120,
-    'active'], 'what was sent, its hash');
+        'active'], 'what was sent, its hash');
 cmp_ok($saved->{$_}, 'gt', $before->{$_}, "$_ moves") for qw(last_saved_at updated_at);
 is_deeply([map { $saved->{$_} } qw(created_at started_at)], [map { $before->{$_} } qw(created_at started_at)], 'others stay');
 is_deeply(call($user, GET => $session->{id})->json, $saved, 'it is kept');
@@ -135,8 +135,8 @@ sub toast {
     return $superuser->selectrow_array("SELECT count(*) || ' ' || coalesce(max(chunk_id), 0) FROM $table");
 }
 
-my $large = '{"elements":[' . join(',', map {qq({"id":"e$_","x":) . $_ * 7919 % 1000 . '.25}'} 1 .. 300) . '],"a":1}';
-my $mixed = '{"a" : 1, "elements":[' . join(',', map {qq({"x":) . $_ * 7919 % 1000 . qq(.25,"id":"e$_"})} 1 .. 300) . ']}';
+my $large = '{"elements":[' . join(',', map { qq({"id":"e$_","x":) . $_ * 7919 % 1000 . '.25}' } 1 .. 300) . '],"a":1}';
+my $mixed = '{"a" : 1, "elements":[' . join(',', map { qq({"x":) . $_ * 7919 % 1000 . qq(.25,"id":"e$_"}) } 1 .. 300) . ']}';
 my $stored = save($session->{id}, $large, 130);
 is($stored->status, 200, 'a large diagram');
 my $toast = toast();
@@ -213,15 +213,15 @@ is_deeply([map { $_->{status} } @saves], [(200) x 12], 'twelve save at once');
 my $last = row($shared->{id});
 my ($writer) = $last->{diagram} =~ /"writer":(\d+)/;
 my @moments = parallel(8, sub {
-    my ($i) = @_;
-    my @seen;
-    for (1 .. 15) {
-        save($shared->{id}, qq({"writer":$i}), $i) if $i < 6;
-        push @seen, row($shared->{id})->{last_saved_at} if $i >= 6;
-    }
-    return \@seen;
+        my ($i) = @_;
+        my @seen;
+        for (1 .. 15) {
+            save($shared->{id}, qq({"writer":$i}), $i) if $i < 6;
+            push @seen, row($shared->{id})->{last_saved_at} if $i >= 6;
+        }
+        return \@seen;
 });
-is_deeply([map { @$_ } @moments[6, 7]], [map { sort @$_ } @moments[6, 7]], 'last_saved_at never goes back');
+is_deeply([map {@$_} @moments[6, 7]], [map { sort @$_ } @moments[6, 7]], 'last_saved_at never goes back');
 is_deeply([$last->{time_spent}, $last->{diagram_hash}], [$writer, $saves[$writer]{json}{diagram_hash}], 'one of them whole');
 
 # ---- the states ----
@@ -265,7 +265,7 @@ for my $action (sort keys %after) {
             "$action when $state: updated_at");
     }
 }
-is_invalid(call($user, PUT => "$shared->{id}/pause", json => $_), 'practice', ['time_spent']) for {}, { time_spent => -1 },
+is_invalid(call($user, PUT => "$shared->{id}/pause", json => $_), 'practice', ['time_spent']) for { }, { time_spent => -1 },
     { time_spent => 'x' };
 is(call($user, PUT => "$shared->{id}/resume", json => { ignored => 1 })->status, 200, 'resume wants no body');
 call($user, PUT => "$shared->{id}/pause", json => { time_spent => 1 });
@@ -286,6 +286,7 @@ like($said->{chat_messages}[0]{timestamp}, $millis, 'form of its time');
 $said = call($user, POST => "$talk->{id}/chat", json => { role => 'assistant', content => "  So: \"ö\"\n" })->json;
 is($said->{chat_messages}[1]{content}, "  So: \"ö\"\n", 'as it was sent');
 is_invalid(call($user, POST => "$talk->{id}/chat", json => { %message, @$_ }), 'practice', [$_->[0]])
+
     for [role => 'system'], [role => undef], [content => ''], [content => undef], [content => 5], [content => 'x' x 32769];
 is_invalid(call($user, POST => "$talk->{id}/chat", json => {}), 'practice', [qw(content role)]);
 parallel(10, sub { call($user, POST => "$talk->{id}/chat", json => \%message)->status });

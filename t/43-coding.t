@@ -93,7 +93,7 @@ for my $stranger ($other, $admin) {
 # ---- sessions ----
 
 my $made = data(call($user, POST => 'codingsessions/', json => { duration => '01:30:00', source => 'manual', session_name => ' Django Bäsics ',
-    status => 'unlocked', credits_awarded => 1000, user => 1, id => 1 }), 201);
+            status => 'unlocked', credits_awarded => 1000, user => 1, id => 1 }), 201);
 is_deeply(keys_of($made), $session_keys, 'keys of a session');
 is_deeply([@$made{qw(user session_name duration source status credits_awarded)}],
     [pk($user), 'Django Bäsics', '01:30:00', 'manual', 'locked', 15], 'what was sent; credits and status are not the client\'s');
@@ -142,7 +142,7 @@ is_deeply(data(call($admin, GET => 'codingsessions/?page=2&page_size=3')), [@$al
 # ---- eco-activities ----
 
 my $walk = data(call($user, POST => 'ecoactivities/', json => { kind => 'hiking', duration => '01:30:00', description => "To the töp\n",
-    status => 'verified', points => 1000, performed_at => '2024-05-06T07:08:09+02:00' }), 201);
+            status => 'verified', points => 1000, performed_at => '2024-05-06T07:08:09+02:00' }), 201);
 is_deeply(keys_of($walk), $activity_keys, 'keys of an activity');
 is_deeply([@$walk{qw(user kind duration description status points performed_at verified_at)}],
     [pk($user), 'hiking', '01:30:00', "To the töp\n", 'pending', 18, '2024-05-06T05:08:09Z', undef], 'what was sent; points are hours by factor');
@@ -184,6 +184,7 @@ is_refusal(call($admin, POST => "ecoactivities/$walk->{id}/$_/"), 'coding', 400,
 my $bad = activity();
 is(data(call($admin, POST => "ecoactivities/$bad->{id}/reject/"))->{status}, 'rejected', 'rejected');
 is_refusal(call($admin, POST => "ecoactivities/$bad->{id}/$_/"), 'coding', 400) for qw(verify reject);
+
 for my $status (qw(pending verified rejected)) {
     is_deeply(data(call($user, GET => "ecoactivities/?status=$status")), [grep { $_->{status} eq $status } @{ data(call($user, GET => 'ecoactivities/')) }],
         "filter $status");
@@ -201,7 +202,7 @@ verify(activity(by => $saver, kind => 'walking')); # 8
 is_deeply([statuses($saver), credits($saver)->{points_to_unlock}], ['locked locked locked locked', 8], 'too little for the oldest: the points stay');
 verify(activity(by => $saver, kind => 'gardening', duration => '00:30:00')); # 3.5
 is_deeply([statuses($saver), credits($saver)], ['unlocked unlocked locked locked',
-    { locked_credits => 25, available_credits => 10, spent_credits => 0, points_to_unlock => 1.5 }], 'the oldest, and one that costs nothing');
+        { locked_credits => 25, available_credits => 10, spent_credits => 0, points_to_unlock => 1.5 }], 'the oldest, and one that costs nothing');
 verify(activity(by => $saver, kind => 'running')); # 15: 16.5 for 20 and 5
 is_deeply([statuses($saver), credits($saver)->{points_to_unlock}], ['unlocked unlocked locked locked', 16.5],
     'the first that does not fit holds up the others');
@@ -209,7 +210,7 @@ session(by => $saver, duration => '00:30:00');
 is(statuses($saver), 'unlocked unlocked locked locked locked', 'a new session waits for the next verification');
 verify(activity(by => $saver, kind => 'camping')); # 26.5 for 20, 5 and 5
 is_deeply([statuses($saver), credits($saver)], ['unlocked unlocked unlocked unlocked locked',
-    { locked_credits => 5, available_credits => 35, spent_credits => 0, points_to_unlock => 1.5 }], 'as far as they go');
+        { locked_credits => 5, available_credits => 35, spent_credits => 0, points_to_unlock => 1.5 }], 'as far as they go');
 adds_up($saver, 'unlocked');
 my ($open, undef, undef, undef, $shut) = @{ data(call($saver, GET => 'codingsessions/me/')) };
 is(data(call($saver, PATCH => "codingsessions/$open->{id}", json => { session_name => 'renamed' }))->{session_name}, 'renamed', 'an unlocked one is renamed');
@@ -246,6 +247,7 @@ is_deeply(credits($racer), { locked_credits => 35, available_credits => 25, spen
     '80 thirds of a point unlock five sessions, and no fraction is lost');
 adds_up($racer, 'raced');
 is(statuses($racer), 'unlocked unlocked unlocked unlocked unlocked locked locked locked locked locked locked locked', 'the five oldest');
+
 # A verification, and at once a change of the next session that waits for it: the change comes too late.
 sub locks { my ($which) = @_; return (sql("SELECT count(*) AS n FROM pg_locks WHERE $which"))[0]{n} }
 
@@ -255,19 +257,19 @@ for my $change ([PATCH => json => { duration => '00:10:00' }], [PATCH => json =>
     my ($held, $next) = map { session(by => $late)->{id} } 1, 2;
     my $given = activity(by => $late, kind => 'cycling');
     my (undef, @came) = parallel(3, sub {
-        my ($i) = @_;
-        if (!$i) { # holds the older session until both wait
-            my $database = LearnHub::Test::database();
-            $database->begin_work;
-            sql('SELECT 1 FROM learnhub.coding_sessions WHERE id = ? FOR UPDATE', $held);
-            sql('SELECT pg_advisory_xact_lock(1)');
-            eventually(sub { locks('NOT granted') >= 2 });
-            return $database->rollback;
-        }
-        eventually(sub { locks(q(locktype = 'advisory')) });
-        return verify($given) if $i == 1;
-        eventually(sub { locks('NOT granted') });
-        return call($late, $method => "codingsessions/$next", @with);
+            my ($i) = @_;
+            if (!$i) { # holds the older session until both wait
+                my $database = LearnHub::Test::database();
+                $database->begin_work;
+                sql('SELECT 1 FROM learnhub.coding_sessions WHERE id = ? FOR UPDATE', $held);
+                sql('SELECT pg_advisory_xact_lock(1)');
+                eventually(sub { locks('NOT granted') >= 2 });
+                return $database->rollback;
+            }
+            eventually(sub { locks(q(locktype = 'advisory')) });
+            return verify($given) if $i == 1;
+            eventually(sub { locks('NOT granted') });
+            return call($late, $method => "codingsessions/$next", @with);
     });
     is_deeply([sort map { $_->{status} } @came], [200, 400], "$method behind a verification comes too late");
     is(statuses($late), 'unlocked unlocked', 'both are unlocked');
@@ -288,11 +290,11 @@ adds_up($racer, 'spent at once');
 my @last = grep { $_->{status} eq 'locked' } @{ data(call($racer, GET => 'codingsessions/me/')) };
 my @more = map { activity(by => $racer, kind => 'climbing') } 1 .. 4;
 parallel(12, sub {
-    my ($i) = @_;
-    return verify($more[$i])->status if $i < 4;
-    return call($racer, PATCH => "codingsessions/$last[0]{id}", json => { duration => "0$i:00:00" })->status if $i < 8;
-    return call($racer, DELETE => "codingsessions/$last[-1]{id}")->status if $i < 10;
-    return call($racer, POST => 'codingsessions/', json => { duration => '03:00:00', source => 'manual' })->status;
+        my ($i) = @_;
+        return verify($more[$i])->status if $i < 4;
+        return call($racer, PATCH => "codingsessions/$last[0]{id}", json => { duration => "0$i:00:00" })->status if $i < 8;
+        return call($racer, DELETE => "codingsessions/$last[-1]{id}")->status if $i < 10;
+        return call($racer, POST => 'codingsessions/', json => { duration => '03:00:00', source => 'manual' })->status;
 });
 adds_up($racer, 'verified while sessions change and go');
 is((sql("SELECT count(*) AS n FROM learnhub.coding_sessions WHERE user_id = ? AND status = 'locked'

@@ -78,7 +78,7 @@ my $goal = made(call($ada, POST => 'goals/', $full));
 my $goal_id = delete $goal->{id};
 like($goal_id, $uuid, 'a goal has a UUID');
 is_deeply($goal, { title => 'Drawing Mandalorian', emoji => '🎨', category => { name => 'Drawing', color => '#4187A2' },
-    user => account($ada)->{uuid}, status => 'paused', days_total => 30, days_completed => 0 },
+        user => account($ada)->{uuid}, status => 'paused', days_total => 30, days_completed => 0 },
     'exactly the keys of the document; read-only ones ignored, the title trimmed');
 is_deeply(made(call($ada, GET => "goals/$goal_id/"), 200), { %$goal, id => $goal_id }, 'GET says the same');
 is_deeply(made(call($ada, GET => "goals/$goal_id"), 200), { %$goal, id => $goal_id }, 'without the last slash, too');
@@ -125,7 +125,7 @@ cmp_ok($catalogue->{count}, '>=', 60, 'a catalogue ships with the schema');
 for my $activity (@{ $catalogue->{results} }) {
     is_deeply(keys_of($activity), [qw(category color emoji id name)], 'keys of ' . $activity->{name});
     ok($activity->{id} =~ $uuid && length $activity->{emoji} && $activity->{category} =~ /\S/
-        && $activity->{color} =~ /^#[0-9a-f]{6}$/, 'its values');
+            && $activity->{color} =~ /^#[0-9a-f]{6}$/, 'its values');
 }
 is_deeply([map { lc $_->{name} } @{ $catalogue->{results} }], [sort map { lc $_->{name} } @{ $catalogue->{results} }], 'by name');
 is_deeply(made(call($bob, GET => "activities/$drawing->{id}/"), 200), $drawing, 'one activity');
@@ -167,14 +167,14 @@ my $id = $first->{session_id};
 my $registered = call($ada, POST => 'sessions/', $first);
 is_deeply([$registered->status, $registered->json], [201, { id => $id, status => 'active' }], 'registered');
 my $again = call($ada, POST => 'sessions/', { %$first, goal_id => goal($ada)->{id}, started_at => '2025-01-15T11:00:00Z',
-    device_platform => 'ios' });
+        device_platform => 'ios' });
 is_deeply([$again->status, $again->json], [200, { id => $id, status => 'active' }], 'there already');
 is_deeply([@{ row($id) }{qw(goal_id device_platform)}], [$first->{goal_id}, 'web'], 'and nothing has changed');
 my $seen = made(call($ada, GET => "sessions/$id/"), 200);
 is_deeply($seen, { id => $id, status => 'active', user => account($ada)->{uuid}, goal_id => $first->{goal_id},
-    device_platform => 'web', started_at => '2025-01-15T10:30:00Z', ended_at => undef, completed_reason => undef,
-    total_duration_seconds => undef, focused_duration_seconds => undef, map({ $_ => 0 } 'xp_total', @parts),
-    activity => { map { $_ => $drawing->{$_} } qw(id name emoji) } }, 'as it is seen');
+        device_platform => 'web', started_at => '2025-01-15T10:30:00Z', ended_at => undef, completed_reason => undef,
+        total_duration_seconds => undef, focused_duration_seconds => undef, map({ $_ => 0 } 'xp_total', @parts),
+        activity => { map { $_ => $drawing->{$_} } qw(id name emoji) } }, 'as it is seen');
 is_deeply(made(call($_, GET => "sessions/$id/"), 200), $seen, 'a service and an admin see it') for $worker, $admin;
 is_refusal(call($bob, GET => "sessions/$id/"), 'plain', 404);
 is_deeply([ledger($id)], [], 'an active session has earned nothing');
@@ -203,6 +203,7 @@ is(row($id)->{user_id}, account($ada)->{id}, "another's session stays what it is
 is_invalid(call($ada, POST => 'sessions/', registration($ada, goal_id => $_)), 'plain', ['goal_id'])
     for $nowhere, goal($bob)->{id}, 'g', 5;
 is_invalid(call($ada, POST => 'sessions/', registration($ada, activity_id => $_)), 'plain', ['activity_id'])
+
     for $nowhere, 'a', undef;
 is_invalid(call($ada, POST => 'sessions/', registration($ada, goal_id => $nowhere, activity_id => $nowhere)), 'plain',
     [qw(activity_id goal_id)], 'both at once');
@@ -277,7 +278,7 @@ is_invalid(put($_, $lost_id, user_id => $nowhere), 'plain', ['user_id']) for $wo
 is_refusal(put($ada, $lost_id, user_id => $bobs->{uuid}), 'plain', 403);
 is(row($lost_id), undef, 'and nothing is made');
 is_deeply(made(put($worker, $lost_id, user_id => account($ada)->{uuid}), 200), { id => $lost_id, status => 'completed',
-    xp_total => 28000 }, 'it is made');
+        xp_total => 28000 }, 'it is made');
 is_deeply([@{ row($lost_id) }{qw(user_id goal_id activity_id started_at)}], [account($ada)->{id}, undef, undef, undef],
     'with gaps');
 is(made(call($ada, GET => "sessions/$lost_id/"), 200)->{activity}, undef, 'its activity is not known');
@@ -303,7 +304,7 @@ for my $day (1 .. 12) {
     my $body = registration($reader, goal_id => $diary, started_at => sprintf('2025-02-%02dT10:00:00Z', $day));
     made(call($reader, POST => 'sessions/', $body));
     made(put($reader, $body->{session_id}, ended_at => sprintf('2025-02-%02dT11:00:00Z', $day),
-        status => $day == 12 ? 'abandoned' : 'completed'), 200);
+            status => $day == 12 ? 'abandoned' : 'completed'), 200);
     unshift @ids, $body->{session_id};
 }
 made(call($reader, POST => 'sessions/', registration($reader, goal_id => $diary))); # still active
@@ -312,8 +313,8 @@ my $history = made(call($reader, GET => "goals/$diary/sessions/"), 200);
 is_deeply(keys_of($history), ['results'], 'without a page only results');
 is_deeply([map { $_->{id} } @{ $history->{results} }], \@ids, 'all that have ended, newest first');
 is_deeply($history->{results}[1], { id => $ids[1], started_at => '2025-02-11T10:00:00Z', ended_at => '2025-02-11T11:00:00Z',
-    completed_reason => 'manual', map({ $_ => completion()->{$_} } @numbers),
-    activity => { map { $_ => $drawing->{$_} } qw(id name emoji) } }, 'exactly the keys of the document');
+        completed_reason => 'manual', map({ $_ => completion()->{$_} } @numbers),
+        activity => { map { $_ => $drawing->{$_} } qw(id name emoji) } }, 'exactly the keys of the document');
 my $paged = made(call($reader, GET => "goals/$diary/sessions/?page=2&page_size=5"), 200);
 is_deeply(keys_of($paged), [qw(count next previous results)], 'with a page there is more');
 is_deeply([$paged->{count}, map { $_->{id} } @{ $paged->{results} }], [12, @ids[5 .. 9]], 'the page');
@@ -344,7 +345,7 @@ is_deeply([map { $_->{days_completed} } @{ made(call($reader, GET => 'goals/'), 
 
 my $learner = signup();
 is_deeply(xp($learner), { user => account($learner)->{uuid}, life_level => 1, xp_to_next_level => 10000,
-    map({ $_ => 0 } 'xp_total', @parts) }, 'nothing yet');
+        map({ $_ => 0 } 'xp_total', @parts) }, 'nothing yet');
 my @levels = ([9999, 1], [10000, 2], [39999, 2], [40000, 3], [89999, 3], [90000, 4], [2147483647, 464]);
 for my $case (@levels) {
     my ($points, $level) = @$case;
@@ -363,7 +364,7 @@ is_deeply([@$sum{ 'xp_total', @parts }], [4294967294, map { 2 * completion()->{$
 sub ledger_of {
     my ($who) = @_;
     return (sql('SELECT count(*) AS entries, coalesce(sum(xp_total), 0) AS total FROM learnhub.xp_ledger WHERE user_id = ?',
-        account($who)->{id}))[0];
+            account($who)->{id}))[0];
 }
 
 my $racer = signup();
@@ -375,9 +376,9 @@ for my $round (1 .. 6) {
     my $body = registration($racer, started_at => "2025-03-0${round}T10:00:00Z");
     my $path = "sessions/$body->{session_id}/";
     my @answers = parallel(12, sub {
-        my ($i) = @_;
-        return $i % 2 ? call($racer, POST => 'sessions/', $body)
-            : call($racer, PUT => $path, completion(xp_total => 100, ended_at => "2025-03-0${round}T12:00:00Z"));
+            my ($i) = @_;
+            return $i % 2 ? call($racer, POST => 'sessions/', $body)
+                : call($racer, PUT => $path, completion(xp_total => 100, ended_at => "2025-03-0${round}T12:00:00Z"));
     });
     is_deeply([grep { $_->{status} !~ /^20[01]$/ } @answers], [], "round $round: nobody is refused");
     cmp_ok(scalar(grep { $_->{status} == 201 } @answers), '<=', 1, 'at most one has made it by registering');

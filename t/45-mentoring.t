@@ -58,8 +58,8 @@ is_refusal(call($person, POST => '/mentorinfo/', json => { about_me => 'x', skil
 is_deeply(call($person, GET => '/mentorinfo/')->json, { %{ $made->json }, availabilities => [] }, 'the own profile');
 my $entry = listed('/mentor/', $person);
 is_deeply($entry, { pk => pk($person), username => $person->{email}, first_name => 'Per', last_name => 'Son', is_mentor => true,
-    profile_photo => undef, mentor_profile => { about_me => 'Hi, I am so and so', skills => ['CSS', 'JavaScript', 'Django'],
-    availabilities => [] } }, 'the entry in the directory: skills always as an array');
+        profile_photo => undef, mentor_profile => { about_me => 'Hi, I am so and so', skills => ['CSS', 'JavaScript', 'Django'],
+            availabilities => [] } }, 'the entry in the directory: skills always as an array');
 my $array = call(mentor(skills => ['C', ' Apache httpd ']), GET => '/mentorinfo/')->json;
 is_deeply($array->{skills}, ['C', ' Apache httpd '], 'an array is given back as an array');
 for my $case ([about_me => 5], [about_me => undef], [skills => 5], [skills => undef], [skills => [1]], [skills => {}],
@@ -85,7 +85,7 @@ my $both = mentor(skills => "$mark, Übung", about_me => 'both');
 my $one = mentor(skills => [uc $mark], about_me => 'one');
 sub with { my ($skills) = @_; return call($person, GET => '/mentor/' . URI::Escape::uri_escape_utf8($skills) . '/') }
 is_deeply(with($mark)->json, [{ pk => pk($both), about_me => 'both', skills => [$mark, 'Übung'] },
-    { pk => pk($one), about_me => 'one', skills => [uc $mark] }], 'by skill, whatever its case');
+        { pk => pk($one), about_me => 'one', skills => [uc $mark] }], 'by skill, whatever its case');
 is_deeply([map { $_->{about_me} } @{ with("ÜBUNG ,$mark")->json }], ['both'], 'all of the skills');
 is_deeply(with($_)->json, [], "none has $_") for substr($mark, 0, -1), "$mark x", "$mark,nothing", ',', '%';
 is(with("$mark,")->json->[1]{about_me}, 'one', 'an empty skill is none');
@@ -113,15 +113,15 @@ is_deeply([$team->status, $team->json], [201, [{ team_number => 4 }]], 'a number
 is_refusal(call($mentee, POST => '/menteeinfo/', json => { team_number => 5 }), 'plain', 400, qr/already/);
 is_deeply(call($mentee, GET => '/menteeinfo/')->json, [{ team_number => 4 }], 'the own profile, in an array');
 is_deeply(listed('/mentee/', $mentee), { pk => pk($mentee), username => $mentee->{email}, first_name => 'Men', last_name => 'Tee',
-    is_mentee => true, profile_photo => undef, mentee_profile => { team_number => 4 } }, 'the entry in the directory');
+        is_mentee => true, profile_photo => undef, mentee_profile => { team_number => 4 } }, 'the entry in the directory');
 is_deeply(call($mentee, PATCH => '/menteeinfoupdate/', json => [{ team_number => '5' }])->json, { team_number => 5 },
     'an array of one object is that object; the answer is an object');
 is_deeply(call($mentee, PATCH => '/menteeinfoupdate/', json => { team_number => 6 })->json, { team_number => 6 }, 'an object, too');
 is_invalid(call($mentee, PATCH => '/menteeinfoupdate/', json => $_), 'plain', [ref $_ eq 'HASH' || @$_ == 1 ? 'team_number' : 'non_field_errors'])
-    for {}, [{}], [], [{ team_number => 1 }, { team_number => 2 }], { team_number => 'x' }, { team_number => -1 },
+    for { }, [{}], [], [{ team_number => 1 }, { team_number => 2 }], { team_number => 'x' }, { team_number => -1 },
     { team_number => 1.5 }, { team_number => undef }, { team_number => 2147483648 };
 is_deeply([call($mentee, DELETE => '/menteeinfoupdate/')->status, user($mentee->{email})->{is_mentee},
-    call($mentee, GET => '/menteeinfo/')->json], [204, 0, []], 'deleting it clears the flag');
+        call($mentee, GET => '/menteeinfo/')->json], [204, 0, []], 'deleting it clears the flag');
 is(listed('/mentee/', $mentee), undef, 'out of the directory');
 
 # ---- availabilities ----
@@ -129,7 +129,7 @@ is(listed('/mentee/', $mentee), undef, 'out of the directory');
 my $mentor = mentor();
 my $offer = offer($mentor, '2040-02-01T10:00:00Z', '2040-02-01T12:00:00+01:00');
 is_deeply([$offer->status, $offer->json], [201, { pk => $offer->json->{pk}, mentor => pk($mentor),
-    start_time => '2040-02-01T10:00:00Z', end_time => '2040-02-01T11:00:00Z' }], 'an availability');
+            start_time => '2040-02-01T10:00:00Z', end_time => '2040-02-01T11:00:00Z' }], 'an availability');
 is_refusal(offer($mentee, '2040-02-01T10:00:00Z', '2040-02-01T11:00:00Z'), 'plain', 403);
 my $exact = mentor();
 my $fine = offer($exact, '2040-05-01T10:00:00.678Z', '2040-05-01T11:00:00.678Z')->json;
@@ -202,12 +202,12 @@ my $stopping = mentor();
 my $stopped = pk($stopping);
 my $offered = offer($stopping, '2040-02-01T10:00:00Z', '2040-02-01T11:00:00Z')->json->{pk};
 my @at_once = parallel(2, sub {
-    my ($i) = @_;
-    return eventually(sub { held($stopped) }) && call($stopping, DELETE => '/mentorinfoupdate/')->status if $i;
-    return holding($stopped, sub {
-        sql('SELECT id FROM learnhub.availabilities WHERE id = ? FOR SHARE NOWAIT', $offered); # as a booking does, but nobody may hold it
-        sql("INSERT INTO learnhub.availabilities (mentor_id, starts_at, ends_at) VALUES (?, '2040-01-01', '2040-01-02')", $stopped);
-    });
+        my ($i) = @_;
+        return eventually(sub { held($stopped) }) && call($stopping, DELETE => '/mentorinfoupdate/')->status if $i;
+        return holding($stopped, sub {
+                sql('SELECT id FROM learnhub.availabilities WHERE id = ? FOR SHARE NOWAIT', $offered); # as a booking does, but nobody may hold it
+                sql("INSERT INTO learnhub.availabilities (mentor_id, starts_at, ends_at) VALUES (?, '2040-01-01', '2040-01-02')", $stopped);
+        });
 });
 is_deeply(\@at_once, [1, 204], 'a mentor stops while time is offered and booked');
 is((sql('SELECT count(*) AS n FROM learnhub.availabilities WHERE mentor_id = ? AND deleted_at IS NULL', $stopped))[0]{n}, 0,
@@ -230,6 +230,6 @@ is_refusal(call($person, PATCH => "/notificationsettings/$id", json => { session
 is_deeply(call($mentee, GET => '/notificationsettings/')->json->{session_canceled}, false, 'and nothing has happened');
 is_refusal(call($mentee, GET => '/notificationsettings/x'), 'plain', 404);
 is_invalid(call($mentee, PATCH => "/notificationsettings/$id", json => { session_requested => 'yes', sixty_minute_alert => 2,
-    session_canceled => undef }), 'plain', [qw(session_canceled session_requested sixty_minute_alert)]);
+            session_canceled => undef }), 'plain', [qw(session_canceled session_requested sixty_minute_alert)]);
 
 done_testing();

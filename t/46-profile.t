@@ -90,7 +90,7 @@ is_profile(change_json($ada, pk => 1, is_active => false, role => 'admin', id =>
     'read-only and unknown fields are ignored');
 is(profile($ada)->status, 200, 'nobody deactivates themselves by a form');
 is_profile(change_form($ada, first_name => 'Ada', last_name => encode_utf8('Łukasz'), phone_number => ' +4915112345678 ',
-    is_mentor => 'False', is_mentee => '0', is_active => 'false', unknown => 'x', more => file('anything', 'x.txt')),
+        is_mentor => 'False', is_mentee => '0', is_active => 'false', unknown => 'x', more => file('anything', 'x.txt')),
     { %$first, last_name => 'Łukasz', phone_number => '+4915112345678' }, 'multipart');
 is_profile(change_raw($ada, "--b--\r\n"), { %$first, last_name => 'Łukasz', phone_number => '+4915112345678' }, 'no parts');
 is_profile(change_form($ada, first_name => '', last_name => '  '), { first_name => '', last_name => '' },
@@ -273,7 +273,7 @@ my $expecting = raw_http("${heading}Content-Length: 99999999\r\nExpect: 100-cont
 like($expecting, qr{^HTTP/1.1 413 }, 'too much is refused before it is sent for');
 unlike($expecting, qr/100 Continue/, 'and nobody is told to go on');
 like(raw_http(($heading =~ s/Authorization.*?\r\n//r) . "Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n", keep => 1,
-    wait => 2), qr{^HTTP/1.1 401 }, 'without a token a photo is not sent for');
+        wait => 2), qr{^HTTP/1.1 401 }, 'without a token a photo is not sent for');
 is_refusal(api(POST => '/users/signup', body => 'x' x 2_000_000, headers => { 'Content-Type' => 'multipart/form-data; boundary=b' }),
     'practice', 413, 'elsewhere a multipart body has the limit of JSON');
 
@@ -326,8 +326,8 @@ is(scalar(grep { api(GET => path_of($_->{json}{profile_photo}))->status == 200 }
 my $differ = 0;
 for my $round (1 .. 10) {
     my @mixed = parallel(6, sub {
-        my ($n) = @_;
-        return $n % 2 ? change_json($ada, profile_photo => undef) : change_form($ada, profile_photo => file($colours[$n]));
+            my ($n) = @_;
+            return $n % 2 ? change_json($ada, profile_photo => undef) : change_form($ada, profile_photo => file($colours[$n]));
     });
     my ($name) = map { $_->{profile_photo} } sql('SELECT profile_photo FROM learnhub.users WHERE id = ?', $ada_id);
     my $names = join ' ', map { $_->{name} } photos_of($ada_id);
@@ -356,6 +356,7 @@ my $named = raw_http("GET /myprofile/ HTTP/1.1\r\nHost: me.example:81\r\nAuthori
 like($named, qr{"profile_photo":"http://me\.example:\d+/myprofile/photos/}, 'otherwise the URL is as the request came');
 my $without = second_httpd("LearnHubAPI tutoring\n");
 unlike(api(GET => $_, port => $without->port)->header('Content-Type'), qr/json/, "$_ is not served without mentoring")
+
     for '/myprofile/', "/myprofile/photos/$left[0]{name}";
 my $with = second_httpd("LearnHubAPI mentoring\n");
 is(profile($ada, port => $with->port)->status, 200, 'and it is with it');

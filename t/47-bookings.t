@@ -8,7 +8,7 @@ use LearnHub::Test;
 use POSIX qw(strftime);
 
 my $keys = [qw(end_time mentee mentee_first_name mentee_last_name mentor mentor_availability mentor_first_name
-    mentor_last_name pk session_length start_time status)];
+        mentor_last_name pk session_length start_time status)];
 my @switches = qw(session_requested session_confirmed session_canceled fifteen_minute_alert sixty_minute_alert);
 my $serial = 0;
 
@@ -83,12 +83,12 @@ my $reply = ask($mentee, $year, '2040-01-01T00:00:00.000Z', 60);
 is($reply->status, 201, 'requested') || diag($reply->summary);
 my $session = $reply->json;
 is_deeply($session, { pk => $session->{pk}, mentor => pk($mentor), mentor_first_name => 'Ment', mentor_last_name => 'Ör',
-    mentor_availability => $year, mentee => pk($mentee), mentee_first_name => 'Mia', mentee_last_name => 'Tee',
-    start_time => '2040-01-01T00:00:00Z', end_time => '2040-01-01T01:00:00Z', status => 'Pending', session_length => 60 },
+        mentor_availability => $year, mentee => pk($mentee), mentee_first_name => 'Mia', mentee_last_name => 'Tee',
+        start_time => '2040-01-01T00:00:00Z', end_time => '2040-01-01T01:00:00Z', status => 'Pending', session_length => 60 },
     'the twelve fields');
 is_deeply(mails($session), [], 'no switch is on: no mail');
 my $later = call($mentee, POST => '/sessionrequest/', json => { mentor_availability => "$year", start_time => '2040-01-01T01:00:00Z',
-    session_length => '30', status => 'Confirmed', mentee => 1, pk => 1 });
+        session_length => '30', status => 'Confirmed', mentee => 1, pk => 1 });
 is_deeply([@{ $later->json }{qw(status session_length mentee end_time)}], ['Pending', 30, pk($mentee), '2040-01-01T01:30:00Z'],
     'numbers as text, touching the one before, Pending whatever the body says');
 is_deeply(call($_, GET => "/sessionrequest/$session->{pk}")->json, $session, 'both people read it') for $mentor, $mentee;
@@ -178,8 +178,8 @@ my %subject = (session_requested => 'New session request', session_confirmed => 
     sixty_minute_alert => 'Your session starts within 60 minutes');
 sub to { my ($who, $switch) = @_; return "$who->{email} $subject{$switch}" }
 
-switch($mentor, map { $_ => 1 } @switches);
-switch($mentee, map { $_ => 1 } @switches);
+switch ($mentor, map { $_ => 1 } @switches);
+switch ($mentee, map { $_ => 1 } @switches);
 my $told = booked($mentee, $year);
 is_deeply(mails($told), [to($mentor, 'session_requested')], 'requested: the mentor');
 my ($mail) = sql('SELECT * FROM learnhub.outbox WHERE subject_ref = ?', "session $told->{pk}");
@@ -194,16 +194,16 @@ my $kept = booked($mentee, $year);
 change($mentor, $kept, 'Canceled');
 is_deeply([grep {/canceled/} @{ mails($kept) }], [to($mentee, 'session_canceled')], 'canceled by the mentor: the mentee');
 for my $switch (@switches[0 .. 2]) {
-    switch($mentor, map { $_ => 1 } grep { $_ ne $switch } @switches);
-    switch($mentee, map { $_ => 1 } grep { $_ ne $switch } @switches);
+    switch ($mentor, map { $_ => 1 } grep { $_ ne $switch } @switches);
+    switch ($mentee, map { $_ => 1 } grep { $_ ne $switch } @switches);
     my $quiet = booked($mentee, $year);
     change($mentor, $quiet, 'Confirmed');
     change($_, $quiet, 'Canceled') for $mentor;
-    is_deeply([grep { /\Q$subject{$switch}\E/ } @{ mails($quiet) }], [], "nobody whose $switch is off");
+    is_deeply([grep {/\Q$subject{$switch}\E/} @{ mails($quiet) }], [], "nobody whose $switch is off");
     cmp_ok(scalar @{ mails($quiet) }, '>', 0, 'but the others');
 }
-switch($mentor, session_confirmed => 1);
-switch($mentee);
+switch ($mentor, session_confirmed => 1);
+switch ($mentee);
 my $single = booked($mentee, $year);
 change($mentor, $single, 'Confirmed');
 is_deeply(mails($single), [to($mentor, 'session_confirmed')], 'only the one whose own switch is on');
@@ -214,9 +214,9 @@ is(scalar @{ mails($single) }, 1, 'what is refused tells nobody');
 
 my $giver = mentor();
 my ($early, $late) = map { call($giver, POST => '/availabilty/', json => { start_time => "204$_-01-01T00:00:00Z",
-    end_time => "204$_-02-01T00:00:00Z" })->json->{pk} } 2, 3;
-switch($mentee, session_canceled => 1);
-switch($giver, session_canceled => 1);
+            end_time => "204$_-02-01T00:00:00Z" })->json->{pk} } 2, 3;
+switch ($mentee, session_canceled => 1);
+switch ($giver, session_canceled => 1);
 my @inside = map { ask($mentee, $early, "2042-01-0${_}T10:00:00Z")->json } 1 .. 3;
 change($giver, $inside[1], 'Confirmed');
 place($inside[2], -5);
@@ -231,7 +231,7 @@ is_deeply([call($mentee, GET => "/sessionrequest/$elsewhere->{pk}")->json->{stat
     ['Canceled', [to($mentee, 'session_canceled')]], 'the others follow');
 is((sql('SELECT count(*) AS n FROM learnhub.mentoring_sessions WHERE mentor_id = ?', pk($giver)))[0]{n}, 4, 'no session is deleted');
 
-switch($mentor, session_canceled => 1);
+switch ($mentor, session_canceled => 1);
 my $leaver = signup();
 my $lost = booked($leaver, $year);
 is(call($leaver, DELETE => '/auth/users/me/', json => { current_password => $leaver->{password} })->status, 204, 'a mentee leaves');
@@ -245,7 +245,7 @@ sub active { my ($who, $active) = @_; return call($admin, PATCH => '/api/admin/u
 sub states { return [map { (sql('SELECT status FROM learnhub.mentoring_sessions WHERE id = ?', $_->{pk}))[0]{status} } @_] }
 my ($barred, $teacher, $pupil) = (mentor(), mentor(), signup(first_name => 'Pu', last_name => 'Pil'));
 my ($barred_year, $teacher_year) = (offer($barred), offer($teacher));
-switch($_, session_canceled => 1) for $barred, $teacher, $pupil;
+switch ($_, session_canceled => 1) for $barred, $teacher, $pupil;
 my ($as_mentor, $as_mentee, $running, $untouched) = (booked($pupil, $barred_year), booked($barred, $teacher_year),
     booked($pupil, $barred_year), booked($pupil, $teacher_year));
 change($teacher, $as_mentee, 'Confirmed');
@@ -268,8 +268,9 @@ is((sql('SELECT count(*) AS n FROM learnhub.availabilities WHERE mentor_id = ? A
 
 sub remind { return (sql('SELECT learnhub.post_reminders() AS n'))[0]{n} }
 remind();
-switch($mentor, fifteen_minute_alert => 1, sixty_minute_alert => 1);
-switch($mentee, sixty_minute_alert => 1);
+switch ($mentor, fifteen_minute_alert => 1, sixty_minute_alert => 1);
+switch ($mentee, sixty_minute_alert => 1);
+
 # Far apart, so that several can be placed into the next hour one after the other.
 sub confirmed { my $session = booked($mentee, $year); change($mentor, $session, 'Confirmed'); return $session }
 my $soon = place(confirmed(), 59);
@@ -298,11 +299,11 @@ is(scalar @{ mails($dropped) }, 2, 'two wait');
 change($mentee, $dropped, 'Canceled');
 is_deeply(mails($dropped), [], 'a cancellation takes them back');
 is_deeply(do { remind(); mails($dropped) }, [], 'for good');
-switch($mentor);
-switch($mentee);
+switch ($mentor);
+switch ($mentee);
 is_deeply(do { my $silent = place(confirmed(), 50); remind(); mails($silent) }, [], 'none when the switches are off');
-switch($mentor, sixty_minute_alert => 1);
-switch($mentee, sixty_minute_alert => 1);
+switch ($mentor, sixty_minute_alert => 1);
+switch ($mentee, sixty_minute_alert => 1);
 my @crowd = map { place(confirmed(), 55) } 1 .. 5;
 parallel(6, sub { remind() });
 is_deeply([map { scalar @{ mails($_) } } @crowd], [(2) x 5], 'six nodes at once: each reminder once');
@@ -318,14 +319,14 @@ my $ghost = signup();
 is(api(GET => '/session/', token => $ghost->{token}, port => $deaf->port)->status, 200, 'another node knows the token');
 sql('SELECT learnhub.delete_account(?)', pk($ghost));
 is_refusal(call($ghost, POST => '/sessionrequest/', port => $deaf->port, json => { mentor_availability => $year, start_time => hour(),
-    session_length => 30 }), 'plain', 403, qr/\S/, 'it books nothing for it');
+            session_length => 30 }), 'plain', 403, qr/\S/, 'it books nothing for it');
 is((sql('SELECT count(*) AS n FROM learnhub.mentoring_sessions WHERE mentee_id = ?', pk($ghost)))[0]{n}, 0, 'nothing at all');
 
 # ---- where sessions meet ----
 
 my $meeting = second_httpd("LearnHubMeetingURL https://meet.example.com/room/%s?x=1\n");
-switch($mentor, session_confirmed => 1, sixty_minute_alert => 1);
-switch($mentee, session_confirmed => 1);
+switch ($mentor, session_confirmed => 1, sixty_minute_alert => 1);
+switch ($mentee, session_confirmed => 1);
 my $met = booked($mentee, $year);
 is(call($mentor, PATCH => "/sessionrequest/$met->{pk}", json => { status => 'Confirmed' }, port => $meeting->port)->status, 201, 'confirmed there');
 place($met, 40);
@@ -367,21 +368,22 @@ my $fought = booked($mentee, $year);
 my @both_ways = sort map { $_->{status} } parallel(10, sub { my ($i) = @_; change($i % 2 ? $mentor : $mentee, $fought, $i % 2 ? 'Confirmed' : 'Canceled') });
 is((grep { $_ == 201 } @both_ways) <= 2 && call($mentee, GET => "/sessionrequest/$fought->{pk}")->json->{status}, 'Canceled',
     'confirmed and canceled at once: canceled at last');
+
 # A mentor stops while others book, in the order in which each could wait for the other.
 my ($quitter, @askers) = (mentor(), map { signup() } 1 .. 6);
 my $quit_year = offer($quitter);
 my @quit = parallel(7, sub {
-    my ($i) = @_;
-    return $i ? ask($askers[$i - 1], $quit_year, hour_of($i))->status : call($quitter, DELETE => '/mentorinfoupdate/')->status;
+        my ($i) = @_;
+        return $i ? ask($askers[$i - 1], $quit_year, hour_of($i))->status : call($quitter, DELETE => '/mentorinfoupdate/')->status;
 });
 is_deeply([shift @quit, grep { !/^(?:201|400)$/ } @quit], [204], 'a mentor stops while it is booked');
 is((sql("SELECT count(*) AS n FROM learnhub.mentoring_sessions WHERE availability_id = ? AND status <> 'Canceled'", $quit_year))[0]{n}, 0,
     'no session is left');
 my @swept = map { booked($_, $year) } map { signup() } 1 .. 4;
 my @mix = parallel(9, sub {
-    my ($i) = @_;
-    return call($mentor, DELETE => "/availabilty/$year/")->status if $i == 0;
-    return ask($people[$i], $year, hour_of($i))->status;
+        my ($i) = @_;
+        return call($mentor, DELETE => "/availabilty/$year/")->status if $i == 0;
+        return ask($people[$i], $year, hour_of($i))->status;
 });
 sub hour_of { my ($i) = @_; return sprintf '2040-11-%02dT10:00:00Z', $i }
 is($mix[0], 204, 'taken back while it is booked');

@@ -31,7 +31,7 @@ sub activity {
 }
 
 sub ask { my ($activity, $goal, %with) = @_; return call($ada, POST => 'sessions/calculate-rates/',
-    { activity_id => $activity, goal_id => $goal }, %with) }
+        { activity_id => $activity, goal_id => $goal }, %with) }
 
 sub rates { return made(ask(@_))->{rates} }
 
@@ -100,7 +100,7 @@ cmp_ok(scalar @sense, '>=', 40, 'there are at least forty');
 for my $case (@sense) {
     my ($name, $category, @claims) = @$case;
     is_deeply([sql('SELECT 1 FROM learnhub.rates_profiles WHERE lower(name) = lower(?) OR ? = ANY (string_to_array(words, ?))',
-        $name, lc $name, ' ')], [], "$name is not in the table");
+                $name, lc $name, ' ')], [], "$name is not in the table");
     my $found = rates(activity($name, $category ? (category => $category) : ()), $any_goal);
     for my $claim (@claims) {
         my ($more, $less) = split / > /, $claim;
@@ -114,6 +114,7 @@ ok($running->{physique} > 0.7 && $running->{creativity} < 0.2, 'running the reve
 my $unknown = rates(activity('Zwrth'), $any_goal);
 ok(!grep({ $_ < 0.1 || $_ > 0.5 } @$unknown{@dimensions}), 'what nobody knows is middling');
 is_deeply(rates(activity($_), $any_goal), $unknown, 'so is ' . JSON::XS->new->allow_nonref->ascii->encode($_))
+
     for '!?', '散歩', "o'; DROP", '%_\\', 'x' x 100, '& | ! <-> :*';
 my $vague = activity('Zwrth');
 cmp_ok(rates($vague, goal('Run a marathon', 'Fitness'))->{physique}, '>', $unknown->{physique}, 'the goal says more of it');
@@ -138,8 +139,8 @@ my %rounded = (%said, physique => 0.13);
 sub server {
     my ($more) = @_;
     return second_httpd("StartServers 1\nServerLimit 1\nThreadsPerChild 32\nMaxRequestWorkers 32\nMinSpareThreads 1\n"
-        . "MaxSpareThreads 32\nLearnHubModelURL " . $model->url
-        . qq(\nLearnHubModelName "small one"\nLearnHubModelKey "file:$key_file"\n$more\n));
+            . "MaxSpareThreads 32\nLearnHubModelURL " . $model->url
+            . qq(\nLearnHubModelName "small one"\nLearnHubModelKey "file:$key_file"\n$more\n));
 }
 
 sub said { return JSON::XS->new->canonical->encode({ %said, @_ }) }
@@ -194,16 +195,16 @@ my $claims = "relation = 'learnhub.rates_kept'::regclass AND mode = 'RowExclusiv
 $model->behave(content => said());
 ($popular, $before) = (activity('Popular again'), questions());
 @all = parallel(7, sub {
-    my ($i) = @_;
-    if ($i) {
-        eventually(sub { (sql($locks . $claims))[0]{n} });
-        return ask($popular, $shared, @there);
-    }
-    LearnHub::Test::database()->begin_work;
-    sql('INSERT INTO learnhub.rates_kept (activity_id, goal_id, question) VALUES (?, ?, ?)', $popular, $shared, 'none');
-    my $wait = eventually(sub { (sql($locks . 'NOT granted'))[0]{n} == 6 });
-    LearnHub::Test::database()->rollback;
-    return { status => $wait ? 200 : 0 };
+        my ($i) = @_;
+        if ($i) {
+            eventually(sub { (sql($locks . $claims))[0]{n} });
+            return ask($popular, $shared, @there);
+        }
+        LearnHub::Test::database()->begin_work;
+        sql('INSERT INTO learnhub.rates_kept (activity_id, goal_id, question) VALUES (?, ?, ?)', $popular, $shared, 'none');
+        my $wait = eventually(sub { (sql($locks . 'NOT granted'))[0]{n} == 6 });
+        LearnHub::Test::database()->rollback;
+        return { status => $wait ? 200 : 0 };
 });
 is_deeply([map { $_->{status} } @all], [(200) x 7], 'claims at one instant');
 is(questions(), $before + 1, 'let one ask');
@@ -214,10 +215,10 @@ made(call($ada, GET => 'goals/', undef, @narrow));
 $model->behave(content => said(), after => 2);
 my ($slow, $meanwhile) = (activity('Slow'), questions());
 @all = parallel(2, sub {
-    my ($i) = @_;
-    return ask($slow, $shared, @narrow) if !$i;
-    eventually(sub { questions() > $meanwhile });
-    return call($ada, GET => 'goals/', undef, @narrow);
+        my ($i) = @_;
+        return ask($slow, $shared, @narrow) if !$i;
+        eventually(sub { questions() > $meanwhile });
+        return call($ada, GET => 'goals/', undef, @narrow);
 });
 is_deeply([map { $_->{status} } @all], [200, 200], 'the only connection is free while the model is asked');
 is_deeply($all[0]{json}{rates}, \%rounded, 'which then answers');

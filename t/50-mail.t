@@ -68,7 +68,7 @@ is_deeply([@{ $first->{headers} }{qw(mime-version content-type content-transfer-
     ['1.0', 'text/plain; charset=utf-8', 'quoted-printable', 'auto-generated'], 'what it is');
 is($first->{text}, "A body.\n", 'the body');
 is_deeply(keys_of($first->{headers}), [sort qw(auto-submitted content-transfer-encoding content-type date from message-id
-    mime-version subject to)], 'no other headers');
+            mime-version subject to)], 'no other headers');
 my $sent = mail($early);
 is_deeply([@$sent{qw(attempts last_error)}], [1, undef], 'one try, no error');
 ok($sent->{sent_at}, 'sent_at');
@@ -257,6 +257,7 @@ is((grep { $_->{headers}{subject} eq 'login' } $sink->accepted)[0]{login}, "ada\
 $sink->behave(offers => ['AUTH PLAIN'], auth => "535 5.7.8 Wrong: $password");
 sleep 0.1;
 my $denied = post($ada, subject => 'denied');
+
 # The conversation that is open has logged in already: it ends after each round.
 ok(eventually(sub { (mail($denied)->{last_error} // '') =~ /\S/ || state_of($denied) eq 'sent' }, 20), 'a login that is refused');
 is(state_of($denied), 'waiting', 'the mail waits');
@@ -303,7 +304,7 @@ expect_log(qr/learnhub: job mentoring\.reminders: /);
 my ($definition) = map { $_->{d} } sql(q(SELECT pg_get_functiondef('learnhub.post_reminders'::regproc) AS d));
 sql('DROP FUNCTION learnhub.post_reminders()');
 $httpd = second_httpd("LearnHubCORS *\n<VirtualHost *>\nServerName other.example\n$smtp</VirtualHost>\n"
-    . "StartServers 1\nServerLimit 1\nMaxRequestWorkers 32\nMaxSpareThreads 32\n");
+        . "StartServers 1\nServerLimit 1\nMaxRequestWorkers 32\nMaxSpareThreads 32\n");
 like(log_of($httpd), qr/without LearnHubSMTP/, 'a host without a mail server');
 ok(eventually(sub { log_of($httpd) =~ /:warn\].*learnhub: job mentoring\.reminders: SQLSTATE 42883/ }, 20), 'a job that fails is told in the log');
 my $shared = post($ada);

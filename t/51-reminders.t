@@ -83,6 +83,6 @@ ok(eventually(sub { (of($late))[0] eq 'expired' }, 30), 'the other one begins');
 $sink->start;
 ok(settled(), 'the mail server is back');
 is_deeply(arrived(), { "$mentor->{email} $hour" => 5, "$mentee->{email} $hour" => 5, "$mentor->{email} $quarter" => 1,
-    "$mentor->{email} Your session was canceled" => 1 }, 'no reminder of either; the mentor hears that it was canceled');
+        "$mentor->{email} Your session was canceled" => 1 }, 'no reminder of either; the mentor hears that it was canceled');
 
 done_testing();

@@ -4,8 +4,8 @@
 #include <apr_strings.h>
 #include <stdio.h>
 
-#include "util/json.h"
 #include "http/route.h"
+#include "util/json.h"
 
 static void write_text(lh_json *out, const char *key, const char *text)
 {
