@@ -154,8 +154,8 @@ subtest 'queries' => sub {
     my $found = api_as($admin, GET => '/api/admin/users/?q=zo%C3%AB+%2B%25+' . $zoë->{last_name});
     is_deeply([map { $_->{email} } @{ $found->json->{results} }], [$zoë->{email}],
         'plus signs and percent escapes in a query are decoded');
-    is_invalid(api_as($teacher, GET => "/api/sessions/?page=$_"), 'flat', ['non_field_errors'], "the query page=$_ is rejected")
-        for '%', '%4', '%ff', '%00';
+    is_invalid(api_as($teacher, GET => "/api/sessions/?page=$_"), 'flat', ['non_field_errors'],
+        "the query page=$_ is rejected") for '%', '%4', '%ff', '%00';
     is(api_as($teacher, GET => '/api/sessions/?&&page=9&page=1&=&x')->status, 200,
         'the last value of a repeated query parameter is used, empty parameters are ignored');
 };

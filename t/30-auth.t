@@ -250,8 +250,9 @@ subtest 'POST /auth/token/login/' => sub {
     is($reply->status, 200, 'token login returns 200');
     is_deeply(keys_of($reply->json), ['auth_token'], 'token login returns one key');
     like($opaque = $reply->json->{auth_token}, qr/^[0-9a-f]{40}$/, 'an opaque token is 40 hex digits');
-    my %name = ('the username in upper case' => uc $grace{username}, 'the username in lower case' => lc $grace{username},
-        'the e-mail address' => $grace{email}, 'the e-mail address in upper case' => uc $grace{email});
+    my ($username, $email) = @grace{qw(username email)};
+    my %name = ('the username in upper case' => uc $username, 'the username in lower case' => lc $username,
+        'the e-mail address' => $email, 'the e-mail address in upper case' => uc $email);
     is(token_login($name{$_}, $grace{password})->status, 200, "token login accepts $_") for sort keys %name;
     my $wrong = token_login($grace{username}, 'not the password');
     is_invalid($wrong, 'detail', ['non_field_errors'], 'a wrong password returns 400 at token login');
