@@ -61,36 +61,36 @@
 /* ---- /users ---- */
 
 static const lh_field user_keys[] = {
-    {.name = "id", .type = LH_OBJECT_ID},
+    {.name = "id",         .type = LH_OBJECT_ID},
     {.name = "first_name", .type = LH_STRING},
-    {.name = "last_name", .type = LH_STRING},
-    {.name = "email", .type = LH_EMAIL},
+    {.name = "last_name",  .type = LH_STRING},
+    {.name = "email",      .type = LH_EMAIL},
     {.name = "created_at", .type = LH_TIME},
     {0}};
 
 static const lh_field login_keys[] = {
-    {.name = "access_token", .type = LH_STRING},
-    {.name = "refresh_token", .type = LH_STRING},
-    {.name = "token_type", .type = LH_STRING},
-    {.name = "expires_in", .type = LH_INTEGER, .note = "Seconds."},
-    {.name = "user.id", .type = LH_OBJECT_ID},
+    {.name = "access_token",    .type = LH_STRING},
+    {.name = "refresh_token",   .type = LH_STRING},
+    {.name = "token_type",      .type = LH_STRING},
+    {.name = "expires_in",      .type = LH_INTEGER, .note = "Seconds."},
+    {.name = "user.id",         .type = LH_OBJECT_ID},
     {.name = "user.first_name", .type = LH_STRING},
-    {.name = "user.last_name", .type = LH_STRING},
-    {.name = "user.email", .type = LH_EMAIL},
+    {.name = "user.last_name",  .type = LH_STRING},
+    {.name = "user.email",      .type = LH_EMAIL},
     {.name = "user.created_at", .type = LH_TIME},
     {0}};
 
 static const lh_field refresh_keys[] = {
     {.name = "access_token", .type = LH_STRING},
-    {.name = "token_type", .type = LH_STRING},
-    {.name = "expires_in", .type = LH_INTEGER, .note = "Seconds."},
+    {.name = "token_type",   .type = LH_STRING},
+    {.name = "expires_in",   .type = LH_INTEGER, .note = "Seconds."},
     {0}};
 
 static const lh_field signup_fields[] = {
     {.name = "first_name", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
-    {.name = "last_name", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
-    {.name = "email", .type = LH_EMAIL, .flags = LH_REQUIRED},
-    {.name = "password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
+    {.name = "last_name",  .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
+    {.name = "email",      .type = LH_EMAIL, .flags = LH_REQUIRED},
+    {.name = "password",   .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
      .note = "8 to 72 bytes, not all digits, not the e-mail address."},
     {0}};
 
@@ -111,17 +111,16 @@ static const lh_route users_routes[] = {
      .body = signup_fields,
      .check = lh_check_password,
      .before = {&lh_step_hash_password},
-     .sql = {
-         "INSERT INTO learnhub.users AS u (username, email, first_name, last_name, password_hash) "
-         "VALUES (:email, :email, :first_name, :last_name, :password_hash) "
-         "RETURNING u.object_id AS id, u.first_name, u.last_name, u.email, u.created_at"},
+     .sql = {"INSERT INTO learnhub.users AS u (username, email, first_name, last_name, password_hash) "
+             "VALUES (:email, :email, :first_name, :last_name, :password_hash) "
+             "RETURNING u.object_id AS id, u.first_name, u.last_name, u.email, u.created_at"},
      .shape = LH_ONE,
      .status = 201,
      .message = "User created successfully",
      .key = "user",
      .returns = user_keys,
      .errors = (const lh_route_error[]){
-         {"users_email_key", 400, NULL, "A user with this e-mail already exists."},
+         {"users_email_key",    400, NULL, "A user with this e-mail already exists."},
          {"users_username_key", 400, NULL, "A user with this e-mail already exists."},
          {0}}},
 
@@ -131,19 +130,18 @@ static const lh_route users_routes[] = {
      .body = login_fields,
      .before = {&lh_step_log_in},
      .extra_sql = {LOGIN_ACCOUNT, LOGIN_FAILURE},
-     .sql = {
-         "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
-         "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.object_id AS \"user.id\", "
-         "    u.first_name AS \"user.first_name\", u.last_name AS \"user.last_name\", "
-         "    u.email AS \"user.email\", u.created_at AS \"user.created_at\" "
-         "FROM learnhub.users u "
-         "WHERE u.id = :user_id::bigint AND u.is_active"},
+     .sql = {"WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
+             "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.object_id AS \"user.id\", "
+             "    u.first_name AS \"user.first_name\", u.last_name AS \"user.last_name\", "
+             "    u.email AS \"user.email\", u.created_at AS \"user.created_at\" "
+             "FROM learnhub.users u "
+             "WHERE u.id = :user_id::bigint AND u.is_active"},
      .after = {&lh_step_issue_tokens},
      .shape = LH_ONE,
      .returns = login_keys,
      .errors = (const lh_route_error[]){
          {"credentials", 401, NULL, "Incorrect username or password."},
-         {"missing", 401, NULL, "Incorrect username or password."},
+         {"missing",     401, NULL, "Incorrect username or password."},
          {0}}},
 
     {.name = "users.refresh", .method = "POST", .path = "/users/refresh",
@@ -151,10 +149,9 @@ static const lh_route users_routes[] = {
      .flags = LH_RETRYABLE,
      .body = refresh_fields,
      .before = {&lh_step_verify_refresh_token},
-     .sql = {
-         "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version "
-         "FROM learnhub.users u "
-         "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int"},
+     .sql = {"SELECT u.id AS _id, u.role AS _role, u.token_version AS _version "
+             "FROM learnhub.users u "
+             "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int"},
      .after = {&lh_step_issue_access_token},
      .shape = LH_ONE,
      .returns = refresh_keys,
@@ -165,15 +162,12 @@ static const lh_route users_routes[] = {
     {.name = "users.me", .method = "GET", .path = "/users/me",
      .summary = "Get the caller's account.",
      .roles = LH_MEMBER,
-     .sql = {
-         "SELECT u.object_id AS id, u.first_name, u.last_name, u.email, u.created_at "
-         "FROM learnhub.users u "
-         "WHERE u.id = :me::bigint"},
+     .sql = {"SELECT u.object_id AS id, u.first_name, u.last_name, u.email, u.created_at "
+             "FROM learnhub.users u "
+             "WHERE u.id = :me::bigint"},
      .shape = LH_ONE,
      .returns = user_keys,
-     .errors = (const lh_route_error[]){
-         {"missing", 404, NULL, "User not found."},
-         {0}}},
+     .errors = (const lh_route_error[]){{"missing", 404, NULL, "User not found."}, {0}}},
 
     {0}};
 
@@ -194,9 +188,9 @@ const lh_route_group lh_group_users = {
     "AND r.user_id = (SELECT id FROM learnhub.users WHERE uuid::text = lower(:uid::text) AND is_active)"
 
 static const lh_field account_keys[] = {
-    {.name = "email", .type = LH_EMAIL},
+    {.name = "email",    .type = LH_EMAIL},
     {.name = "username", .type = LH_STRING},
-    {.name = "id", .type = LH_INTEGER},
+    {.name = "id",       .type = LH_INTEGER},
     {0}};
 
 static const lh_field token_keys[] = {
@@ -204,16 +198,16 @@ static const lh_field token_keys[] = {
     {0}};
 
 static const lh_field register_fields[] = {
-    {.name = "username", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
-    {.name = "email", .type = LH_EMAIL, .flags = LH_REQUIRED},
-    {.name = "password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
+    {.name = "username",    .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
+    {.name = "email",       .type = LH_EMAIL, .flags = LH_REQUIRED},
+    {.name = "password",    .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
      .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."},
     {.name = "re_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
     {0}};
 
 static const lh_field change_fields[] = {
     {.name = "username", .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = NAME_LENGTH},
-    {.name = "email", .type = LH_EMAIL},
+    {.name = "email",    .type = LH_EMAIL},
     {0}};
 
 static const lh_field delete_fields[] = {
@@ -221,9 +215,9 @@ static const lh_field delete_fields[] = {
     {0}};
 
 static const lh_field password_fields[] = {
-    {.name = "new_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
+    {.name = "new_password",     .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
      .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."},
-    {.name = "re_new_password", .type = LH_STRING, .flags = LH_SECRET, .max = PASSWORD_LENGTH,
+    {.name = "re_new_password",  .type = LH_STRING, .flags = LH_SECRET, .max = PASSWORD_LENGTH,
      .note = "Optional; must equal new_password."},
     {.name = "current_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
     {0}};
@@ -233,9 +227,9 @@ static const lh_field reset_fields[] = {
     {0}};
 
 static const lh_field confirm_fields[] = {
-    {.name = "uid", .type = LH_STRING, .flags = LH_REQUIRED, .min = 1, .max = 100},
-    {.name = "token", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .min = 1, .max = 100},
-    {.name = "new_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
+    {.name = "uid",             .type = LH_STRING, .flags = LH_REQUIRED, .min = 1, .max = 100},
+    {.name = "token",           .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .min = 1, .max = 100},
+    {.name = "new_password",    .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
      .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."},
     {.name = "re_new_password", .type = LH_STRING, .flags = LH_SECRET, .max = PASSWORD_LENGTH,
      .note = "Optional; must equal new_password."},
@@ -247,17 +241,16 @@ static const lh_route auth_routes[] = {
      .body = register_fields,
      .check = lh_check_password,
      .before = {&lh_step_hash_password},
-     .sql = {
-         "WITH taken AS (SELECT learnhub.taken_names(:username::text, :email::text, NULL) AS codes), "
-         "created AS ("
-         "    INSERT INTO learnhub.users (username, email, password_hash) "
-         "    SELECT :username::text, :email::text, :password_hash "
-         "    FROM taken "
-         "    WHERE codes = '' "
-         "    RETURNING email, username, id) "
-         "SELECT nullif(taken.codes, '') AS \"!\", created.email, created.username, created.id "
-         "FROM taken "
-         "LEFT JOIN created ON true"},
+     .sql = {"WITH taken AS (SELECT learnhub.taken_names(:username::text, :email::text, NULL) AS codes), "
+             "created AS ("
+             "    INSERT INTO learnhub.users (username, email, password_hash) "
+             "    SELECT :username::text, :email::text, :password_hash "
+             "    FROM taken "
+             "    WHERE codes = '' "
+             "    RETURNING email, username, id) "
+             "SELECT nullif(taken.codes, '') AS \"!\", created.email, created.username, created.id "
+             "FROM taken "
+             "LEFT JOIN created ON true"},
      .shape = LH_ONE,
      .status = 201,
      .returns = account_keys,
@@ -266,10 +259,9 @@ static const lh_route auth_routes[] = {
     {.name = "auth.me", .method = "GET", .path = "/auth/users/me/",
      .summary = "Get the caller's account.",
      .roles = LH_MEMBER,
-     .sql = {
-         "SELECT email, username, id "
-         "FROM learnhub.users "
-         "WHERE id = :me::bigint"},
+     .sql = {"SELECT email, username, id "
+             "FROM learnhub.users "
+             "WHERE id = :me::bigint"},
      .shape = LH_ONE,
      .returns = account_keys},
 
@@ -278,19 +270,19 @@ static const lh_route auth_routes[] = {
      .roles = LH_MEMBER,
      .flags = LH_RETRYABLE,
      .body = change_fields,
-     .sql = {
-         "SELECT id FROM learnhub.users WHERE id = :me::bigint FOR UPDATE",
-         "WITH taken AS (SELECT learnhub.taken_names(:username::text, :email::text, :me::bigint) AS codes), "
-         "changed AS ("
-         "    UPDATE learnhub.users u "
-         "    SET username = coalesce(:username::text, u.username), email = coalesce(:email::text, u.email) "
-         "    FROM taken "
-         "    WHERE codes = '' AND u.id = :me::bigint AND u.is_active "
-         "    RETURNING u.email, u.username, u.id) "
-         "SELECT nullif(taken.codes, '') AS \"!\", changed.email, changed.username, changed.id "
-         "FROM taken "
-         "LEFT JOIN changed ON true "
-         "WHERE changed.id IS NOT NULL OR taken.codes <> ''"},
+     .sql = {"SELECT id FROM learnhub.users WHERE id = :me::bigint FOR UPDATE",
+
+             "WITH taken AS (SELECT learnhub.taken_names(:username::text, :email::text, :me::bigint) AS codes), "
+             "changed AS ("
+             "    UPDATE learnhub.users u "
+             "    SET username = coalesce(:username::text, u.username), email = coalesce(:email::text, u.email) "
+             "    FROM taken "
+             "    WHERE codes = '' AND u.id = :me::bigint AND u.is_active "
+             "    RETURNING u.email, u.username, u.id) "
+             "SELECT nullif(taken.codes, '') AS \"!\", changed.email, changed.username, changed.id "
+             "FROM taken "
+             "LEFT JOIN changed ON true "
+             "WHERE changed.id IS NOT NULL OR taken.codes <> ''"},
      .shape = LH_ONE,
      .returns = account_keys,
      .errors = (const lh_route_error[]){LOGIN_NAME_ERRORS, {0}}},
@@ -302,9 +294,8 @@ static const lh_route auth_routes[] = {
      .body = delete_fields,
      .before = {&lh_step_log_in},
      .extra_sql = {OWN_ACCOUNT, OWN_FAILURE},
-     .sql = {
-         "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
-         "SELECT learnhub.delete_account(:user_id::bigint)::text AS _done"},
+     .sql = {"WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
+             "SELECT learnhub.delete_account(:user_id::bigint)::text AS _done"},
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"credentials", 400, "current_password", "Invalid password."},
@@ -318,50 +309,49 @@ static const lh_route auth_routes[] = {
      .check = lh_check_password,
      .before = {&lh_step_log_in, &lh_step_check_own_password, &lh_step_hash_password},
      .extra_sql = {OWN_ACCOUNT, OWN_FAILURE},
-     .sql = {
-         "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
-         "UPDATE learnhub.users u "
-         "SET password_hash = :password_hash "
-         "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int "
-         "RETURNING u.id AS _id"},
+     .sql = {"WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
+             "UPDATE learnhub.users u "
+             "SET password_hash = :password_hash "
+             "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int "
+             "RETURNING u.id AS _id"},
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"credentials", 400, "current_password", "Invalid password."},
-         {"missing", 400, "current_password", "Invalid password."}, /* a concurrent request has changed it */
+         {"missing",     400, "current_password", "Invalid password."}, /* a concurrent request has changed it */
          {0}}},
 
     {.name = "auth.reset_password", .method = "POST", .path = "/auth/users/reset_password/",
      .summary = "Mail a password-reset link; the response does not reveal whether the account exists.",
      .body = reset_fields,
      .before = {&lh_step_new_reset_link},
-     .sql = {
-         /* Serialises the requests for an account, so that they all count for its limits. */
-         "SELECT id FROM learnhub.users WHERE lower(email) = lower(:email::text) FOR NO KEY UPDATE",
-         "WITH expired AS ("
-         "    DELETE FROM learnhub.password_resets "
-         "    WHERE digest IN (SELECT digest FROM learnhub.password_resets "
-         "                     WHERE created_at < now() - interval '1 hour' "
-         "                     LIMIT 100 "
-         "                     FOR UPDATE SKIP LOCKED)), "
-         "account AS ("
-         "    SELECT u.id, u.uuid, u.username "
-         "    FROM learnhub.users u "
-         "    WHERE lower(u.email) = lower(:email::text) AND u.is_active "
-         "      AND NOT EXISTS (SELECT FROM learnhub.password_resets r "
-         "                      WHERE r.user_id = u.id "
-         "                      GROUP BY r.user_id "
-         "                      HAVING max(r.created_at) > now() - interval '1 minute' "
-         "                          OR count(*) FILTER (WHERE r.created_at > now() - interval '1 hour') >= 5)), "
-         "link AS ("
-         "    INSERT INTO learnhub.password_resets (digest, user_id) "
-         "    SELECT decode(:digest, 'hex'), (SELECT id FROM account)) "
-         "SELECT (SELECT learnhub.post_mail(id, 'Reset your password', "
-         "            'A new password was requested for your account \"' || username || '\".\n\n' || "
-         "            'To choose a new password, open this link within one hour. It works once:\n' || "
-         "            replace(:link::text, '{uid}', uuid::text) || '\n\n' || "
-         "            'If you did not request this, ignore this mail. Your password has not changed.\n', "
-         "            'password reset', NULL, now() + interval '1 hour') "
-         "        FROM account) AS _mail"},
+     /* The lock serialises the requests for an account, so that each of them counts for its limits. */
+     .sql = {"SELECT id FROM learnhub.users WHERE lower(email) = lower(:email::text) FOR NO KEY UPDATE",
+
+             "WITH expired AS ("
+             "    DELETE FROM learnhub.password_resets "
+             "    WHERE digest IN (SELECT digest FROM learnhub.password_resets "
+             "                     WHERE created_at < now() - interval '1 hour' "
+             "                     LIMIT 100 "
+             "                     FOR UPDATE SKIP LOCKED)), "
+             "account AS ("
+             "    SELECT u.id, u.uuid, u.username "
+             "    FROM learnhub.users u "
+             "    WHERE lower(u.email) = lower(:email::text) AND u.is_active "
+             "      AND NOT EXISTS (SELECT FROM learnhub.password_resets r "
+             "                      WHERE r.user_id = u.id "
+             "                      GROUP BY r.user_id "
+             "                      HAVING max(r.created_at) > now() - interval '1 minute' "
+             "                          OR count(*) FILTER (WHERE r.created_at > now() - interval '1 hour') >= 5)), "
+             "link AS ("
+             "    INSERT INTO learnhub.password_resets (digest, user_id) "
+             "    SELECT decode(:digest, 'hex'), (SELECT id FROM account)) "
+             "SELECT (SELECT learnhub.post_mail(id, 'Reset your password', "
+             "            'A new password was requested for your account \"' || username || '\".\n\n' || "
+             "            'To choose a new password, open this link within one hour. It works once:\n' || "
+             "            replace(:link::text, '{uid}', uuid::text) || '\n\n' || "
+             "            'If you did not request this, ignore this mail. Your password has not changed.\n', "
+             "            'password reset', NULL, now() + interval '1 hour') "
+             "        FROM account) AS _mail"},
      .shape = LH_NOTHING},
 
     {.name = "auth.reset_password_confirm", .method = "POST", .path = "/auth/users/reset_password_confirm/",
@@ -371,24 +361,24 @@ static const lh_route auth_routes[] = {
      .check = lh_check_password,
      .before = {&lh_step_find_reset_link, &lh_step_check_own_password, &lh_step_hash_password},
      .extra_sql = {
-         "SELECT u.username AS _username, u.email AS _email, u.first_name AS _first_name, u.last_name AS _last_name "
-         "FROM learnhub.password_resets r "
-         "JOIN learnhub.users u ON u.id = r.user_id "
-         "WHERE " RESET_LINK_IS_VALID},
-     .sql = {
-         "WITH used AS ("
-         "    DELETE FROM learnhub.password_resets r "
-         "    WHERE " RESET_LINK_IS_VALID " "
-         "    RETURNING r.user_id), "
-         "forgiven AS ("
-         "    DELETE FROM learnhub.login_failures f "
-         "    USING used "
-         "    WHERE f.key = 'user ' || used.user_id) "
-         "UPDATE learnhub.users u "
-         "SET password_hash = :password_hash "
-         "FROM used "
-         "WHERE u.id = used.user_id "
-         "RETURNING u.id AS _id"},
+             "SELECT u.username AS _username, u.email AS _email, "
+             "    u.first_name AS _first_name, u.last_name AS _last_name "
+             "FROM learnhub.password_resets r "
+             "JOIN learnhub.users u ON u.id = r.user_id "
+             "WHERE " RESET_LINK_IS_VALID},
+     .sql = {"WITH used AS ("
+             "    DELETE FROM learnhub.password_resets r "
+             "    WHERE " RESET_LINK_IS_VALID " "
+             "    RETURNING r.user_id), "
+             "forgiven AS ("
+             "    DELETE FROM learnhub.login_failures f "
+             "    USING used "
+             "    WHERE f.key = 'user ' || used.user_id) "
+             "UPDATE learnhub.users u "
+             "SET password_hash = :password_hash "
+             "FROM used "
+             "WHERE u.id = used.user_id "
+             "RETURNING u.id AS _id"},
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"missing", 400, "token", "The link is invalid, has been used or has expired. Ask for a new one."},
@@ -399,18 +389,17 @@ static const lh_route auth_routes[] = {
      .body = login_fields,
      .before = {&lh_step_log_in, &lh_step_new_opaque_token},
      .extra_sql = {LOGIN_ACCOUNT, LOGIN_FAILURE},
-     .sql = {
-         "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
-         "INSERT INTO learnhub.tokens (digest, user_id, expires_at) "
-         "SELECT decode(:digest, 'hex'), u.id, now() + make_interval(secs => :lifetime::int) "
-         "FROM learnhub.users u "
-         "WHERE u.id = :user_id::bigint AND u.is_active "
-         "RETURNING user_id AS _id"},
+     .sql = {"WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
+             "INSERT INTO learnhub.tokens (digest, user_id, expires_at) "
+             "SELECT decode(:digest, 'hex'), u.id, now() + make_interval(secs => :lifetime::int) "
+             "FROM learnhub.users u "
+             "WHERE u.id = :user_id::bigint AND u.is_active "
+             "RETURNING user_id AS _id"},
      .shape = LH_ONE,
      .returns = token_keys,
      .errors = (const lh_route_error[]){
          {"credentials", 400, "non_field_errors", "Unable to log in with provided credentials."},
-         {"missing", 400, "non_field_errors", "Unable to log in with provided credentials."},
+         {"missing",     400, "non_field_errors", "Unable to log in with provided credentials."},
          {0}}},
 
     {.name = "auth.logout", .method = "POST", .path = "/auth/token/logout/",
@@ -418,11 +407,10 @@ static const lh_route auth_routes[] = {
      .roles = LH_MEMBER,
      .flags = LH_RETRYABLE | LH_REVOKES,
      .before = {&lh_step_bind_sent_token},
-     .sql = {
-         "WITH deleted AS (DELETE FROM learnhub.tokens WHERE digest = decode(:digest, 'hex')) "
-         "INSERT INTO learnhub.auth_events (token) "
-         "VALUES (substring(decode(:digest, 'hex') FROM 1 FOR 16)) "
-         "RETURNING id AS _id"},
+     .sql = {"WITH deleted AS (DELETE FROM learnhub.tokens WHERE digest = decode(:digest, 'hex')) "
+             "INSERT INTO learnhub.auth_events (token) "
+             "VALUES (substring(decode(:digest, 'hex') FROM 1 FOR 16)) "
+             "RETURNING id AS _id"},
      .shape = LH_NOTHING},
 
     {0}};

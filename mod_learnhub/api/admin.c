@@ -11,17 +11,17 @@
     "u.phone_number, u.created_at "
 
 static const lh_field user_keys[] = {
-    {.name = "id", .type = LH_INTEGER},
-    {.name = "username", .type = LH_STRING},
-    {.name = "email", .type = LH_EMAIL},
-    {.name = "first_name", .type = LH_STRING},
-    {.name = "last_name", .type = LH_STRING},
-    {.name = "role", .type = LH_STRING, .enum_values = ROLE_NAMES},
-    {.name = "is_mentor", .type = LH_BOOLEAN},
-    {.name = "is_mentee", .type = LH_BOOLEAN},
-    {.name = "is_active", .type = LH_BOOLEAN},
+    {.name = "id",           .type = LH_INTEGER},
+    {.name = "username",     .type = LH_STRING},
+    {.name = "email",        .type = LH_EMAIL},
+    {.name = "first_name",   .type = LH_STRING},
+    {.name = "last_name",    .type = LH_STRING},
+    {.name = "role",         .type = LH_STRING, .enum_values = ROLE_NAMES},
+    {.name = "is_mentor",    .type = LH_BOOLEAN},
+    {.name = "is_mentee",    .type = LH_BOOLEAN},
+    {.name = "is_active",    .type = LH_BOOLEAN},
     {.name = "phone_number", .type = LH_STRING, .flags = LH_NULL},
-    {.name = "created_at", .type = LH_TIME},
+    {.name = "created_at",   .type = LH_TIME},
     {0}};
 
 static const lh_field user_filters[] = {
@@ -32,7 +32,7 @@ static const lh_field user_filters[] = {
     {0}};
 
 static const lh_field change_fields[] = {
-    {.name = "role", .type = LH_STRING, .enum_values = ROLE_NAMES},
+    {.name = "role",      .type = LH_STRING, .enum_values = ROLE_NAMES},
     {.name = "is_active", .type = LH_BOOLEAN},
     {0}};
 
@@ -41,16 +41,14 @@ static const lh_route routes[] = {
      .summary = "List all accounts, oldest first.",
      .roles = LH_ADMIN,
      .query = user_filters,
-     .count =
-         "SELECT count(*) "
-         "FROM learnhub.users u "
-         "WHERE u.deleted_at IS NULL :filters",
-     .sql = {
-         "SELECT " USER_COLUMNS
-         "FROM learnhub.users u "
-         "WHERE u.deleted_at IS NULL :filters "
-         "ORDER BY u.id "
-         "LIMIT :limit::bigint OFFSET :offset::bigint"},
+     .count = "SELECT count(*) "
+              "FROM learnhub.users u "
+              "WHERE u.deleted_at IS NULL :filters",
+     .sql = {"SELECT " USER_COLUMNS
+             "FROM learnhub.users u "
+             "WHERE u.deleted_at IS NULL :filters "
+             "ORDER BY u.id "
+             "LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_PAGE,
      .returns = user_keys,
      .errors = (const lh_route_error[]){
@@ -62,16 +60,15 @@ static const lh_route routes[] = {
      .roles = LH_ADMIN,
      .flags = LH_REVOKES,
      .body = change_fields,
-     .sql = {
-         "UPDATE learnhub.users u "
-         "SET role = coalesce(:role, u.role), is_active = coalesce(:is_active::boolean, u.is_active) "
-         "WHERE u.id = :id::bigint AND u.deleted_at IS NULL "
-         "RETURNING " USER_COLUMNS},
+     .sql = {"UPDATE learnhub.users u "
+             "SET role = coalesce(:role, u.role), is_active = coalesce(:is_active::boolean, u.is_active) "
+             "WHERE u.id = :id::bigint AND u.deleted_at IS NULL "
+             "RETURNING " USER_COLUMNS},
      .shape = LH_ONE,
      .returns = user_keys,
      .errors = (const lh_route_error[]){
          {"missing", 404, NULL, "User not found."},
-         {"role", 403, NULL, "Only admins may do this."},
+         {"role",    403, NULL, "Only admins may do this."},
          {0}}},
 
     {0}};

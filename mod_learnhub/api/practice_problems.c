@@ -32,40 +32,40 @@ static const lh_step classify = {.name = "classify_search", .run = classify_sear
 #define PROBLEM_TOO_LARGE {"problems_size_check", 422, "description", "A problem may have at most 65536 bytes in all."}
 
 static const lh_field problem_keys[] = {
-    {.name = "id", .type = LH_OBJECT_ID},
-    {.name = "title", .type = LH_STRING},
-    {.name = "description", .type = LH_STRING},
-    {.name = "difficulty", .type = LH_STRING, .enum_values = "easy medium hard"},
-    {.name = "categories", .type = LH_STRINGS},
+    {.name = "id",             .type = LH_OBJECT_ID},
+    {.name = "title",          .type = LH_STRING},
+    {.name = "description",    .type = LH_STRING},
+    {.name = "difficulty",     .type = LH_STRING, .enum_values = "easy medium hard"},
+    {.name = "categories",     .type = LH_STRINGS},
     {.name = "estimated_time", .type = LH_STRING},
-    {.name = "requirements", .type = LH_STRINGS},
-    {.name = "constraints", .type = LH_STRINGS},
-    {.name = "hints", .type = LH_STRINGS},
-    {.name = "created_by", .type = LH_EMAIL, .note = "The creator's current e-mail address."},
-    {.name = "created_at", .type = LH_TIME},
-    {.name = "updated_at", .type = LH_TIME},
+    {.name = "requirements",   .type = LH_STRINGS},
+    {.name = "constraints",    .type = LH_STRINGS},
+    {.name = "hints",          .type = LH_STRINGS},
+    {.name = "created_by",     .type = LH_EMAIL, .note = "The creator's current e-mail address."},
+    {.name = "created_at",     .type = LH_TIME},
+    {.name = "updated_at",     .type = LH_TIME},
     {0}};
 
 static const lh_field create_fields[] = {
-    {.name = "title", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 200},
-    {.name = "description", .type = LH_STRING, .flags = LH_REQUIRED, .min = 1},
-    {.name = "difficulty", .type = LH_STRING, .flags = LH_REQUIRED, .enum_values = "easy medium hard"},
-    {.name = "categories", .type = LH_STRINGS, .flags = LH_NULL},
+    {.name = "title",          .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 200},
+    {.name = "description",    .type = LH_STRING, .flags = LH_REQUIRED, .min = 1},
+    {.name = "difficulty",     .type = LH_STRING, .flags = LH_REQUIRED, .enum_values = "easy medium hard"},
+    {.name = "categories",     .type = LH_STRINGS, .flags = LH_NULL},
     {.name = "estimated_time", .type = LH_STRING, .flags = LH_TRIM | LH_NULL, .min = 1, .max = 50},
-    {.name = "requirements", .type = LH_STRINGS, .flags = LH_NULL},
-    {.name = "constraints", .type = LH_STRINGS, .flags = LH_NULL},
-    {.name = "hints", .type = LH_STRINGS, .flags = LH_NULL},
+    {.name = "requirements",   .type = LH_STRINGS, .flags = LH_NULL},
+    {.name = "constraints",    .type = LH_STRINGS, .flags = LH_NULL},
+    {.name = "hints",          .type = LH_STRINGS, .flags = LH_NULL},
     {0}};
 
 static const lh_field update_fields[] = {
-    {.name = "title", .type = LH_STRING, .flags = LH_TRIM | LH_NULL, .min = 1, .max = 200},
-    {.name = "description", .type = LH_STRING, .flags = LH_NULL, .min = 1},
-    {.name = "difficulty", .type = LH_STRING, .flags = LH_NULL, .enum_values = "easy medium hard"},
-    {.name = "categories", .type = LH_STRINGS, .flags = LH_NULL},
+    {.name = "title",          .type = LH_STRING, .flags = LH_TRIM | LH_NULL, .min = 1, .max = 200},
+    {.name = "description",    .type = LH_STRING, .flags = LH_NULL, .min = 1},
+    {.name = "difficulty",     .type = LH_STRING, .flags = LH_NULL, .enum_values = "easy medium hard"},
+    {.name = "categories",     .type = LH_STRINGS, .flags = LH_NULL},
     {.name = "estimated_time", .type = LH_STRING, .flags = LH_TRIM | LH_NULL, .min = 1, .max = 50},
-    {.name = "requirements", .type = LH_STRINGS, .flags = LH_NULL},
-    {.name = "constraints", .type = LH_STRINGS, .flags = LH_NULL},
-    {.name = "hints", .type = LH_STRINGS, .flags = LH_NULL},
+    {.name = "requirements",   .type = LH_STRINGS, .flags = LH_NULL},
+    {.name = "constraints",    .type = LH_STRINGS, .flags = LH_NULL},
+    {.name = "hints",          .type = LH_STRINGS, .flags = LH_NULL},
     {0}};
 
 static const lh_field search_fields[] = {
@@ -78,15 +78,14 @@ static const lh_route routes[] = {
      .summary = "Create a problem.",
      .roles = LH_MEMBER,
      .body = create_fields,
-     .sql = {
-         "INSERT INTO learnhub.problems AS p "
-         "    (title, description, difficulty, categories, estimated_time, "
-         "     requirements, constraints, hints, created_by) "
-         "VALUES (:title, :description, :difficulty, "
-         "    coalesce(:categories::jsonb, '[]'), coalesce(:estimated_time, '30 mins'), "
-         "    coalesce(:requirements::jsonb, '[]'), coalesce(:constraints::jsonb, '[]'), "
-         "    coalesce(:hints::jsonb, '[]'), :me::bigint) "
-         "RETURNING " PROBLEM_COLUMNS},
+     .sql = {"INSERT INTO learnhub.problems AS p "
+             "    (title, description, difficulty, categories, estimated_time, "
+             "     requirements, constraints, hints, created_by) "
+             "VALUES (:title, :description, :difficulty, "
+             "    coalesce(:categories::jsonb, '[]'), coalesce(:estimated_time, '30 mins'), "
+             "    coalesce(:requirements::jsonb, '[]'), coalesce(:constraints::jsonb, '[]'), "
+             "    coalesce(:hints::jsonb, '[]'), :me::bigint) "
+             "RETURNING " PROBLEM_COLUMNS},
      .shape = LH_ONE,
      .status = 201,
      .message = "Problem created successfully",
@@ -96,14 +95,12 @@ static const lh_route routes[] = {
 
     {.name = "problems.list", .method = "GET", .path = "/problems/",
      .summary = "List all problems, newest first.",
-     .count =
-         "SELECT count(*) "
-         "FROM learnhub.problems",
-     .sql = {
-         "SELECT " PROBLEM_COLUMNS
-         "FROM learnhub.problems p "
-         "ORDER BY p.created_at DESC, p.id DESC "
-         "LIMIT :limit::bigint OFFSET :skip::bigint"},
+     .count = "SELECT count(*) "
+              "FROM learnhub.problems",
+     .sql = {"SELECT " PROBLEM_COLUMNS
+             "FROM learnhub.problems p "
+             "ORDER BY p.created_at DESC, p.id DESC "
+             "LIMIT :limit::bigint OFFSET :skip::bigint"},
      .shape = LH_SKIP_LIMIT,
      .key = "problems",
      .returns = problem_keys},
@@ -111,16 +108,14 @@ static const lh_route routes[] = {
     {.name = "problems.mine", .method = "GET", .path = "/problems/user/my-problems",
      .summary = "List the caller's problems, newest first.",
      .roles = LH_MEMBER,
-     .count =
-         "SELECT count(*) "
-         "FROM learnhub.problems "
-         "WHERE created_by = :me::bigint",
-     .sql = {
-         "SELECT " PROBLEM_COLUMNS
-         "FROM learnhub.problems p "
-         "WHERE p.created_by = :me::bigint "
-         "ORDER BY p.created_at DESC, p.id DESC "
-         "LIMIT :limit::bigint OFFSET :skip::bigint"},
+     .count = "SELECT count(*) "
+              "FROM learnhub.problems "
+              "WHERE created_by = :me::bigint",
+     .sql = {"SELECT " PROBLEM_COLUMNS
+             "FROM learnhub.problems p "
+             "WHERE p.created_by = :me::bigint "
+             "ORDER BY p.created_at DESC, p.id DESC "
+             "LIMIT :limit::bigint OFFSET :skip::bigint"},
      .shape = LH_SKIP_LIMIT,
      .key = "problems",
      .returns = problem_keys},
@@ -129,21 +124,19 @@ static const lh_route routes[] = {
      .summary = "Search titles and descriptions, newest first.",
      .query = search_fields,
      .before = {&classify},
-     .count =
-         "SELECT count(*) "
-         "FROM learnhub.problems p "
-         "WHERE " PROBLEM_MATCHES,
-     .sql = {
-         /* Find before sorting: for a rare word the planner would otherwise scan the index of the newest problems. */
-         "WITH matches AS MATERIALIZED ("
-         "    SELECT p.id "
-         "    FROM learnhub.problems p "
-         "    WHERE " PROBLEM_MATCHES ") "
-         "SELECT " PROBLEM_COLUMNS
-         "FROM learnhub.problems p "
-         "WHERE p.id IN (SELECT id FROM matches) "
-         "ORDER BY p.created_at DESC, p.id DESC "
-         "LIMIT :limit::bigint OFFSET :skip::bigint"},
+     .count = "SELECT count(*) "
+              "FROM learnhub.problems p "
+              "WHERE " PROBLEM_MATCHES,
+     /* Find before sorting: for a rare word the planner would otherwise scan the index of the newest problems. */
+     .sql = {"WITH matches AS MATERIALIZED ("
+             "    SELECT p.id "
+             "    FROM learnhub.problems p "
+             "    WHERE " PROBLEM_MATCHES ") "
+             "SELECT " PROBLEM_COLUMNS
+             "FROM learnhub.problems p "
+             "WHERE p.id IN (SELECT id FROM matches) "
+             "ORDER BY p.created_at DESC, p.id DESC "
+             "LIMIT :limit::bigint OFFSET :skip::bigint"},
      .timeout_ms = 1000,
      .shape = LH_SKIP_LIMIT,
      .key = "problems",
@@ -154,10 +147,9 @@ static const lh_route routes[] = {
 
     {.name = "problems.get", .method = "GET", .path = "/problems/{id:oid}",
      .summary = "Get a problem.",
-     .sql = {
-         "SELECT " PROBLEM_COLUMNS
-         "FROM learnhub.problems p "
-         "WHERE p.id = decode(:id, 'hex')"},
+     .sql = {"SELECT " PROBLEM_COLUMNS
+             "FROM learnhub.problems p "
+             "WHERE p.id = decode(:id, 'hex')"},
      .shape = LH_ONE,
      .returns = problem_keys,
      .errors = (const lh_route_error[]){PROBLEM_NOT_FOUND, {0}}},
@@ -166,23 +158,23 @@ static const lh_route routes[] = {
      .summary = "Change a problem; null leaves a field unchanged.",
      .roles = LH_MEMBER,
      .body = update_fields,
-     .sql = {
-         "SELECT CASE WHEN created_by <> :me::bigint THEN 'creator' END AS \"!\" "
-         "FROM learnhub.problems "
-         "WHERE id = decode(:id, 'hex') "
-         "FOR UPDATE",
-         "UPDATE learnhub.problems p "
-         "SET title = coalesce(:title, title), "
-         "    description = coalesce(:description, description), "
-         "    difficulty = coalesce(:difficulty, difficulty), "
-         "    categories = coalesce(:categories::jsonb, categories), "
-         "    estimated_time = coalesce(:estimated_time, estimated_time), "
-         "    requirements = coalesce(:requirements::jsonb, requirements), "
-         "    constraints = coalesce(:constraints::jsonb, constraints), "
-         "    hints = coalesce(:hints::jsonb, hints), "
-         "    updated_at = now() "
-         "WHERE id = decode(:id, 'hex') AND created_by = :me::bigint "
-         "RETURNING " PROBLEM_COLUMNS},
+     .sql = {"SELECT CASE WHEN created_by <> :me::bigint THEN 'creator' END AS \"!\" "
+             "FROM learnhub.problems "
+             "WHERE id = decode(:id, 'hex') "
+             "FOR UPDATE",
+
+             "UPDATE learnhub.problems p "
+             "SET title = coalesce(:title, title), "
+             "    description = coalesce(:description, description), "
+             "    difficulty = coalesce(:difficulty, difficulty), "
+             "    categories = coalesce(:categories::jsonb, categories), "
+             "    estimated_time = coalesce(:estimated_time, estimated_time), "
+             "    requirements = coalesce(:requirements::jsonb, requirements), "
+             "    constraints = coalesce(:constraints::jsonb, constraints), "
+             "    hints = coalesce(:hints::jsonb, hints), "
+             "    updated_at = now() "
+             "WHERE id = decode(:id, 'hex') AND created_by = :me::bigint "
+             "RETURNING " PROBLEM_COLUMNS},
      .shape = LH_ONE,
      .message = "Problem updated successfully",
      .key = "problem",
@@ -196,14 +188,11 @@ static const lh_route routes[] = {
     {.name = "problems.delete", .method = "DELETE", .path = "/problems/{id:oid}",
      .summary = "Delete one of the caller's problems.",
      .roles = LH_MEMBER,
-     .sql = {
-         "DELETE FROM learnhub.problems "
-         "WHERE id = decode(:id, 'hex') AND created_by = :me::bigint "
-         "RETURNING id"},
+     .sql = {"DELETE FROM learnhub.problems "
+             "WHERE id = decode(:id, 'hex') AND created_by = :me::bigint "
+             "RETURNING id"},
      .shape = LH_NOTHING,
-     .errors = (const lh_route_error[]){
-         {"missing", 404, NULL, "Problem not found, or not yours to delete."},
-         {0}}},
+     .errors = (const lh_route_error[]){{"missing", 404, NULL, "Problem not found, or not yours to delete."}, {0}}},
 
     {0}};
 

@@ -54,24 +54,24 @@ static const lh_step save_unchanged_diagram = {
 #define SESSION_CLOSED {"closed", 400, NULL, "This session has been submitted or abandoned."}
 
 static const lh_field session_keys[] = {
-    {.name = "id", .type = LH_OBJECT_ID},
-    {.name = "user_id", .type = LH_EMAIL, .note = "The owner's current e-mail address."},
-    {.name = "problem_id", .type = LH_OBJECT_ID},
-    {.name = "diagram_data", .type = LH_OBJECT},
-    {.name = "diagram_hash", .type = LH_STRING,
+    {.name = "id",            .type = LH_OBJECT_ID},
+    {.name = "user_id",       .type = LH_EMAIL, .note = "The owner's current e-mail address."},
+    {.name = "problem_id",    .type = LH_OBJECT_ID},
+    {.name = "diagram_data",  .type = LH_OBJECT},
+    {.name = "diagram_hash",  .type = LH_STRING,
      .note = "MD5 of the diagram as compact UTF-8 JSON with sorted keys; of the empty string for an empty diagram."},
-    {.name = "time_spent", .type = LH_INTEGER, .note = "Seconds."},
-    {.name = "status", .type = LH_STRING, .enum_values = "active paused submitted abandoned"},
+    {.name = "time_spent",    .type = LH_INTEGER, .note = "Seconds."},
+    {.name = "status",        .type = LH_STRING, .enum_values = "active paused submitted abandoned"},
     {.name = "chat_messages", .type = LH_LIST, .items = (const lh_field[]){
         {.name = "role", .type = LH_STRING, .enum_values = "user assistant"},
         {.name = "content", .type = LH_STRING},
         {.name = "timestamp", .type = LH_TIME},
         {0}}},
     {.name = "last_saved_at", .type = LH_TIME},
-    {.name = "started_at", .type = LH_TIME},
-    {.name = "ended_at", .type = LH_TIME, .flags = LH_NULL},
-    {.name = "created_at", .type = LH_TIME},
-    {.name = "updated_at", .type = LH_TIME},
+    {.name = "started_at",    .type = LH_TIME},
+    {.name = "ended_at",      .type = LH_TIME, .flags = LH_NULL},
+    {.name = "created_at",    .type = LH_TIME},
+    {.name = "updated_at",    .type = LH_TIME},
     {0}};
 
 static const lh_field create_fields[] = {
@@ -80,7 +80,7 @@ static const lh_field create_fields[] = {
 
 static const lh_field save_fields[] = {
     {.name = "diagram_data", .type = LH_OBJECT, .flags = LH_REQUIRED | LH_DEFERRED},
-    {.name = "time_spent", .type = LH_INTEGER, .flags = LH_REQUIRED, .min = 0, .max = APR_INT64_MAX,
+    {.name = "time_spent",   .type = LH_INTEGER, .flags = LH_REQUIRED, .min = 0, .max = APR_INT64_MAX,
      .note = "Seconds."},
     {0}};
 
@@ -94,63 +94,58 @@ static const lh_route routes[] = {
      .summary = "Create a session, or get the open one for this problem.",
      .roles = LH_MEMBER,
      .body = create_fields,
-     .sql = {
-         "SELECT NULL::text AS \"!\" "
-         "FROM learnhub.problems "
-         "WHERE id = decode(:problem_id, 'hex') "
-         "FOR KEY SHARE",
-         /* The update changes nothing, but locks the open session, so that it is still open in the response. */
-         "WITH new AS (SELECT learnhub.object_id() AS id) "
-         "INSERT INTO learnhub.practice_sessions AS s (id, user_id, problem_id) "
-         "SELECT new.id, :me::bigint, p.id "
-         "FROM new, learnhub.problems p "
-         "WHERE p.id = decode(:problem_id, 'hex') "
-         "ON CONFLICT (user_id, problem_id) WHERE status IN ('active', 'paused') DO UPDATE SET status = s.status "
-         "RETURNING CASE WHEN s.id = (SELECT id FROM new) THEN 201 ELSE 200 END AS _status, "
-         "    s.diagram_data, " SESSION_COLUMNS},
+     .sql = {"SELECT NULL::text AS \"!\" "
+             "FROM learnhub.problems "
+             "WHERE id = decode(:problem_id, 'hex') "
+             "FOR KEY SHARE",
+
+             /* The update changes nothing, but locks the open session, so that it is still open in the response. */
+             "WITH new AS (SELECT learnhub.object_id() AS id) "
+             "INSERT INTO learnhub.practice_sessions AS s (id, user_id, problem_id) "
+             "SELECT new.id, :me::bigint, p.id "
+             "FROM new, learnhub.problems p "
+             "WHERE p.id = decode(:problem_id, 'hex') "
+             "ON CONFLICT (user_id, problem_id) WHERE status IN ('active', 'paused') DO UPDATE SET status = s.status "
+             "RETURNING CASE WHEN s.id = (SELECT id FROM new) THEN 201 ELSE 200 END AS _status, "
+             "    s.diagram_data, " SESSION_COLUMNS},
      .shape = LH_ONE,
      .status = 201,
      .returns = session_keys,
-     .errors = (const lh_route_error[]){
-         {"missing", 404, NULL, "Problem not found."},
-         {0}}},
+     .errors = (const lh_route_error[]){{"missing", 404, NULL, "Problem not found."}, {0}}},
 
     {.name = "sessions.mine", .method = "GET", .path = "/sessions/user/my-sessions",
      .summary = "List the caller's sessions, newest first.",
      .roles = LH_MEMBER,
      .flags = LH_STREAMED | LH_SLICED,
-     .sql = {
-         "SELECT s.diagram_data, " SESSION_COLUMNS
-         "FROM learnhub.practice_sessions s "
-         "WHERE s.user_id = :me::bigint "
-         "ORDER BY s.created_at DESC, s.id DESC "
-         "LIMIT :limit::bigint OFFSET :skip::bigint"},
+     .sql = {"SELECT s.diagram_data, " SESSION_COLUMNS
+             "FROM learnhub.practice_sessions s "
+             "WHERE s.user_id = :me::bigint "
+             "ORDER BY s.created_at DESC, s.id DESC "
+             "LIMIT :limit::bigint OFFSET :skip::bigint"},
      .shape = LH_ALL,
      .returns = session_keys},
 
     {.name = "sessions.by_problem", .method = "GET", .path = "/sessions/problem/{problem_id:oid}",
      .summary = "Get the caller's open session for a problem, or null.",
      .roles = LH_MEMBER,
-     .sql = {
-         "SELECT s.diagram_data, " SESSION_COLUMNS
-         "FROM learnhub.practice_sessions s "
-         "WHERE s.user_id = :me::bigint AND s.problem_id = decode(:problem_id, 'hex') "
-         "  AND s.status IN ('active', 'paused')"},
+     .sql = {"SELECT s.diagram_data, " SESSION_COLUMNS
+             "FROM learnhub.practice_sessions s "
+             "WHERE s.user_id = :me::bigint AND s.problem_id = decode(:problem_id, 'hex') "
+             "  AND s.status IN ('active', 'paused')"},
      .shape = LH_ONE_OR_NULL,
      .returns = session_keys},
 
     {.name = "sessions.get", .method = "GET", .path = "/sessions/{id:oid}",
      .summary = "Get one of the caller's sessions.",
      .roles = LH_MEMBER,
-     .sql = {
-         "SELECT CASE WHEN s.user_id <> :me::bigint THEN 'owner' END AS \"!\", s.diagram_data, " SESSION_COLUMNS
-         "FROM learnhub.practice_sessions s "
-         "WHERE s.id = decode(:id, 'hex')"},
+     .sql = {"SELECT CASE WHEN s.user_id <> :me::bigint THEN 'owner' END AS \"!\", s.diagram_data, " SESSION_COLUMNS
+             "FROM learnhub.practice_sessions s "
+             "WHERE s.id = decode(:id, 'hex')"},
      .shape = LH_ONE,
      .returns = session_keys,
      .errors = (const lh_route_error[]){
          SESSION_NOT_FOUND,
-         {"owner", 403, NULL, "This session belongs to somebody else."},
+         {"owner", 403, NULL, "This session belongs to another user."},
          {0}}},
 
     {.name = "sessions.autosave", .method = "PUT", .path = "/sessions/{id:oid}/autosave",
@@ -159,20 +154,20 @@ static const lh_route routes[] = {
      .body = save_fields,
      .before = {&save_unchanged_diagram},
      .extra_sql = {
-         "UPDATE learnhub.practice_sessions s "
-         "SET time_spent = :time_spent::bigint, last_saved_at = clock_timestamp(), updated_at = clock_timestamp() "
-         "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint AND s.status IN ('active', 'paused') "
-         "  AND s.diagram_fingerprint = decode(:fingerprint, 'hex') "
-         "RETURNING " SESSION_COLUMNS},
-     .sql = {
-         SESSION_LOCK,
-         "UPDATE learnhub.practice_sessions s "
-         "SET time_spent = :time_spent::bigint, last_saved_at = clock_timestamp(), updated_at = clock_timestamp(), "
-         "    diagram_data = CASE WHEN s.diagram_hash = :hash THEN s.diagram_data ELSE :diagram_data::json END, "
-         "    diagram_hash = :hash, "
-         "    diagram_fingerprint = decode(:fingerprint, 'hex') "
-         "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint AND s.status IN ('active', 'paused') "
-         "RETURNING " SESSION_COLUMNS},
+             "UPDATE learnhub.practice_sessions s "
+             "SET time_spent = :time_spent::bigint, last_saved_at = clock_timestamp(), updated_at = clock_timestamp() "
+             "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint AND s.status IN ('active', 'paused') "
+             "  AND s.diagram_fingerprint = decode(:fingerprint, 'hex') "
+             "RETURNING " SESSION_COLUMNS},
+     .sql = {SESSION_LOCK,
+
+             "UPDATE learnhub.practice_sessions s "
+             "SET time_spent = :time_spent::bigint, last_saved_at = clock_timestamp(), updated_at = clock_timestamp(), "
+             "    diagram_data = CASE WHEN s.diagram_hash = :hash THEN s.diagram_data ELSE :diagram_data::json END, "
+             "    diagram_hash = :hash, "
+             "    diagram_fingerprint = decode(:fingerprint, 'hex') "
+             "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint AND s.status IN ('active', 'paused') "
+             "RETURNING " SESSION_COLUMNS},
      .shape = LH_ONE,
      .returns = session_keys,
      .errors = (const lh_route_error[]){SESSION_NOT_FOUND, SESSION_CLOSED, {0}}},
@@ -181,15 +176,16 @@ static const lh_route routes[] = {
      .summary = "Pause an active session.",
      .roles = LH_MEMBER,
      .body = pause_fields,
-     .sql = {
-         SESSION_LOCK,
-         "UPDATE learnhub.practice_sessions "
-         "SET status = 'paused', time_spent = :time_spent::bigint, last_saved_at = clock_timestamp(), "
-         "    updated_at = clock_timestamp() "
-         "WHERE id = decode(:id, 'hex') AND user_id = :me::bigint AND status = 'active'",
-         "SELECT s.diagram_data, " SESSION_COLUMNS
-         "FROM learnhub.practice_sessions s "
-         "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint"},
+     .sql = {SESSION_LOCK,
+
+             "UPDATE learnhub.practice_sessions "
+             "SET status = 'paused', time_spent = :time_spent::bigint, last_saved_at = clock_timestamp(), "
+             "    updated_at = clock_timestamp() "
+             "WHERE id = decode(:id, 'hex') AND user_id = :me::bigint AND status = 'active'",
+
+             "SELECT s.diagram_data, " SESSION_COLUMNS
+             "FROM learnhub.practice_sessions s "
+             "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint"},
      .shape = LH_ONE,
      .returns = session_keys,
      .errors = (const lh_route_error[]){SESSION_NOT_FOUND, SESSION_CLOSED, {0}}},
@@ -197,14 +193,15 @@ static const lh_route routes[] = {
     {.name = "sessions.resume", .method = "PUT", .path = "/sessions/{id:oid}/resume",
      .summary = "Resume a paused session.",
      .roles = LH_MEMBER,
-     .sql = {
-         SESSION_LOCK,
-         "UPDATE learnhub.practice_sessions "
-         "SET status = 'active', updated_at = clock_timestamp() "
-         "WHERE id = decode(:id, 'hex') AND user_id = :me::bigint AND status = 'paused'",
-         "SELECT s.diagram_data, " SESSION_COLUMNS
-         "FROM learnhub.practice_sessions s "
-         "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint"},
+     .sql = {SESSION_LOCK,
+
+             "UPDATE learnhub.practice_sessions "
+             "SET status = 'active', updated_at = clock_timestamp() "
+             "WHERE id = decode(:id, 'hex') AND user_id = :me::bigint AND status = 'paused'",
+
+             "SELECT s.diagram_data, " SESSION_COLUMNS
+             "FROM learnhub.practice_sessions s "
+             "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint"},
      .shape = LH_ONE,
      .returns = session_keys,
      .errors = (const lh_route_error[]){SESSION_NOT_FOUND, SESSION_CLOSED, {0}}},
@@ -213,21 +210,21 @@ static const lh_route routes[] = {
      .summary = "Add a chat message.",
      .roles = LH_MEMBER,
      .body = CHAT_FIELDS,
-     .sql = {
-         "SELECT CASE WHEN status NOT IN ('active', 'paused') THEN 'closed' "
-         "            WHEN NOT learnhub.chat_has_room(chat_messages) THEN 'full' END AS \"!\" "
-         "FROM learnhub.practice_sessions "
-         "WHERE id = decode(:id, 'hex') AND user_id = :me::bigint "
-         "FOR UPDATE",
-         "UPDATE learnhub.practice_sessions s "
-         "SET chat_messages = s.chat_messages || jsonb_build_object( "
-         "        'role', :role::text, "
-         "        'content', :content::text, "
-         "        'timestamp', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')), "
-         "    updated_at = clock_timestamp() "
-         "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint AND s.status IN ('active', 'paused') "
-         "  AND learnhub.chat_has_room(s.chat_messages) "
-         "RETURNING s.diagram_data, " SESSION_COLUMNS},
+     .sql = {"SELECT CASE WHEN status NOT IN ('active', 'paused') THEN 'closed' "
+             "            WHEN NOT learnhub.chat_has_room(chat_messages) THEN 'full' END AS \"!\" "
+             "FROM learnhub.practice_sessions "
+             "WHERE id = decode(:id, 'hex') AND user_id = :me::bigint "
+             "FOR UPDATE",
+
+             "UPDATE learnhub.practice_sessions s "
+             "SET chat_messages = s.chat_messages || jsonb_build_object( "
+             "       'role', :role::text, "
+             "       'content', :content::text, "
+             "       'timestamp', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')), "
+             "    updated_at = clock_timestamp() "
+             "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint AND s.status IN ('active', 'paused') "
+             "  AND learnhub.chat_has_room(s.chat_messages) "
+             "RETURNING s.diagram_data, " SESSION_COLUMNS},
      .shape = LH_ONE,
      .returns = session_keys,
      .errors = (const lh_route_error[]){
@@ -239,12 +236,12 @@ static const lh_route routes[] = {
     {.name = "sessions.abandon", .method = "DELETE", .path = "/sessions/{id:oid}",
      .summary = "Abandon an open session; it remains readable.",
      .roles = LH_MEMBER,
-     .sql = {
-         SESSION_LOCK,
-         "UPDATE learnhub.practice_sessions "
-         "SET status = 'abandoned', ended_at = clock_timestamp(), updated_at = clock_timestamp() "
-         "WHERE id = decode(:id, 'hex') AND user_id = :me::bigint AND status IN ('active', 'paused') "
-         "RETURNING id"},
+     .sql = {SESSION_LOCK,
+
+             "UPDATE learnhub.practice_sessions "
+             "SET status = 'abandoned', ended_at = clock_timestamp(), updated_at = clock_timestamp() "
+             "WHERE id = decode(:id, 'hex') AND user_id = :me::bigint AND status IN ('active', 'paused') "
+             "RETURNING id"},
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){SESSION_NOT_FOUND, SESSION_CLOSED, {0}}},
 

@@ -31,15 +31,15 @@ static const lh_step probe_database = {.name = "probe", .run = probe, .extra_sql
 /* clang-format off */
 
 static const lh_field index_keys[] = {
-    {.name = "name", .type = LH_STRING},
+    {.name = "name",    .type = LH_STRING},
     {.name = "version", .type = LH_STRING},
-    {.name = "links", .type = LH_OBJECT},
+    {.name = "links",   .type = LH_OBJECT},
     {0}};
 
 static const lh_field health_keys[] = {
-    {.name = "status", .type = LH_STRING, .enum_values = "healthy unhealthy"},
+    {.name = "status",   .type = LH_STRING, .enum_values = "healthy unhealthy"},
     {.name = "database", .type = LH_STRING, .enum_values = "reachable unreachable"},
-    {.name = "version", .type = LH_STRING},
+    {.name = "version",  .type = LH_STRING},
     {0}};
 
 static const lh_route routes[] = {

@@ -14,13 +14,13 @@
 /* The errors for the codes of learnhub.taken_names(). */
 #define LOGIN_NAME_ERRORS                                                                                              \
     {"users_username_key", 400, "username", "A user with that username already exists."},                              \
-    {"users_email_key", 400, "email", "A user with that e-mail already exists."}
+    {"users_email_key",    400, "email",    "A user with that e-mail already exists."}
 
 /* ---- practice ---- */
 
 /* A chat message of a practice session or a submission. */
 #define CHAT_FIELDS (const lh_field[]){                                                                                \
-    {.name = "role", .type = LH_STRING, .flags = LH_REQUIRED, .enum_values = "user assistant"},                        \
+    {.name = "role",    .type = LH_STRING, .flags = LH_REQUIRED, .enum_values = "user assistant"},                     \
     {.name = "content", .type = LH_STRING, .flags = LH_REQUIRED, .min = 1, .max = 32768},                              \
     {0}}
 
