@@ -1,67 +1,84 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What admins do with accounts: /api/admin. The first admin is made in the database: learnhub.set_role(). */
+/* Administration of accounts: /api/admin. The operator creates the first admin with learnhub.set_role(). */
 #include "learnhub.h"
 
-#define ROLES "student instructor admin service"
+/* clang-format off */
 
-#define COLUMNS                                                                                                        \
+#define ROLE_NAMES "student instructor admin service"
+
+#define USER_COLUMNS                                                                                                   \
     "u.id, u.username, u.email, u.first_name, u.last_name, u.role, u.is_mentor, u.is_mentee, u.is_active, "            \
     "u.phone_number, u.created_at "
 
 static const lh_field user_keys[] = {
-    {.name = "id", .type = LH_INTEGER},        {.name = "username", .type = LH_STRING},
-    {.name = "email", .type = LH_EMAIL},       {.name = "first_name", .type = LH_STRING},
-    {.name = "last_name", .type = LH_STRING},  {.name = "role", .type = LH_STRING, .enum_values = ROLES},
-    {.name = "is_mentor", .type = LH_BOOLEAN}, {.name = "is_mentee", .type = LH_BOOLEAN},
-    {.name = "is_active", .type = LH_BOOLEAN}, {.name = "phone_number", .type = LH_STRING, .flags = LH_NULL},
-    {.name = "created_at", .type = LH_TIME},   {0}};
-
-static const lh_field search[] = {
-    {.name = "q",
-     .type = LH_STRING,
-     .max = 254,
-     .note = "Part of a name or of an e-mail address; case does not count.",
-     .where = "position(lower(:q::text) IN lower(u.username || ' ' || u.email || ' ' || u.first_name || ' ' || "
-              "u.last_name)) > 0"},
+    {.name = "id",           .type = LH_INTEGER},
+    {.name = "username",     .type = LH_STRING},
+    {.name = "email",        .type = LH_EMAIL},
+    {.name = "first_name",   .type = LH_STRING},
+    {.name = "last_name",    .type = LH_STRING},
+    {.name = "role",         .type = LH_STRING, .enum_values = ROLE_NAMES},
+    {.name = "is_mentor",    .type = LH_BOOLEAN},
+    {.name = "is_mentee",    .type = LH_BOOLEAN},
+    {.name = "is_active",    .type = LH_BOOLEAN},
+    {.name = "phone_number", .type = LH_STRING, .flags = LH_NULL},
+    {.name = "created_at",   .type = LH_TIME},
     {0}};
 
-static const lh_field changes[] = {
-    {.name = "role", .type = LH_STRING, .enum_values = ROLES}, {.name = "is_active", .type = LH_BOOLEAN}, {0}};
+static const lh_field user_filters[] = {
+    {.name = "q", .type = LH_STRING, .max = 254,
+     .where = "position(lower(:q::text) IN "
+              "lower(u.username || ' ' || u.email || ' ' || u.first_name || ' ' || u.last_name)) > 0",
+     .note = "Part of a name or of an e-mail address, case-insensitive."},
+    {0}};
 
-static const lh_route_error errors[] = {
-    {"missing", 404, NULL, "User not found."}, {"role", 403, NULL, "Only admins may do this."}, {0}};
+static const lh_field change_fields[] = {
+    {.name = "role",      .type = LH_STRING, .enum_values = ROLE_NAMES},
+    {.name = "is_active", .type = LH_BOOLEAN},
+    {0}};
 
 static const lh_route routes[] = {
-    {.name = "admin.users",
-     .method = "GET",
-     .path = "/api/admin/users/",
+    {.name = "admin.users", .method = "GET", .path = "/api/admin/users/",
+     .summary = "List all accounts, oldest first.",
      .roles = LH_ADMIN,
-     .summary = "All accounts, oldest first.",
-     .query = search,
-     .count = "SELECT count(*) FROM learnhub.users u WHERE u.deleted_at IS NULL :filters",
-     .sql = {"SELECT " COLUMNS "FROM learnhub.users u WHERE u.deleted_at IS NULL :filters "
-             "ORDER BY u.id LIMIT :limit::bigint OFFSET :offset::bigint"},
+     .query = user_filters,
+     .count = "SELECT count(*) "
+              "FROM learnhub.users u "
+              "WHERE u.deleted_at IS NULL :filters",
+     .sql = {"SELECT " USER_COLUMNS
+             "FROM learnhub.users u "
+             "WHERE u.deleted_at IS NULL :filters "
+             "ORDER BY u.id "
+             "LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_PAGE,
      .returns = user_keys,
-     .errors = errors},
-    {.name = "admin.user",
-     .method = "PATCH",
-     .path = "/api/admin/users/{id:int}/",
+     .errors = (const lh_route_error[]){
+         {"role", 403, NULL, "Only admins may do this."},
+         {0}}},
+
+    {.name = "admin.user", .method = "PATCH", .path = "/api/admin/users/{id:int}/",
+     .summary = "Change the role of an account, or activate or deactivate it.",
      .roles = LH_ADMIN,
-     .summary = "Give or take a role, or the account.",
-     .body = changes,
      .flags = LH_REVOKES,
-     .sql = {"UPDATE learnhub.users u SET role = coalesce(:role, u.role), "
-             "is_active = coalesce(:is_active::boolean, u.is_active) WHERE u.id = :id::bigint "
-             "AND u.deleted_at IS NULL RETURNING " COLUMNS},
+     .body = change_fields,
+     .sql = {"UPDATE learnhub.users u "
+             "SET role = coalesce(:role, u.role), is_active = coalesce(:is_active::boolean, u.is_active) "
+             "WHERE u.id = :id::bigint AND u.deleted_at IS NULL "
+             "RETURNING " USER_COLUMNS},
      .shape = LH_ONE,
      .returns = user_keys,
-     .errors = errors},
+     .errors = (const lh_route_error[]){
+         {"missing", 404, NULL, "User not found."},
+         {"role",    403, NULL, "Only admins may do this."},
+         {0}}},
+
     {0}};
 
-const lh_route_group lh_group_admin = {.name = "admin",
-                                       .title = "Administration",
-                                       .prefixes = (const char *const[]){"/api/admin", NULL},
-                                       .error_format = LH_ERRORS_DETAIL,
-                                       .time_format = LH_SECONDS_Z,
-                                       .routes = routes};
+const lh_route_group lh_group_admin = {
+    .name = "admin",
+    .title = "Administration",
+    .prefixes = (const char *const[]){"/api/admin", NULL},
+    .error_format = LH_ERRORS_DETAIL,
+    .time_format = LH_SECONDS_Z,
+    .routes = routes};
+
+/* clang-format on */
