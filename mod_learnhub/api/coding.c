@@ -1,130 +1,148 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Coding sessions, the credits they are worth, and the eco-activities that unlock them. The document is seeds' coding;
- * contract section 4 settles the rest.
+ * Coding sessions, the credits that they award, and the eco-activities that unlock the sessions.
  *
- * Verifying alone unlocks: a session that is made while points are left over is locked until the next verification.
+ * Only a verification unlocks sessions: a session created while points are left over stays locked until the next one.
  */
-#include "learnhub.h"
+#include "shared.h"
 
-/* Every change of what somebody has begins here, so that theirs come one after the other. */
-#define LOCK_ME "SELECT id FROM learnhub.users WHERE id = :me::bigint FOR NO KEY UPDATE"
-
-#define PAGE " LIMIT :limit::bigint OFFSET :offset::bigint"
+/* clang-format off */
 
 /* ---- sessions ---- */
 
-#define SESSION                                                                                                        \
+#define SESSION_COLUMNS                                                                                                \
     "s.id, s.user_id AS user, s.session_name, learnhub.duration(s.seconds) AS duration, s.source, s.status, "          \
     "s.created_at, s.credits_awarded "
-#define SESSIONS "FROM learnhub.coding_sessions s"
-#define OF_ME " WHERE s.user_id = :me::bigint"
+
+/* The credits of an unlocked session may be spent already: its duration cannot change. */
+#define SESSION_LOCK                                                                                                   \
+    "SELECT CASE WHEN s.status = 'unlocked' AND :duration::int <> s.seconds THEN 'unlocked' END AS \"!\" "             \
+    "FROM learnhub.coding_sessions s "                                                                                 \
+    "WHERE s.user_id = :me::bigint AND s.id = :id::bigint "                                                            \
+    "FOR UPDATE"
+
+#define SESSION_CHANGE                                                                                                 \
+    "UPDATE learnhub.coding_sessions s "                                                                               \
+    "SET seconds = coalesce(:duration::int, s.seconds), source = coalesce(:source, s.source), "                        \
+    "    session_name = coalesce(:session_name, s.session_name) "                                                      \
+    "WHERE s.user_id = :me::bigint AND s.id = :id::bigint "                                                            \
+    "  AND NOT (s.status = 'unlocked' AND coalesce(:duration::int <> s.seconds, false)) "                              \
+    "RETURNING " SESSION_COLUMNS
 
 static const lh_field session_keys[] = {
-    {.name = "id", .type = LH_INTEGER},
-    {.name = "user", .type = LH_INTEGER},
-    {.name = "session_name", .type = LH_STRING},
-    {.name = "duration", .type = LH_DURATION},
-    {.name = "source", .type = LH_STRING, .enum_values = "manual github"},
-    {.name = "status", .type = LH_STRING, .enum_values = "locked unlocked"},
-    {.name = "created_at", .type = LH_TIME},
-    {.name = "credits_awarded", .type = LH_INTEGER, .note = "Five for each complete half hour."},
+    {.name = "id",              .type = LH_INTEGER},
+    {.name = "user",            .type = LH_INTEGER},
+    {.name = "session_name",    .type = LH_STRING},
+    {.name = "duration",        .type = LH_DURATION},
+    {.name = "source",          .type = LH_STRING,  .enum_values = "manual github"},
+    {.name = "status",          .type = LH_STRING,  .enum_values = "locked unlocked"},
+    {.name = "created_at",      .type = LH_TIME},
+    {.name = "credits_awarded", .type = LH_INTEGER, .note = "5 for each complete half hour."},
     {0}};
 
-#define DURATION .name = "duration", .type = LH_DURATION, .note = "More than nothing, at most 24:00:00."
-#define SOURCE .name = "source", .type = LH_STRING, .enum_values = "manual github"
-#define NAME .name = "session_name", .type = LH_STRING, .flags = LH_TRIM, .max = 250
+static const lh_field session_fields[] = {
+    {.name = "duration",     .type = LH_DURATION, .flags = LH_REQUIRED, .note = "More than 0, at most 24:00:00."},
+    {.name = "source",       .type = LH_STRING,   .flags = LH_REQUIRED, .enum_values = "manual github"},
+    {.name = "session_name", .type = LH_STRING,   .flags = LH_TRIM, .max = 250},
+    {0}};
 
-static const lh_field all_fields[] = {{DURATION, .flags = LH_REQUIRED}, {SOURCE, .flags = LH_REQUIRED}, {NAME}, {0}};
-static const lh_field any_fields[] = {{DURATION}, {SOURCE}, {NAME}, {0}};
-
-/* Refuses what an unlocked session does not allow: its credits may be spent already. */
-#define LOCK(error)                                                                                                    \
-    "SELECT CASE WHEN s.status = 'unlocked' AND " error " THEN 'unlocked' END AS \"!\" " SESSIONS OF_ME                \
-    " AND s.id = :id::bigint FOR UPDATE"
-#define NEW_DURATION ":duration::int <> s.seconds"
-#define UPDATE                                                                                                         \
-    "UPDATE learnhub.coding_sessions s SET seconds = coalesce(:duration::int, s.seconds), "                            \
-    "source = coalesce(:source, s.source), session_name = coalesce(:session_name, s.session_name)" OF_ME               \
-    " AND s.id = :id::bigint AND NOT (s.status = 'unlocked' AND coalesce(" NEW_DURATION ", false)) RETURNING " SESSION
-
-static const lh_route_error update_errors[] = {
-    {"missing", 404, NULL, "Session not found."},
-    {"unlocked", 400, "duration", "The duration of an unlocked session cannot be changed."},
+static const lh_field session_changes[] = {
+    {.name = "duration",     .type = LH_DURATION, .note = "More than 0, at most 24:00:00."},
+    {.name = "source",       .type = LH_STRING,   .enum_values = "manual github"},
+    {.name = "session_name", .type = LH_STRING,   .flags = LH_TRIM, .max = 250},
     {0}};
 
 static const lh_route session_routes[] = {
-    {.name = "coding.create",
-     .method = "POST",
-     .path = "/api/codingsessions/",
+    {.name = "coding.create", .method = "POST", .path = "/api/codingsessions/",
+     .summary = "Create a session; its credits are locked.",
      .roles = LH_MEMBER,
-     .summary = "Register a session; its credits are locked.",
-     .body = all_fields,
-     .sql = {LOCK_ME, "INSERT INTO learnhub.coding_sessions AS s (user_id, seconds, source, session_name) "
-                      "VALUES (:me::bigint, :duration::int, :source, coalesce(:session_name, '')) RETURNING " SESSION},
+     .body = session_fields,
+     .sql = {CALLER_LOCK,
+
+             "INSERT INTO learnhub.coding_sessions AS s (user_id, seconds, source, session_name) "
+             "VALUES (:me::bigint, :duration::int, :source, coalesce(:session_name, '')) "
+             "RETURNING " SESSION_COLUMNS},
      .shape = LH_ONE,
      .status = 201,
      .returns = session_keys},
-    {.name = "coding.list",
-     .method = "GET",
-     .path = "/api/codingsessions/",
+
+    {.name = "coding.list", .method = "GET", .path = "/api/codingsessions/",
+     .summary = "List the sessions of all users, by id.",
      .roles = LH_ADMIN,
-     .summary = "Everybody's sessions, by id.",
-     .sql = {"SELECT " SESSION SESSIONS " ORDER BY s.id" PAGE},
-     .shape = LH_ALL,
      .flags = LH_UNPAGED,
-     .returns = session_keys},
-    {.name = "coding.mine",
-     .method = "GET",
-     .path = "/api/codingsessions/me/",
-     .roles = LH_MEMBER,
-     .summary = "The caller's sessions, by id.",
-     .sql = {"SELECT " SESSION SESSIONS OF_ME " ORDER BY s.id" PAGE},
+     .sql = {"SELECT " SESSION_COLUMNS
+             "FROM learnhub.coding_sessions s "
+             "ORDER BY s.id "
+             "LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_ALL,
-     .flags = LH_UNPAGED,
      .returns = session_keys},
-    {.name = "coding.get",
-     .method = "GET",
-     .path = "/api/codingsessions/{id:int}/",
+
+    {.name = "coding.mine", .method = "GET", .path = "/api/codingsessions/me/",
+     .summary = "List the caller's sessions, by id.",
      .roles = LH_MEMBER,
-     .summary = "One session of the caller's.",
-     .sql = {"SELECT " SESSION SESSIONS OF_ME " AND s.id = :id::bigint"},
+     .flags = LH_UNPAGED,
+     .sql = {"SELECT " SESSION_COLUMNS
+             "FROM learnhub.coding_sessions s "
+             "WHERE s.user_id = :me::bigint "
+             "ORDER BY s.id "
+             "LIMIT :limit::bigint OFFSET :offset::bigint"},
+     .shape = LH_ALL,
+     .returns = session_keys},
+
+    {.name = "coding.get", .method = "GET", .path = "/api/codingsessions/{id:int}/",
+     .summary = "Get one of the caller's sessions.",
+     .roles = LH_MEMBER,
+     .sql = {"SELECT " SESSION_COLUMNS
+             "FROM learnhub.coding_sessions s "
+             "WHERE s.user_id = :me::bigint AND s.id = :id::bigint"},
      .shape = LH_ONE,
      .returns = session_keys,
      .errors = (const lh_route_error[]){{"missing", 404, NULL, "Session not found."}, {0}}},
-    {.name = "coding.update",
-     .method = "PUT",
-     .path = "/api/codingsessions/{id:int}/",
+
+    {.name = "coding.update", .method = "PUT", .path = "/api/codingsessions/{id:int}/",
+     .summary = "Change one of the caller's sessions; duration and source are required.",
      .roles = LH_MEMBER,
-     .summary = "Change a session of the caller's.",
-     .body = all_fields,
-     .sql = {LOCK_ME, LOCK(NEW_DURATION), UPDATE},
+     .body = session_fields,
+     .sql = {CALLER_LOCK, SESSION_LOCK, SESSION_CHANGE},
      .shape = LH_ONE,
      .returns = session_keys,
-     .errors = update_errors},
-    {.name = "coding.patch",
-     .method = "PATCH",
-     .path = "/api/codingsessions/{id:int}/",
+     .errors = (const lh_route_error[]){
+         {"missing",  404, NULL,       "Session not found."},
+         {"unlocked", 400, "duration", "The duration of an unlocked session cannot be changed."},
+         {0}}},
+
+    {.name = "coding.patch", .method = "PATCH", .path = "/api/codingsessions/{id:int}/",
+     .summary = "Change any fields of one of the caller's sessions.",
      .roles = LH_MEMBER,
-     .summary = "Change any of its fields.",
-     .body = any_fields,
-     .sql = {LOCK_ME, LOCK(NEW_DURATION), UPDATE},
+     .body = session_changes,
+     .sql = {CALLER_LOCK, SESSION_LOCK, SESSION_CHANGE},
      .shape = LH_ONE,
      .returns = session_keys,
-     .errors = update_errors},
-    {.name = "coding.delete",
-     .method = "DELETE",
-     .path = "/api/codingsessions/{id:int}/",
+     .errors = (const lh_route_error[]){
+         {"missing",  404, NULL,       "Session not found."},
+         {"unlocked", 400, "duration", "The duration of an unlocked session cannot be changed."},
+         {0}}},
+
+    {.name = "coding.delete", .method = "DELETE", .path = "/api/codingsessions/{id:int}/",
+     .summary = "Delete one of the caller's locked sessions.",
      .roles = LH_MEMBER,
-     .summary = "Delete a locked session of the caller's.",
-     .sql = {LOCK_ME, LOCK("true"),
-             "DELETE FROM learnhub.coding_sessions s" OF_ME " AND s.id = :id::bigint AND s.status = 'locked' "
+     .sql = {CALLER_LOCK,
+
+             "SELECT CASE WHEN s.status = 'unlocked' THEN 'unlocked' END AS \"!\" "
+             "FROM learnhub.coding_sessions s "
+             "WHERE s.user_id = :me::bigint AND s.id = :id::bigint "
+             "FOR UPDATE",
+
+             "DELETE FROM learnhub.coding_sessions s "
+             "WHERE s.user_id = :me::bigint AND s.id = :id::bigint AND s.status = 'locked' "
              "RETURNING s.id AS _id"},
      .shape = LH_NOTHING,
-     .errors = (const lh_route_error[]){{"missing", 404, NULL, "Session not found."},
-                                        {"unlocked", 400, NULL, "An unlocked session cannot be deleted."},
-                                        {0}}},
+     .errors = (const lh_route_error[]){
+         {"missing",  404, NULL, "Session not found."},
+         {"unlocked", 400, NULL, "An unlocked session cannot be deleted."},
+         {0}}},
     {0}};
+/* clang-format on */
 
 const lh_route_group lh_group_coding = {.name = "coding",
                                         .title = "Coding sessions",
@@ -133,128 +151,161 @@ const lh_route_group lh_group_coding = {.name = "coding",
                                         .time_format = LH_MICROS_Z,
                                         .routes = session_routes};
 
+/* clang-format off */
+
 /* ---- eco-activities ---- */
 
-#define ACTIVITY                                                                                                       \
+#define ACTIVITY_COLUMNS                                                                                               \
     "a.id, a.user_id AS user, a.kind, learnhub.duration(a.seconds) AS duration, a.description, a.status, "             \
     "learnhub.points(a.point_parts) AS points, a.performed_at, a.created_at, a.verified_at "
 
+#define ADMIN_CALLER "(SELECT role = 'admin' FROM learnhub.users WHERE id = :me::bigint)"
+
+/* The caller's activities; for admins all. A range of user ids, so that one index serves both. */
+#define VISIBLE_ACTIVITY                                                                                               \
+    "a.user_id >= CASE WHEN " ADMIN_CALLER " THEN 0 ELSE :me::bigint END "                                             \
+    "AND a.user_id <= CASE WHEN " ADMIN_CALLER " THEN 9223372036854775807 ELSE :me::bigint END "
+
+/* Admins may verify and reject; with `LearnHubEcoVerify self` also the owner. */
+#define VERIFIER "(" ADMIN_CALLER " OR :eco_verify::text = 'self' AND a.user_id = :me::bigint)"
+
+/*
+ * If only admins may verify, other users get 403 for every id, so that they cannot find out which ids exist. With
+ * `LearnHubEcoVerify self` the activities of other users are 404.
+ */
+#define ACTIVITY_LOCK                                                                                                  \
+    "SELECT CASE WHEN NOT " ADMIN_CALLER " AND :eco_verify::text <> 'self' THEN 'permission' "                         \
+    "            WHEN a.id IS NULL OR NOT " VERIFIER " THEN 'missing' "                                                \
+    "            WHEN a.status <> 'pending' THEN 'decided' "                                                           \
+    "       END AS \"!\" "                                                                                             \
+    "FROM (SELECT) one "                                                                                               \
+    "LEFT JOIN (SELECT * FROM learnhub.eco_activities WHERE id = :id::bigint FOR UPDATE) a ON true"
+
 static const lh_field activity_keys[] = {
-    {.name = "id", .type = LH_INTEGER},
-    {.name = "user", .type = LH_INTEGER},
-    {.name = "kind", .type = LH_STRING},
-    {.name = "duration", .type = LH_DURATION},
-    {.name = "description", .type = LH_STRING},
-    {.name = "status", .type = LH_STRING, .enum_values = "pending verified rejected"},
-    {.name = "points", .type = LH_NUMBER, .note = "Hours by the kind's factor; a decimal number."},
+    {.name = "id",           .type = LH_INTEGER},
+    {.name = "user",         .type = LH_INTEGER},
+    {.name = "kind",         .type = LH_STRING},
+    {.name = "duration",     .type = LH_DURATION},
+    {.name = "description",  .type = LH_STRING},
+    {.name = "status",       .type = LH_STRING, .enum_values = "pending verified rejected"},
+    {.name = "points",       .type = LH_NUMBER, .note = "Hours multiplied by the factor of the kind."},
     {.name = "performed_at", .type = LH_TIME},
-    {.name = "created_at", .type = LH_TIME},
-    {.name = "verified_at", .type = LH_TIME, .flags = LH_NULL},
+    {.name = "created_at",   .type = LH_TIME},
+    {.name = "verified_at",  .type = LH_TIME,   .flags = LH_NULL},
     {0}};
 
 static const lh_field activity_fields[] = {
-    {.name = "kind",
-     .type = LH_STRING,
-     .flags = LH_REQUIRED,
+    {.name = "kind",         .type = LH_STRING,   .flags = LH_REQUIRED,
      .enum_values = "hiking walking running cycling climbing camping gardening other"},
-    {DURATION, .flags = LH_REQUIRED},
-    {.name = "description", .type = LH_STRING, .flags = LH_REQUIRED, .max = 2000},
-    {.name = "performed_at", .type = LH_TIME, .flags = LH_NULL | LH_PAST},
+    {.name = "duration",     .type = LH_DURATION, .flags = LH_REQUIRED, .note = "More than 0, at most 24:00:00."},
+    {.name = "description",  .type = LH_STRING,   .flags = LH_REQUIRED, .max = 2000},
+    {.name = "performed_at", .type = LH_TIME,     .flags = LH_NULL | LH_PAST},
     {0}};
 
-static const lh_field activity_filters[] = {{.name = "status",
-                                             .type = LH_STRING,
-                                             .enum_values = "pending verified rejected",
-                                             .where = "a.status = :status::text"},
-                                            {0}};
-
-/* Admins see everybody's: as bounds of the user's id, so that one index serves both. */
-#define SEEN                                                                                                           \
-    "a.user_id >= CASE WHEN " IS_ADMIN " THEN 0 ELSE :me::bigint END "                                                 \
-    "AND a.user_id <= CASE WHEN " IS_ADMIN " THEN 9223372036854775807 ELSE :me::bigint END"
-#define IS_ADMIN "(SELECT role = 'admin' FROM learnhub.users WHERE id = :me::bigint)"
-
-/* An admin, or the owner where LearnHubEcoVerify says `self`. */
-#define MAY_JUDGE "(" IS_ADMIN " OR (:eco_verify::text = 'self' AND a.user_id = :me::bigint))"
-#define LOCK_OWNER                                                                                                     \
-    "SELECT id FROM learnhub.users WHERE id = (SELECT user_id FROM learnhub.eco_activities WHERE id = :id::bigint) "   \
-    "FOR NO KEY UPDATE"
-/* Where admins judge, nobody else learns which ids exist; where owners do, others' activities do not exist for them. */
-#define VERDICT                                                                                                        \
-    "SELECT CASE WHEN NOT " IS_ADMIN " AND :eco_verify::text <> 'self' THEN 'judge' "                                  \
-    "WHEN a.id IS NULL OR NOT " MAY_JUDGE " THEN 'missing' WHEN a.status <> 'pending' THEN 'judged' END AS \"!\" "     \
-    "FROM (SELECT) one LEFT JOIN (SELECT * FROM learnhub.eco_activities WHERE id = :id::bigint FOR UPDATE) a ON true"
-#define PENDING "a.id = :id::bigint AND a.status = 'pending' AND " MAY_JUDGE
-#define ANSWER "SELECT " ACTIVITY "FROM learnhub.eco_activities a WHERE a.id = :id::bigint"
-
-static const lh_route_error verdict_errors[] = {
-    {"missing", 404, NULL, "Activity not found."},
-    {"judge", 403, NULL, "You may not verify or reject this activity."},
-    {"judged", 400, NULL, "This activity has been verified or rejected already."},
+static const lh_field activity_filters[] = {
+    {.name = "status", .type = LH_STRING, .enum_values = "pending verified rejected",
+     .where = "a.status = :status::text"},
     {0}};
 
 static const lh_route activity_routes[] = {
-    {.name = "eco.create",
-     .method = "POST",
-     .path = "/api/ecoactivities/",
+    {.name = "eco.create", .method = "POST", .path = "/api/ecoactivities/",
+     .summary = "Create a pending activity.",
      .roles = LH_MEMBER,
-     .summary = "Record an activity; it waits to be verified.",
      .body = activity_fields,
-     .sql =
-         {"INSERT INTO learnhub.eco_activities AS a (user_id, kind, seconds, description, point_parts, performed_at) "
-          "SELECT :me::bigint, k.kind, :duration::int, :description, k.factor * :duration::int, "
-          "coalesce(:performed_at::timestamptz, now()) FROM learnhub.eco_kinds k WHERE k.kind = :kind "
-          "RETURNING " ACTIVITY},
+     .sql = {"INSERT INTO learnhub.eco_activities AS a "
+             "  (user_id, kind, seconds, description, point_parts, performed_at) "
+             "SELECT :me::bigint, k.kind, :duration::int, :description, k.factor * :duration::int, "
+             "       coalesce(:performed_at::timestamptz, now()) "
+             "FROM learnhub.eco_kinds k "
+             "WHERE k.kind = :kind "
+             "RETURNING " ACTIVITY_COLUMNS},
      .shape = LH_ONE,
      .status = 201,
      .returns = activity_keys},
-    {.name = "eco.list",
-     .method = "GET",
-     .path = "/api/ecoactivities/",
+
+    {.name = "eco.list", .method = "GET", .path = "/api/ecoactivities/",
+     .summary = "List the caller's activities, or for admins those of all users, by id.",
      .roles = LH_MEMBER,
-     .summary = "The caller's activities, for admins everybody's; by id.",
-     .query = activity_filters,
-     .sql = {"SELECT " ACTIVITY "FROM learnhub.eco_activities a WHERE " SEEN " :filters ORDER BY a.id" PAGE},
-     .shape = LH_ALL,
      .flags = LH_UNPAGED,
+     .query = activity_filters,
+     .sql = {"SELECT " ACTIVITY_COLUMNS
+             "FROM learnhub.eco_activities a "
+             "WHERE " VISIBLE_ACTIVITY " :filters "
+             "ORDER BY a.id "
+             "LIMIT :limit::bigint OFFSET :offset::bigint"},
+     .shape = LH_ALL,
      .returns = activity_keys},
-    {.name = "eco.get",
-     .method = "GET",
-     .path = "/api/ecoactivities/{id:int}/",
+
+    {.name = "eco.get", .method = "GET", .path = "/api/ecoactivities/{id:int}/",
+     .summary = "Get one of the caller's activities, or for admins of any user.",
      .roles = LH_MEMBER,
-     .summary = "One activity of the caller's; admins see everybody's.",
-     .sql = {"SELECT " ACTIVITY "FROM learnhub.eco_activities a WHERE a.id = :id::bigint AND " SEEN},
+     .sql = {"SELECT " ACTIVITY_COLUMNS
+             "FROM learnhub.eco_activities a "
+             "WHERE a.id = :id::bigint AND " VISIBLE_ACTIVITY},
      .shape = LH_ONE,
      .returns = activity_keys,
-     .errors = verdict_errors},
-    {.name = "eco.verify",
-     .method = "POST",
-     .path = "/api/ecoactivities/{id:int}/verify/",
+     .errors = (const lh_route_error[]){{"missing", 404, NULL, "Activity not found."}, {0}}},
+
+    {.name = "eco.verify", .method = "POST", .path = "/api/ecoactivities/{id:int}/verify/",
+     .summary = "Verify an activity; its points unlock the owner's oldest locked sessions.",
      .roles = LH_MEMBER,
-     .summary = "Verify an activity: its points unlock the oldest locked sessions, as far as they go.",
-     .sql = {LOCK_OWNER, VERDICT,
-             "WITH verified AS (UPDATE learnhub.eco_activities a SET status = 'verified', verified_at = now() "
-             "WHERE " PENDING " RETURNING a.user_id, a.point_parts), "
-             "purse AS (SELECT v.user_id, v.point_parts + c.point_parts AS parts "
-             "FROM verified v, learnhub.credits_of(v.user_id) c), "
-             "queue AS (SELECT s.id, 3600 * sum(s.credits_awarded) OVER (ORDER BY s.id) AS cost " SESSIONS
-             " WHERE s.user_id = (SELECT user_id FROM purse) AND s.status = 'locked') "
-             "UPDATE learnhub.coding_sessions s SET status = 'unlocked' FROM queue, purse "
+     /* Lock the owner first, as every change of sessions and credits does. */
+     .sql = {"SELECT id "
+             "FROM learnhub.users "
+             "WHERE id = (SELECT user_id FROM learnhub.eco_activities WHERE id = :id::bigint) "
+             "FOR NO KEY UPDATE",
+
+             ACTIVITY_LOCK,
+
+             "WITH verified AS ( "
+             "  UPDATE learnhub.eco_activities a "
+             "  SET status = 'verified', verified_at = now() "
+             "  WHERE a.id = :id::bigint AND a.status = 'pending' AND " VERIFIER " "
+             "  RETURNING a.user_id, a.point_parts), "
+             "purse AS ( "
+             "  SELECT v.user_id, v.point_parts + c.point_parts AS parts "
+             "  FROM verified v, learnhub.credits_of(v.user_id) c), "
+             "queue AS ( "
+             "  SELECT s.id, 3600 * sum(s.credits_awarded) OVER (ORDER BY s.id) AS cost "
+             "  FROM learnhub.coding_sessions s "
+             "  WHERE s.user_id = (SELECT user_id FROM purse) AND s.status = 'locked') "
+             "UPDATE learnhub.coding_sessions s "
+             "SET status = 'unlocked' "
+             "FROM queue, purse "
              "WHERE s.id = queue.id AND queue.cost <= purse.parts",
-             ANSWER},
+
+             "SELECT " ACTIVITY_COLUMNS
+             "FROM learnhub.eco_activities a "
+             "WHERE a.id = :id::bigint"},
      .shape = LH_ONE,
      .returns = activity_keys,
-     .errors = verdict_errors},
-    {.name = "eco.reject",
-     .method = "POST",
-     .path = "/api/ecoactivities/{id:int}/reject/",
-     .roles = LH_MEMBER,
+     .errors = (const lh_route_error[]){
+         {"missing",    404, NULL, "Activity not found."},
+         {"permission", 403, NULL, "You may not verify or reject this activity."},
+         {"decided",    400, NULL, "This activity has already been verified or rejected."},
+         {0}}},
+
+    {.name = "eco.reject", .method = "POST", .path = "/api/ecoactivities/{id:int}/reject/",
      .summary = "Reject an activity.",
-     .sql = {VERDICT, "UPDATE learnhub.eco_activities a SET status = 'rejected' WHERE " PENDING, ANSWER},
+     .roles = LH_MEMBER,
+     .sql = {ACTIVITY_LOCK,
+
+             "UPDATE learnhub.eco_activities a "
+             "SET status = 'rejected' "
+             "WHERE a.id = :id::bigint AND a.status = 'pending' AND " VERIFIER,
+
+             "SELECT " ACTIVITY_COLUMNS
+             "FROM learnhub.eco_activities a "
+             "WHERE a.id = :id::bigint"},
      .shape = LH_ONE,
      .returns = activity_keys,
-     .errors = verdict_errors},
+     .errors = (const lh_route_error[]){
+         {"missing",    404, NULL, "Activity not found."},
+         {"permission", 403, NULL, "You may not verify or reject this activity."},
+         {"decided",    400, NULL, "This activity has already been verified or rejected."},
+         {0}}},
     {0}};
+/* clang-format on */
 
 const lh_route_group lh_group_eco = {.name = "coding",
                                      .title = "Eco-activities",
@@ -263,57 +314,63 @@ const lh_route_group lh_group_eco = {.name = "coding",
                                      .time_format = LH_MICROS_Z,
                                      .routes = activity_routes};
 
+/* clang-format off */
+
 /* ---- credits ---- */
 
 static const lh_field credit_keys[] = {
-    {.name = "locked_credits", .type = LH_INTEGER},
+    {.name = "locked_credits",    .type = LH_INTEGER},
     {.name = "available_credits", .type = LH_INTEGER},
-    {.name = "spent_credits", .type = LH_INTEGER},
-    {.name = "points_to_unlock", .type = LH_NUMBER, .note = "What verified activities left over; a decimal number."},
+    {.name = "spent_credits",     .type = LH_INTEGER},
+    {.name = "points_to_unlock",  .type = LH_NUMBER, .note = "Points left over from verified activities."},
     {0}};
 
-static const lh_field spend_fields[] = {
+static const lh_field spending_keys[] = {
+    {.name = "id",                .type = LH_INTEGER},
+    {.name = "user",              .type = LH_INTEGER},
+    {.name = "amount",            .type = LH_INTEGER},
+    {.name = "reason",            .type = LH_STRING},
+    {.name = "created_at",        .type = LH_TIME},
+    {.name = "available_credits", .type = LH_INTEGER, .note = "After the spending."},
+    {0}};
+
+static const lh_field spending_fields[] = {
     {.name = "amount", .type = LH_INTEGER, .flags = LH_REQUIRED, .min = 1, .max = APR_INT64_MAX},
-    {.name = "reason", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 250},
+    {.name = "reason", .type = LH_STRING,  .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 250},
     {0}};
-
-static const lh_field spent_keys[] = {{.name = "id", .type = LH_INTEGER},
-                                      {.name = "user", .type = LH_INTEGER},
-                                      {.name = "amount", .type = LH_INTEGER},
-                                      {.name = "reason", .type = LH_STRING},
-                                      {.name = "created_at", .type = LH_TIME},
-                                      {.name = "available_credits", .type = LH_INTEGER, .note = "What is left."},
-                                      {0}};
 
 static const lh_route credit_routes[] = {
-    {.name = "credits.mine",
-     .method = "GET",
-     .path = "/api/credits/me/",
+    {.name = "credits.mine", .method = "GET", .path = "/api/credits/me/",
+     .summary = "Get the caller's credits.",
      .roles = LH_MEMBER,
-     .summary = "What the caller has.",
      .sql = {"SELECT locked_credits, available_credits, spent_credits, "
-             "learnhub.points(point_parts) AS points_to_unlock FROM learnhub.credits_of(:me::bigint)"},
+             "       learnhub.points(point_parts) AS points_to_unlock "
+             "FROM learnhub.credits_of(:me::bigint)"},
      .shape = LH_ONE,
      .returns = credit_keys},
-    {.name = "credits.spend",
-     .method = "POST",
-     .path = "/api/credits/spend/",
-     .roles = LH_MEMBER,
+
+    {.name = "credits.spend", .method = "POST", .path = "/api/credits/spend/",
      .summary = "Spend credits.",
-     .body = spend_fields,
-     .sql =
-         {LOCK_ME,
-          "SELECT CASE WHEN available_credits < :amount::bigint THEN 'few' END AS \"!\" "
-          "FROM learnhub.credits_of(:me::bigint)",
-          "INSERT INTO learnhub.credit_spendings AS s (user_id, amount, reason) SELECT :me::bigint, :amount::bigint, "
-          ":reason FROM learnhub.credits_of(:me::bigint) c WHERE c.available_credits >= :amount::bigint "
-          "RETURNING s.id, s.user_id AS user, s.amount, s.reason, s.created_at, "
-          "(SELECT c.available_credits FROM learnhub.credits_of(:me::bigint) c) - s.amount AS available_credits"},
+     .roles = LH_MEMBER,
+     .body = spending_fields,
+     .sql = {CALLER_LOCK,
+
+             "SELECT CASE WHEN available_credits < :amount::bigint THEN 'few' END AS \"!\" "
+             "FROM learnhub.credits_of(:me::bigint)",
+
+             "INSERT INTO learnhub.credit_spendings AS s (user_id, amount, reason) "
+             "SELECT :me::bigint, :amount::bigint, :reason "
+             "FROM learnhub.credits_of(:me::bigint) c "
+             "WHERE c.available_credits >= :amount::bigint "
+             "RETURNING s.id, s.user_id AS user, s.amount, s.reason, s.created_at, "
+             "          (SELECT c.available_credits FROM learnhub.credits_of(:me::bigint) c) - s.amount "
+             "            AS available_credits"},
      .shape = LH_ONE,
      .status = 201,
-     .returns = spent_keys,
+     .returns = spending_keys,
      .errors = (const lh_route_error[]){{"few", 400, "amount", "You have fewer credits than that."}, {0}}},
     {0}};
+/* clang-format on */
 
 const lh_route_group lh_group_credits = {.name = "coding",
                                          .title = "Credits",

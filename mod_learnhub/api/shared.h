@@ -26,7 +26,22 @@
 
 /* clang-format on */
 
-/* Locks the caller's account: changes of what one user has are serialised. */
+/* Locks the caller's account, so that concurrent changes of one user's data run one after the other. */
 #define CALLER_LOCK "SELECT id FROM learnhub.users WHERE id = :me::bigint FOR NO KEY UPDATE"
+
+/* ---- mentoring ---- */
+
+/* clang-format off */
+#define AVAILABILITY_KEYS                                                                                              \
+    {.name = "pk",         .type = LH_INTEGER},                                                                        \
+    {.name = "mentor",     .type = LH_INTEGER},                                                                        \
+    {.name = "start_time", .type = LH_TIME},                                                                           \
+    {.name = "end_time",   .type = LH_TIME}
+/* clang-format on */
+
+/* ---- xp ---- */
+
+/* The caller `c` may act for all users. */
+#define TRUSTED_CALLER "c.role IN ('service', 'admin')"
 
 #endif
