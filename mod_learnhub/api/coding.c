@@ -4,7 +4,7 @@
  *
  * Only a verification unlocks sessions: a session created while points are left over stays locked until the next one.
  */
-#include "shared.h"
+#include "api/shared.h"
 
 /* clang-format off */
 

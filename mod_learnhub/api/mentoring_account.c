@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The caller's own mentoring profile and its photo: /myprofile. */
-#include "shared.h"
+#include "api/shared.h"
 
 #define OWN_PROFILE                                                                                                    \
     "SELECT u.id AS pk, u.username, u.first_name, u.last_name, u.email, u.phone_number, "                              \

@@ -5,7 +5,7 @@
  * A directory lists the active users with the flag is_mentor or is_mentee. Users with the flag but without a profile
  * are listed with an empty one.
  */
-#include "shared.h"
+#include "api/shared.h"
 
 /* The availabilities of a mentor that have not ended, as JSON. */
 #define OPEN_AVAILABILITIES(mentor)                                                                                    \

@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "shared.h"
+#include "api/shared.h"
 
 /* clang-format off */
 

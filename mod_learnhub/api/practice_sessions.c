@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Practice sessions: /sessions. */
-#include "shared.h"
+#include "api/shared.h"
 
 /*
  * Clients save the whole diagram every ten seconds, mostly unchanged. A diagram that is byte-identical to the last one

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Practice submissions: /submissions. */
-#include "shared.h"
+#include "api/shared.h"
 
 /* clang-format off */
 

@@ -4,7 +4,7 @@
  * the SQL function learnhub.rates_by_words().
  */
 #include "learnhub_model.h"
-#include "shared.h"
+#include "api/shared.h"
 
 /* clang-format off */
 

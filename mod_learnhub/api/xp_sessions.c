@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Focus sessions, goals and the points that sessions earn: /api/v1. */
-#include "shared.h"
+#include "api/shared.h"
 
 /* clang-format off */
 
