@@ -71,7 +71,7 @@ static void redirect_errors(request_rec *r)
 static int pre_translate_name(request_rec *r)
 {
     lh_server *server = r->proxyreq ? NULL : lh_server_of(r);
-    const lh_route_group *group = server ? lh_server_owner(server, r->uri) : NULL;
+    const lh_route_group *group = server ? lh_server_find_group(server, r->uri) : NULL;
 
     if (!claim_error(r) && group) {
         make_call(r, server, group);
@@ -85,7 +85,7 @@ static int is_ours(request_rec *r)
 {
     lh_call *call = call_of(r);
     lh_server *server = r->proxyreq ? NULL : lh_server_of(r);
-    const lh_route_group *group = server ? lh_server_owner(server, r->uri) : NULL;
+    const lh_route_group *group = server ? lh_server_find_group(server, r->uri) : NULL;
 
     if (call && call->error_status) {
         return 1;
@@ -191,7 +191,7 @@ static lh_error *authenticate(lh_call *call)
 /* A 413 takes precedence over a 404: the limit depends on the route, but applies without one as well. */
 static lh_error *serve(lh_call *call)
 {
-    lh_error *not_routed = find_route(call), *error = lh_receive_announced(call);
+    lh_error *not_routed = find_route(call), *error = lh_receive_check_length(call);
 
     if (!error) {
         error = not_routed;

@@ -231,9 +231,9 @@ static int serves(const lh_server *server, const lh_route_group *group, const ch
     return group->always || lh_config_has(lh_config_apis, server->config.apis, group->name);
 }
 
-const lh_route_group *lh_server_owner(const lh_server *server, const char *path)
+const lh_route_group *lh_server_find_group(const lh_server *server, const char *path)
 {
-    const lh_route_group *group = lh_route_owner(lh_route_groups, path);
+    const lh_route_group *group = lh_route_find_group(lh_route_groups, path);
 
     return group && serves(server, group, path) ? group : NULL;
 }

@@ -16,7 +16,7 @@ void lh_server_hooks(apr_pool_t *p);
 lh_server *lh_server_of(const request_rec *r);
 
 /* The route group that serves a path on this server, or NULL. */
-const lh_route_group *lh_server_owner(const lh_server *server, const char *path);
+const lh_route_group *lh_server_find_group(const lh_server *server, const char *path);
 
 const lh_routes *lh_server_routes(void);
 

@@ -335,7 +335,7 @@ static lh_error *read_fields(lh_call *call)
         return !(accepts & LH_JSON) ? check_pairs(call, "")
                                     : lh_error_of_status(call->r->pool, HTTP_UNSUPPORTED_MEDIA_TYPE);
     }
-    error = lh_receive_all(call, &text, &length);
+    error = lh_receive_body(call, &text, &length);
     if (error) {
         return error;
     }

@@ -79,7 +79,7 @@ static lh_error *too_large(lh_call *call)
         apr_psprintf(call->r->pool, "The request body may have at most %" APR_INT64_T_FMT " bytes.", limit_of(call)));
 }
 
-lh_error *lh_receive_announced(lh_call *call)
+lh_error *lh_receive_check_length(lh_call *call)
 {
     return announced_length(call->r) > limit_of(call) ? too_large(call) : NULL;
 }
@@ -119,7 +119,7 @@ static apr_size_t first_guess(const lh_call *call, apr_int64_t announced)
                                                                                              : 65536;
 }
 
-lh_error *lh_receive_all(lh_call *call, const char **text, apr_size_t *length)
+lh_error *lh_receive_body(lh_call *call, const char **text, apr_size_t *length)
 {
     request_rec *r = call->r;
     apr_int64_t limit = limit_of(call);

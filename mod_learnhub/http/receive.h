@@ -12,9 +12,9 @@
 unsigned lh_receive_type(const request_rec *r);
 
 /* Refuses a body that says it is too large, before anything of it is read; also where none is wanted. */
-lh_error *lh_receive_announced(lh_call *call);
+lh_error *lh_receive_check_length(lh_call *call);
 
 /* The whole body, ended by a zero byte. */
-lh_error *lh_receive_all(lh_call *call, const char **text, apr_size_t *length);
+lh_error *lh_receive_body(lh_call *call, const char **text, apr_size_t *length);
 
 #endif

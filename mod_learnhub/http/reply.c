@@ -164,7 +164,7 @@ static const char *frame_key(const lh_call *call)
     return def->message || def->shape == LH_ALL ? def->key : NULL;
 }
 
-void lh_reply_open(lh_json *json, const lh_call *call)
+void lh_reply_open_envelope(lh_json *json, const lh_call *call)
 {
     const char *key = frame_key(call);
 
@@ -184,7 +184,7 @@ void lh_reply_open(lh_json *json, const lh_call *call)
     }
 }
 
-void lh_reply_close(lh_json *json, const lh_call *call)
+void lh_reply_close_envelope(lh_json *json, const lh_call *call)
 {
     if (frame_key(call)) {
         lh_json_close(json, '}');
@@ -307,13 +307,13 @@ int lh_reply_success(lh_call *call)
         return deliver_json(call, status_of(call), call->body);
     }
     lh_json_init(&body, call->r->pool, 2048);
-    lh_reply_open(&body, call);
+    lh_reply_open_envelope(&body, call);
     write_answer(&body, call);
-    lh_reply_close(&body, call);
+    lh_reply_close_envelope(&body, call);
     return deliver_json(call, status_of(call), &body);
 }
 
-apr_status_t lh_reply_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length)
+apr_status_t lh_reply_send_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length)
 {
     request_rec *r = call->r;
     apr_status_t rv;
@@ -331,7 +331,7 @@ apr_status_t lh_reply_part(lh_call *call, apr_bucket_brigade *bb, const char *da
     return r->connection->aborted ? APR_ECONNABORTED : rv;
 }
 
-void lh_reply_end(lh_call *call, apr_bucket_brigade *bb, int whole)
+void lh_reply_send_end(lh_call *call, apr_bucket_brigade *bb, int whole)
 {
     request_rec *r = call->r;
     apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;

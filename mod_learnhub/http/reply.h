@@ -28,14 +28,14 @@ typedef struct lh_reply_rows {
 } lh_reply_rows;
 
 /* Write what precedes and follows the rows, and one row as an object. */
-void lh_reply_open(lh_json *json, const lh_call *call);
-void lh_reply_close(lh_json *json, const lh_call *call);
+void lh_reply_open_envelope(lh_json *json, const lh_call *call);
+void lh_reply_close_envelope(lh_json *json, const lh_call *call);
 void lh_reply_row(lh_json *json, const lh_call *call, lh_reply_rows *rows, const lh_result *result, int row);
 
 /* Sends a part of the body, and the headers before the first. Fails when the client has disconnected. */
-apr_status_t lh_reply_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length);
+apr_status_t lh_reply_send_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length);
 
 /* Ends the body. An incomplete one is aborted, so that the client can detect it. */
-void lh_reply_end(lh_call *call, apr_bucket_brigade *bb, int complete);
+void lh_reply_send_end(lh_call *call, apr_bucket_brigade *bb, int complete);
 
 #endif

@@ -295,7 +295,7 @@ const lh_compiled_route *lh_routes_at(const lh_routes *routes, int index)
 
 /* ---- matching ---- */
 
-const lh_route_group *lh_route_owner(const lh_route_group *const *groups, const char *path)
+const lh_route_group *lh_route_find_group(const lh_route_group *const *groups, const char *path)
 {
     const char *const *prefix;
 

@@ -62,7 +62,7 @@ int lh_routes_count(const lh_routes *routes);
 const lh_compiled_route *lh_routes_at(const lh_routes *routes, int index);
 
 /* The group that has the path, or NULL. Whole segments count: "/usersx" is not below "/users". */
-const lh_route_group *lh_route_owner(const lh_route_group *const *groups, const char *path);
+const lh_route_group *lh_route_find_group(const lh_route_group *const *groups, const char *path);
 
 typedef struct lh_match {
     const lh_compiled_route *route;     /* NULL: see allow */

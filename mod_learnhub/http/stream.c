@@ -33,7 +33,7 @@ static apr_status_t flush(void *context, const char *data, apr_size_t length)
         s->error = lh_error_of_status(s->call->r->pool, HTTP_SERVICE_UNAVAILABLE);
         return APR_EBUSY;
     }
-    return lh_reply_part(s->call, s->bb, data, length);
+    return lh_reply_send_part(s->call, s->bb, data, length);
 }
 
 static apr_status_t begin(void *context, lh_result *const *earlier)
@@ -41,7 +41,7 @@ static apr_status_t begin(void *context, lh_result *const *earlier)
     stream *s = context;
 
     s->error = lh_failure_in_results(s->call, earlier, s->steps - 1);
-    lh_reply_open(s->json, s->call);
+    lh_reply_open_envelope(s->json, s->call);
     lh_json_open(s->json, '[');
     return APR_SUCCESS;
 }
@@ -65,7 +65,7 @@ static void finish(stream *s, lh_sql_outcome outcome, const lh_sql_failure *fail
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, s->call->r, LH_LOG(0007) "%s: the response was aborted: %s",
                       s->call->route->def->name, failure->message ? failure->message : "it could not be sent");
     }
-    lh_reply_end(s->call, s->bb, whole);
+    lh_reply_send_end(s->call, s->bb, whole);
 }
 
 lh_error *lh_stream_run(lh_call *call, const lh_sql_run *run)
@@ -83,7 +83,7 @@ lh_error *lh_stream_run(lh_call *call, const lh_sql_run *run)
     call->db_time += lh_clock() - began;
     if (outcome == LH_SQL_OK) {
         lh_json_close(s.json, ']');
-        lh_reply_close(s.json, call);
+        lh_reply_close_envelope(s.json, call);
     }
     if (call->sent) {
         finish(&s, outcome, &failure);

@@ -226,11 +226,11 @@ static void test_values(const lh_routes *routes)
 
 static void test_owner(const lh_route_group *const *groups)
 {
-    ok(lh_route_owner(groups, "/api/things") == groups[0], "a prefix owns itself");
-    ok(lh_route_owner(groups, "/api/things/7/nothing") == groups[0], "and what is below it");
-    ok(!lh_route_owner(groups, "/api/thingsx"), "but not what only begins like it");
-    ok(!lh_route_owner(groups, "/api"), "nor what is above");
-    ok(!lh_route_owner(groups, "/"), "nor the root");
+    ok(lh_route_find_group(groups, "/api/things") == groups[0], "a prefix owns itself");
+    ok(lh_route_find_group(groups, "/api/things/7/nothing") == groups[0], "and what is below it");
+    ok(!lh_route_find_group(groups, "/api/thingsx"), "but not what only begins like it");
+    ok(!lh_route_find_group(groups, "/api"), "nor what is above");
+    ok(!lh_route_find_group(groups, "/"), "nor the root");
 }
 
 /* ---- slots and filters ---- */
