@@ -61,7 +61,7 @@ void lh_call_set_builtin(lh_call *call, int builtin, const char *value)
 
 int lh_call_unpaged(const lh_call *call)
 {
-    return (call->route->def->flags & LH_UNPAGED) && !call->paged;
+    return (call->route->def->flags & LH_UNPAGED) && !call->page_sent;
 }
 
 void lh_lift_timeout(lh_call *call)

@@ -38,7 +38,7 @@ struct lh_call {
     lh_identity me;
     const char **values;     /* by slot */
     unsigned filters;        /* bits: which of the route's filters were sent */
-    int paged;               /* page or page_size was sent */
+    int page_sent;           /* page or page_size was sent */
     lh_result *count, *last; /* of the route's count, and of the statement that ran last */
     int status;              /* of the response, when a step set it; 0: the route's */
     int complete;            /* a step completed the response */
