@@ -34,8 +34,8 @@ struct lh_error {
 lh_error *lh_error_make(apr_pool_t *p, int status, const char *text);
 
 /*
- * Adds an invalid field to `errors`, or creates a validation error when it is NULL. `location` is "body" or "query"; the
- * first one counts for all fields. `text` says what is allowed. Strings are not copied.
+ * Adds an invalid field to `errors`, or creates a validation error when it is NULL. `location` is "body" or "query";
+ * that of the first field applies to all. `text` states what is allowed. Strings are not copied.
  */
 lh_error *lh_error_field(apr_pool_t *p, lh_error *errors, const char *location, const char *field, const char *text);
 

@@ -6,7 +6,7 @@
 #include "db/sql_run.h"
 #include "http/call.h"
 
-/* The error response of a run that failed (any outcome but LH_SQL_OK). Details that the client does not get are logged. */
+/* The error response of a run with any outcome but LH_SQL_OK. Logs the details, which the client does not get. */
 lh_error *lh_failure_of_run(lh_call *call, lh_sql_outcome outcome, const lh_sql_failure *failure);
 
 /* The error that the `!` columns of the results report, or NULL. A `!` column without a row is the code `missing`. */

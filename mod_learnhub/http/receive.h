@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads the body of a request into memory, within a limit in bytes: LearnHubMaxBody; for a multipart/form-data body of a
- * route with an LH_PHOTO field, LearnHubMaxPhoto plus 64 KB for the other parts. A larger body is an error 413 and closes
- * the connection, as the rest of the body is not read.
+ * Reads the body of a request into memory, within a limit: LearnHubMaxBody; for a multipart/form-data body of a route
+ * with an LH_PHOTO field, LearnHubMaxPhoto plus 64 KB for the other parts. A larger body is rejected with 413 and the
+ * connection is closed, as the rest of the body is not read.
  */
 #ifndef LH_RECEIVE_H
 #define LH_RECEIVE_H

@@ -197,7 +197,7 @@ void lh_reply_close_envelope(lh_json *json, const lh_call *call)
 
 /* ---- headers and sending ---- */
 
-/* The CORS headers of the Fetch standard. `preflight_methods`: the path's methods, NULL unless it is an OPTIONS request. */
+/* Sets the CORS headers (Fetch standard). `preflight_methods`: of an OPTIONS request the path's methods, else NULL. */
 static void set_cors(const lh_call *call, const char *preflight_methods)
 {
     request_rec *r = call->r;

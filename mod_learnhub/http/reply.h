@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes responses: rows in their envelope, errors in the group's format, headers. A response is sent in one brigade, or
- * in parts when it is streamed.
+ * Writes responses: rows in their envelope, errors in the group's format, headers. A response is sent in one brigade,
+ * a streamed one in parts.
  */
 #ifndef LH_REPLY_H
 #define LH_REPLY_H

@@ -49,8 +49,8 @@ typedef struct lh_routes lh_routes;
 
 /*
  * Compiles the routes of `groups` (terminated by NULL) and registers their statements. On failure returns NULL and sets
- * *why to a sentence that names the first invalid route: a rule of lh_route_check() or lh_path_add(), a name that exists
- * already, an unknown :name in a statement, more than LH_FILTERS_MAX filters, filters without :filters.
+ * *why to a sentence that names the first invalid route: an error of lh_route_check() or lh_path_add(), a duplicate
+ * name, an unknown :name in a statement, more than LH_FILTERS_MAX filters, filters without :filters.
  */
 const lh_routes *lh_routes_compile(apr_pool_t *p, const lh_route_group *const *groups, lh_statements *statements,
                                    const char **why);

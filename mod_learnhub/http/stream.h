@@ -12,8 +12,8 @@
 #include "db/sql_run.h"
 #include "http/call.h"
 
-/* Runs the statements; the rows of the last one are the response. 503 when too many streams are open. After a failure of
- * a response in progress returns NULL: the failure is logged. */
+/* Runs the statements; the rows of the last one are the response. 503 when too many streams are open. A failure after
+ * the first part has been sent is logged and returns NULL. */
 lh_error *lh_stream_run(lh_call *call, const lh_sql_run *run);
 
 #endif
