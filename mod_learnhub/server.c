@@ -89,17 +89,17 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     return OK;
 }
 
-/* Returns the number of servers with LearnHub On; sets *silent to the number of those without LearnHubSMTP. */
-static int count_servers(apr_pool_t *p, server_rec *s, int *silent)
+/* Returns the number of servers with LearnHub On; sets *without_smtp to how many of them lack LearnHubSMTP. */
+static int count_servers(apr_pool_t *p, server_rec *s, int *without_smtp)
 {
     int on = 0;
 
-    *silent = 0;
+    *without_smtp = 0;
     for (; s; s = s->next) {
         lh_config config = *config_of(s);
         lh_config_complete(p, &config);
         on += config.enabled != 0;
-        *silent += config.enabled && !config.smtp;
+        *without_smtp += config.enabled && !config.smtp;
     }
     return on;
 }
@@ -107,14 +107,14 @@ static int count_servers(apr_pool_t *p, server_rec *s, int *silent)
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main_server)
 {
     apr_status_t rv;
-    int silent, on;
+    int without_smtp, on;
 
     (void)plog;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK;
     }
     ap_add_version_component(pconf, "mod_learnhub/" LH_VERSION);
-    on = count_servers(ptemp, main_server, &silent);
+    on = count_servers(ptemp, main_server, &without_smtp);
     if (!on) {
         return OK;
     }
@@ -129,7 +129,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     if (rv != APR_SUCCESS) {
         return fail(main_server, rv, "cannot prepare the jobs");
     }
-    if (silent) {
+    if (without_smtp) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
                      LH_LOG(0041) "LearnHubSMTP is not set: mail stays in the outbox");
     }

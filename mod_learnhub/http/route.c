@@ -156,8 +156,8 @@ static void name_slots(apr_pool_t *p, lh_compiled_route *route)
     route->builtin_slot = names->nelts;
     add_words(p, names, "me base meeting_url eco_verify limit offset");
     if (has_skip_limit(route->def)) {
-        names->nelts =
-            route->builtin_slot + LH_BUILTIN_LIMIT; /* drops the built-in limit and offset: :limit is a query field */
+        /* :limit is a query field here: drops the built-in limit and offset, which are the last slots. */
+        names->nelts = route->builtin_slot + LH_BUILTIN_LIMIT;
     }
     route->slots.names = (const char *const *)names->elts;
     route->slots.count = names->nelts;
