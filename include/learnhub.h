@@ -179,8 +179,8 @@ typedef struct lh_route {
     const char *count;                       /* of LH_PAGE and LH_SKIP_LIMIT: SELECT count(*) with :filters */
     const char *sql[LH_SQL_MAX];             /* run in order in one transaction; the last one returns the response */
     const lh_step *after[LH_STEPS_MAX];      /* run in order after the statements have been committed */
-    /* Milliseconds that a statement may run, else the error `slow`; 0: no limit of its own. All
-     * routes with a limit together use at most a quarter of the connections. */
+    /* Milliseconds that a statement may run, else the error `slow`; 0: no limit of its own. All routes
+     * with a limit together use at most a quarter of the connections. */
     int timeout_ms;
     lh_shape shape;
     int status;              /* of success; 0: 200, or 204 for LH_NOTHING */
