@@ -103,11 +103,12 @@ typedef struct lh_route_error {
 typedef struct lh_step {
     const char *name; /* for messages at start */
     lh_error *(*run)(lh_call *call);
-    const char *fields;  /* body fields that it reads, separated by spaces: the route must have them */
-    const char *binds;   /* parameters that it sets with lh_bind(), separated by spaces */
-    int extra_sql;       /* it runs the first extra_sql of the route's extra statements: these must exist */
-    const char *columns; /* columns that it reads, separated by spaces: of extra_sql[0] for a step before the
-                                    * statements, of the last statement for a step after them */
+    const char *fields; /* body fields that it reads, separated by spaces: the route must have them */
+    const char *binds;  /* parameters that it sets with lh_bind(), separated by spaces */
+    int extra_sql;      /* it runs the first extra_sql of the route's extra statements: these must exist */
+    /* Columns that it reads, separated by spaces: of extra_sql[0] for a step before the statements, of the last
+     * statement for a step after them. */
+    const char *columns;
 } lh_step;
 
 /* ---- routes ---- */
@@ -178,8 +179,9 @@ typedef struct lh_route {
     const char *count;                       /* of LH_PAGE and LH_SKIP_LIMIT: SELECT count(*) with :filters */
     const char *sql[LH_SQL_MAX];             /* run in order in one transaction; the last one returns the response */
     const lh_step *after[LH_STEPS_MAX];      /* run in order after the statements have been committed */
-    int timeout_ms; /* milliseconds that a statement may run, else the error `slow`; 0: no limit of its own.
-                              * Such routes use at most a quarter of the connections */
+    /* Milliseconds that a statement may run, else the error `slow`; 0: no limit of its own. All routes
+     * with a limit together use at most a quarter of the connections. */
+    int timeout_ms;
     lh_shape shape;
     int status;              /* of success; 0: 200, or 204 for LH_NOTHING */
     const char *message;     /* {"message": message, key: response} */

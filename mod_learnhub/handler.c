@@ -22,8 +22,8 @@
 
 #define HANDLER "learnhub"
 
-/* The target of internal redirects for errors that httpd or another module sets on our requests: the handler writes
- * them in the group's error format. Clients cannot request it. */
+/* The target of internal redirects for errors that httpd or another module sets on our requests; handle() returns them
+ * in the group's error format. Clients cannot request it. */
 #define ERROR_PATH "/.learnhub-refused"
 
 static lh_call *call_of(const request_rec *r)
@@ -42,10 +42,10 @@ static lh_call *make_call(request_rec *r, lh_server *server, const lh_route_grou
     return call;
 }
 
-/* ---- claiming ---- */
+/* ---- selecting requests ---- */
 
-/* Claims an internal redirect to ERROR_PATH from a request of ours. */
-static lh_call *claim_error(request_rec *r)
+/* Creates the call of an internal redirect from a request of ours to ERROR_PATH; NULL for any other request. */
+static lh_call *make_error_call(request_rec *r)
 {
     const lh_call *first = r->prev && !strcmp(r->uri, ERROR_PATH) ? call_of(r->prev) : NULL;
     lh_call *call = first ? make_call(r, first->server, first->group) : NULL;
@@ -67,25 +67,25 @@ static void redirect_errors(request_rec *r)
     }
 }
 
-/* Runs before httpd decodes the path and rejects %2F or %zz, so that these errors have the API's format as well. */
+/* Runs before httpd decodes the path, which may fail (%2F, %zz), so that these errors have the API's format as well. */
 static int pre_translate_name(request_rec *r)
 {
     lh_server *server = r->proxyreq ? NULL : lh_server_of(r);
-    const lh_route_group *group = server ? lh_server_owner(server, r->uri) : NULL;
+    const lh_route_group *group = server ? lh_server_find_group(server, r->uri) : NULL;
 
-    if (!claim_error(r) && group) {
+    if (!make_error_call(r) && group) {
         make_call(r, server, group);
         redirect_errors(r);
     }
     return DECLINED;
 }
 
-/* Decides by the decoded path. */
+/* Decides by the decoded path; pre_translate_name() has seen the encoded one. Updates the request's call. */
 static int is_ours(request_rec *r)
 {
     lh_call *call = call_of(r);
     lh_server *server = r->proxyreq ? NULL : lh_server_of(r);
-    const lh_route_group *group = server ? lh_server_owner(server, r->uri) : NULL;
+    const lh_route_group *group = server ? lh_server_find_group(server, r->uri) : NULL;
 
     if (call && call->error_status) {
         return 1;
@@ -103,7 +103,7 @@ static int is_ours(request_rec *r)
     return group != NULL;
 }
 
-/* A claimed path is no file: a filename without an extension keeps mod_mime and others from acting on it. */
+/* Our paths are not files. A filename without an extension keeps mod_mime and others from processing it. */
 static int translate_name(request_rec *r)
 {
     if (!is_ours(r)) {
@@ -114,7 +114,7 @@ static int translate_name(request_rec *r)
     return OK;
 }
 
-/* Skips the directory walk and its stat calls; httpd handles TRACE. */
+/* Skips the directory walk with its stat calls; TRACE is left to httpd. */
 static int map_to_storage(request_rec *r)
 {
     return call_of(r) && r->method_number != M_TRACE ? OK : DECLINED;
@@ -188,13 +188,13 @@ static lh_error *authenticate(lh_call *call)
     return error;
 }
 
-/* A 413 takes precedence over a 404: the limit depends on the route, but applies without one as well. */
+/* A 413 takes precedence over 404 and 405: the size limit applies without a route as well. */
 static lh_error *serve(lh_call *call)
 {
-    lh_error *not_routed = find_route(call), *error = lh_receive_announced(call);
+    lh_error *routing = find_route(call), *error = lh_receive_check_length(call);
 
     if (!error) {
-        error = not_routed;
+        error = routing;
     }
     if (!error) {
         error = authenticate(call);
@@ -214,7 +214,7 @@ static lh_error *serve(lh_call *call)
     return error;
 }
 
-/* The challenge of the operator's own authentication is kept. */
+/* Does not set WWW-Authenticate: that of the operator's own authentication (such as mod_auth_basic) is kept. */
 static lh_error *error_of_httpd(lh_call *call)
 {
     lh_error *error = lh_error_of_status(call->r->pool, call->error_status);
@@ -223,7 +223,7 @@ static lh_error *error_of_httpd(lh_call *call)
     return error;
 }
 
-static int answer_options(lh_call *call)
+static int handle_options(lh_call *call)
 {
     request_rec *r = call->r;
     lh_match match = {0};
@@ -245,7 +245,7 @@ static int handle(request_rec *r)
         return lh_reply_error(call, error_of_httpd(call));
     }
     if (r->method_number == M_OPTIONS) {
-        return answer_options(call);
+        return handle_options(call);
     }
     error = serve(call);
     return error ? lh_reply_error(call, error) : lh_reply_success(call);

@@ -20,8 +20,8 @@
 #include "util/json.h"
 
 /*
- * How many threads of a process may hash passwords at once, as bcrypt takes a core for its time: sign-ups, which
- * anybody may send, do not hold up log-ins. A quarter of all threads may wait at each gate.
+ * Threads of a process that may hash passwords at once, as bcrypt occupies a core. Sign-ups have a gate of their own:
+ * they cannot delay log-ins. A quarter of all threads may wait at each gate.
  */
 #define LOGIN_GATE 4
 #define SIGNUP_GATE 2
@@ -36,19 +36,20 @@ static lh_config *config_of(const server_rec *s)
 
 /* ---- before the start ---- */
 
-static int refuse(server_rec *s, const char *why)
+/* Logs why httpd cannot start. */
+static int fail(server_rec *s, apr_status_t rv, const char *why)
 {
-    ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, LH_LOG(0040) "%s", why);
+    ap_log_error(APLOG_MARK, APLOG_EMERG, rv, s, LH_LOG(0040) "%s", why);
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 
 static const char *missing_module(void)
 {
     if (!ap_find_linked_module("mod_dbd.c")) {
-        return "LearnHub is On, but mod_dbd is not loaded: it makes the database connections";
+        return "LearnHub is On, but mod_dbd is not loaded: it opens the database connections";
     }
     if (!ap_find_linked_module("mod_watchdog.c")) {
-        return "LearnHub is On, but mod_watchdog is not loaded: it runs the jobs, such as the sending of mails";
+        return "LearnHub is On, but mod_watchdog is not loaded: it runs the jobs, such as sending mail";
     }
     return NULL;
 }
@@ -61,7 +62,7 @@ static int compile(apr_pool_t *pconf, const char **why)
     return routes && lh_token_compile(statements, why) && lh_jobs_compile(statements, why);
 }
 
-/* Runs for `apachectl configtest` too. */
+/* Runs for `apachectl configtest` as well. */
 static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main_server)
 {
     const char *why;
@@ -78,27 +79,27 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
         any = 1;
         why = lh_config_error(&config);
         if (why) {
-            return refuse(s, why);
+            return fail(s, 0, why);
         }
     }
     why = any ? missing_module() : NULL;
     if (why || !compile(pconf, &why)) {
-        return refuse(main_server, why);
+        return fail(main_server, 0, why);
     }
     return OK;
 }
 
-/* How many servers are On, and how many of those have no mail server. */
-static int count_servers(apr_pool_t *p, server_rec *s, int *silent)
+/* Returns the number of servers with LearnHub On; sets *without_smtp to how many of them lack LearnHubSMTP. */
+static int count_servers(apr_pool_t *p, server_rec *s, int *without_smtp)
 {
     int on = 0;
 
-    *silent = 0;
+    *without_smtp = 0;
     for (; s; s = s->next) {
         lh_config config = *config_of(s);
         lh_config_complete(p, &config);
         on += config.enabled != 0;
-        *silent += config.enabled && !config.smtp;
+        *without_smtp += config.enabled && !config.smtp;
     }
     return on;
 }
@@ -106,27 +107,31 @@ static int count_servers(apr_pool_t *p, server_rec *s, int *silent)
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main_server)
 {
     apr_status_t rv;
-    int silent, on;
+    int without_smtp, on;
 
     (void)plog;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK;
     }
     ap_add_version_component(pconf, "mod_learnhub/" LH_VERSION);
-    on = count_servers(ptemp, main_server, &silent);
+    on = count_servers(ptemp, main_server, &without_smtp);
     if (!on) {
         return OK;
     }
     rv = lh_token_share(pconf);
     if (rv != APR_SUCCESS) {
-        return refuse(main_server, "cannot get shared memory");
+        return fail(main_server, rv, "cannot create shared memory");
     }
-    if (lh_smtp_prepare(pconf) != APR_SUCCESS || lh_jobs_prepare(pconf) != APR_SUCCESS) {
-        return refuse(main_server, "cannot prepare the jobs");
+    rv = lh_smtp_prepare(pconf);
+    if (rv == APR_SUCCESS) {
+        rv = lh_jobs_prepare(pconf);
     }
-    if (silent) {
+    if (rv != APR_SUCCESS) {
+        return fail(main_server, rv, "cannot prepare the jobs");
+    }
+    if (without_smtp) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
-                     LH_LOG(0041) "without LearnHubSMTP, mails wait in the outbox");
+                     LH_LOG(0041) "LearnHubSMTP is not set: mail stays in the outbox");
     }
     return OK;
 }
@@ -138,7 +143,7 @@ static const void *dbd_of(const server_rec *s)
     return ap_get_module_config(s->module_config, ap_find_linked_module("mod_dbd.c"));
 }
 
-/* Of all hosts that share the connections; each keeps its own deadline in httpd. */
+/* The longest LearnHubStatementTimeout of the servers that share connections; each has its own deadline in httpd. */
 static apr_int64_t longest_timeout(const void *dbd, server_rec *main_server)
 {
     apr_int64_t longest = 0;
@@ -153,8 +158,8 @@ static apr_int64_t longest_timeout(const void *dbd, server_rec *main_server)
     return longest;
 }
 
-/* Hosts with one configuration of mod_dbd share its DBDMax connections, so they share ours as well. */
-static void give_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_server, apr_hash_t *pools)
+/* Sets server->db. Servers with the same mod_dbd configuration share its DBDMax connections and one pool. */
+static void set_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_server, apr_hash_t *pools)
 {
     const void *dbd = dbd_of(server->s);
 
@@ -165,7 +170,8 @@ static void give_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_se
     }
 }
 
-static lh_server *start(apr_pool_t *pchild, server_rec *s)
+/* The state of a server in this process; NULL when LearnHub is Off. */
+static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
 {
     lh_server *server = apr_pcalloc(pchild, sizeof(*server));
 
@@ -194,7 +200,7 @@ static void child_init(apr_pool_t *pchild, server_rec *main_server)
     signup_gate = lh_gate_create(pchild, SIGNUP_GATE, threads / 4);
     servers = apr_hash_make(pchild);
     for (s = main_server; s; s = s->next) {
-        server = start(pchild, s);
+        server = create_server(pchild, s);
         if (server) {
             server->login_gate = login_gate;
             server->signup_gate = signup_gate;
@@ -204,7 +210,7 @@ static void child_init(apr_pool_t *pchild, server_rec *main_server)
     for (s = main_server; s; s = s->next) {
         server = apr_hash_get(servers, &s, sizeof(s));
         if (server) {
-            give_pool(pchild, server, main_server, pools);
+            set_pool(pchild, server, main_server, pools);
             APR_ARRAY_PUSH(all, lh_server *) = server;
         }
     }
@@ -223,6 +229,7 @@ const lh_routes *lh_server_routes(void)
     return routes;
 }
 
+/* 1 when the server serves `path`, which belongs to `group`. */
 static int serves(const lh_server *server, const lh_route_group *group, const char *path)
 {
     if (group == &lh_group_service) {
@@ -231,14 +238,13 @@ static int serves(const lh_server *server, const lh_route_group *group, const ch
     return group->always || lh_config_has(lh_config_apis, server->config.apis, group->name);
 }
 
-const lh_route_group *lh_server_owner(const lh_server *server, const char *path)
+const lh_route_group *lh_server_find_group(const lh_server *server, const char *path)
 {
-    const lh_route_group *group = lh_route_owner(lh_route_groups, path);
+    const lh_route_group *group = lh_route_find_group(lh_route_groups, path);
 
     return group && serves(server, group, path) ? group : NULL;
 }
 
-/* {"users": "/users", ...}: the first prefix of everything this server serves. */
 const char *lh_links(const lh_call *call)
 {
     lh_json json;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Start of httpd and of child processes: checks of the configuration, the route table, the state of each server. */
+/* Start of httpd and of its child processes: checks the configuration, compiles the routes, creates the servers. */
 #ifndef LH_SERVER_H
 #define LH_SERVER_H
 
@@ -10,14 +10,16 @@
 typedef struct lh_routes lh_routes;
 typedef struct lh_server lh_server;
 
+/* Registers the hooks that run at start. */
 void lh_server_hooks(apr_pool_t *p);
 
-/* The server of a request's virtual host; NULL when LearnHub is Off there. */
+/* The server of the request's virtual host; NULL when LearnHub is Off there. */
 lh_server *lh_server_of(const request_rec *r);
 
-/* The route group that serves a path on this server, or NULL. */
-const lh_route_group *lh_server_owner(const lh_server *server, const char *path);
+/* The route group that serves `path` on this server (LearnHubAPI, LearnHubPages), or NULL. */
+const lh_route_group *lh_server_find_group(const lh_server *server, const char *path);
 
+/* The routes of all groups, whether they are served or not. */
 const lh_routes *lh_server_routes(void);
 
 #endif

@@ -12,7 +12,7 @@
 
 /* ---- parameters ---- */
 
-/* The slot of a body field. Slots do not name secret fields, so the fields are searched. */
+/* The slot of a body field, or -1. Slots of LH_SECRET fields have no name, so this searches the fields. */
 static int body_slot(const lh_compiled_route *route, const char *name)
 {
     int i;
@@ -61,7 +61,7 @@ void lh_call_set_builtin(lh_call *call, int builtin, const char *value)
 
 int lh_call_unpaged(const lh_call *call)
 {
-    return (call->route->def->flags & LH_UNPAGED) && !call->paged;
+    return (call->route->def->flags & LH_UNPAGED) && !call->page_sent;
 }
 
 void lh_lift_timeout(lh_call *call)
@@ -99,13 +99,13 @@ void lh_reply_json(lh_call *call, const char *key, const char *value)
 
     member->key = key;
     member->json = value;
-    if (call->front_last) {
-        call->front_last->next = member;
+    if (call->last_member) {
+        call->last_member->next = member;
     }
     else {
-        call->front = member;
+        call->members = member;
     }
-    call->front_last = member;
+    call->last_member = member;
 }
 
 void lh_reply_string(lh_call *call, const char *key, const char *value)

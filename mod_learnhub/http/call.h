@@ -19,10 +19,10 @@ typedef struct lh_identity {
     int version;           /* of the user's tokens when this one was issued */
     apr_int64_t expires;   /* seconds since 1970; 0: never */
     unsigned char key[16]; /* of the token: its jti, or the first bytes of its digest */
-    const char *digest;    /* the key in full and in hex, as stored in the database; NULL before lh_auth() */
+    const char *digest;    /* the complete key in hex, as stored in the database; NULL before lh_auth() */
 } lh_identity;
 
-/* A member that a step puts in front of the response's own. */
+/* A member that a step adds in front of the response's own. */
 typedef struct lh_member {
     const char *key;
     const char *json;
@@ -34,28 +34,28 @@ struct lh_call {
     lh_server *server;
     const lh_route_group *group;
     const lh_compiled_route *route; /* NULL until the request is routed */
-    int error_status;               /* httpd rejected the request with this status; 0: it did not */
+    int error_status;               /* of an internal redirect: the status that httpd has set; otherwise 0 */
     lh_identity me;
-    const char **values;     /* by slot */
+    const char **values;     /* by slot, as text for PostgreSQL; NULL is SQL NULL */
     unsigned filters;        /* bits: which of the route's filters were sent */
-    int paged;               /* page or page_size was sent */
+    int page_sent;           /* page or page_size was sent */
     lh_result *count, *last; /* of the route's count, and of the statement that ran last */
     int status;              /* of the response, when a step set it; 0: the route's */
     int complete;            /* a step completed the response */
-    lh_member *front, *front_last;
+    lh_member *members, *last_member;
     int timeout_lifted;          /* the route's timeout_ms does not apply */
-    lh_json *body;               /* of a streamed response that is short enough to be sent at once */
-    int sent;                    /* the response has been sent in parts */
+    lh_json *buffered;           /* the complete body of a streamed response that fits into one part */
+    int streaming;               /* the first part of a streamed response has been sent */
     apr_interval_time_t db_time; /* microseconds spent in the database layer */
 };
 
-/* Sets one of the parameters that every route has (LH_BUILTIN_ME ..). */
+/* Sets one of the parameters that every route has; `builtin` is LH_BUILTIN_ME etc. (route.h). */
 void lh_call_set_builtin(lh_call *call, int builtin, const char *value);
 
 /* 1 when the route is LH_UNPAGED and neither page nor page_size was sent: all rows are returned. */
 int lh_call_unpaged(const lh_call *call);
 
-/* A cell as text; NULL for SQL NULL. */
+/* A cell as text in the request's pool (see lh_rows_text()); NULL for SQL NULL. */
 const char *lh_call_cell(const lh_call *call, const lh_result *result, int row, int column);
 
 #endif

@@ -4,6 +4,8 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "util/json.h"
+
 static const struct {
     int status;
     int retry_after;
@@ -23,18 +25,18 @@ static const struct {
                 {500, 0, "Something went wrong on the server."},
                 {503, 1, "The service is busy or its database cannot be reached. Try again shortly."}};
 
-/* The longest prefix that fits decides; rows go from the special to the general. */
+/* The first matching prefix decides, so longer prefixes precede shorter ones. */
 static const struct {
     const char *prefix;
     int status;
-    const char *text; /* NULL: the status' own */
-} sqlstates[] = {{"23505", 409, "This conflicts with something that exists already."},
-                 {"23P01", 409, "This conflicts with something that exists already."},
-                 {"23503", 400, "This refers to something that does not exist."},
-                 {"23", 400, "This breaks a rule of the data."},
-                 {"22", 400, "A value is outside of what can be stored."},
-                 {"40", 503, "This collided with another change. Try again."},
-                 {"55P03", 503, "This collided with another change. Try again."},
+    const char *text; /* NULL: the sentence of `statuses` */
+} sqlstates[] = {{"23505", 409, "This conflicts with an existing entry."},
+                 {"23P01", 409, "This conflicts with an existing entry."},
+                 {"23503", 400, "This refers to an entry that does not exist."},
+                 {"23", 400, "The request violates a data constraint."},
+                 {"22", 400, "A value is invalid or out of range."},
+                 {"40", 503, "This conflicts with a concurrent change. Try again."},
+                 {"55P03", 503, "This conflicts with a concurrent change. Try again."},
                  {"57014", 503, "The database took too long. Try again shortly."},
                  {"53", 503, NULL},
                  {"57P", 503, NULL},
@@ -56,7 +58,7 @@ lh_error *lh_error_make(apr_pool_t *p, int status, const char *text)
     return error;
 }
 
-lh_error *lh_error_field(apr_pool_t *p, lh_error *errors, const char *place, const char *field, const char *text)
+lh_error *lh_error_field(apr_pool_t *p, lh_error *errors, const char *location, const char *field, const char *text)
 {
     lh_error *error = errors ? errors : lh_error_make(p, LH_INVALID, NULL);
     lh_field_error *entry = apr_pcalloc(p, sizeof(*entry));
@@ -68,7 +70,7 @@ lh_error *lh_error_field(apr_pool_t *p, lh_error *errors, const char *place, con
     }
     else {
         error->first = entry;
-        error->place = place;
+        error->location = location;
     }
     error->last = entry;
     return error;
@@ -119,7 +121,7 @@ static int same_field(const lh_field_error *a, const lh_field_error *b)
     return a->field == b->field || (a->field && b->field && !strcmp(a->field, b->field));
 }
 
-/* {"field": ["sentence", ...], ...}: the sentences of a field stand together where it came first. */
+/* {"field": ["sentence", ...], ...}: one key per field, in the order of their first errors. */
 static void write_fields(lh_json *json, const lh_error *error)
 {
     const lh_field_error *entry, *other;
@@ -143,7 +145,7 @@ static void write_fields(lh_json *json, const lh_error *error)
     lh_json_close(json, '}');
 }
 
-/* The parts of a dotted name, one by one. */
+/* Each part of a dotted name as a string. */
 static void write_path(lh_json *json, const char *name)
 {
     apr_size_t length;
@@ -165,7 +167,7 @@ static void write_located(lh_json *json, const lh_error *error)
         lh_json_open(json, '{');
         lh_json_key(json, "loc");
         lh_json_open(json, '[');
-        lh_json_text(json, error->place);
+        lh_json_text(json, error->location);
         write_path(json, entry->field);
         lh_json_close(json, ']');
         lh_json_key(json, "msg");
@@ -186,8 +188,8 @@ static void write_pair(lh_json *json, const char *key, const char *text)
     lh_json_close(json, '}');
 }
 
-/* {"error": "field: sentence", "fields": {...}}: clients show `error`, so it names the first entry. */
-static void write_error(lh_json *json, const lh_error *error)
+/* {"error": "field: sentence", "fields": {...}}: `error` is the first entry, as clients display only that. */
+static void write_flat(lh_json *json, const lh_error *error)
 {
     const lh_field_error *first = error->first;
 
@@ -206,7 +208,7 @@ static void write_error(lh_json *json, const lh_error *error)
 void lh_error_write(lh_json *json, const lh_error *error, lh_error_format format)
 {
     if (format == LH_ERRORS_FLAT) {
-        write_error(json, error);
+        write_flat(json, error);
         return;
     }
     if (format == LH_ERRORS_ENVELOPE) {

@@ -36,7 +36,7 @@ static const lh_route_error *error_for(const lh_call *call, const char *code, ap
     return own ? own : find(common, code, length);
 }
 
-/* All invalid fields together, or the first code that is not about a field. */
+/* One error with all invalid fields, unless a code has no field: then that code's error. */
 lh_error *lh_fail(lh_call *call, const char *codes)
 {
     lh_error *errors = NULL;
@@ -60,7 +60,7 @@ lh_error *lh_fail(lh_call *call, const char *codes)
     return errors;
 }
 
-static const char *place_of(const lh_compiled_route *route, const char *field)
+static const char *location_of(const lh_compiled_route *route, const char *field)
 {
     int i;
 
@@ -74,7 +74,7 @@ static const char *place_of(const lh_compiled_route *route, const char *field)
 
 lh_error *lh_fail_field(lh_call *call, lh_error *errors, const char *field, const char *text)
 {
-    return lh_error_field(call->r->pool, errors, place_of(call->route, field), field, text);
+    return lh_error_field(call->r->pool, errors, location_of(call->route, field), field, text);
 }
 
 /* The codes of a result's `!` column, or "missing" when it has that column and no row; NULL: no error. */
@@ -101,7 +101,7 @@ lh_error *lh_failure_in_results(lh_call *call, lh_result *const *results, int co
 
 /* ---- failed runs ---- */
 
-static lh_error *error_of_server(lh_call *call, const lh_sql_failure *failure)
+static lh_error *error_of_database(lh_call *call, const lh_sql_failure *failure)
 {
     lh_error *error;
 
@@ -122,7 +122,7 @@ static lh_error *error_of_server(lh_call *call, const lh_sql_failure *failure)
 lh_error *lh_failure_of_run(lh_call *call, lh_sql_outcome outcome, const lh_sql_failure *failure)
 {
     switch (outcome) {
-    case LH_SQL_ERROR: return error_of_server(call, failure);
+    case LH_SQL_ERROR: return error_of_database(call, failure);
     case LH_SQL_TIMEOUT:
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, call->r,
                       LH_LOG(0004) "%s: the deadline passed; the outcome is unknown", failure->label);
@@ -131,7 +131,9 @@ lh_error *lh_failure_of_run(lh_call *call, lh_sql_outcome outcome, const lh_sql_
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, call->r,
                       LH_LOG(0005) "%s: the connection was lost; the outcome is unknown", failure->label);
         break;
-    default: ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, call->r, LH_LOG(0006) "no database connection in time");
+    default:
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, call->r,
+                      LH_LOG(0006) "no database connection became available in time");
     }
     return lh_error_of_status(call->r->pool, 503);
 }

@@ -6,10 +6,10 @@
 #include "db/sql_run.h"
 #include "http/call.h"
 
-/* The error response of a run that failed. Logs the details that the client does not get. */
+/* The error response of a run with any outcome but LH_SQL_OK. Logs the details, which the client does not get. */
 lh_error *lh_failure_of_run(lh_call *call, lh_sql_outcome outcome, const lh_sql_failure *failure);
 
-/* The error that the `!` columns of the results report; NULL: none. A `!` column without a row is `missing`. */
+/* The error that the `!` columns of the results report, or NULL. A `!` column without a row is the code `missing`. */
 lh_error *lh_failure_in_results(lh_call *call, lh_result *const *results, int count);
 
 #endif

@@ -12,16 +12,23 @@
 typedef struct check {
     apr_pool_t *pool;
     const lh_field *field;
-    const lh_input *sent;
+    const lh_input *input;
     int untyped;
     apr_int64_t now;
     const char **value;
 } check;
 
-static const char *keep(check *c, const char *text)
+/* Stores the value and returns NULL. */
+static const char *set_value(check *c, const char *text)
 {
     *c->value = text;
     return NULL;
+}
+
+/* The string that was sent; empty for input of another kind. */
+static const char *string_of(const check *c)
+{
+    return c->input->kind == LH_INPUT_STRING ? c->input->text : "";
 }
 
 static const char *length_sentence(check *c)
@@ -35,7 +42,7 @@ static const char *length_sentence(check *c)
                   : apr_psprintf(c->pool, "This must have at most %d characters.", (int)f->max);
 }
 
-static const char *words_sentence(check *c)
+static const char *enum_sentence(check *c)
 {
     const char *words = c->field->enum_values, *word, *list = "";
     apr_size_t length;
@@ -46,7 +53,7 @@ static const char *words_sentence(check *c)
     return apr_psprintf(c->pool, "This must be one of: %s.", list);
 }
 
-/* C0, DEL, C1, and the marks that change the direction of text: names and titles are shown in one line. */
+/* 1 when the text contains a control character (C0, DEL, C1), a line separator or a mark that changes its direction. */
 static int has_control(const char *text)
 {
     const unsigned char *s;
@@ -61,36 +68,36 @@ static int has_control(const char *text)
     return 0;
 }
 
-static const char *check_text(check *c)
+static const char *check_string(check *c)
 {
     const lh_field *f = c->field;
-    const char *text = c->sent->text;
+    const char *text = c->input->text;
     apr_int64_t characters;
 
-    if ((f->flags & LH_COERCE) && c->sent->kind == LH_INPUT_INTEGER) {
-        text = apr_psprintf(c->pool, "%" APR_INT64_T_FMT, c->sent->number);
+    if ((f->flags & LH_COERCE) && c->input->kind == LH_INPUT_INTEGER) {
+        text = apr_psprintf(c->pool, "%" APR_INT64_T_FMT, c->input->number);
     }
-    else if (c->sent->kind != LH_INPUT_STRING) {
-        return "This must be a text.";
+    else if (c->input->kind != LH_INPUT_STRING) {
+        return "This must be a string.";
     }
     if (f->flags & LH_TRIM) {
         text = lh_text_trim(apr_pstrdup(c->pool, text));
     }
     if (f->enum_values) {
-        return lh_text_listed(f->enum_values, text, strlen(text)) ? keep(c, text) : words_sentence(c);
+        return lh_text_listed(f->enum_values, text, strlen(text)) ? set_value(c, text) : enum_sentence(c);
     }
     if ((f->flags & LH_TRIM) && has_control(text)) {
         return "This may not have line breaks or other control characters.";
     }
     characters = (apr_int64_t)lh_utf8_length(text);
-    return characters < f->min || (f->max && characters > f->max) ? length_sentence(c) : keep(c, text);
+    return characters < f->min || (f->max && characters > f->max) ? length_sentence(c) : set_value(c, text);
 }
 
 static const char *check_email(check *c)
 {
-    const char *text = c->sent->kind == LH_INPUT_STRING ? lh_text_trim(apr_pstrdup(c->pool, c->sent->text)) : "";
+    const char *text = lh_text_trim(apr_pstrdup(c->pool, string_of(c)));
 
-    return lh_text_is_email(text) ? keep(c, text) : "This must be an e-mail address such as name@example.com.";
+    return lh_text_is_email(text) ? set_value(c, text) : "This must be an e-mail address such as name@example.com.";
 }
 
 static const char *integer_sentence(check *c)
@@ -101,7 +108,7 @@ static const char *integer_sentence(check *c)
         return "This must be a whole number.";
     }
     if (f->max == APR_INT64_MAX || (f->flags & LH_CLAMP)) {
-        return apr_psprintf(c->pool, "This must be a whole number from %" APR_INT64_T_FMT " on.", f->min);
+        return apr_psprintf(c->pool, "This must be a whole number of at least %" APR_INT64_T_FMT ".", f->min);
     }
     return apr_psprintf(c->pool, "This must be a whole number from %" APR_INT64_T_FMT " to %" APR_INT64_T_FMT ".",
                         f->min, f->max);
@@ -110,11 +117,11 @@ static const char *integer_sentence(check *c)
 static const char *check_integer(check *c)
 {
     const lh_field *f = c->field;
-    apr_int64_t number = c->sent->number;
-    int loose = c->untyped || (f->flags & LH_COERCE), limited = f->min || f->max;
+    apr_int64_t number = c->input->number;
+    int coerce = c->untyped || (f->flags & LH_COERCE), limited = f->min || f->max;
 
-    if (c->sent->kind != LH_INPUT_INTEGER &&
-        (c->sent->kind != LH_INPUT_STRING || !loose || !lh_text_integer(c->sent->text, &number))) {
+    if (c->input->kind != LH_INPUT_INTEGER &&
+        (c->input->kind != LH_INPUT_STRING || !coerce || !lh_text_integer(c->input->text, &number))) {
         return integer_sentence(c);
     }
     if ((f->flags & LH_CLAMP) && number > f->max) {
@@ -123,24 +130,24 @@ static const char *check_integer(check *c)
     if (limited && (number < f->min || number > f->max)) {
         return integer_sentence(c);
     }
-    return keep(c, apr_psprintf(c->pool, "%" APR_INT64_T_FMT, number));
+    return set_value(c, apr_psprintf(c->pool, "%" APR_INT64_T_FMT, number));
 }
 
 static const char *check_boolean(check *c)
 {
-    const char *text = c->sent->text;
-    int loose = c->untyped || (c->field->flags & LH_COERCE);
+    const char *text = c->input->text;
+    int coerce = c->untyped || (c->field->flags & LH_COERCE);
 
-    if (c->sent->kind == LH_INPUT_BOOLEAN ||
-        (loose && c->sent->kind == LH_INPUT_INTEGER && c->sent->number >> 1 == 0)) {
-        return keep(c, c->sent->number ? "true" : "false");
+    if (c->input->kind == LH_INPUT_BOOLEAN ||
+        (coerce && c->input->kind == LH_INPUT_INTEGER && c->input->number >> 1 == 0)) {
+        return set_value(c, c->input->number ? "true" : "false");
     }
-    if (loose && c->sent->kind == LH_INPUT_STRING) {
+    if (coerce && c->input->kind == LH_INPUT_STRING) {
         if (!strcasecmp(text, "true") || !strcmp(text, "1")) {
-            return keep(c, "true");
+            return set_value(c, "true");
         }
         if (!strcasecmp(text, "false") || !strcmp(text, "0")) {
-            return keep(c, "false");
+            return set_value(c, "false");
         }
     }
     return "This must be true or false.";
@@ -151,124 +158,123 @@ static const char *check_time(check *c)
     apr_int64_t micros;
     lh_json text;
 
-    if (c->sent->kind != LH_INPUT_STRING || !lh_text_time(c->sent->text, &micros)) {
+    if (c->input->kind != LH_INPUT_STRING || !lh_text_time(c->input->text, &micros)) {
         return "This must be a date and time in ISO 8601, such as 2024-01-15T14:00:00Z.";
     }
     if ((c->field->flags & LH_FUTURE) && micros <= c->now) {
-        return "This must lie in the future.";
+        return "This must be in the future.";
     }
     if ((c->field->flags & LH_PAST) && micros > c->now) {
-        return "This may not lie in the future.";
+        return "This may not be in the future.";
     }
     lh_json_init(&text, c->pool, 40);
     lh_json_time(&text, micros, LH_MICROS_Z);
-    return keep(c, apr_pstrmemdup(c->pool, text.out.data + 1, text.out.length - 2));
+    return set_value(c, apr_pstrmemdup(c->pool, text.out.data + 1, text.out.length - 2));
 }
 
 static const char *check_duration(check *c)
 {
-    int seconds = c->sent->kind == LH_INPUT_STRING ? lh_text_duration(c->sent->text) : -1;
+    int seconds = lh_text_duration(string_of(c));
 
-    return seconds > 0 && seconds <= 86400 ? keep(c, apr_itoa(c->pool, seconds))
-                                           : "This must be a time HH:MM:SS of more than 00:00:00 and at most 24:00:00.";
+    return seconds > 0 && seconds <= 86400
+               ? set_value(c, apr_itoa(c->pool, seconds))
+               : "This must be a duration HH:MM:SS of more than 00:00:00 and at most 24:00:00.";
 }
 
 static const char *check_object_id(check *c)
 {
-    return c->sent->kind == LH_INPUT_STRING && lh_text_is_object_id(c->sent->text)
-               ? keep(c, c->sent->text)
-               : "This must be an id of 24 hex digits.";
+    return lh_text_is_object_id(string_of(c)) ? set_value(c, c->input->text) : "This must be an id of 24 hex digits.";
 }
 
-static const char *check_texts(check *c)
+static const char *check_strings(check *c)
 {
     const lh_field *f = c->field;
 
-    if (c->sent->kind == LH_INPUT_STRING && (f->flags & LH_COERCE)) {
+    if (c->input->kind == LH_INPUT_STRING && (f->flags & LH_COERCE)) {
         lh_json text;
         lh_json_init(&text, c->pool, 64);
-        lh_json_text(&text, c->sent->text);
-        return keep(c, lh_json_result(&text));
+        lh_json_text(&text, c->input->text);
+        return set_value(c, lh_json_result(&text));
     }
-    if (c->sent->kind != LH_INPUT_STRINGS) {
-        return f->flags & LH_COERCE ? "This must be a text or an array of texts." : "This must be an array of texts.";
+    if (c->input->kind != LH_INPUT_STRINGS) {
+        return f->flags & LH_COERCE ? "This must be a string or an array of strings."
+                                    : "This must be an array of strings.";
     }
-    if (c->sent->number < f->min || (f->max && c->sent->number > f->max)) {
+    if (c->input->number < f->min || (f->max && c->input->number > f->max)) {
         return f->max ? apr_psprintf(c->pool, "This must have %d to %d entries.", (int)f->min, (int)f->max)
                       : "This may not be empty.";
     }
-    return keep(c, c->sent->text);
+    return set_value(c, c->input->text);
 }
 
 static const char *check_object(check *c)
 {
-    if (c->sent->kind == LH_INPUT_OBJECT && !c->sent->text) {
+    if (c->input->kind == LH_INPUT_OBJECT && !c->input->text) {
         return "The name of this object must be written without escapes.";
     }
-    return c->sent->kind == LH_INPUT_OBJECT ? keep(c, c->sent->text) : "This must be an object.";
+    return c->input->kind == LH_INPUT_OBJECT ? set_value(c, c->input->text) : "This must be an object.";
 }
 
 static const char *check_group(check *c)
 {
-    return c->sent->kind == LH_INPUT_OBJECT ? keep(c, "true") : "This must be an object.";
+    return c->input->kind == LH_INPUT_OBJECT ? set_value(c, "true") : "This must be an object.";
 }
 
 static const char *check_phone(check *c)
 {
-    const char *text = c->sent->kind == LH_INPUT_STRING ? lh_text_trim(apr_pstrdup(c->pool, c->sent->text)) : "";
+    const char *text = lh_text_trim(apr_pstrdup(c->pool, string_of(c)));
     apr_size_t digits = *text == '+' ? strspn(text + 1, "0123456789") : 0;
 
     return digits >= 8 && digits <= 15 && text[1] != '0' && !text[1 + digits]
-               ? keep(c, text)
-               : "This must be a phone number in the international form, such as +12345678987.";
+               ? set_value(c, text)
+               : "This must be a phone number in international format, such as +12345678987.";
 }
 
 static const char *check_photo(check *c)
 {
-    apr_size_t length = (apr_size_t)c->sent->number;
+    apr_size_t length = (apr_size_t)c->input->number;
 
-    if (c->sent->kind != LH_INPUT_FILE) {
+    if (c->input->kind != LH_INPUT_FILE) {
         return c->field->flags & LH_CLEARABLE
-                   ? "This must be sent as a file in multipart/form-data; null takes the present one away."
+                   ? "This must be sent as a file in multipart/form-data; null removes the current one."
                    : "This must be sent as a file in multipart/form-data.";
     }
-    return lh_photo_type(c->sent->text, length) ? keep(c, apr_pescape_hex(c->pool, c->sent->text, length, 0))
-                                                : "This must be a JPEG, PNG, WebP or GIF image.";
+    return lh_photo_type(c->input->text, length) ? set_value(c, apr_pescape_hex(c->pool, c->input->text, length, 0))
+                                                 : "This must be a JPEG, PNG, WebP or GIF image.";
 }
 
-/* JSON has null for no photo; an empty text would be the value of an input nobody has filled in. */
-static int is_empty(const check *c)
+/* 1 when the input clears an LH_CLEARABLE field. In JSON only null clears a photo: an empty string is invalid. */
+static int clears(const check *c)
 {
-    return c->sent->kind == LH_INPUT_NULL ||
-           (c->sent->kind == LH_INPUT_STRING && !*c->sent->text && (c->untyped || c->field->type != LH_PHOTO));
+    return c->input->kind == LH_INPUT_NULL ||
+           (c->input->kind == LH_INPUT_STRING && !*c->input->text && (c->untyped || c->field->type != LH_PHOTO));
 }
 
 static const char *check_uuid(check *c)
 {
-    return c->sent->kind == LH_INPUT_STRING && lh_text_is_uuid(c->sent->text)
-               ? keep(c, c->sent->text)
-               : "This must be a UUID such as 123e4567-e89b-12d3-a456-426614174000.";
+    return lh_text_is_uuid(string_of(c)) ? set_value(c, c->input->text)
+                                         : "This must be a UUID such as 123e4567-e89b-12d3-a456-426614174000.";
 }
 
 static const char *check_color(check *c)
 {
-    const char *text = c->sent->kind == LH_INPUT_STRING ? c->sent->text : "";
+    const char *text = string_of(c);
 
     return text[0] == '#' && strlen(text) == 7 && strspn(text + 1, "0123456789abcdefABCDEF") == 6
-               ? keep(c, text)
+               ? set_value(c, text)
                : "This must be a color such as #4187a2.";
 }
 
 static const char *check_number(check *c)
 {
     const lh_field *f = c->field;
-    const char *text = c->sent->text;
+    const char *text = c->input->text;
     apr_int64_t hundredths;
 
-    if (c->sent->kind == LH_INPUT_INTEGER) {
-        text = apr_psprintf(c->pool, "%" APR_INT64_T_FMT, c->sent->number);
+    if (c->input->kind == LH_INPUT_INTEGER) {
+        text = apr_psprintf(c->pool, "%" APR_INT64_T_FMT, c->input->number);
     }
-    else if (c->sent->kind != LH_INPUT_NUMBER && (c->sent->kind != LH_INPUT_STRING || !c->untyped)) {
+    else if (c->input->kind != LH_INPUT_NUMBER && (c->input->kind != LH_INPUT_STRING || !c->untyped)) {
         text = "";
     }
     if (!lh_text_hundredths(text, &hundredths) || hundredths < f->min * 100 || hundredths > f->max * 100) {
@@ -277,24 +283,24 @@ static const char *check_number(check *c)
                             " with at most two decimals.",
                             f->min, f->max);
     }
-    return keep(c, text);
+    return set_value(c, text);
 }
 
-const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_input *sent, int untyped, apr_int64_t now,
+const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_input *input, int untyped, apr_int64_t now,
                            const char **value)
 {
-    check c = {p, field, sent, untyped, now, value};
+    check c = {p, field, input, untyped, now, value};
 
     *value = NULL;
-    if ((field->flags & LH_CLEARABLE) && is_empty(&c)) {
-        return keep(&c, "");
+    if ((field->flags & LH_CLEARABLE) && clears(&c)) {
+        return set_value(&c, "");
     }
-    if (sent->kind == LH_INPUT_NULL && !(field->flags & LH_NULL)) {
+    if (input->kind == LH_INPUT_NULL && !(field->flags & LH_NULL)) {
         return "This may not be null.";
     }
-    if (sent->kind == LH_INPUT_ABSENT || sent->kind == LH_INPUT_NULL) {
+    if (input->kind == LH_INPUT_ABSENT || input->kind == LH_INPUT_NULL) {
         return field->flags & LH_REQUIRED ? "This field is required."
-               : field->default_value     ? keep(&c, field->default_value)
+               : field->default_value     ? set_value(&c, field->default_value)
                                           : NULL;
     }
     switch (field->type) {
@@ -304,7 +310,7 @@ const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_input 
     case LH_TIME: return check_time(&c);
     case LH_DURATION: return check_duration(&c);
     case LH_OBJECT_ID: return check_object_id(&c);
-    case LH_STRINGS: return check_texts(&c);
+    case LH_STRINGS: return check_strings(&c);
     case LH_OBJECT: return check_object(&c);
     case LH_GROUP: return check_group(&c);
     case LH_PHONE: return check_phone(&c);
@@ -312,6 +318,6 @@ const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_input 
     case LH_UUID: return check_uuid(&c);
     case LH_NUMBER: return check_number(&c);
     case LH_COLOR: return check_color(&c);
-    default: return check_text(&c);
+    default: return check_string(&c);
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One value that was sent, held against its field: the same rules for JSON, forms and queries. Knows APR only. */
+/* Validates one input value against its field, by the same rules for JSON, forms and queries. Depends on APR only. */
 #ifndef LH_FIELDS_H
 #define LH_FIELDS_H
 
@@ -20,18 +20,19 @@ typedef enum {
 
 typedef struct lh_input {
     lh_input_kind kind;
-    /* Of LH_INPUT_STRING: UTF-8 without zero bytes; of LH_INPUT_STRINGS and LH_INPUT_OBJECT: JSON, NULL for an object that is
-     * not kept; of LH_INPUT_FILE: `number` bytes; of LH_INPUT_NUMBER: as JSON writes it. */
+    /* LH_INPUT_STRING: UTF-8 without zero bytes. LH_INPUT_STRINGS: JSON. LH_INPUT_OBJECT: JSON as it was sent, or NULL
+     * when its text is not available. LH_INPUT_FILE: `number` bytes. LH_INPUT_NUMBER: as in JSON. */
     const char *text;
-    apr_int64_t number; /* of LH_INPUT_INTEGER and LH_INPUT_BOOLEAN; of LH_INPUT_STRINGS the number of entries */
+    apr_int64_t number; /* of an integer or boolean; of LH_INPUT_STRINGS the entries, of LH_INPUT_FILE the bytes */
 } lh_input;
 
 /*
- * Checks what was sent and sets *value, as text for PostgreSQL; data NULL when nothing was sent and the field has no
- * initial value. `untyped`: everything comes as text, as in a query. `now` is in microseconds since 1970.
- * Returns NULL, or a sentence that says what is allowed.
+ * Validates `input` and sets *value to it as text for PostgreSQL; to NULL on failure, and when it is absent and the
+ * field has no default value. `untyped`: the input comes from a query or form, which have only strings, so numbers and
+ * booleans may be strings. `now` is in microseconds since 1970. Returns NULL, or a sentence for the client that states
+ * what is allowed.
  */
-const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_input *sent, int untyped, apr_int64_t now,
+const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_input *input, int untyped, apr_int64_t now,
                            const char **value);
 
 #endif

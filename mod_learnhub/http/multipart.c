@@ -7,16 +7,16 @@
 
 #include "util/text.h"
 
-#define MAX_BOUNDARY 70 /* characters: RFC 2046, 5.1.1 */
+#define MAX_BOUNDARY 70 /* characters (RFC 2046, section 5.1.1) */
 
-typedef struct reader {
+typedef struct parser {
     apr_pool_t *pool;
     const char *at, *end;
-    const char *delimiter; /* CRLF -- boundary */
+    const char *delimiter; /* CRLF, two hyphens, the boundary */
     apr_size_t delimiter_length;
     apr_array_header_t *parts;
-    int closed; /* the last boundary was read */
-} reader;
+    int closed; /* the last boundary has been read */
+} parser;
 
 /* ---- parameters: ; name=value, ; name="value" ---- */
 
@@ -30,8 +30,8 @@ static const char *skip_blanks(const char *s)
 }
 
 /*
- * The value at *s, which moves behind it; NULL when a quotation is not ended. A backslash escapes a quotation mark and
- * itself, nothing else: browsers send it as it is in "C:\photo.png".
+ * Reads the value at *s and advances *s; NULL when its closing quotation mark is missing. A backslash escapes only a
+ * quotation mark and a backslash: browsers do not escape it in "C:\photo.png".
  */
 static const char *read_value(apr_pool_t *p, const char **s)
 {
@@ -58,7 +58,7 @@ static const char *read_value(apr_pool_t *p, const char **s)
     return closed ? value : NULL;
 }
 
-/* All parameters of `text`, which begins with the first semicolon or is empty; NULL when they are malformed. */
+/* The parameters of a header; `text` is empty or begins with the first semicolon. NULL when they are malformed. */
 static apr_array_header_t *read_parameters(apr_pool_t *p, const char *text)
 {
     apr_array_header_t *found = apr_array_make(p, 4, sizeof(parameter));
@@ -71,7 +71,7 @@ static apr_array_header_t *read_parameters(apr_pool_t *p, const char *text)
             return NULL;
         }
         if (!*name) {
-            break; /* a semicolon at the end */
+            break; /* a trailing semicolon */
         }
         text = name + strcspn(name, "=; \t\"");
         next.name = apr_pstrmemdup(p, name, (apr_size_t)(text - name));
@@ -87,7 +87,7 @@ static apr_array_header_t *read_parameters(apr_pool_t *p, const char *text)
     return found;
 }
 
-/* How often the parameter is there; *value is the last one's. */
+/* Returns the number of parameters with this name and sets *value to the value of the last one. */
 static int find_parameter(const apr_array_header_t *parameters, const char *name, const char **value)
 {
     int i, times = 0;
@@ -116,7 +116,7 @@ static int is_boundary(const char *text)
     return length > 0 && length <= MAX_BOUNDARY && text[length - 1] != ' ';
 }
 
-static const char *read_boundary(reader *in, const char *content_type)
+static const char *read_boundary(parser *in, const char *content_type)
 {
     const apr_array_header_t *parameters = read_parameters(in->pool, content_type + strcspn(content_type, ";"));
     const char *boundary = NULL;
@@ -129,8 +129,8 @@ static const char *read_boundary(reader *in, const char *content_type)
     return NULL;
 }
 
-/* What follows a boundary on its line: CRLF, or -- and the end of the body. */
-static const char *end_boundary_line(reader *in)
+/* Reads the end of a boundary's line: CRLF, or -- and the end of the body. */
+static const char *end_boundary_line(parser *in)
 {
     in->closed = in->end - in->at >= 2 && !memcmp(in->at, "--", 2);
     in->at += in->closed ? 2 : 0;
@@ -141,13 +141,13 @@ static const char *end_boundary_line(reader *in)
         return NULL;
     }
     if (in->end - in->at < 2 || memcmp(in->at, "\r\n", 2)) {
-        return "a boundary has something behind it on its line";
+        return "a boundary is followed by other characters on its line";
     }
     in->at += 2;
-    return in->closed && in->at < in->end ? "something follows its last boundary" : NULL;
+    return in->closed && in->at < in->end ? "the last boundary is followed by more data" : NULL;
 }
 
-static const char *read_first_boundary(reader *in)
+static const char *read_first_boundary(parser *in)
 {
     const char *line = in->delimiter + 2;
     apr_size_t length = in->delimiter_length - 2;
@@ -162,20 +162,20 @@ static const char *read_first_boundary(reader *in)
 /* ---- headers ---- */
 
 typedef struct headers {
-    const char *disposition, *type, *encoding; /* NULL: not there */
+    const char *disposition, *type, *encoding; /* NULL: not sent */
 } headers;
 
-static const char *keep_header(const char **place, const char *value)
+static const char *set_header(const char **header, const char *value)
 {
-    if (*place) {
-        return "has a header twice";
+    if (*header) {
+        return "has a duplicate header";
     }
-    *place = value;
+    *header = value;
     return NULL;
 }
 
-/* One line, without its CRLF. */
-static const char *read_header(reader *in, headers *found, const char *line, apr_size_t length)
+/* Reads one header line, without its CRLF. */
+static const char *read_header(parser *in, headers *found, const char *line, apr_size_t length)
 {
     char *name = apr_pstrmemdup(in->pool, line, length), *value = strchr(name, ':');
 
@@ -190,14 +190,14 @@ static const char *read_header(reader *in, headers *found, const char *line, apr
     }
     *value = '\0';
     value = lh_text_trim(value + 1);
-    return !strcasecmp(name, "Content-Disposition")         ? keep_header(&found->disposition, value)
-           : !strcasecmp(name, "Content-Type")              ? keep_header(&found->type, value)
-           : !strcasecmp(name, "Content-Transfer-Encoding") ? keep_header(&found->encoding, value)
+    return !strcasecmp(name, "Content-Disposition")         ? set_header(&found->disposition, value)
+           : !strcasecmp(name, "Content-Type")              ? set_header(&found->type, value)
+           : !strcasecmp(name, "Content-Transfer-Encoding") ? set_header(&found->encoding, value)
                                                             : NULL;
 }
 
-/* Reads to the empty line and behind it. */
-static const char *read_headers(reader *in, headers *found)
+/* Reads the headers and the empty line after them. */
+static const char *read_headers(parser *in, headers *found)
 {
     const char *start = in->at, *why = NULL;
 
@@ -207,7 +207,7 @@ static const char *read_headers(reader *in, headers *found)
         const char *line = in->at, *line_end = memmem(line, left < room ? left : room, "\r\n", 2);
 
         if (!line_end) {
-            return left < room ? "has headers without an end" : "has headers that are too long";
+            return left < room ? "has headers that do not end with an empty line" : "has headers that are too long";
         }
         in->at = line_end + 2;
         if (line_end == line) {
@@ -218,15 +218,15 @@ static const char *read_headers(reader *in, headers *found)
     return why;
 }
 
-/* The content is read as it is: no other form of it is known here. */
-static int is_plain_encoding(const char *encoding)
+/* 1 when the content needs no decoding. */
+static int is_identity(const char *encoding)
 {
     return !encoding || !strcasecmp(encoding, "7bit") || !strcasecmp(encoding, "8bit") ||
            !strcasecmp(encoding, "binary");
 }
 
-/* Name and filename. Some libraries send filename* alone, against RFC 7578, 4.2: that is a file all the same. */
-static const char *read_disposition(reader *in, const char *disposition, lh_part *part)
+/* Reads name and filename. Some libraries send only filename*, although RFC 7578 forbids it: the part is a file too. */
+static const char *read_disposition(parser *in, const char *disposition, lh_part *part)
 {
     apr_size_t length = disposition ? strcspn(disposition, "; \t") : 0;
     const apr_array_header_t *parameters;
@@ -260,8 +260,8 @@ static int has_name(const apr_array_header_t *parts, const char *name)
     return 0;
 }
 
-/* The content up to the next boundary. The CRLF of the empty line may be the boundary's own: then there is none. */
-static const char *read_content(reader *in, lh_part *part)
+/* Reads the content up to the next boundary. The CRLF of the empty line may belong to the boundary: no content then. */
+static const char *read_content(parser *in, lh_part *part)
 {
     const char *data = in->at, *from = data - 2;
     const char *next = memmem(from, (apr_size_t)(in->end - from), in->delimiter, in->delimiter_length);
@@ -272,11 +272,12 @@ static const char *read_content(reader *in, lh_part *part)
     part->data = data;
     part->length = next > data ? (apr_size_t)(next - data) : 0;
     in->at = next + in->delimiter_length;
-    return part->filename || lh_utf8_valid(part->data, part->length) ? NULL
-                                                                     : "is a text that is not UTF-8 or has a zero byte";
+    return part->filename || lh_utf8_valid(part->data, part->length)
+               ? NULL
+               : "is a text field that is not UTF-8 or contains a zero byte";
 }
 
-static const char *read_part(reader *in)
+static const char *read_part(parser *in)
 {
     lh_part part = {.type = "text/plain"};
     headers found;
@@ -285,7 +286,7 @@ static const char *read_part(reader *in)
     if (!why) {
         why = read_disposition(in, found.disposition, &part);
     }
-    if (!why && !is_plain_encoding(found.encoding)) {
+    if (!why && !is_identity(found.encoding)) {
         why = "must be sent without a Content-Transfer-Encoding";
     }
     if (!why && has_name(in->parts, part.name)) {
@@ -301,7 +302,7 @@ static const char *read_part(reader *in)
     return why;
 }
 
-static const char *read_body(reader *in)
+static const char *read_body(parser *in)
 {
     const char *why = read_first_boundary(in);
 
@@ -321,7 +322,7 @@ static const char *read_body(reader *in)
 const char *lh_multipart_parse(apr_pool_t *p, const char *content_type, const char *body, apr_size_t length,
                                apr_array_header_t **parts)
 {
-    reader in = {.pool = p, .at = body, .end = body + length, .parts = apr_array_make(p, 16, sizeof(lh_part))};
+    parser in = {.pool = p, .at = body, .end = body + length, .parts = apr_array_make(p, 16, sizeof(lh_part))};
     const char *why = read_boundary(&in, content_type);
 
     if (!why) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects of a body that are kept as they were sent: what tells that one is unchanged. */
+/* Digests of objects that are stored as they were sent: lh_fingerprint() and lh_canonical_md5(). */
 #include <httpd.h>
 
 #include <apr_md5.h>
@@ -22,20 +22,20 @@ const char *lh_fingerprint(const lh_call *call, const char *name)
 lh_error *lh_canonical_md5(lh_call *call, const char *name, const char **md5)
 {
     apr_pool_t *p = call->r->pool, *scratch;
-    const char *text = lh_param(call, name), *wrong;
+    const char *text = lh_param(call, name), *why;
     unsigned char digest[APR_MD5_DIGESTSIZE];
     apr_size_t length = strlen(text);
     lh_json out;
 
     apr_pool_create(&scratch, p);
     lh_json_init(&out, scratch, length + 1);
-    wrong = lh_canonical_write(scratch, text, length, &out);
-    if (!wrong) {
-        apr_md5(digest, out.out.data, out.out.length > 2 ? out.out.length : 0); /* {} counts as nothing */
+    why = lh_canonical_write(scratch, text, length, &out);
+    if (!why) {
+        apr_md5(digest, out.out.data, out.out.length > 2 ? out.out.length : 0); /* of {}: of the empty string */
         *md5 = lh_digest_hex(p, digest, sizeof(digest));
     }
     apr_pool_destroy(scratch);
-    return wrong ? lh_error_field(p, NULL, "body", NULL,
-                                  apr_psprintf(p, "The body is not valid JSON: %s: %s.", name, wrong))
-                 : NULL;
+    return why ? lh_error_field(p, NULL, "body", NULL,
+                                apr_psprintf(p, "The body is not valid JSON: %s: %s.", name, why))
+               : NULL;
 }

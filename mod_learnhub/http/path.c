@@ -18,13 +18,13 @@ static const struct {
 
 #define PARAM_WORDS (sizeof(param_words) / sizeof(param_words[0]))
 
-/* A segment. */
+/* One segment of a template. */
 typedef struct node {
     const char *literal; /* NULL for a parameter */
     apr_size_t length;
     param_type type;
-    struct node *children; /* literals */
-    struct node *param;
+    struct node *children; /* the literal segments that may follow, a list by `next` */
+    struct node *param;    /* the parameter that may follow, or NULL */
     struct node *next;
     const void *values[METHODS]; /* of the templates that end here, by method */
     const char *allow;           /* NULL: no template ends here */
@@ -45,7 +45,7 @@ lh_path_tree *lh_path_tree_create(apr_pool_t *p)
 
 /* ---- adding ---- */
 
-static node *child_for(lh_path_tree *tree, node *parent, const char *segment, apr_size_t length)
+static node *literal_child(lh_path_tree *tree, node *parent, const char *segment, apr_size_t length)
 {
     node *child;
 
@@ -62,7 +62,7 @@ static node *child_for(lh_path_tree *tree, node *parent, const char *segment, ap
     return child;
 }
 
-static node *param_for(lh_path_tree *tree, node *parent, const char *segment, const char **why)
+static node *param_child(lh_path_tree *tree, node *parent, const char *segment, const char **why)
 {
     const char *type = segment + strcspn(segment, ":}");
     apr_size_t i, length;
@@ -82,7 +82,7 @@ static node *param_for(lh_path_tree *tree, node *parent, const char *segment, co
         parent->param->type = param_words[i].type;
     }
     if (parent->param->type != param_words[i].type) {
-        *why = "another route has a parameter of another type at this place";
+        *why = "another route has a parameter of another type at this position";
     }
     return parent->param;
 }
@@ -122,7 +122,7 @@ const char *lh_path_add(lh_path_tree *tree, const char *method, const char *temp
     while (*s++ == '/' && *s && n) {
         apr_size_t length = strcspn(s, "/");
         params += *s == '{';
-        n = *s == '{' ? param_for(tree, n, s, &why) : child_for(tree, n, s, length);
+        n = *s == '{' ? param_child(tree, n, s, &why) : literal_child(tree, n, s, length);
         s += length;
     }
     if (why) {
@@ -141,7 +141,8 @@ const char *lh_path_add(lh_path_tree *tree, const char *method, const char *temp
 
 /* ---- matching ---- */
 
-static int parses(param_type type, const char *text)
+/* 1 when the segment is a valid value of this type. */
+static int is_valid(param_type type, const char *text)
 {
     apr_int64_t number;
 
@@ -153,7 +154,7 @@ static int parses(param_type type, const char *text)
     }
 }
 
-/* The node for the rest of the path, literals first; parameters are stored from params[count] on. */
+/* The node that matches the rest of the path, or NULL; `count` parameters precede it. Literals are tried first. */
 static const node *descend(const node *n, apr_pool_t *p, const char *path, const char **params, int count)
 {
     apr_size_t length;
@@ -176,7 +177,7 @@ static const node *descend(const node *n, apr_pool_t *p, const char *path, const
         return NULL;
     }
     params[count] = apr_pstrmemdup(p, path, length);
-    return parses(n->param->type, params[count]) ? descend(n->param, p, path + length, params, count + 1) : NULL;
+    return is_valid(n->param->type, params[count]) ? descend(n->param, p, path + length, params, count + 1) : NULL;
 }
 
 void lh_path_find(const lh_path_tree *tree, apr_pool_t *p, const char *method, const char *path, lh_path_match *match)

@@ -10,8 +10,11 @@
 #include "http/route.h"
 #include "util/buffer.h"
 
-/* Bytes of a multipart body for all but the photo. */
-#define ROOM_BESIDE_PHOTO 65536
+/* Bytes of a multipart body besides the photo: boundaries, headers and the other parts. */
+#define MULTIPART_EXTRA 65536
+
+/* Bytes that are read at once, and the initial size of the buffer. */
+#define BLOCK 65536
 
 unsigned lh_receive_type(const request_rec *r)
 {
@@ -34,25 +37,26 @@ unsigned lh_receive_type(const request_rec *r)
                                                                     : 0;
 }
 
-/* A body that cannot be read: broken chunks, too slow, gone. Some of it httpd's filters have answered themselves. */
-static lh_error *read_problem(lh_call *call, apr_status_t rv)
+/* The error for a body that cannot be read. On AP_FILTER_ERROR an input filter has sent the response already. */
+static lh_error *read_error(lh_call *call, apr_status_t rv)
 {
     int status = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
     lh_error *error = lh_error_of_status(call->r->pool, status == AP_FILTER_ERROR ? HTTP_BAD_REQUEST : status);
 
-    error->answered = status == AP_FILTER_ERROR;
+    error->response_sent = status == AP_FILTER_ERROR;
     call->r->connection->keepalive = AP_CONN_CLOSE;
     return error;
 }
 
-static apr_int64_t announced_length(const request_rec *r)
+/* The Content-Length, or -1. */
+static apr_int64_t content_length(const request_rec *r)
 {
     const char *header = apr_table_get(r->headers_in, "Content-Length");
 
     return header ? apr_atoi64(header) : -1;
 }
 
-static int takes_photo(const lh_call *call)
+static int accepts_photo(const lh_call *call)
 {
     const lh_field *field = call->route ? call->route->def->body : NULL;
 
@@ -62,13 +66,13 @@ static int takes_photo(const lh_call *call)
     return field && field->name;
 }
 
-/* In bytes: more where a photo may come. */
+/* In bytes. */
 static apr_int64_t limit_of(const lh_call *call)
 {
     const lh_config *config = &call->server->config;
 
-    return takes_photo(call) && lh_receive_type(call->r) == LH_MULTIPART ? config->max_photo + ROOM_BESIDE_PHOTO
-                                                                         : config->max_body;
+    return accepts_photo(call) && lh_receive_type(call->r) == LH_MULTIPART ? config->max_photo + MULTIPART_EXTRA
+                                                                           : config->max_body;
 }
 
 static lh_error *too_large(lh_call *call)
@@ -79,12 +83,12 @@ static lh_error *too_large(lh_call *call)
         apr_psprintf(call->r->pool, "The request body may have at most %" APR_INT64_T_FMT " bytes.", limit_of(call)));
 }
 
-lh_error *lh_receive_announced(lh_call *call)
+lh_error *lh_receive_check_length(lh_call *call)
 {
-    return announced_length(call->r) > limit_of(call) ? too_large(call) : NULL;
+    return content_length(call->r) > limit_of(call) ? too_large(call) : NULL;
 }
 
-/* Appends a brigade's bytes; false when they exceed the limit. */
+/* Appends a brigade's bytes; sets *end at the end of the body, *rv when reading fails. 0 when they exceed the limit. */
 static int append(lh_buffer *buffer, apr_bucket_brigade *bb, apr_int64_t limit, apr_status_t *rv, int *end)
 {
     apr_bucket *bucket;
@@ -110,16 +114,17 @@ static int append(lh_buffer *buffer, apr_bucket_brigade *bb, apr_int64_t limit, 
 }
 
 /*
- * The first guess of the buffer's size. A growing buffer leaves its former selves in the pool: a body with a photo gets
- * what it announces, which is within its limit.
+ * The initial size of the buffer. A buffer that grows leaves its old blocks in the pool, so a multipart body gets its
+ * whole Content-Length at once; lh_receive_check_length() has checked that.
  */
-static apr_size_t first_guess(const lh_call *call, apr_int64_t announced)
+static apr_size_t initial_capacity(const lh_call *call)
 {
-    return announced >= 0 && (announced < 65536 || lh_receive_type(call->r) == LH_MULTIPART) ? (apr_size_t)announced + 1
-                                                                                             : 65536;
+    apr_int64_t length = content_length(call->r);
+
+    return length >= 0 && (length < BLOCK || lh_receive_type(call->r) == LH_MULTIPART) ? (apr_size_t)length + 1 : BLOCK;
 }
 
-lh_error *lh_receive_all(lh_call *call, const char **text, apr_size_t *length)
+lh_error *lh_receive_body(lh_call *call, const char **text, apr_size_t *length)
 {
     request_rec *r = call->r;
     apr_int64_t limit = limit_of(call);
@@ -128,10 +133,10 @@ lh_error *lh_receive_all(lh_call *call, const char **text, apr_size_t *length)
     lh_buffer buffer;
     int end = 0, fits = 1;
 
-    lh_buffer_init(&buffer, r->pool, first_guess(call, announced_length(r)));
+    lh_buffer_init(&buffer, r->pool, initial_capacity(call));
     bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     while (fits && !end && rv == APR_SUCCESS) {
-        rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, 65536);
+        rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, BLOCK);
         if (rv == APR_SUCCESS) {
             fits = append(&buffer, bb, limit, &rv, &end);
         }
@@ -141,7 +146,7 @@ lh_error *lh_receive_all(lh_call *call, const char **text, apr_size_t *length)
         return too_large(call);
     }
     if (rv != APR_SUCCESS) {
-        return read_problem(call, rv);
+        return read_error(call, rv);
     }
     *text = lh_buffer_text(&buffer);
     *length = buffer.length;

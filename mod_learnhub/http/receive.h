@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The body of a request as bytes, read within limits: LearnHubMaxBody, or what LearnHubMaxPhoto asks for where a row
- * takes multipart/form-data and such a body comes.
+ * Reads the body of a request into memory, within a limit: LearnHubMaxBody; for a multipart/form-data body of a route
+ * with an LH_PHOTO field, LearnHubMaxPhoto plus 64 KB for the other parts. A larger body is rejected with 413 and the
+ * connection is closed, as the rest of the body is not read.
  */
 #ifndef LH_RECEIVE_H
 #define LH_RECEIVE_H
 
 #include "http/call.h"
 
-/* LH_JSON, LH_FORM or LH_MULTIPART by the Content-Type; none is JSON. 0: another, or a charset that is not UTF-8. */
+/* LH_JSON, LH_FORM or LH_MULTIPART, from Content-Type; LH_JSON without one. 0 for any other type, and for a charset
+ * other than UTF-8. */
 unsigned lh_receive_type(const request_rec *r);
 
-/* Refuses a body that says it is too large, before anything of it is read; also where none is wanted. */
-lh_error *lh_receive_announced(lh_call *call);
+/* Rejects a body whose Content-Length exceeds the limit, before any of it is read. Applies to requests without a route
+ * and to routes without body fields as well. */
+lh_error *lh_receive_check_length(lh_call *call);
 
-/* The whole body, ended by a zero byte. */
-lh_error *lh_receive_all(lh_call *call, const char **text, apr_size_t *length);
+/*
+ * Reads the complete body; a zero byte follows it. 413 when it exceeds the limit; the status of httpd's input filters
+ * (400, 408 ...) when it is malformed, too slow or incomplete.
+ */
+lh_error *lh_receive_body(lh_call *call, const char **text, apr_size_t *length);
 
 #endif

@@ -16,17 +16,18 @@
 
 /* ---- rows ---- */
 
-static void write_front(lh_json *json, const lh_call *call)
+/* The members that steps have added. */
+static void write_added_members(lh_json *json, const lh_call *call)
 {
     const lh_member *member;
 
-    for (member = call->front; member; member = member->next) {
+    for (member = call->members; member; member = member->next) {
         lh_json_key(json, member->key);
         lh_json_verbatim(json, member->json, strlen(member->json));
     }
 }
 
-static void write_members(lh_json *json, const lh_call *call, lh_reply_rows *rows, const lh_result *result, int row)
+static void write_row_members(lh_json *json, const lh_call *call, lh_reply_rows *rows, const lh_result *result, int row)
 {
     int count = lh_result_columns(result), i;
 
@@ -48,7 +49,7 @@ static void write_members(lh_json *json, const lh_call *call, lh_reply_rows *row
 void lh_reply_row(lh_json *json, const lh_call *call, lh_reply_rows *rows, const lh_result *result, int row)
 {
     lh_json_open(json, '{');
-    write_members(json, call, rows, result, row);
+    write_row_members(json, call, rows, result, row);
     lh_json_close(json, '}');
 }
 
@@ -57,9 +58,9 @@ static void write_one(lh_json *json, const lh_call *call)
     lh_reply_rows rows = {NULL, NULL};
 
     lh_json_open(json, '{');
-    write_front(json, call);
+    write_added_members(json, call);
     if (lh_row_count(call)) {
-        write_members(json, call, &rows, call->last, 0);
+        write_row_members(json, call, &rows, call->last, 0);
     }
     lh_json_close(json, '}');
 }
@@ -84,7 +85,7 @@ static apr_int64_t total(const lh_call *call)
     return apr_atoi64(lh_call_cell(call, call->count, 0, 0));
 }
 
-/* The URL of another page of this list: all other parameters are kept as they were sent. */
+/* The URL of another page of this list, with the other query parameters as they were sent. */
 static const char *page_url(const lh_call *call, apr_int64_t page)
 {
     request_rec *r = call->r;
@@ -98,7 +99,7 @@ static const char *page_url(const lh_call *call, apr_int64_t page)
         }
         args += length;
     }
-    if (page > 1 || (call->route->def->flags & LH_UNPAGED)) { /* without a page such a list is whole */
+    if (page > 1 || (call->route->def->flags & LH_UNPAGED)) { /* without one such a list is unpaged */
         query = apr_psprintf(r->pool, "%s%spage=%" APR_INT64_T_FMT, query, *query ? "&" : "?", page);
     }
     return apr_pstrcat(r->pool, base, path, query, NULL);
@@ -126,7 +127,7 @@ static void write_skip_limit(lh_json *json, const lh_call *call)
     lh_json_open(json, '{');
     lh_json_key(json, "total");
     lh_json_int(json, total(call));
-    write_front(json, call);
+    write_added_members(json, call);
     lh_json_key(json, "skip");
     lh_json_int(json, apr_atoi64(lh_param(call, "skip")));
     lh_json_key(json, "limit");
@@ -136,7 +137,7 @@ static void write_skip_limit(lh_json *json, const lh_call *call)
     lh_json_close(json, '}');
 }
 
-static void write_answer(lh_json *json, const lh_call *call)
+static void write_response(lh_json *json, const lh_call *call)
 {
     switch (call->route->def->shape) {
     case LH_ALL: write_all(json, call); break;
@@ -153,8 +154,8 @@ static void write_answer(lh_json *json, const lh_call *call)
     }
 }
 
-/* What the answer stands under: {"message": ..., key: answer} where the def has a message, {key: [...]} for rows. */
-static const char *frame_key(const lh_call *call)
+/* The key of the object that contains the response: {"message": ..., key: response}, {key: [...]}; NULL: none. */
+static const char *outer_key(const lh_call *call)
 {
     const lh_route *def = call->route->def;
 
@@ -164,9 +165,9 @@ static const char *frame_key(const lh_call *call)
     return def->message || def->shape == LH_ALL ? def->key : NULL;
 }
 
-void lh_reply_open(lh_json *json, const lh_call *call)
+void lh_reply_open_envelope(lh_json *json, const lh_call *call)
 {
-    const char *key = frame_key(call);
+    const char *key = outer_key(call);
 
     if (call->group->error_format == LH_ERRORS_ENVELOPE) {
         lh_json_open(json, '{');
@@ -184,9 +185,9 @@ void lh_reply_open(lh_json *json, const lh_call *call)
     }
 }
 
-void lh_reply_close(lh_json *json, const lh_call *call)
+void lh_reply_close_envelope(lh_json *json, const lh_call *call)
 {
-    if (frame_key(call)) {
+    if (outer_key(call)) {
         lh_json_close(json, '}');
     }
     if (call->group->error_format == LH_ERRORS_ENVELOPE) {
@@ -196,23 +197,24 @@ void lh_reply_close(lh_json *json, const lh_call *call)
 
 /* ---- headers and sending ---- */
 
-/* Fetch standard: which pages of other origins may read the answer. */
+/* Sets the CORS headers (Fetch standard). `preflight_methods`: of an OPTIONS request the path's methods, else NULL. */
 static void set_cors(const lh_call *call, const char *preflight_methods)
 {
     request_rec *r = call->r;
     const char *allowed = call->server->config.origins, *origin = apr_table_get(r->headers_in, "Origin");
     apr_table_t *out = r->err_headers_out;
+    int any = allowed && !strcmp(allowed, "*");
 
     if (!allowed) {
         return;
     }
-    if (strcmp(allowed, "*")) {
+    if (!any) {
         apr_table_mergen(out, "Vary", "Origin");
     }
-    if (!origin || (strcmp(allowed, "*") && !lh_text_listed(allowed, origin, strlen(origin)))) {
+    if (!origin || (!any && !lh_text_listed(allowed, origin, strlen(origin)))) {
         return;
     }
-    apr_table_setn(out, "Access-Control-Allow-Origin", strcmp(allowed, "*") ? origin : "*");
+    apr_table_setn(out, "Access-Control-Allow-Origin", any ? "*" : origin);
     apr_table_setn(out, "Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, Idempotent-Replayed");
     if (preflight_methods) {
         apr_table_setn(out, "Access-Control-Allow-Methods", preflight_methods);
@@ -231,10 +233,10 @@ static void set_notes(const lh_call *call)
 }
 
 /*
- * One brigade. The FLUSH lets httpd write at once instead of first looking for a pipelined request, so that the same
- * worker usually finds the client's next request there.
+ * Sends a response in one brigade; `body` NULL: without one. The FLUSH bucket makes httpd write at once instead of
+ * looking for a pipelined request first; the same worker then usually reads the client's next request.
  */
-static int deliver(const lh_call *call, int status, const char *type, const char *body, apr_size_t length)
+static int send_response(const lh_call *call, int status, const char *type, const char *body, apr_size_t length)
 {
     request_rec *r = call->r;
     apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
@@ -249,17 +251,17 @@ static int deliver(const lh_call *call, int status, const char *type, const char
         APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(alloc));
     }
     APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(alloc));
-    ap_pass_brigade(r->output_filters, bb); /* a client that left is the connection's concern */
+    ap_pass_brigade(r->output_filters, bb); /* fails when the client has disconnected: httpd closes the connection */
     return OK;
 }
 
-static int deliver_json(const lh_call *call, int status, const lh_json *json)
+static int send_json(const lh_call *call, int status, const lh_json *json)
 {
-    return deliver(call, status, "application/json", json->out.data, json->out.length);
+    return send_response(call, status, "application/json", json->out.data, json->out.length);
 }
 
-/* The bytes stay in the result, which lives as long as the request. */
-static int deliver_bytes(const lh_call *call)
+/* The bytes are not copied: the result lives as long as the request. */
+static int send_bytes(const lh_call *call)
 {
     request_rec *r = call->r;
     int length = 0, status;
@@ -269,8 +271,8 @@ static int deliver_bytes(const lh_call *call)
     apr_table_setn(r->headers_out, "Cache-Control", "public, max-age=31536000, immutable");
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     status = ap_meets_conditions(r);
-    return status == OK ? deliver(call, HTTP_OK, lh_cell(call, "_type"), bytes, (apr_size_t)length)
-                        : deliver(call, status, NULL, NULL, 0);
+    return status == OK ? send_response(call, HTTP_OK, lh_cell(call, "_type"), bytes, (apr_size_t)length)
+                        : send_response(call, status, NULL, NULL, 0);
 }
 
 static int status_of(const lh_call *call)
@@ -290,36 +292,36 @@ static void set_headers(const lh_call *call)
 
 int lh_reply_success(lh_call *call)
 {
-    int bare = call->route->def->shape == LH_NOTHING;
+    lh_shape shape = call->route->def->shape;
     lh_json body;
 
-    if (call->sent) {
+    if (call->streaming) {
         return OK;
     }
     set_headers(call);
-    if (call->route->def->shape == LH_BYTES) {
-        return deliver_bytes(call);
+    if (shape == LH_BYTES) {
+        return send_bytes(call);
     }
-    if (bare) {
-        return deliver(call, status_of(call), NULL, NULL, 0);
+    if (shape == LH_NOTHING) {
+        return send_response(call, status_of(call), NULL, NULL, 0);
     }
-    if (call->body) {
-        return deliver_json(call, status_of(call), call->body);
+    if (call->buffered) {
+        return send_json(call, status_of(call), call->buffered);
     }
     lh_json_init(&body, call->r->pool, 2048);
-    lh_reply_open(&body, call);
-    write_answer(&body, call);
-    lh_reply_close(&body, call);
-    return deliver_json(call, status_of(call), &body);
+    lh_reply_open_envelope(&body, call);
+    write_response(&body, call);
+    lh_reply_close_envelope(&body, call);
+    return send_json(call, status_of(call), &body);
 }
 
-apr_status_t lh_reply_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length)
+apr_status_t lh_reply_send_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length)
 {
     request_rec *r = call->r;
     apr_status_t rv;
 
-    if (!call->sent) {
-        call->sent = 1;
+    if (!call->streaming) {
+        call->streaming = 1;
         set_headers(call);
         set_notes(call);
         r->status = status_of(call);
@@ -331,12 +333,12 @@ apr_status_t lh_reply_part(lh_call *call, apr_bucket_brigade *bb, const char *da
     return r->connection->aborted ? APR_ECONNABORTED : rv;
 }
 
-void lh_reply_end(lh_call *call, apr_bucket_brigade *bb, int whole)
+void lh_reply_send_end(lh_call *call, apr_bucket_brigade *bb, int complete)
 {
     request_rec *r = call->r;
     apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
 
-    if (!whole) {
+    if (!complete) {
         APR_BRIGADE_INSERT_TAIL(bb, ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, alloc));
         r->connection->keepalive = AP_CONN_CLOSE;
     }
@@ -346,11 +348,11 @@ void lh_reply_end(lh_call *call, apr_bucket_brigade *bb, int whole)
 
 int lh_reply_error(lh_call *call, const lh_error *error)
 {
-    lh_error_format style = call->group->error_format;
+    lh_error_format format = call->group->error_format;
     apr_table_t *out = call->r->err_headers_out;
     lh_json body;
 
-    if (error->answered) {
+    if (error->response_sent) {
         return AP_FILTER_ERROR;
     }
     set_cors(call, NULL);
@@ -365,13 +367,13 @@ int lh_reply_error(lh_call *call, const lh_error *error)
         apr_table_setn(out, "Retry-After", apr_itoa(call->r->pool, error->retry_after));
     }
     lh_json_init(&body, call->r->pool, 256);
-    lh_error_write(&body, error, style);
-    return deliver_json(call, lh_error_status(error, style), &body);
+    lh_error_write(&body, error, format);
+    return send_json(call, lh_error_status(error, format), &body);
 }
 
 int lh_reply_options(lh_call *call, const char *allow)
 {
     set_cors(call, allow);
     apr_table_setn(call->r->headers_out, "Allow", allow);
-    return deliver(call, HTTP_NO_CONTENT, NULL, NULL, 0);
+    return send_response(call, HTTP_NO_CONTENT, NULL, NULL, 0);
 }

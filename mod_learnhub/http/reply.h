@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes responses: rows in their envelope, errors in the group's format, headers. Output is one brigade. */
+/*
+ * Writes responses: rows in their envelope, errors in the group's format, headers. A response is sent in one brigade,
+ * a streamed one in parts.
+ */
 #ifndef LH_REPLY_H
 #define LH_REPLY_H
 
@@ -10,32 +13,34 @@
 typedef struct lh_plan lh_plan;
 typedef struct lh_cell_value lh_cell_value;
 
-/* Sends the response of a successful call. Returns what a handler returns to httpd. */
+/* Sends the response of a successful call, unless it was streamed. Returns what a handler returns to httpd. */
 int lh_reply_success(lh_call *call);
 
-/* Sends an error response. */
+/* Sends an error response. Returns what a handler returns to httpd. */
 int lh_reply_error(lh_call *call, const lh_error *error);
 
-/* Answers OPTIONS; `allow` is the path's Allow header. */
+/* Sends the response to OPTIONS; `allow` is the path's Allow header. Returns what a handler returns to httpd. */
 int lh_reply_options(lh_call *call, const char *allow);
 
 /* ---- streamed responses ---- */
 
-/* How the rows of one result are written; starts as {NULL, NULL}. */
+/* How the rows of one result are written; starts as {NULL, NULL}, lh_reply_row() fills it with the first row. */
 typedef struct lh_reply_rows {
     lh_plan *plan;
     lh_cell_value *cells;
 } lh_reply_rows;
 
-/* Write what precedes and follows the rows, and one row as an object. */
-void lh_reply_open(lh_json *json, const lh_call *call);
-void lh_reply_close(lh_json *json, const lh_call *call);
+/* Write what precedes and follows the rows: the envelope, and the object with the route's key. */
+void lh_reply_open_envelope(lh_json *json, const lh_call *call);
+void lh_reply_close_envelope(lh_json *json, const lh_call *call);
+
+/* Writes one row as an object. */
 void lh_reply_row(lh_json *json, const lh_call *call, lh_reply_rows *rows, const lh_result *result, int row);
 
-/* Sends a part of the body, and the headers before the first. Fails when the client has disconnected. */
-apr_status_t lh_reply_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length);
+/* Sends a part of the body, before the first one the headers. Fails when the client has disconnected. */
+apr_status_t lh_reply_send_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length);
 
-/* Ends the body. An incomplete one is aborted, so that the client can detect it. */
-void lh_reply_end(lh_call *call, apr_bucket_brigade *bb, int complete);
+/* Ends the body. If it is not `complete`, the connection is aborted so that the client detects it. */
+void lh_reply_send_end(lh_call *call, apr_bucket_brigade *bb, int complete);
 
 #endif

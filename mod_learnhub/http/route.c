@@ -13,7 +13,7 @@ struct lh_routes {
     lh_path_tree *tree;
     apr_array_header_t *all; /* const lh_compiled_route * */
     lh_statements *statements;
-    const char *why;
+    const char *why; /* the first error */
 };
 
 /* ---- the query fields of shapes ---- */
@@ -57,6 +57,7 @@ static const lh_field *fields_of_shape(const lh_route *def)
 
 /* ---- slots ---- */
 
+/* Records the first error; `what` NULL: none. */
 static void fail(lh_routes *routes, const lh_route *def, const char *what)
 {
     if (!routes->why && what) {
@@ -64,7 +65,7 @@ static void fail(lh_routes *routes, const lh_route *def, const char *what)
     }
 }
 
-/* The name by which statements refer to a field: dots become underscores. No statement can name a secret. */
+/* The name by which statements refer to a field: dots become underscores; empty for an LH_SECRET field. */
 static const char *parameter_name(apr_pool_t *p, const lh_field *field)
 {
     char *name = apr_pstrdup(p, field->flags & LH_SECRET ? "" : field->name), *dot;
@@ -109,7 +110,7 @@ static void add_body_names(apr_pool_t *p, apr_array_header_t *names, const lh_fi
     }
 }
 
-/* What steps bind, and the media type of photos. */
+/* The parameters that steps bind, and the media types of photos. */
 static void add_bound_names(apr_pool_t *p, apr_array_header_t *names, const lh_route *def)
 {
     const lh_field *field;
@@ -125,6 +126,7 @@ static void add_bound_names(apr_pool_t *p, apr_array_header_t *names, const lh_r
     }
 }
 
+/* Appends the query fields of the route's shape to its own. */
 static void collect_query(apr_pool_t *p, lh_compiled_route *route)
 {
     const lh_field *added = fields_of_shape(route->def);
@@ -154,7 +156,8 @@ static void name_slots(apr_pool_t *p, lh_compiled_route *route)
     route->builtin_slot = names->nelts;
     add_words(p, names, "me base meeting_url eco_verify limit offset");
     if (has_skip_limit(route->def)) {
-        names->nelts = route->builtin_slot + LH_BUILTIN_LIMIT; /* its :limit is a query field */
+        /* :limit is a query field here: drops the built-in limit and offset, which are the last slots. */
+        names->nelts = route->builtin_slot + LH_BUILTIN_LIMIT;
     }
     route->slots.names = (const char *const *)names->elts;
     route->slots.count = names->nelts;
@@ -173,7 +176,7 @@ static const lh_statement *compile(lh_routes *routes, const lh_compiled_route *r
     return statement;
 }
 
-/* One statement for each set of filters: the conditions of the set, each after AND. */
+/* One statement for each set of filters; :filters is replaced by " AND condition" for each filter of the set. */
 static const lh_statement **compile_sets(lh_routes *routes, const lh_compiled_route *route, const char *sql)
 {
     int sets = 1 << route->filter_count, set, i;
@@ -295,7 +298,7 @@ const lh_compiled_route *lh_routes_at(const lh_routes *routes, int index)
 
 /* ---- matching ---- */
 
-const lh_route_group *lh_route_owner(const lh_route_group *const *groups, const char *path)
+const lh_route_group *lh_route_find_group(const lh_route_group *const *groups, const char *path)
 {
     const char *const *prefix;
 

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The route table: routes compiled and checked before httpd starts, matched on every request. Depends on APR only.
- *
- * A path that matches no template, or whose parameter does not parse, is 404; one that matches with other methods only
- * is 405.
+ * The route table: routes are compiled and checked before httpd starts and matched on every request. Depends on APR
+ * only.
  */
 #ifndef LH_ROUTE_H
 #define LH_ROUTE_H
@@ -12,7 +10,7 @@
 #include "http/path.h"
 #include "learnhub.h"
 
-#define LH_FILTERS_MAX 4
+#define LH_FILTERS_MAX 4 /* query fields with `where`, of one route */
 
 typedef struct lh_compiled_route {
     const lh_route *def;
@@ -21,7 +19,7 @@ typedef struct lh_compiled_route {
     /* The values of a call, by slot: path, query, body, steps, built-in parameters. */
     lh_slots slots;
     int query_slot, body_slot, step_slot, builtin_slot; /* the first slot of each kind */
-    const lh_field **query;                             /* the route's own, then those of its shape */
+    const lh_field **query;                             /* the route's own fields, then those of its shape */
     int query_count, body_count;
     int paged; /* has page and page_size */
 
@@ -29,11 +27,11 @@ typedef struct lh_compiled_route {
     int sql_count;
     const lh_statement *extra_sql[LH_EXTRA_SQL_MAX];
 
-    /* Statements with :filters: one for each set of filters that can be sent, by bit mask of `filters`. */
-    int filters[LH_FILTERS_MAX]; /* index of the query field */
+    /* A statement with :filters is compiled once for each set of filters; the index is the set as bits of `filters`. */
+    int filters[LH_FILTERS_MAX]; /* indexes of query fields */
     int filter_count;
-    const lh_statement **filtered; /* of the last statement; NULL when it has no :filters */
-    const lh_statement **counts;
+    const lh_statement **filtered; /* the last statement; NULL when it has no :filters */
+    const lh_statement **counts;   /* the route's count, or NULL */
 } lh_compiled_route;
 
 /* The built-in parameters, in the order of their slots from builtin_slot on. */
@@ -51,26 +49,26 @@ typedef struct lh_routes lh_routes;
 
 /*
  * Compiles the routes of `groups` (terminated by NULL) and registers their statements. On failure returns NULL and sets
- * *why to a sentence that names the route: the same method and path or the same name twice, an unknown :name, neither
- * statements nor steps, a step whose fields, statements or columns are missing, a message without a key, more than
- * LH_FILTERS_MAX filters, a bad template.
+ * *why to a sentence that names the first invalid route: an error of lh_route_check() or lh_path_add(), a duplicate
+ * name, an unknown :name in a statement, more than LH_FILTERS_MAX filters, filters without :filters.
  */
 const lh_routes *lh_routes_compile(apr_pool_t *p, const lh_route_group *const *groups, lh_statements *statements,
                                    const char **why);
 
+/* The compiled routes, in the order of the groups. */
 int lh_routes_count(const lh_routes *routes);
 const lh_compiled_route *lh_routes_at(const lh_routes *routes, int index);
 
-/* The group that has the path, or NULL. Whole segments count: "/usersx" is not below "/users". */
-const lh_route_group *lh_route_owner(const lh_route_group *const *groups, const char *path);
+/* The group with a prefix of `path`, or NULL (see lh_path_below()). */
+const lh_route_group *lh_route_find_group(const lh_route_group *const *groups, const char *path);
 
 typedef struct lh_match {
-    const lh_compiled_route *route;     /* NULL: see allow */
-    const char *allow;                  /* methods of the path, "GET, HEAD, POST, OPTIONS"; NULL: no such path */
+    const lh_compiled_route *route;     /* NULL: 405, or 404 when `allow` is NULL too */
+    const char *allow;                  /* the path's methods, "GET, HEAD, POST, OPTIONS"; NULL: no such path */
     const char *values[LH_PATH_PARAMS]; /* the path's parameters, in the order of the template */
 } lh_match;
 
-/* `path` is decoded, as httpd's r->uri is. HEAD matches a GET route. The strings of the match live in `p`. */
+/* Finds the route of a request, see lh_path_find(). */
 void lh_route_match(const lh_routes *routes, apr_pool_t *p, const char *method, const char *path, lh_match *match);
 
 #endif

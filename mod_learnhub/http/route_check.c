@@ -9,11 +9,11 @@
 
 /* ---- steps ---- */
 
-static int count(const char *const *texts, int max)
+static int count(const char *const *statements, int max)
 {
     int n = 0;
 
-    while (n < max && texts[n]) {
+    while (n < max && statements[n]) {
         n++;
     }
     return n;
@@ -46,7 +46,7 @@ static int has_one_field(const lh_route *route, const char *names, apr_size_t le
     return 0;
 }
 
-/* 1 when the statement names a column so: `AS name` as a whole word. */
+/* 1 when the statement has `AS name`. */
 static int has_column(const char *sql, const char *name, apr_size_t length)
 {
     for (sql = sql ? strstr(sql, "AS ") : NULL; sql; sql = strstr(sql + 3, "AS ")) {
@@ -58,7 +58,7 @@ static int has_column(const char *sql, const char *name, apr_size_t length)
     return 0;
 }
 
-/* `sql` is the statement whose columns the step reads. */
+/* `sql`: the statement whose columns the step reads, or NULL. */
 static const char *check_step(apr_pool_t *p, const lh_route *route, const lh_step *step, const char *sql)
 {
     const char *fields = step->fields, *columns = step->columns, *word;
@@ -103,7 +103,7 @@ static const char *check_shape(const lh_route *route)
     const char *sql = last < 0 ? NULL : route->sql[last];
 
     if (counted != (route->count != NULL)) {
-        return "only LH_PAGE and LH_SKIP_LIMIT have a count, and they need one";
+        return "only LH_PAGE and LH_SKIP_LIMIT can have a count, and they need one";
     }
     if ((route->flags & LH_UNPAGED) && route->shape != LH_PAGE && route->shape != LH_ALL) {
         return "only LH_PAGE and LH_ALL can be LH_UNPAGED";

@@ -15,8 +15,9 @@
 #include "http/stream.h"
 #include "util/clock.h"
 
-/* PostgreSQL's statement_timeout expires this much before the deadline in httpd, so that the connection survives. */
-#define SERVER_FIRST apr_time_from_msec(250)
+/* The deadline in httpd is this much later than PostgreSQL's statement_timeout: an error that PostgreSQL reports leaves
+ * the connection usable. */
+#define DEADLINE_MARGIN apr_time_from_msec(250)
 
 /* ---- one run ---- */
 
@@ -26,7 +27,7 @@ static lh_sql_run make_run(const lh_call *call, const lh_statement *const *steps
     lh_sql_run run = {.db = call->server->db, .steps = steps, .count = count, .values = values};
 
     run.wait_until = lh_clock() + config->connection_wait;
-    run.attempt_timeout = config->statement_timeout + SERVER_FIRST;
+    run.attempt_timeout = config->statement_timeout + DEADLINE_MARGIN;
     run.deadline = run.wait_until + run.attempt_timeout;
     return run;
 }
@@ -80,7 +81,7 @@ static void bind_page(lh_call *call)
     lh_call_set_builtin(call, LH_BUILTIN_OFFSET, apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, (page - 1) * size));
 }
 
-/* The route's count, if it has one, and its statements with the filters that were sent; returns their number. */
+/* Sets `steps` to the statements to run, for the filters that were sent, the count first; returns their number. */
 static int choose_statements(const lh_call *call, const lh_statement **steps)
 {
     const lh_compiled_route *route = call->route;
@@ -96,8 +97,8 @@ static int choose_statements(const lh_call *call, const lh_statement **steps)
     return count;
 }
 
-/* What the rows of the last statement mean: no row can be an error, `_status` is the status of the response. */
-static lh_error *check_rows(lh_call *call)
+/* Reports the error `missing` or `page` when the last statement returned no row, and applies its column `_status`. */
+static lh_error *check_last_result(lh_call *call)
 {
     lh_shape shape = call->route->def->shape;
     const char *status = lh_cell(call, "_status");
@@ -136,7 +137,7 @@ static lh_error *run_statements(lh_call *call)
     call->count = call->route->counts ? results[0] : NULL;
     call->last = results[count - 1];
     error = lh_failure_in_results(call, results, count);
-    return error ? error : check_rows(call);
+    return error ? error : check_last_result(call);
 }
 
 /* ---- the route ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs the steps and statements of a call. */
+/* Runs the steps and statements of a call, within LearnHubConnectionWait and LearnHubStatementTimeout. */
 #ifndef LH_RUN_H
 #define LH_RUN_H
 
@@ -7,10 +7,11 @@
 
 typedef struct lh_statement lh_statement;
 
-/* Runs the route: the steps before its statements, the statements, the steps after them. */
+/* Runs the route: the steps before its statements, the statements, the steps after them. The first error ends it. */
 lh_error *lh_run(lh_call *call);
 
-/* Runs one of the module's own statements, which may be executed twice. */
+/* Runs a statement of the module itself in a transaction of its own; `values` are by slot. It is retried after a lost
+ * connection, so it must be safe to run twice. */
 lh_error *lh_run_statement(lh_call *call, const lh_statement *statement, const char *const *values, lh_result **result);
 
 #endif

@@ -12,28 +12,29 @@
 #include "http/reply.h"
 #include "http/route.h"
 #include "util/clock.h"
+#include "util/json.h"
 
 #define PART 65536 /* bytes */
 
 typedef struct stream {
     lh_call *call;
-    int steps;
+    int steps; /* statements of the run */
     apr_bucket_brigade *bb;
     lh_json *json;
     lh_reply_rows rows;
     lh_connection *connection;
-    lh_error *error; /* an earlier step refused: its rows are dropped */
+    lh_error *error; /* reported by an earlier statement, or too many streams: rows are discarded */
 } stream;
 
 static apr_status_t flush(void *context, const char *data, apr_size_t length)
 {
     stream *s = context;
 
-    if (!s->call->sent && !lh_pool_stream(s->connection)) {
+    if (!s->call->streaming && !lh_pool_stream(s->connection)) {
         s->error = lh_error_of_status(s->call->r->pool, HTTP_SERVICE_UNAVAILABLE);
         return APR_EBUSY;
     }
-    return lh_reply_part(s->call, s->bb, data, length);
+    return lh_reply_send_part(s->call, s->bb, data, length);
 }
 
 static apr_status_t begin(void *context, lh_result *const *earlier)
@@ -41,12 +42,12 @@ static apr_status_t begin(void *context, lh_result *const *earlier)
     stream *s = context;
 
     s->error = lh_failure_in_results(s->call, earlier, s->steps - 1);
-    lh_reply_open(s->json, s->call);
+    lh_reply_open_envelope(s->json, s->call);
     lh_json_open(s->json, '[');
     return APR_SUCCESS;
 }
 
-static apr_status_t take_row(void *context, const lh_result *row)
+static apr_status_t write_row(void *context, const lh_result *row)
 {
     stream *s = context;
 
@@ -56,16 +57,16 @@ static apr_status_t take_row(void *context, const lh_result *row)
     return s->json->out.status;
 }
 
-/* The end of an answer whose first part has gone out. */
+/* Ends a response whose first part has been sent. */
 static void finish(stream *s, lh_sql_outcome outcome, const lh_sql_failure *failure)
 {
-    int whole = outcome == LH_SQL_OK && lh_buffer_finish(&s->json->out) == APR_SUCCESS;
+    int complete = outcome == LH_SQL_OK && lh_buffer_finish(&s->json->out) == APR_SUCCESS;
 
-    if (!whole && !s->call->r->connection->aborted) {
+    if (!complete && !s->call->r->connection->aborted) {
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, s->call->r, LH_LOG(0007) "%s: the response was aborted: %s",
                       s->call->route->def->name, failure->message ? failure->message : "it could not be sent");
     }
-    lh_reply_end(s->call, s->bb, whole);
+    lh_reply_send_end(s->call, s->bb, complete);
 }
 
 lh_error *lh_stream_run(lh_call *call, const lh_sql_run *run)
@@ -79,19 +80,19 @@ lh_error *lh_stream_run(lh_call *call, const lh_sql_run *run)
     s.bb = apr_brigade_create(p, call->r->connection->bucket_alloc);
     s.json = apr_palloc(p, sizeof(*s.json));
     lh_json_init_stream(s.json, p, PART, flush, &s);
-    outcome = lh_sql_stream(run, p, begin, take_row, &s, &s.connection, &failure);
+    outcome = lh_sql_stream(run, p, begin, write_row, &s, &s.connection, &failure);
     call->db_time += lh_clock() - began;
     if (outcome == LH_SQL_OK) {
         lh_json_close(s.json, ']');
-        lh_reply_close(s.json, call);
+        lh_reply_close_envelope(s.json, call);
     }
-    if (call->sent) {
+    if (call->streaming) {
         finish(&s, outcome, &failure);
         return NULL;
     }
     if (outcome != LH_SQL_OK) {
         return s.error ? s.error : lh_failure_of_run(call, outcome, &failure);
     }
-    call->body = s.json;
+    call->buffered = s.json;
     return s.error;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A list of any length that is sent while its rows arrive, with memory for one part (64 KB) and one row.
+ * Sends a list of any length while its rows arrive; needs memory for one part (64 KB) and one row.
  *
- * A list that fits into one part is buffered to its end and sent like any other response, with its length and with
- * error responses. A longer one holds its connection until the client has read it; the pool limits their number. A
- * failure after the first part has been sent aborts the response.
+ * A list that fits into one part is buffered and sent like any other response, with Content-Length; errors get an error
+ * response. A longer list keeps its database connection until the client has read it; the pool limits the number of
+ * such connections. A failure after the first part has been sent aborts the response.
  */
 #ifndef LH_STREAM_H
 #define LH_STREAM_H
@@ -12,7 +12,8 @@
 #include "db/sql_run.h"
 #include "http/call.h"
 
-/* Runs the statements; the rows of the last one are the response. 503 when too many streams are open. */
+/* Runs the statements; the rows of the last one are the response. 503 when too many streams are open. A failure after
+ * the first part has been sent is logged and returns NULL. */
 lh_error *lh_stream_run(lh_call *call, const lh_sql_run *run);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A fuzz target for libFuzzer: the first line of the input is a Content-Type, the rest the body. What was read must lie
- * in the body, keep the limits, and read the same again when it is written anew. README.md says how to run it;
- * t/unit/multipart.c gives it the corpus and some mutations on every test run.
+ * A fuzz target for libFuzzer: the first line of the input is a Content-Type, the rest a body. Invariants: parts lie
+ * within the body and the limits, and parts that are written to a new body parse to the same parts. The README of
+ * mod_learnhub/ has the command. t/unit/multipart.c runs the corpus and mutations of it with the other tests.
  */
 #include "http/multipart.h"
 
@@ -14,14 +14,14 @@
 
 #include "util/text.h"
 
-#define HOLDS(fact)                                                                                                    \
+#define REQUIRE(condition)                                                                                             \
     do {                                                                                                               \
-        if (!(fact)) {                                                                                                 \
+        if (!(condition)) {                                                                                            \
             abort();                                                                                                   \
         }                                                                                                              \
     } while (0)
 
-/* As a quoted string: see read_value() in multipart.c. */
+/* `text` as a quoted string, the inverse of read_value() in multipart.c. */
 static const char *quoted(apr_pool_t *p, const char *text)
 {
     char *out = apr_palloc(p, 2 * strlen(text) + 3), *to = out;
@@ -43,7 +43,7 @@ static void append(char *body, apr_size_t *length, const char *bytes, apr_size_t
     *length += count;
 }
 
-/* The parts behind the boundary "again"; 0 when that is in one of them, or when quoting makes headers too long. */
+/* Writes a body with the boundary "again"; 0 when a part contains it, or when quoting makes headers too long. */
 static int write_again(apr_pool_t *p, const apr_array_header_t *parts, char *body, apr_size_t *length)
 {
     int i;
@@ -81,12 +81,12 @@ static void check_again(apr_pool_t *p, const apr_array_header_t *parts, apr_size
     if (!write_again(p, parts, body, &length)) {
         return;
     }
-    HOLDS(!lh_multipart_parse(p, "multipart/form-data; boundary=again", body, length, &again));
-    HOLDS(again->nelts == parts->nelts);
+    REQUIRE(!lh_multipart_parse(p, "multipart/form-data; boundary=again", body, length, &again));
+    REQUIRE(again->nelts == parts->nelts);
     for (i = 0; i < parts->nelts; i++) {
         const lh_part *a = &APR_ARRAY_IDX(parts, i, lh_part), *b = &APR_ARRAY_IDX(again, i, lh_part);
-        HOLDS(same_text(a->name, b->name) && same_text(a->filename, b->filename) && same_text(a->type, b->type));
-        HOLDS(a->length == b->length && !memcmp(a->data, b->data, a->length));
+        REQUIRE(same_text(a->name, b->name) && same_text(a->filename, b->filename) && same_text(a->type, b->type));
+        REQUIRE(a->length == b->length && !memcmp(a->data, b->data, a->length));
     }
 }
 
@@ -96,12 +96,12 @@ static void check_parts(apr_pool_t *p, const char *type, const char *body, apr_s
     const char *why = lh_multipart_parse(p, type, body, length, &parts);
     int i;
 
-    HOLDS(parts->nelts <= LH_MULTIPART_PARTS);
+    REQUIRE(parts->nelts <= LH_MULTIPART_PARTS);
     for (i = 0; i < parts->nelts; i++) {
         const lh_part *part = &APR_ARRAY_IDX(parts, i, lh_part);
-        HOLDS(part->data >= body && part->data + part->length <= body + length);
-        HOLDS(*part->name && lh_utf8_valid(part->name, strlen(part->name)));
-        HOLDS(part->filename || lh_utf8_valid(part->data, part->length));
+        REQUIRE(part->data >= body && part->data + part->length <= body + length);
+        REQUIRE(*part->name && lh_utf8_valid(part->name, strlen(part->name)));
+        REQUIRE(part->filename || lh_utf8_valid(part->data, part->length));
     }
     if (!why) {
         check_again(p, parts, length);
@@ -125,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         apr_pool_create(&root, NULL);
     }
     apr_pool_create(&pool, root);
-    body = malloc(size - head); /* its own block, so that a byte too far is seen */
+    body = malloc(size - head); /* an exact block, so that AddressSanitizer detects reads past its end */
     memcpy(body, line + 1, size - head - 1);
     check_parts(pool, apr_pstrmemdup(pool, text, head), body, size - head - 1);
     free(body);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prints the compiled route table as JSON for t/35-routes.t. Steps are linked as stubs: none is called. */
+/* Prints the compiled routes and statements as JSON, for t/35-routes.t. Steps are linked as stubs and not called. */
 #include <apr_general.h>
 #include <apr_strings.h>
 #include <stdio.h>

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Refusals in the four shapes, and what a client is told of a database error. */
+/* Errors in the four formats, and the errors for SQLSTATEs and HTTP statuses. */
 #include "http/error.h"
 
 #include <apr_strings.h>
 
 #include "tap.h"
+#include "util/json.h"
 
-static const char *written(const lh_error *error, lh_error_format style)
+static const char *written(const lh_error *error, lh_error_format format)
 {
     lh_json json;
 
     lh_json_init(&json, tap_pool, 64);
-    lh_error_write(&json, error, style);
+    lh_error_write(&json, error, format);
     return lh_json_result(&json);
 }
 
@@ -19,12 +20,13 @@ static void test_errors(void)
 {
     const lh_error *error = lh_error_make(tap_pool, 403, "No \"entry\".");
 
-    is_str(written(error, LH_ERRORS_DETAIL), "{\"detail\":\"No \\\"entry\\\".\"}", "plain");
-    is_str(written(error, LH_ERRORS_LOCATED), "{\"detail\":\"No \\\"entry\\\".\"}", "located");
-    is_str(written(error, LH_ERRORS_FLAT), "{\"error\":\"No \\\"entry\\\".\"}", "error");
+    is_str(written(error, LH_ERRORS_DETAIL), "{\"detail\":\"No \\\"entry\\\".\"}", "one sentence in the format detail");
+    is_str(written(error, LH_ERRORS_LOCATED), "{\"detail\":\"No \\\"entry\\\".\"}",
+           "one sentence in the format located");
+    is_str(written(error, LH_ERRORS_FLAT), "{\"error\":\"No \\\"entry\\\".\"}", "one sentence in the format flat");
     is_str(written(error, LH_ERRORS_ENVELOPE), "{\"success\":false,\"data\":{\"detail\":\"No \\\"entry\\\".\"}}",
-           "wrapped");
-    is_int(lh_error_status(error, LH_ERRORS_LOCATED), 403, "its status");
+           "one sentence in the format envelope");
+    is_int(lh_error_status(error, LH_ERRORS_LOCATED), 403, "an error with a sentence keeps its status");
 }
 
 static void test_fields(void)
@@ -33,22 +35,25 @@ static void test_fields(void)
 
     error = lh_error_field(tap_pool, error, "body", NULL, "Two.");
     error = lh_error_field(tap_pool, error, "body", "a", "Three.");
-    is_str(written(error, LH_ERRORS_DETAIL), "{\"a\":[\"One.\",\"Three.\"],\"non_field_errors\":[\"Two.\"]}", "plain");
+    is_str(written(error, LH_ERRORS_DETAIL), "{\"a\":[\"One.\",\"Three.\"],\"non_field_errors\":[\"Two.\"]}",
+           "invalid fields in the format detail");
     is_str(written(error, LH_ERRORS_LOCATED),
            "{\"detail\":[{\"loc\":[\"body\",\"a\"],\"msg\":\"One.\",\"type\":\"value_error\"},"
            "{\"loc\":[\"body\"],\"msg\":\"Two.\",\"type\":\"value_error\"},"
            "{\"loc\":[\"body\",\"a\"],\"msg\":\"Three.\",\"type\":\"value_error\"}]}",
-           "located");
+           "invalid fields in the format located");
     is_str(written(error, LH_ERRORS_FLAT),
-           "{\"error\":\"a: One.\",\"fields\":{\"a\":[\"One.\",\"Three.\"],\"non_field_errors\":[\"Two.\"]}}", "error");
+           "{\"error\":\"a: One.\",\"fields\":{\"a\":[\"One.\",\"Three.\"],\"non_field_errors\":[\"Two.\"]}}",
+           "invalid fields in the format flat");
     is_str(written(error, LH_ERRORS_ENVELOPE),
-           "{\"success\":false,\"data\":{\"a\":[\"One.\",\"Three.\"],\"non_field_errors\":[\"Two.\"]}}", "wrapped");
-    is_int(lh_error_status(error, LH_ERRORS_LOCATED), 422, "422 where practice's clients expect it");
-    is_int(lh_error_status(error, LH_ERRORS_DETAIL), 400, "else 400");
+           "{\"success\":false,\"data\":{\"a\":[\"One.\",\"Three.\"],\"non_field_errors\":[\"Two.\"]}}",
+           "invalid fields in the format envelope");
+    is_int(lh_error_status(error, LH_ERRORS_LOCATED), 422, "a validation error is 422 in the format located");
+    is_int(lh_error_status(error, LH_ERRORS_DETAIL), 400, "a validation error is 400 in the format detail");
     error = lh_error_field(tap_pool, NULL, "body", "feedback.strengths", "One.");
     is_str(written(error, LH_ERRORS_LOCATED),
            "{\"detail\":[{\"loc\":[\"body\",\"feedback\",\"strengths\"],\"msg\":\"One.\",\"type\":\"value_error\"}]}",
-           "a dotted name is a path");
+           "each part of a dotted field name is an element of loc");
 }
 
 static void test_statuses(void)
@@ -64,15 +69,17 @@ static void test_statuses(void)
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const lh_error *error = lh_error_of_sqlstate(tap_pool, cases[i].sqlstate);
 
-        is_int(error->status, cases[i].status, cases[i].sqlstate);
-        ok(!strstr(error->text, cases[i].sqlstate) || !*cases[i].sqlstate, "its sentence: %s", error->text);
-        ok((error->retry_after > 0) == (error->status == 503), "Retry-After with 503 only");
+        is_int(error->status, cases[i].status, apr_psprintf(tap_pool, "status of SQLSTATE \"%s\"", cases[i].sqlstate));
+        ok(!strstr(error->text, cases[i].sqlstate) || !*cases[i].sqlstate,
+           "the sentence for SQLSTATE \"%s\" does not contain it: %s", cases[i].sqlstate, error->text);
+        ok((error->retry_after > 0) == (error->status == 503), "SQLSTATE \"%s\": Retry-After is set only for 503",
+           cases[i].sqlstate);
     }
-    is_int(lh_error_of_status(tap_pool, 429)->status, 429, "429");
-    is_int(lh_error_of_status(tap_pool, 418)->status, 418, "a status nobody has a sentence for");
-    is_str(lh_error_make(tap_pool, 401, "x")->challenge, "Bearer realm=\"learnhub\"", "401 has its challenge");
+    is_int(lh_error_of_status(tap_pool, 429)->status, 429, "the error for status 429");
+    is_int(lh_error_of_status(tap_pool, 418)->status, 418, "the error for a status without a sentence of its own");
+    is_str(lh_error_make(tap_pool, 401, "x")->challenge, "Bearer realm=\"learnhub\"", "a 401 has a Bearer challenge");
     is_str(lh_error_bad_token(tap_pool)->challenge, "Bearer realm=\"learnhub\", error=\"invalid_token\"",
-           "a bad token");
+           "the challenge for an invalid token");
 }
 
 int main(void)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* multipart/form-data: what is read, what is refused and how that is said; then the fuzz target over its corpus and
- * over mutations of it, the same ones on every run. */
+/* multipart/form-data: valid bodies and their parts, invalid bodies and their errors; then the fuzz target with its
+ * corpus and with mutations of it, the same ones on every run. */
 #include "../fuzz/multipart.c"
 
+#include <apr_escape.h>
 #include <glob.h>
 
 #include "tap.h"
@@ -29,7 +30,8 @@ static const char *shown(const apr_array_header_t *parts)
 }
 
 static const struct {
-    const char *type, *body, *expected; /* the parts, or behind ! a part of the sentence */
+    const char *type, *body;
+    const char *expected; /* the parts as shown() writes them; or ! and a part of the error */
 } cases[] = {
     {TYPE, A END, "a(text/plain)=1"},
     {TYPE, A "--b--", "a(text/plain)=1"},
@@ -67,27 +69,28 @@ static const struct {
     {TYPE, "\r\n" A END, "!does not begin with its boundary"},
     {TYPE, "hello\r\n" A END, "!does not begin with its boundary"},
     {TYPE, "--c\r\n" FORM "name=\"a\"\r\n\r\n1\r\n--c--\r\n", "!does not begin with its boundary"},
-    {TYPE, "--b", "!something behind it"},
-    {TYPE, "--b\n" FORM "name=\"a\"\n\n1\n--b--\n", "!something behind it"},
-    {TYPE, "--bx\r\n" FORM "name=\"a\"\r\n\r\n1\r\n--b--\r\n", "!something behind it"},
-    {TYPE, A "--b-\r\n", "!something behind it"},
-    {TYPE, A "--b--x", "!something behind it"},
-    {TYPE, A "--b--\r\n\r\n", "!follows its last boundary"},
-    {TYPE, A END A END, "!follows its last boundary"},
+    {TYPE, "--b", "!followed by other characters"},
+    {TYPE, "--b\n" FORM "name=\"a\"\n\n1\n--b--\n", "!followed by other characters"},
+    {TYPE, "--bx\r\n" FORM "name=\"a\"\r\n\r\n1\r\n--b--\r\n", "!followed by other characters"},
+    {TYPE, A "--b-\r\n", "!followed by other characters"},
+    {TYPE, A "--b--x", "!followed by other characters"},
+    {TYPE, A "--b--\r\n\r\n", "!followed by more data"},
+    {TYPE, A END A END, "!followed by more data"},
     {TYPE, A, "!part 1 is not followed by a boundary"},
-    {TYPE, A "--b\r\n" FORM "name=\"c\"\r\n\r\n1\r\n--b ", "!something behind it"},
+    {TYPE, A "--b\r\n" FORM "name=\"c\"\r\n\r\n1\r\n--b ", "!followed by other characters"},
     {TYPE, "--b\r\n" FORM "name=\"a\"\r\n\r\n1--b--\r\n", "!part 1 is not followed by a boundary"},
     {TYPE, "--b\r\n" FORM "name=\"a\"\r\n\r\n1\n--b--\r\n", "!part 1 is not followed by a boundary"},
-    {TYPE, "--b\r\n" FORM "name=\"a\"\r\n", "!part 1 has headers without an end"},
-    {TYPE, "--b\r\n" FORM "name=\"a\"", "!part 1 has headers without an end"},
+    {TYPE, "--b\r\n" FORM "name=\"a\"\r\n", "!part 1 has headers that do not end with an empty line"},
+    {TYPE, "--b\r\n" FORM "name=\"a\"", "!part 1 has headers that do not end with an empty line"},
     {TYPE, PART(FORM "name=\"a\"\nContent-Type: x", "1") END, "!part 1 has a header line that does not end with CRLF"},
     {TYPE, PART(FORM "\r\n name=\"a\"", "1") END, "!part 1 has a malformed header"},
     {TYPE, PART(FORM "name=\"a\"\r\nnothing", "1") END, "!part 1 has a malformed header"},
     {TYPE, PART(FORM "name=\"a\"\r\n: x", "1") END, "!part 1 has a malformed header"},
     {TYPE, PART("Content-Disposition : form-data; name=\"a\"", "1") END, "!part 1 has a malformed header"},
     {TYPE, PART(FORM "name=\"\xFF\"", "1") END, "!part 1 has a header that is not UTF-8"},
-    {TYPE, A PART(FORM "name=\"c\"\r\n" FORM "name=\"d\"", "1") END, "!part 2 has a header twice"},
-    {TYPE, PART(FORM "name=\"a\"\r\nContent-Type: a/b\r\ncontent-type: a/b", "1") END, "!part 1 has a header twice"},
+    {TYPE, A PART(FORM "name=\"c\"\r\n" FORM "name=\"d\"", "1") END, "!part 2 has a duplicate header"},
+    {TYPE, PART(FORM "name=\"a\"\r\nContent-Type: a/b\r\ncontent-type: a/b", "1") END,
+     "!part 1 has a duplicate header"},
     {TYPE, PART("Content-Type: text/plain", "1") END, "!part 1 must have the Content-Disposition"},
     {TYPE, PART("Content-Disposition: attachment; name=\"a\"", "1") END, "!part 1 must have the Content-Disposition"},
     {TYPE, PART("Content-Disposition: form-dat; name=\"a\"", "1") END, "!part 1 must have the Content-Disposition"},
@@ -107,7 +110,7 @@ static const struct {
     {TYPE, PART(FORM "name=\"a\"\r\nContent-Transfer-Encoding: base64", "1") END, "!part 1 must be sent without"},
     {TYPE, A A END, "!part 2 has the name of an earlier part"},
     {TYPE, PART(FORM "name=\"a\"; filename=\"1\"", "1") A END, "!part 2 has the name of an earlier part"},
-    {TYPE, PART(FORM "name=\"a\"", "\xC3(") END, "!part 1 is a text that is not UTF-8"},
+    {TYPE, PART(FORM "name=\"a\"", "\xC3(") END, "!part 1 is a text field that is not UTF-8"},
 };
 
 static void test_cases(void)
@@ -120,9 +123,10 @@ static void test_cases(void)
         const char *why = lh_multipart_parse(tap_pool, cases[i].type, cases[i].body, strlen(cases[i].body), &parts);
 
         if (*expected != '!') {
-            is_str(why ? why : shown(parts), expected, apr_psprintf(tap_pool, "case %d", (int)i));
+            is_str(why ? why : shown(parts), expected,
+                   apr_psprintf(tap_pool, "body %d is valid: %s", (int)i, apr_pescape_echo(tap_pool, expected, 0)));
         }
-        else if (!ok(why && strstr(why, expected + 1), "case %d: %s", (int)i, why ? why : "fine")) {
+        else if (!ok(why && strstr(why, expected + 1), "body %d is invalid: %s", (int)i, why ? why : "no error")) {
             printf("# expected: %s\n", expected + 1);
         }
     }
@@ -139,14 +143,15 @@ static void test_zero_bytes(void)
     static const char file[] = PART(FORM "name=\"a\"; filename=\"f\"", "\0\1\0") END;
     apr_array_header_t *parts;
 
-    ok(parse(text, sizeof(text) - 1, &parts) != NULL, "a text has no zero byte");
-    ok(parse(name, sizeof(name) - 1, &parts) != NULL, "nor has a name");
-    ok(!parse(file, sizeof(file) - 1, &parts), "a file may have them");
-    is_int((long long)APR_ARRAY_IDX(parts, 0, lh_part).length, 3, "and they count");
-    ok(APR_ARRAY_IDX(parts, 0, lh_part).data == strstr(file, "\r\n\r\n") + 4, "it is not copied");
+    ok(parse(text, sizeof(text) - 1, &parts) != NULL, "a zero byte in a text field is rejected");
+    ok(parse(name, sizeof(name) - 1, &parts) != NULL, "a zero byte in a name is rejected");
+    ok(!parse(file, sizeof(file) - 1, &parts), "zero bytes in a file are accepted");
+    is_int((long long)APR_ARRAY_IDX(parts, 0, lh_part).length, 3, "zero bytes count in the length of a file");
+    ok(APR_ARRAY_IDX(parts, 0, lh_part).data == strstr(file, "\r\n\r\n") + 4,
+       "the data of a part points into the body");
 }
 
-/* Parts of different names. */
+/* A body of `count` parts with different names. */
 static const char *many(int count)
 {
     const char *body = "";
@@ -158,7 +163,7 @@ static const char *many(int count)
     return apr_pstrcat(tap_pool, body, END, NULL);
 }
 
-/* A part with `length` bytes of headers, the empty line included. */
+/* A body whose only part has `length` bytes of headers, including the empty line. */
 static const char *headed(int length)
 {
     static const char head[] = FORM "name=\"a\"\r\nX:";
@@ -171,25 +176,25 @@ static void test_limits(void)
     apr_array_header_t *parts;
     const char *body = many(LH_MULTIPART_PARTS), *why;
 
-    ok(!parse(body, strlen(body), &parts), "as many parts as are allowed");
-    is_int(parts->nelts, LH_MULTIPART_PARTS, "and all of them");
+    ok(!parse(body, strlen(body), &parts), "a body with the maximum number of parts is accepted");
+    is_int(parts->nelts, LH_MULTIPART_PARTS, "a body with the maximum number of parts is read completely");
     body = many(LH_MULTIPART_PARTS + 1);
     why = parse(body, strlen(body), &parts);
-    ok(why && strstr(why, "more than 64 parts"), "one more is refused");
+    ok(why && strstr(why, "more than 64 parts"), "a body with one part more is rejected");
     body = headed(LH_MULTIPART_HEADERS);
-    ok(!parse(body, strlen(body), &parts), "headers as long as is allowed");
+    ok(!parse(body, strlen(body), &parts), "headers of the maximum length are accepted");
     body = headed(LH_MULTIPART_HEADERS + 1);
     why = parse(body, strlen(body), &parts);
-    ok(why && strstr(why, "headers that are too long"), "one byte more is refused");
+    ok(why && strstr(why, "headers that are too long"), "headers one byte longer are rejected");
 }
 
 /* ---- fuzzing ---- */
 
 #define MUTATIONS 400 /* of each file */
-#define LARGEST 2000  /* bytes of a file of the corpus */
+#define LARGEST 2000  /* bytes of a corpus file */
 
-/* xorshift: the same numbers everywhere. */
-static unsigned chance(unsigned *state, unsigned below)
+/* A xorshift generator: the same numbers on every machine. */
+static unsigned next_random(unsigned *state, unsigned below)
 {
     *state ^= *state << 13;
     *state ^= *state >> 17;
@@ -197,18 +202,18 @@ static unsigned chance(unsigned *state, unsigned below)
     return *state % below;
 }
 
-/* One change in place: a byte becomes another, a piece is written elsewhere, or the end is cut off. */
+/* Changes one byte, copies a piece to another place, or cuts off the end. */
 static void mutate(unsigned *state, char *data, apr_size_t *length)
 {
-    static const char telling[] = "\r\n-b\":;= \t\\a\0\xFF";
-    apr_size_t from = chance(state, (unsigned)*length), to = chance(state, (unsigned)*length);
+    static const char special[] = "\r\n-b\":;= \t\\a\0\xFF";
+    apr_size_t from = next_random(state, (unsigned)*length), to = next_random(state, (unsigned)*length);
     apr_size_t longest = *length - (from > to ? from : to);
 
-    switch (chance(state, 4)) {
-    case 0: data[to] = (char)chance(state, 256); break;
-    case 1: data[to] = telling[chance(state, sizeof(telling) - 1)]; break;
-    case 2: memmove(data + to, data + from, chance(state, (unsigned)longest) + 1); break;
-    default: *length = chance(state, 8) ? *length : to + 1;
+    switch (next_random(state, 4)) {
+    case 0: data[to] = (char)next_random(state, 256); break;
+    case 1: data[to] = special[next_random(state, sizeof(special) - 1)]; break;
+    case 2: memmove(data + to, data + from, next_random(state, (unsigned)longest) + 1); break;
+    default: *length = next_random(state, 8) ? *length : to + 1;
     }
 }
 
@@ -222,12 +227,12 @@ static void replay(const char *file, unsigned *state)
     if (in) {
         fclose(in);
     }
-    if (!ok(size > 0 && size < sizeof(original), "%s is there", file)) {
+    if (!ok(size > 0 && size < sizeof(original), "corpus file %s is readable and not too large", file)) {
         return;
     }
     LLVMFuzzerTestOneInput((const uint8_t *)original, size);
     for (i = 0; i < MUTATIONS; i++) {
-        unsigned changes = chance(state, 6) + 1;
+        unsigned changes = next_random(state, 6) + 1;
         apr_size_t length = size;
 
         memcpy(mutated, original, size);
@@ -236,7 +241,7 @@ static void replay(const char *file, unsigned *state)
         }
         LLVMFuzzerTestOneInput((const uint8_t *)mutated, length);
     }
-    ok(1, "%s and its mutations", file);
+    ok(1, "%s and its mutations violate no invariant", file);
 }
 
 static void test_corpus(void)
@@ -245,7 +250,8 @@ static void test_corpus(void)
     glob_t files;
     size_t i;
 
-    if (ok(glob("t/fuzz/multipart/*", 0, NULL, &files) == 0 && files.gl_pathc >= 10, "there is a corpus")) {
+    if (ok(glob("t/fuzz/multipart/*", 0, NULL, &files) == 0 && files.gl_pathc >= 10,
+           "the corpus has at least 10 files")) {
         for (i = 0; i < files.gl_pathc; i++) {
             replay(files.gl_pathv[i], &state);
         }

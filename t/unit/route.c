@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The route table: rows that cannot work are named, paths find their row, Allow says what the table says. */
+/* The route table: invalid routes are reported by name, paths match their routes, Allow lists the path's methods. */
 #include "http/route.h"
 
-#include "tap.h"
-
 #include <apr_strings.h>
+
+#include "tap.h"
 
 static lh_error *succeed(lh_call *call)
 {
@@ -20,25 +20,22 @@ static const lh_step after = {.name = "after", .run = succeed, .columns = "_id"}
 
 static const char *const prefixes[] = {"/api/things", "/x", NULL};
 
-/* Compiles up to two routes after a valid one; returns what is invalid, or NULL. */
-static const char *why_invalid(const lh_route *first, const lh_route *second)
+/* Compiles a route after a valid one; returns the error, or NULL. */
+static const char *why_invalid(const lh_route *route)
 {
-    lh_route definitions[4] = {
+    lh_route definitions[3] = {
         {.name = "good", .method = "GET", .path = "/good/{id:int}/", .summary = "S", .sql = {"SELECT"}}};
     lh_route_group group = {.name = "things", .prefixes = prefixes, .routes = definitions};
     const lh_route_group *groups[] = {&group, NULL};
     const char *why;
     const lh_routes *routes;
 
-    definitions[1] = *first;
-    if (second) {
-        definitions[2] = *second;
-    }
+    definitions[1] = *route;
     routes = lh_routes_compile(tap_pool, groups, lh_statements_create(tap_pool), &why);
     return routes ? NULL : why;
 }
 
-/* ---- rows that cannot work ---- */
+/* ---- invalid routes ---- */
 
 static const lh_field secret[] = {{.name = "password", .flags = LH_SECRET}, {.name = "title"}, {0}};
 static const lh_field one_field[] = {{.name = "title"}, {0}};
@@ -52,7 +49,7 @@ static const lh_field five_filters[] = {{.name = "a", .where = "x"}, {.name = "b
 #define ROUTE .name = "bad.route", .method = "POST", .path = "/x/{id:int}/", .summary = "S"
 
 static const struct invalid_route {
-    const char *says; /* NULL: the route is valid */
+    const char *expected; /* a part of the error; NULL: the route is valid */
     lh_route route;
 } invalid_routes[] = {
     {NULL, {ROUTE, .sql = {"SELECT :id, :me, :title"}, .body = secret}},
@@ -123,24 +120,25 @@ static void test_invalid_routes(void)
     apr_size_t i;
 
     for (i = 0; i < sizeof(invalid_routes) / sizeof(invalid_routes[0]); i++) {
-        const char *why = why_invalid(&invalid_routes[i].route, NULL), *says = invalid_routes[i].says;
+        const char *why = why_invalid(&invalid_routes[i].route), *expected = invalid_routes[i].expected;
 
-        if (!says) {
-            is_str(why, NULL, "a valid route");
+        if (!expected) {
+            is_str(why, NULL, apr_psprintf(tap_pool, "route %d is valid", (int)i));
             continue;
         }
-        ok(why && strstr(why, says), "%s: %s", says, why ? why : "nothing was said");
-        ok(why && strstr(why, invalid_routes[i].route.name), "%s: the route is named", says);
+        ok(why && strstr(why, expected), "route %d is invalid: \"%s\" in: %s", (int)i, expected,
+           why ? why : "no error");
+        ok(why && strstr(why, invalid_routes[i].route.name), "the error of route %d names it", (int)i);
     }
     for (i = 0; i < sizeof(bad_templates) / sizeof(bad_templates[0]); i++) {
-        const char *why = why_invalid(&bad_templates[i], NULL);
+        const char *why = why_invalid(&bad_templates[i]);
 
-        ok(why && strstr(why, "bad.route"), "%s %s: %s", bad_templates[i].method, bad_templates[i].path,
-           why ? why : "nothing was said");
+        ok(why && strstr(why, "bad.route"), "%s %s is invalid: %s", bad_templates[i].method, bad_templates[i].path,
+           why ? why : "no error");
     }
 }
 
-/* ---- finding rows ---- */
+/* ---- matching ---- */
 
 #define FOUND(label, verb, text)                                                                                       \
     {                                                                                                                  \
@@ -210,7 +208,7 @@ static void test_lookups(const lh_routes *routes)
         lh_match match;
 
         lh_route_match(routes, tap_pool, l->method, l->path, &match);
-        is_str(match.route ? match.route->def->name : NULL, l->route, name);
+        is_str(match.route ? match.route->def->name : NULL, l->route, apr_pstrcat(tap_pool, name, ": route", NULL));
         is_str(match.allow, l->allow, apr_pstrcat(tap_pool, name, ": Allow", NULL));
     }
 }
@@ -220,17 +218,18 @@ static void test_values(const lh_routes *routes)
     lh_match match;
 
     lh_route_match(routes, tap_pool, "GET", "/x/text/some text/42/", &match);
-    is_str(match.values[0], "some text", "the first parameter");
-    is_str(match.values[1], "42", "the second parameter");
+    is_str(match.values[0], "some text", "the value of the first path parameter");
+    is_str(match.values[1], "42", "the value of the second path parameter");
 }
 
-static void test_owner(const lh_route_group *const *groups)
+static void test_groups(const lh_route_group *const *groups)
 {
-    ok(lh_route_owner(groups, "/api/things") == groups[0], "a prefix owns itself");
-    ok(lh_route_owner(groups, "/api/things/7/nothing") == groups[0], "and what is below it");
-    ok(!lh_route_owner(groups, "/api/thingsx"), "but not what only begins like it");
-    ok(!lh_route_owner(groups, "/api"), "nor what is above");
-    ok(!lh_route_owner(groups, "/"), "nor the root");
+    ok(lh_route_find_group(groups, "/api/things") == groups[0], "a prefix is in its group");
+    ok(lh_route_find_group(groups, "/api/things/7/nothing") == groups[0], "a path below a prefix is in the group");
+    ok(!lh_route_find_group(groups, "/api/thingsx"),
+       "a path that shares only the characters of a prefix is not in the group");
+    ok(!lh_route_find_group(groups, "/api"), "a path above a prefix is not in the group");
+    ok(!lh_route_find_group(groups, "/"), "the root is not in a group without that prefix");
 }
 
 /* ---- slots and filters ---- */
@@ -259,18 +258,19 @@ static void test_slots(void)
     const lh_routes *routes = lh_routes_compile(tap_pool, groups, statements, &why);
     const lh_compiled_route *route = lh_routes_at(routes, 0);
 
-    is_int(route->query_slot, 1, "query fields stand behind the path's parameter");
-    is_int(route->body_slot, 6, "the body's behind the query's and page and page_size");
-    is_int(route->step_slot, 8, "then what a handler binds");
-    is_int(route->builtin_slot, 9, "then the machine's own");
-    is_int(route->slots.count, 9 + LH_BUILTIN_COUNT, "and that is all");
-    is_int(route->filter_count, 2, "two filters");
-    is_str(route->filtered[0]->sql, "SELECT 1 WHERE x LIMIT $1", "no filter");
-    is_str(route->filtered[1]->sql, "SELECT 1 WHERE x AND a = $1 LIMIT $2", "the first");
-    is_str(route->filtered[2]->sql, "SELECT 1 WHERE x AND b = $1 LIMIT $2", "the second");
-    is_str(route->filtered[3]->sql, "SELECT 1 WHERE x AND a = $1 AND b = $2 LIMIT $3", "both");
-    is_str(route->counts[3]->sql, "SELECT count(*) WHERE x AND a = $1 AND b = $2", "the count has the same");
-    is_int(lh_statements_count(statements), 8, "every set of filters has a statement of its own");
+    is_int(route->query_slot, 1, "the slots of query fields follow the path parameters");
+    is_int(route->body_slot, 6, "the slots of body fields follow the query with page and page_size");
+    is_int(route->step_slot, 8, "the slots of steps follow the body");
+    is_int(route->builtin_slot, 9, "the slots of built-in parameters follow the steps");
+    is_int(route->slots.count, 9 + LH_BUILTIN_COUNT, "the built-in parameters have the last slots");
+    is_int(route->filter_count, 2, "two query fields are filters");
+    is_str(route->filtered[0]->sql, "SELECT 1 WHERE x LIMIT $1", "the statement without filters");
+    is_str(route->filtered[1]->sql, "SELECT 1 WHERE x AND a = $1 LIMIT $2", "the statement with the first filter");
+    is_str(route->filtered[2]->sql, "SELECT 1 WHERE x AND b = $1 LIMIT $2", "the statement with the second filter");
+    is_str(route->filtered[3]->sql, "SELECT 1 WHERE x AND a = $1 AND b = $2 LIMIT $3",
+           "the statement with both filters");
+    is_str(route->counts[3]->sql, "SELECT count(*) WHERE x AND a = $1 AND b = $2", "the count with both filters");
+    is_int(lh_statements_count(statements), 8, "one statement and one count for each set of filters");
 }
 
 int main(void)
@@ -283,12 +283,12 @@ int main(void)
     tap_begin();
     test_invalid_routes();
     routes = lh_routes_compile(tap_pool, groups, lh_statements_create(tap_pool), &why);
-    if (ok(routes != NULL, "the table compiles")) {
-        is_int(lh_routes_count(routes), 11, "all rows are there");
+    if (ok(routes != NULL, "a table of valid routes compiles")) {
+        is_int(lh_routes_count(routes), 11, "the table has all routes");
         test_lookups(routes);
         test_values(routes);
     }
-    test_owner(groups);
+    test_groups(groups);
     test_slots();
     return tap_end();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Test Anything Protocol for C programs: main() begins with tap_begin(), makes its checks from one thread, and
- * ends with `return tap_end();`, which prints the plan. A program that dies early has no plan and so fails.
+ * The Test Anything Protocol for C programs: main() calls tap_begin(), then the checks from one thread, and ends with
+ * `return tap_end();`, which prints the plan. A program that crashes prints no plan and fails.
  */
 #ifndef LH_TAP_H
 #define LH_TAP_H
@@ -15,7 +15,7 @@
 
 static int tap_count, tap_failed;
 
-/* APR ready, and a pool that tap_end() destroys, so that leaks are seen. */
+/* Destroyed by tap_end(), so that leaks are detected. */
 static apr_pool_t *tap_pool;
 
 static inline void tap_begin(void)
@@ -25,6 +25,7 @@ static inline void tap_begin(void)
     apr_pool_create(&tap_pool, NULL);
 }
 
+/* Prints one result; `name` is a printf format without a line break. Returns `good`. */
 __attribute__((format(printf, 2, 3))) static inline int ok(int good, const char *name, ...)
 {
     va_list arguments;
@@ -38,7 +39,7 @@ __attribute__((format(printf, 2, 3))) static inline int ok(int good, const char 
     return good;
 }
 
-/* NULL is equal to NULL only. */
+/* NULL equals only NULL. */
 static inline int is_str(const char *got, const char *expected, const char *name)
 {
     int good = got && expected ? !strcmp(got, expected) : got == expected;

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A JSON body, read by its fields. Depends on APR and jansson.
+ *
+ * The objects of LH_OBJECT fields are stored as they were sent, so they are cut out of the text before jansson parses
+ * it: jansson would round their numbers. They are validated separately, by lh_json_body_check_objects().
+ */
+#ifndef LH_JSON_BODY_H
+#define LH_JSON_BODY_H
+
+#include "http/fields.h"
+
+typedef struct lh_json_body lh_json_body;
+
+/*
+ * Parses a body for `count` fields. An empty body is an empty object; with `unwrap_array`, an array of one object is
+ * that object. On failure returns NULL and sets *why to a sentence for the client.
+ */
+lh_json_body *lh_json_body_parse(apr_pool_t *p, const lh_field *fields, int count, int unwrap_array, const char *text,
+                                 apr_size_t length, const char **why);
+
+/* The value that was sent for fields[index]. */
+lh_input lh_json_body_input(const lh_json_body *body, int index);
+
+/*
+ * Validates the objects of LH_OBJECT fields, of LH_DEFERRED ones only with `deferred`. Returns NULL, or a sentence for
+ * the client about the first that is not valid JSON.
+ */
+const char *lh_json_body_check_objects(const lh_json_body *body, int deferred);
+
+#endif
