@@ -54,9 +54,9 @@ static int send_preliminaries(lh_exchange *x)
     return 1;
 }
 
-static int send_step(lh_exchange *x, int step)
+static int send_statement(lh_exchange *x, int index)
 {
-    const lh_statement *st = x->run->steps[step];
+    const lh_statement *st = x->run->statements[index];
     const char *values[LH_STATEMENT_PARAMS];
     int i;
 
@@ -64,7 +64,7 @@ static int send_step(lh_exchange *x, int step)
         if (!PQsendPrepare(x->pg, st->name, st->sql, 0, NULL)) {
             return 0;
         }
-        x->parsed[step] = 1;
+        x->parsed[index] = 1;
         set_prepared(x->connection, st, 1);
     }
     for (i = 0; i < st->parameters; i++) {
@@ -75,10 +75,10 @@ static int send_step(lh_exchange *x, int step)
 
 static int send_all(lh_exchange *x)
 {
-    int step, sent = send_preliminaries(x);
+    int index, sent = send_preliminaries(x);
 
-    for (step = 0; sent && step < x->run->count; step++) {
-        sent = send_step(x, step);
+    for (index = 0; sent && index < x->run->count; index++) {
+        sent = send_statement(x, index);
     }
     x->sync_sent = sent;
     return sent && PQpipelineSync(x->pg);
@@ -198,24 +198,24 @@ static lh_sql_outcome read_command(lh_exchange *x, const char *label, PGresult *
     return outcome;
 }
 
-static lh_sql_outcome read_statement(lh_exchange *x, int step)
+static lh_sql_outcome read_statement(lh_exchange *x, int index)
 {
-    const lh_statement *st = x->run->steps[step];
+    const lh_statement *st = x->run->statements[index];
     lh_sql_outcome outcome = LH_SQL_OK;
     PGresult *result;
 
-    if (x->parsed[step]) {
+    if (x->parsed[index]) {
         outcome = read_command(x, st->label, &result);
         set_prepared(x->connection, st, result != NULL);
         PQclear(result);
     }
-    if (outcome == LH_SQL_OK && x->stream && step == x->run->count - 1) {
+    if (outcome == LH_SQL_OK && x->stream && index == x->run->count - 1) {
         PQsetSingleRowMode(x->pg);
     }
     if (outcome == LH_SQL_OK) {
         outcome = read_command(x, st->label, &result);
         if (result) {
-            x->results[step] = lh_result_own(x->pool, result);
+            x->results[index] = lh_result_own(x->pool, result);
             x->completed++;
         }
     }
@@ -233,7 +233,7 @@ static lh_sql_outcome read_sync(lh_exchange *x)
         outcome = next_result(x, &result);
         x->sync_received = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
         if (result) {
-            store_error(x, x->run->steps[x->run->count - 1]->label, result);
+            store_error(x, x->run->statements[x->run->count - 1]->label, result);
             PQclear(result);
         }
         else if (outcome == LH_SQL_OK && ends++ > 2) {
@@ -253,7 +253,7 @@ static lh_sql_outcome read_all(lh_exchange *x)
     int i;
 
     for (i = 0; outcome == LH_SQL_OK && i < x->preliminaries; i++) {
-        outcome = read_command(x, x->run->steps[0]->label, &ignored);
+        outcome = read_command(x, x->run->statements[0]->label, &ignored);
         PQclear(ignored);
     }
     for (i = 0; outcome == LH_SQL_OK && i < x->run->count; i++) {
@@ -287,7 +287,7 @@ static void reset_attempt(lh_exchange *x)
 /* Decides the outcome of the attempt from how its communication ended, and completes the failure. */
 static lh_sql_outcome classify(lh_exchange *x, lh_sql_outcome outcome)
 {
-    const char *label = x->run->steps[0]->label;
+    const char *label = x->run->statements[0]->label;
 
     /* A server that closes a connection sends its error after all earlier results: if a statement did not complete, the
      * commit was not reached. */

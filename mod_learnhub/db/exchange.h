@@ -36,12 +36,12 @@ typedef struct lh_exchange {
     /* Of the current attempt. The caller sets the connection, lh_exchange_run() the rest. */
     lh_connection *connection;
     struct pg_conn *pg;
-    unsigned char parsed[LH_SQL_STEPS]; /* the statement is prepared in this round trip */
-    int preliminaries;                  /* commands before the statements */
-    int sync_sent;                      /* from here on the server may commit */
-    int completed;                      /* statements that succeeded */
-    int error_received;                 /* the server reported an error, stored in `failure` */
-    int sync_received;                  /* the transaction has ended: committed, or rolled back after an error */
+    unsigned char parsed[LH_SQL_STATEMENTS]; /* the statement is prepared in this round trip */
+    int preliminaries;                       /* commands before the statements */
+    int sync_sent;                           /* from here on the server may commit */
+    int completed;                           /* statements that succeeded */
+    int error_received;                      /* the server reported an error, stored in `failure` */
+    int sync_received;                       /* the transaction has ended: committed, or rolled back after an error */
 } lh_exchange;
 
 /*

@@ -11,9 +11,9 @@
 #include "util/clock.h"
 
 /*
- * The errors that are retried. They all exclude that the run has been committed, so runs that are not retryable are
- * retried too. `max` counts all retries of a run. A loss without a SQLSTATE is retried if the run is retryable, or if the
- * sync was not sent, because nothing is committed before it.
+ * The errors after which a run is retried. The rules are used only if the server did not commit (LH_SQL_ERROR), so they
+ * hold for all runs. A lost connection is retried only if the run is retryable or the sync was not sent, because nothing
+ * is committed before the sync. `max` counts all retries of a run.
  */
 typedef enum {
     KEEP,      /* retry on the same connection */
@@ -83,7 +83,7 @@ static lh_sql_outcome acquire_connection(lh_exchange *x)
         return LH_SQL_OK;
     }
     if (!x->failure->message) { /* otherwise it is of an earlier attempt */
-        x->failure->label = run->steps[0]->label;
+        x->failure->label = run->statements[0]->label;
         x->failure->message = "no database connection";
     }
     return APR_STATUS_IS_ECONNREFUSED(rv) ? LH_SQL_DOWN : LH_SQL_BUSY;
@@ -149,7 +149,7 @@ lh_sql_outcome lh_sql_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **
 lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_begin *begin, lh_sql_row *row, void *context,
                              lh_connection **connection, lh_sql_failure *failure)
 {
-    lh_result *results[LH_SQL_STEPS];
+    lh_result *results[LH_SQL_STATEMENTS];
     lh_exchange_stream stream = {.begin = begin, .row = row, .context = context, .connection = connection};
     lh_exchange x = {.run = run, .pool = p, .results = results, .failure = failure, .deadline = run->deadline};
     lh_sql_outcome outcome;
@@ -159,7 +159,7 @@ lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_begin 
     x.stream = &stream;
     outcome = run_attempts(&x);
     if (outcome == LH_SQL_OK && !stream.begun && begin(context, results) != APR_SUCCESS) {
-        failure->label = run->steps[0]->label;
+        failure->label = run->statements[0]->label;
         failure->message = LH_EXCHANGE_STREAM_ENDED;
         outcome = LH_SQL_LOST;
     }

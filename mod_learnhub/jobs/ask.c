@@ -34,7 +34,7 @@ static int set_failing(lh_jobs_state *state, const lh_statement *statement, int 
 lh_sql_outcome lh_ask(const lh_server *server, apr_pool_t *p, const lh_statement *statement, const char *const *values,
                       int retryable, lh_result **result)
 {
-    lh_sql_run run = {.db = server->db, .steps = &statement, .count = 1, .values = values, .retryable = retryable};
+    lh_sql_run run = {.db = server->db, .statements = &statement, .count = 1, .values = values, .retryable = retryable};
     lh_sql_failure failure;
     lh_sql_outcome outcome;
 
