@@ -36,11 +36,11 @@ typedef struct lh_sql_run {
     const char *const *values;             /* by slot, in PostgreSQL's text format; NULL is SQL NULL */
     apr_time_t wait_until;                 /* deadline for a connection, on lh_clock() */
     apr_time_t deadline;                   /* deadline for the whole run, on lh_clock() */
-    apr_interval_time_t attempt_timeout; /* of one attempt, from the moment it has a connection; 0: until the deadline.
-                                          * Ignored for streams */
-    int retryable;                       /* may be executed twice */
-    int timeout_ms; /* statement_timeout of each statement; 0: the connection's. Such runs are limited to a quarter of
-                     * the pool */
+    apr_interval_time_t attempt_timeout;   /* of one attempt (of a stream: until its first row), from the moment it has
+                                            * a connection; 0: until the deadline */
+    int retryable;                         /* may be executed twice */
+    int timeout_ms;                        /* statement_timeout of each statement; 0: the connection's. Such runs may
+                                            * use at most a quarter of the pool */
 } lh_sql_run;
 
 /* Receives the results of the earlier statements, once: before the first row of a stream, or at the end of one without
