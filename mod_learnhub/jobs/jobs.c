@@ -5,7 +5,7 @@
 #include <mod_watchdog.h>
 
 #include "core/server_state.h"
-#include "jobs/ask.h"
+#include "jobs/job.h"
 #include "jobs/outbox.h"
 
 #define WATCHDOG "_learnhub_"
@@ -60,7 +60,7 @@ static void run_job(const job *what, const lh_server *server, apr_pool_t *p)
         what->run(server, p);
     }
     else {
-        lh_ask(server, p, statements[what - jobs], NULL, 1, &result);
+        lh_job_execute(server, p, statements[what - jobs], NULL, 1, &result);
     }
 }
 
@@ -69,13 +69,13 @@ static apr_status_t call(int state, void *data, apr_pool_t *p)
     int i;
 
     if (state == AP_WATCHDOG_STATE_STOPPING) {
-        lh_ask_stop();
+        lh_job_stop();
     }
     if (state != AP_WATCHDOG_STATE_RUNNING) {
         return APR_SUCCESS;
     }
     apr_thread_mutex_lock(running);
-    for (i = 0; servers && i < servers->nelts && !lh_ask_stopping(); i++) {
+    for (i = 0; servers && i < servers->nelts && !lh_job_stopping(); i++) {
         run_job(data, APR_ARRAY_IDX(servers, i, const lh_server *), p);
     }
     apr_thread_mutex_unlock(running);
@@ -105,7 +105,7 @@ apr_status_t lh_jobs_prepare(apr_pool_t *pconf)
 static apr_status_t end(void *unused)
 {
     (void)unused;
-    lh_ask_stop();
+    lh_job_stop();
     apr_thread_mutex_lock(running);
     servers = NULL;
     apr_thread_mutex_unlock(running);
@@ -138,7 +138,7 @@ void lh_jobs_begin(apr_pool_t *pchild, const apr_array_header_t *all)
         add_server(chosen, APR_ARRAY_IDX(all, i, lh_server *));
     }
     for (i = 0; i < chosen->nelts; i++) {
-        APR_ARRAY_IDX(chosen, i, lh_server *)->jobs = apr_pcalloc(pchild, sizeof(lh_jobs_state));
+        APR_ARRAY_IDX(chosen, i, lh_server *)->jobs = apr_pcalloc(pchild, sizeof(lh_job_state));
     }
     apr_pool_pre_cleanup_register(pchild, NULL, end);
     apr_thread_mutex_lock(running);

@@ -8,7 +8,7 @@
 #include "core/server_state.h"
 #include "db/result.h"
 #include "db/rows.h"
-#include "jobs/ask.h"
+#include "jobs/job.h"
 #include "jobs/mail.h"
 #include "jobs/smtp.h"
 #include "util/clock.h"
@@ -100,7 +100,7 @@ static int claim(claimed *mail)
     int i;
 
     values[SLOT_TRIES] = tries_of(mail);
-    if (lh_ask(mail->server, mail->pool, claim_statement, values, 0, &result) != LH_SQL_OK ||
+    if (lh_job_execute(mail->server, mail->pool, claim_statement, values, 0, &result) != LH_SQL_OK ||
         lh_result_rows(result) == 0) {
         return 0;
     }
@@ -125,10 +125,10 @@ static void store(const claimed *mail, const char *outcome, const char *why)
     values[SLOT_ATTEMPTS] = mail->cells[CELL_ATTEMPTS];
     values[SLOT_OUTCOME] = outcome;
     values[SLOT_ERROR] = why;
-    stored = lh_ask(mail->server, mail->pool, store_statement, values, 1, &result);
-    while (stored != LH_SQL_OK && stored != LH_SQL_ERROR && !lh_ask_stopping() && lh_clock() < until) {
+    stored = lh_job_execute(mail->server, mail->pool, store_statement, values, 1, &result);
+    while (stored != LH_SQL_OK && stored != LH_SQL_ERROR && !lh_job_stopping() && lh_clock() < until) {
         apr_sleep(apr_time_from_msec(200));
-        stored = lh_ask(mail->server, mail->pool, store_statement, values, 1, &result);
+        stored = lh_job_execute(mail->server, mail->pool, store_statement, values, 1, &result);
     }
     if (stored == LH_SQL_OK && lh_result_rows(result)) {
         int length;
@@ -142,7 +142,7 @@ static void store(const claimed *mail, const char *outcome, const char *why)
 /* Logs when the mail server becomes unavailable or available. */
 static void note_server(const claimed *mail, lh_smtp_outcome outcome, const char *why)
 {
-    lh_jobs_state *state = mail->server->jobs;
+    lh_job_state *state = mail->server->jobs;
     int down = outcome == LH_SMTP_DOWN || outcome == LH_SMTP_UNKNOWN;
 
     if (down && !state->mail_server_down) {
@@ -205,7 +205,7 @@ void lh_outbox_send(const lh_server *server, apr_pool_t *p)
     lh_smtp *smtp = NULL;
     int more = config->smtp != NULL;
 
-    while (more && lh_clock() < until && !lh_ask_stopping()) {
+    while (more && lh_clock() < until && !lh_job_stopping()) {
         claimed mail = {.server = server};
 
         apr_pool_create(&mail.pool, p);
@@ -214,7 +214,7 @@ void lh_outbox_send(const lh_server *server, apr_pool_t *p)
             log_failure(&mail, mail.cells[CELL_ERROR]);
         }
         else if (more) {
-            smtp = smtp ? smtp : lh_smtp_open(p, config->smtp, config->smtp_login, lh_ask_stopping);
+            smtp = smtp ? smtp : lh_smtp_open(p, config->smtp, config->smtp_login, lh_job_stopping);
             more = smtp && send_one(smtp, &mail);
         }
         apr_pool_destroy(mail.pool);

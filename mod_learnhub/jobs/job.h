@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Statements of jobs, and what jobs remember from run to run for each database. */
-#ifndef LH_ASK_H
-#define LH_ASK_H
+#ifndef LH_JOB_H
+#define LH_JOB_H
 
 #include <apr_pools.h>
 
@@ -11,22 +11,22 @@
 typedef struct lh_server lh_server;
 
 /* Of one database in one process. A job runs in one thread at a time. */
-typedef struct lh_jobs_state {
+typedef struct lh_job_state {
     unsigned char failing[LH_STATEMENTS_MAX / 8]; /* bits: statements whose failure is in the log */
     int mail_server_down;                         /* the log has a line for each change */
-} lh_jobs_state;
+} lh_job_state;
 
 /* 1 when the process is about to exit: jobs end early. */
-int lh_ask_stopping(void);
+int lh_job_stopping(void);
 
-/* From now on lh_ask_stopping() returns 1. */
-void lh_ask_stop(void);
+/* From now on lh_job_stopping() returns 1. */
+void lh_job_stop(void);
 
 /*
  * Runs one statement. The first of several failures in a row is logged, per statement and database; none while the
  * database cannot be reached, which the pool logs.
  */
-lh_sql_outcome lh_ask(const lh_server *server, apr_pool_t *p, const lh_statement *statement, const char *const *values,
-                      int retryable, lh_result **result);
+lh_sql_outcome lh_job_execute(const lh_server *server, apr_pool_t *p, const lh_statement *statement,
+                              const char *const *values, int retryable, lh_result **result);
 
 #endif
