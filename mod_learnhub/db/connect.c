@@ -17,8 +17,8 @@
 #define SET_UP_TIMEOUT apr_time_from_sec(2)
 
 /*
- * force_generic_plan: otherwise PostgreSQL plans a prepared statement with LIMIT $1 again for each execution, or keeps a
- * plan for all users that suits the values of one. Responses have times in UTC and text in UTF-8.
+ * force_generic_plan: otherwise PostgreSQL plans a prepared statement with LIMIT $1 again for each execution, or
+ * keeps a plan for all users that suits the values of one. Responses have times in UTC and text in UTF-8.
  */
 #define SESSION                                                                                                        \
     "SET statement_timeout TO %" APR_INT64_T_FMT ";"                                                                   \
@@ -46,7 +46,8 @@ int lh_connect_possible(void)
     return APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open) && APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
 }
 
-/* By default libpq writes notices to standard error, so they would appear in httpd's error log without time and level. */
+/* By default libpq writes notices to standard error, so they would appear in httpd's error log without time and
+ * level. */
 static void discard_notice(void *unused, const char *message)
 {
     (void)unused;

@@ -55,7 +55,8 @@ int lh_connect_is_clean(const lh_pool_entry *entry);
 /* 1 if the connection is clean and nothing has arrived on it: an idle connection only receives its end. */
 int lh_connect_is_alive(const lh_pool_entry *entry);
 
-/* Shuts the socket down, without waiting, so that the server notices and a later reset does not block on unsent data. */
+/* Shuts the socket down, without waiting, so that the server notices and a later reset does not block on unsent
+ * data. */
 void lh_connect_shutdown(lh_pool_entry *entry);
 
 /* Returns the connection to mod_dbd for good; does nothing if the entry was never opened. */

@@ -10,8 +10,8 @@
  * idle -> acquired -> idle or broken; broken -> connecting -> idle or broken. Every change of state is made under the
  * lock; the fields of an acquired or connecting entry belong to its owner, who needs no lock to use them.
  *
- * `target` is the number of entries that should be connected. It starts at one, grows with demand up to `size` and never
- * shrinks: a broken entry is reset at once, but entries for which there was never any demand are not opened.
+ * `target` is the number of entries that should be connected. It starts at one, grows with demand up to `size` and
+ * never shrinks: a broken entry is reset at once, but entries for which there was never any demand are not opened.
  */
 #include "db/pool.h"
 
@@ -253,8 +253,8 @@ static void start_connectors(lh_pool *pool)
 /* ---- creation and child exit ---- */
 
 /*
- * Runs before mod_dbd's pool is destroyed, which asserts that all connections have been returned. An entry that is still
- * acquired after the wait is not closed: its owner is using the connection.
+ * Runs before mod_dbd's pool is destroyed, which asserts that all connections have been returned. An entry that is
+ * still acquired after the wait is not closed: its owner is using the connection.
  */
 static apr_status_t stop(void *data)
 {

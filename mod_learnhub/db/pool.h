@@ -2,9 +2,11 @@
 /*
  * The connections of one child process to one database.
  *
- * - mod_dbd opens the connections (DBDriver, DBDParams, DBDMax), but request threads never call it: its own pool connects
- *   while it holds its lock, waits without a timeout when it is full, and loses prepared statements on a reset.
- * - Only background threads connect. If no connection is idle, a request wakes one of them and waits until its deadline.
+ * - mod_dbd opens the connections (DBDriver, DBDParams, DBDMax), but request threads never call it: its own pool
+ *   connects while it holds its lock, waits without a timeout when it is full, and loses prepared statements on a
+ *   reset.
+ * - Only background threads connect. If no connection is idle, a request wakes one of them and waits until its
+ *   deadline.
  * - A released connection that is not provably clean is reset in the background, never by a request.
  * - While the database is down (no live connection and several failures in a row), acquiring fails at once; the
  *   background threads keep trying to connect.

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes the rows of a result as JSON objects, by column name and type. Depends on APR only: types are OIDs, cells are in
- * PostgreSQL's binary format.
+ * Writes the rows of a result as JSON objects, by column name and type. Depends on APR only: types are OIDs, cells
+ * are in PostgreSQL's binary format.
  *
  * - The name of a column is its key. A dotted name nests: "creator.id" is the member `id` of the object `creator`.
  *   Columns of the same object must be adjacent.
  * - Columns whose name begins with `!` or `_` are not written.
- * - bool, integers, floats and numeric become JSON literals, and NULL becomes null. json and jsonb are copied, timestamptz
- *   is written in the plan's format, bytea in lower-case hex, uuid in its usual form, any other type as its bytes.
+ * - bool, integers, floats and numeric become JSON literals, and NULL becomes null. json and jsonb are copied,
+ *   timestamptz is written in the plan's format, bytea in lower-case hex, uuid in its usual form, any other type as
+ *   its bytes.
  * - A value that JSON or its format cannot hold (NaN, infinity, a time outside the years 1 to 9999) becomes null.
  */
 #ifndef LH_ROWS_H

@@ -11,9 +11,9 @@
 #include "util/clock.h"
 
 /*
- * The errors after which a run is retried. The rules are used only if the server did not commit (LH_SQL_ERROR), so they
- * hold for all runs. A lost connection is retried only if the run is retryable or the sync was not sent, because nothing
- * is committed before the sync. `max` counts all retries of a run.
+ * The errors after which a run is retried. The rules are used only if the server did not commit (LH_SQL_ERROR), so
+ * they hold for all runs. A lost connection is retried only if the run is retryable or the sync was not sent, because
+ * nothing is committed before the sync. `max` counts all retries of a run.
  */
 typedef enum {
     KEEP,      /* retry on the same connection */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Executes runs of prepared statements: one pipeline with one sync, hence one round trip and one transaction, with binary
- * results.
+ * Executes runs of prepared statements: one pipeline with one sync, hence one round trip and one transaction, with
+ * binary results.
  *
  * - A statement is prepared on a connection the first time it is used there, in the same round trip.
  * - One deadline covers the wait for a connection, preparing, execution and all retries.
@@ -22,10 +22,10 @@ lh_sql_outcome lh_sql_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **
                               apr_interval_time_t *elapsed);
 
 /*
- * Executes the run and passes the rows of its last statement to `row` as they arrive. The connection is held meanwhile,
- * the deadline starts again with each row, and statement_timeout is off. The callbacks are not called before the earlier
- * statements succeeded. Any failure after the first row is LH_SQL_LOST, and so is a callback that ended the stream.
- * *connection is set to the current connection, for lh_pool_stream().
+ * Executes the run and passes the rows of its last statement to `row` as they arrive. The connection is held
+ * meanwhile, the deadline starts again with each row, and statement_timeout is off. The callbacks are not called
+ * before the earlier statements succeeded. Any failure after the first row is LH_SQL_LOST, and so is a callback that
+ * ended the stream. *connection is set to the current connection, for lh_pool_stream().
  */
 lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_begin *begin, lh_sql_row *row, void *context,
                              lh_connection **connection, lh_sql_failure *failure);

@@ -42,9 +42,9 @@ int lh_statements_count(const lh_statements *statements);
 const lh_statement *lh_statements_at(const lh_statements *statements, int number);
 
 /*
- * Compiles and registers `sql`, in which `:filters` is replaced by `filters` (NULL: nothing). Returns NULL and sets *why,
- * to a clause without the label, if a name is unknown or there are too many parameters or statements; otherwise sets
- * *why to NULL. `label` and `slots` are not copied.
+ * Compiles and registers `sql`, in which `:filters` is replaced by `filters` (NULL: nothing). Returns NULL and sets
+ * *why, to a clause without the label, if a name is unknown or there are too many parameters or statements; otherwise
+ * sets *why to NULL. `label` and `slots` are not copied.
  */
 const lh_statement *lh_statement_compile(lh_statements *statements, const char *label, const char *sql,
                                          const char *filters, const lh_slots *slots, const char **why);

@@ -21,14 +21,14 @@ void lh_job_stop(void)
     apr_atomic_set32(&stopping, 1);
 }
 
-/* Sets whether the statement is failing; returns whether that is a change. */
+/* Sets whether the statement is failing; returns 1 if that is a change. */
 static int set_failing(lh_job_state *state, const lh_statement *statement, int failing)
 {
     unsigned char *byte = &state->failing[statement->number / 8], bit = (unsigned char)(1 << statement->number % 8);
-    int was = (*byte & bit) != 0;
+    int before = (*byte & bit) != 0;
 
     *byte = (unsigned char)(failing ? *byte | bit : *byte & ~bit);
-    return was != failing;
+    return before != failing;
 }
 
 lh_sql_outcome lh_job_execute(const lh_server *server, apr_pool_t *p, const lh_statement *statement,

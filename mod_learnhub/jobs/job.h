@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Statements of jobs, and what jobs remember from run to run for each database. */
+/* What a running job uses: its statements, its state for each database, and whether it must stop. */
 #ifndef LH_JOB_H
 #define LH_JOB_H
 
@@ -10,21 +10,22 @@
 
 typedef struct lh_server lh_server;
 
-/* Of one database in one process. A job runs in one thread at a time. */
+/* The state of all jobs for one database in one process. Needs no lock: the jobs of a process run one after another. */
 typedef struct lh_job_state {
-    unsigned char failing[LH_STATEMENTS_MAX / 8]; /* bits: statements whose failure is in the log */
-    int mail_server_down;                         /* the log has a line for each change */
+    unsigned char failing[LH_STATEMENTS_MAX / 8]; /* one bit per statement: its current failure has been logged */
+    int mail_server_down;                         /* logged */
 } lh_job_state;
 
-/* 1 when the process is about to exit: jobs end early. */
+/* 1 if the process is about to exit: jobs end early. */
 int lh_job_stopping(void);
 
-/* From now on lh_job_stopping() returns 1. */
+/* From now on lh_job_stopping() returns 1. May be called by any thread. */
 void lh_job_stop(void);
 
 /*
- * Runs one statement. The first of several failures in a row is logged, per statement and database; none while the
- * database cannot be reached, which the pool logs.
+ * Executes one statement of a job within LearnHubConnectionWait and LearnHubStatementTimeout. Of several failures in
+ * a row the first is logged, per statement and database. Not logged are failures that mean that the database is
+ * unavailable: the pool logs them.
  */
 lh_sql_outcome lh_job_execute(const lh_server *server, apr_pool_t *p, const lh_statement *statement,
                               const char *const *values, int retryable, lh_result **result);
