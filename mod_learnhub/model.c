@@ -207,7 +207,7 @@ static const lh_json_value *find_object(apr_pool_t *p, const char *content)
     return inner ? inner : object;
 }
 
-/* Binds the five numbers. Returns 0 if one is missing or outside 0 .. RATE_MAX, or if all are zero. */
+/* Binds the five numbers. Returns 0 if one is missing or outside 0 .. RATE_MAX, or if their sum is below 0.01. */
 static int bind_rates(lh_call *call, const lh_json_value *object)
 {
     const char *texts[DIMENSIONS];

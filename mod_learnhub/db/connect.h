@@ -52,7 +52,7 @@ int lh_connect(lh_pool_entry *entry, struct server_rec *s, apr_time_t statement_
 /* 1 if the connection is open, idle, in pipeline mode and without a pending result. */
 int lh_connect_is_clean(const lh_pool_entry *entry);
 
-/* 1 if the connection is clean and nothing has arrived on it: an idle connection only receives its end. */
+/* 1 if the connection is clean and no data has arrived: on an idle connection, data announces that it ends. */
 int lh_connect_is_alive(const lh_pool_entry *entry);
 
 /* Shuts the socket down, without waiting, so that the server notices and a later reset does not block on unsent

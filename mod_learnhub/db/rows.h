@@ -7,8 +7,8 @@
  *   Columns of the same object must be adjacent.
  * - Columns whose name begins with `!` or `_` are not written.
  * - bool, integers, floats and numeric become JSON literals, and NULL becomes null. json and jsonb are copied,
- *   timestamptz is written in the plan's format, bytea in lower-case hex, uuid in its usual form, any other type as
- *   its bytes.
+ *   timestamptz is written in the plan's format, bytea in lower-case hex, uuid in its usual form, any other type as a
+ *   string of its bytes.
  * - A value that JSON or its format cannot hold (NaN, infinity, a time outside the years 1 to 9999) becomes null.
  */
 #ifndef LH_ROWS_H

@@ -13,7 +13,7 @@ typedef struct lh_server lh_server;
 /* The state of all jobs for one database in one process. Needs no lock: the jobs of a process run one after another. */
 typedef struct lh_job_state {
     unsigned char failing[LH_STATEMENTS_MAX / 8]; /* one bit per statement: its current failure has been logged */
-    int mail_server_down;                         /* logged */
+    int mail_server_down;                         /* the last mail could not be sent for this reason; logged */
 } lh_job_state;
 
 /* 1 if the process is about to exit: jobs end early. */
@@ -23,9 +23,9 @@ int lh_job_stopping(void);
 void lh_job_stop(void);
 
 /*
- * Executes one statement of a job within LearnHubConnectionWait and LearnHubStatementTimeout. Of several failures in
- * a row the first is logged, per statement and database. Not logged are failures that mean that the database is
- * unavailable: the pool logs them.
+ * Executes one statement of a job within LearnHubConnectionWait and LearnHubStatementTimeout. An error of the server is
+ * logged if the statement did not fail the last time, per statement and database. Not logged are timeouts, lost
+ * connections and errors that mean that the database is unavailable or busy; the pool logs when it is unavailable.
  */
 lh_sql_outcome lh_job_execute(const lh_server *server, apr_pool_t *p, const lh_statement *statement,
                               const char *const *values, int retryable, lh_result **result);
