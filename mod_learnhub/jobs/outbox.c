@@ -39,11 +39,12 @@
     "WHEN :outcome::text = 'later' AND attempts >= :tries::int THEN 'failed' ELSE 'waiting' END, "                     \
     "sent_at = CASE WHEN :outcome::text = 'sent' THEN now() END, "                                                     \
     "attempts = attempts - (:outcome::text = 'untried')::int, "                                                        \
-    "due_at = now() + CASE WHEN :outcome::text = 'later' "                                                             \
-    "THEN least(CASE WHEN not_after IS NULL THEN interval '6 hours' ELSE interval '1 minute' END, interval '1 "        \
-    "second' * power(4, least(attempts, 10) - 1)) ELSE interval '0' END "                                              \
+    "due_at = now() + CASE WHEN :outcome::text = 'later' THEN "                                                        \
+    "least(CASE WHEN not_after IS NULL THEN interval '6 hours' ELSE interval '1 minute' END, "                         \
+    "interval '1 second' * power(4, least(attempts, 10) - 1)) ELSE interval '0' END "                                  \
     "WHERE id = :id::bigint AND attempts = :attempts::int AND state = 'sending' RETURNING state"
 
+/* The parameters of both statements, and the columns of CLAIM. */
 enum { SLOT_TRIES, SLOT_ID, SLOT_ATTEMPTS, SLOT_OUTCOME, SLOT_ERROR, SLOT_COUNT };
 enum {
     CELL_ID,
