@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client of a language model that rates activities: one HTTP request within a time limit, an answer that is
- * validated number by number, and a circuit breaker. After three failures in a row a process stops asking for ten times
- * the time limit and then lets one request try, so that a dead model does not slow requests down. Uses libcurl, which
- * lh_smtp_prepare() initialises.
+ * Asks a language model for the rates of activities (include/learnhub_model.h): one HTTP request within
+ * LearnHubModelTimeout, a response of which every number is validated, and a circuit breaker, so that an
+ * unavailable model does not slow requests down. Uses libcurl, which lh_smtp_prepare() initialises.
+ *
+ * The breaker is closed at first. Three failures in a row open it for ten times the timeout; nothing is asked then.
+ * After that it is half-open: one request tries, and its result closes the breaker or opens it again.
  */
 #ifndef LH_MODEL_H
 #define LH_MODEL_H
@@ -12,7 +14,7 @@
 
 typedef struct lh_model lh_model;
 
-/* The model of a server in this process; NULL when none is configured. */
+/* Creates the client of a server's model in this process; NULL if no model is configured. */
 lh_model *lh_model_create(apr_pool_t *p, const lh_config *config);
 
 #endif

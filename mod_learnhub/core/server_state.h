@@ -12,7 +12,7 @@ typedef struct lh_server {
     struct lh_gate *login_gate, *signup_gate; /* limits on concurrent bcrypt; shared by all servers of the process */
     struct lh_tokens *tokens;
     struct lh_model *model; /* NULL: no model is configured */
-    struct lh_jobs_state *jobs;
+    struct lh_job_state *jobs;
 } lh_server;
 
 #endif

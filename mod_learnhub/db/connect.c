@@ -13,12 +13,12 @@
 
 #include "util/clock.h"
 
-#define LIMIT_KEY "learnhub:DBDMax"
-#define SETTLE_TIMEOUT apr_time_from_sec(2)
+#define DBD_MAX_KEY "learnhub:DBDMax"
+#define SET_UP_TIMEOUT apr_time_from_sec(2)
 
 /*
- * Generic plans: LIMIT $1 in a prepared statement would be planned anew each time, and a plan chosen for one user's
- * values would be kept for all. timezone and client_encoding are what json.c expects.
+ * force_generic_plan: otherwise PostgreSQL plans a prepared statement with LIMIT $1 again for each execution, or
+ * keeps a plan for all users that suits the values of one. Responses have times in UTC and text in UTF-8.
  */
 #define SESSION                                                                                                        \
     "SET statement_timeout TO %" APR_INT64_T_FMT ";"                                                                   \
@@ -27,18 +27,18 @@
     "SET client_encoding TO 'UTF8';"                                                                                   \
     "SET search_path TO learnhub, public"
 
-/* DBDMax is in mod_dbd's private configuration: only this hook shows it. It is left where lh_connect() finds it. */
-static apr_status_t note_limit(apr_pool_t *p, dbd_cfg_t *cfg, ap_dbd_t *dbd)
+/* Stores DBDMax, which mod_dbd passes to this hook only, where open_entry() finds it. */
+static apr_status_t store_dbd_max(apr_pool_t *p, dbd_cfg_t *cfg, ap_dbd_t *dbd)
 {
-    int *limit = apr_palloc(p, sizeof(*limit));
+    int *dbd_max = apr_palloc(p, sizeof(*dbd_max));
 
-    *limit = cfg->nmax;
-    return apr_pool_userdata_setn(limit, LIMIT_KEY, NULL, dbd->pool);
+    *dbd_max = cfg->nmax;
+    return apr_pool_userdata_setn(dbd_max, DBD_MAX_KEY, NULL, dbd->pool);
 }
 
 void lh_connect_hooks(void)
 {
-    APR_OPTIONAL_HOOK(dbd, post_connect, note_limit, NULL, NULL, APR_HOOK_MIDDLE);
+    APR_OPTIONAL_HOOK(dbd, post_connect, store_dbd_max, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
 int lh_connect_possible(void)
@@ -46,14 +46,15 @@ int lh_connect_possible(void)
     return APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open) && APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
 }
 
-/* libpq writes to standard error otherwise, which is httpd's error log, without a time or a level. */
-static void swallow_notice(void *unused, const char *message)
+/* By default libpq writes notices to standard error, so they would appear in httpd's error log without time and
+ * level. */
+static void discard_notice(void *unused, const char *message)
 {
     (void)unused;
     (void)message;
 }
 
-static void first_line(char why[LH_CONNECT_WHY], const char *text)
+static void copy_first_line(char why[LH_CONNECT_WHY], const char *text)
 {
     apr_snprintf(why, LH_CONNECT_WHY, "%.*s", (int)strcspn(text, "\n"), text);
 }
@@ -61,78 +62,78 @@ static void first_line(char why[LH_CONNECT_WHY], const char *text)
 static int open_entry(lh_pool_entry *entry, server_rec *s, char why[LH_CONNECT_WHY])
 {
     APR_OPTIONAL_FN_TYPE(ap_dbd_open) *dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
-    void *limit = NULL;
+    void *dbd_max = NULL;
     ap_dbd_t *dbd;
 
     if (apr_pool_create_unmanaged_ex(&entry->pool, NULL, NULL) != APR_SUCCESS) {
-        first_line(why, "out of memory");
+        copy_first_line(why, "out of memory");
         return 0;
     }
     dbd = dbd_open(entry->pool, s);
     if (!dbd) {
-        first_line(why, "mod_dbd could not connect; its own line says why");
+        copy_first_line(why, "mod_dbd could not connect; it logs the cause");
         apr_pool_destroy(entry->pool);
         return 0;
     }
     entry->dbd = dbd;
     if (strcmp(apr_dbd_name(dbd->driver), "pgsql")) {
-        first_line(why, "DBDriver must be pgsql");
+        copy_first_line(why, "DBDriver must be pgsql");
         lh_connect_close(entry, s);
         return 0;
     }
-    apr_pool_userdata_get(&limit, LIMIT_KEY, dbd->pool);
-    entry->limit = limit ? *(int *)limit : 0;
+    apr_pool_userdata_get(&dbd_max, DBD_MAX_KEY, dbd->pool);
+    entry->dbd_max = dbd_max ? *(int *)dbd_max : 0;
     entry->connection.pg = apr_dbd_native_handle(dbd->driver, dbd->handle);
     entry->connection.prepared = entry->prepared;
-    PQsetNoticeProcessor(entry->connection.pg, swallow_notice, NULL);
+    PQsetNoticeProcessor(entry->connection.pg, discard_notice, NULL);
     return 1;
 }
 
-/* Milliseconds for poll() until `deadline`, rounded up; 0 when it has passed. */
-static int left_until(apr_time_t deadline)
+/* Milliseconds until `deadline` for poll(), rounded up; 0 if it has passed. */
+static int poll_timeout(apr_time_t deadline)
 {
     apr_time_t left = deadline - lh_clock();
 
     return left > 0 ? (int)((left + 999) / 1000) : 0;
 }
 
-/* Waits until PQgetResult() will not block. */
-static int result_ready(PGconn *pg, apr_time_t deadline)
+/* Waits until PQgetResult() does not block; 0 if the deadline passes or the connection is lost. */
+static int wait_for_result(PGconn *pg, apr_time_t deadline)
 {
     while (PQisBusy(pg)) {
         struct pollfd fd = {.fd = PQsocket(pg), .events = POLLIN};
 
-        if (fd.fd < 0 || poll(&fd, 1, left_until(deadline)) == 0 || !PQconsumeInput(pg)) {
+        if (fd.fd < 0 || poll(&fd, 1, poll_timeout(deadline)) == 0 || !PQconsumeInput(pg)) {
             return 0;
         }
     }
     return 1;
 }
 
-/* PQexec() with a time limit: a server that hangs just now must not keep this thread, which child exit waits for. */
-static int command(PGconn *pg, const char *sql)
+/* PQexec() with a deadline: child exit waits for this thread, so a server that hangs must not block it. */
+static int execute(PGconn *pg, const char *sql)
 {
-    apr_time_t deadline = lh_clock() + SETTLE_TIMEOUT;
+    apr_time_t deadline = lh_clock() + SET_UP_TIMEOUT;
     PGresult *result;
-    int done = PQsendQuery(pg, sql);
+    int succeeded = PQsendQuery(pg, sql);
 
-    while (result_ready(pg, deadline)) {
+    while (wait_for_result(pg, deadline)) {
         result = PQgetResult(pg);
         if (!result) {
-            return done;
+            return succeeded;
         }
-        done = done && PQresultStatus(result) == PGRES_COMMAND_OK;
+        succeeded = succeeded && PQresultStatus(result) == PGRES_COMMAND_OK;
         PQclear(result);
     }
     return 0;
 }
 
-static int set_up(PGconn *pg, apr_time_t statement_timeout)
+static int set_up_session(PGconn *pg, apr_time_t statement_timeout)
 {
     char session[512];
 
     apr_snprintf(session, sizeof(session), SESSION, (apr_int64_t)apr_time_as_msec(statement_timeout));
-    return PQsetnonblocking(pg, 0) == 0 && command(pg, session) && PQsetnonblocking(pg, 1) == 0 &&
+    return PQsetnonblocking(pg, 0) == 0 && execute(pg, session) && PQsetnonblocking(pg, 1) == 0 &&
            PQenterPipelineMode(pg);
 }
 
@@ -144,36 +145,36 @@ int lh_connect(lh_pool_entry *entry, server_rec *s, apr_time_t statement_timeout
         }
     }
     else {
-        lh_connect_cut(entry);
+        lh_connect_shutdown(entry);
         PQreset(entry->connection.pg);
     }
     memset(entry->prepared, 0, sizeof(entry->prepared));
     entry->connection.stale = 0;
-    if (PQstatus(entry->connection.pg) == CONNECTION_OK && set_up(entry->connection.pg, statement_timeout)) {
+    if (PQstatus(entry->connection.pg) == CONNECTION_OK && set_up_session(entry->connection.pg, statement_timeout)) {
         return 1;
     }
-    first_line(why, PQerrorMessage(entry->connection.pg));
-    lh_connect_cut(entry);
+    copy_first_line(why, PQerrorMessage(entry->connection.pg));
+    lh_connect_shutdown(entry);
     return 0;
 }
 
-int lh_connect_clean(const lh_pool_entry *entry)
+int lh_connect_is_clean(const lh_pool_entry *entry)
 {
     const PGconn *pg = entry->connection.pg;
 
-    /* A transaction status other than idle covers a result that nobody has read as well. */
+    /* PQTRANS_IDLE implies that no result is pending. */
     return PQstatus(pg) == CONNECTION_OK && PQtransactionStatus(pg) == PQTRANS_IDLE &&
            PQpipelineStatus(pg) == PQ_PIPELINE_ON;
 }
 
-int lh_connect_alive(const lh_pool_entry *entry)
+int lh_connect_is_alive(const lh_pool_entry *entry)
 {
     struct pollfd fd = {.fd = PQsocket(entry->connection.pg), .events = POLLIN};
 
-    return fd.fd >= 0 && lh_connect_clean(entry) && poll(&fd, 1, 0) == 0;
+    return fd.fd >= 0 && lh_connect_is_clean(entry) && poll(&fd, 1, 0) == 0;
 }
 
-void lh_connect_cut(lh_pool_entry *entry)
+void lh_connect_shutdown(lh_pool_entry *entry)
 {
     int fd = entry->connection.pg ? PQsocket(entry->connection.pg) : -1;
 

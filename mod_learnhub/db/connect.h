@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One connection of the pool: made by mod_dbd, set up, checked, cut, reset and given back to mod_dbd.
+ * One entry of the pool and its connection: opened by mod_dbd, set up, checked, reset and closed.
  *
- * A entry is opened by mod_dbd once and keeps its PGconn for life: when it breaks it is reset in place, so mod_dbd's own
- * pool, with its lock held while it connects, is visited once for each entry. What libpq means is known here and in
- * sql.c; who may have a entry, and when, is known in pool.c.
+ * An entry is opened through mod_dbd once and keeps its PGconn until the process exits: a broken connection is reset in
+ * place. mod_dbd's pool, which connects while it holds its lock, is therefore used once per entry. pool.c decides who
+ * owns an entry; no function here locks anything, so only the owner may call them.
  */
 #ifndef LH_CONNECT_H
 #define LH_CONNECT_H
@@ -17,48 +17,49 @@
 struct server_rec;
 struct pg_conn;
 
-/* A connection as its user sees it. */
+/* A connection as the code that acquired it sees it. */
 typedef struct lh_connection {
-    struct pg_conn *pg;      /* in pipeline mode, non-blocking, idle */
+    struct pg_conn *pg;      /* non-blocking and in pipeline mode */
     unsigned char *prepared; /* one bit per statement number */
     int stale;               /* DEALLOCATE ALL is due before the next use */
-    int streaming, limited;  /* counted against the limits of these */
+    int streaming, limited;  /* counted in the pool's limits; guarded by its lock */
     struct lh_pool *owner;
 } lh_connection;
 
-#define LH_CONNECT_WHY 200 /* bytes of the reason of a failed connect */
+#define LH_CONNECT_WHY 200 /* bytes for the cause of a failure */
 
 typedef struct lh_pool_entry {
-    lh_connection connection; /* first: what is acquired leads back to its entry */
-    void *dbd;                /* mod_dbd's ap_dbd_t; NULL until it was opened */
-    apr_pool_t *pool;         /* mod_dbd's, one a entry: no other thread allocates from it */
-    int limit;                /* DBDMax as mod_dbd told it; 0 when it did not */
+    lh_connection connection; /* first: a pointer to it is a pointer to its entry */
+    void *dbd;                /* mod_dbd's ap_dbd_t; NULL until the entry is opened */
+    apr_pool_t *pool;         /* used by mod_dbd; one per entry, because entries are opened by different threads */
+    int dbd_max;              /* DBDMax; 0: unknown */
     unsigned char prepared[LH_STATEMENTS_MAX / 8];
-    struct lh_pool_entry *next; /* in the list it is on */
+    struct lh_pool_entry *next; /* in the list that it is on */
 } lh_pool_entry;
 
-/* Registers mod_dbd's post_connect hook. In the parent. */
+/* Registers a post_connect hook with mod_dbd. For register_hooks. */
 void lh_connect_hooks(void);
 
-/* 1 when mod_dbd is loaded. */
+/* 1 if mod_dbd is loaded. */
 int lh_connect_possible(void);
 
 /*
- * Opens the entry, or resets one that was open, and sets up its session. Blocks up to connect_timeout of DBDParams for
- * each host: for background threads only. Returns 1, or 0 with one line of reason in `why`.
+ * Opens the entry, or resets it if it has been opened, and sets up its session. Blocks for up to connect_timeout (of
+ * DBDParams) per host, so only background threads may call it. Returns 1, or 0 with the cause as one line in `why`.
  */
 int lh_connect(lh_pool_entry *entry, struct server_rec *s, apr_time_t statement_timeout, char why[LH_CONNECT_WHY]);
 
-/* Idle, clean, in pipeline mode, without a pending result. */
-int lh_connect_clean(const lh_pool_entry *entry);
+/* 1 if the connection is open, idle, in pipeline mode and without a pending result. */
+int lh_connect_is_clean(const lh_pool_entry *entry);
 
-/* Nothing to read: anything that arrives unasked on an idle connection is the end of it. */
-int lh_connect_alive(const lh_pool_entry *entry);
+/* 1 if the connection is clean and no data has arrived: on an idle connection, data announces that it ends. */
+int lh_connect_is_alive(const lh_pool_entry *entry);
 
-/* Ends the conversation without a wait; the server notices, and lh_connect() will not block on what is unsent. */
-void lh_connect_cut(lh_pool_entry *entry);
+/* Shuts the socket down, without waiting, so that the server notices and a later reset does not block on unsent
+ * data. */
+void lh_connect_shutdown(lh_pool_entry *entry);
 
-/* Gives the entry back to mod_dbd for good. */
+/* Returns the connection to mod_dbd for good; does nothing if the entry was never opened. */
 void lh_connect_close(lh_pool_entry *entry, struct server_rec *s);
 
 #endif

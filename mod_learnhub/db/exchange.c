@@ -46,7 +46,7 @@ static int send_preliminaries(lh_exchange *x)
         x->connection->stale = 0;
         memset(x->connection->prepared, 0, LH_STATEMENTS_MAX / 8);
     }
-    /* A stream lasts as long as its reader; the deadline for each row bounds it, not statement_timeout. */
+    /* A stream lasts as long as its client reads: instead of statement_timeout, a deadline for each row limits it. */
     if (x->stream || x->run->timeout_ms) {
         return send_command(x, apr_psprintf(x->pool, "SELECT set_config('statement_timeout', '%d', true)",
                                             x->stream ? 0 : x->run->timeout_ms));
@@ -54,9 +54,9 @@ static int send_preliminaries(lh_exchange *x)
     return 1;
 }
 
-static int send_step(lh_exchange *x, int step)
+static int send_statement(lh_exchange *x, int index)
 {
-    const lh_statement *st = x->run->steps[step];
+    const lh_statement *st = x->run->statements[index];
     const char *values[LH_STATEMENT_PARAMS];
     int i;
 
@@ -64,7 +64,7 @@ static int send_step(lh_exchange *x, int step)
         if (!PQsendPrepare(x->pg, st->name, st->sql, 0, NULL)) {
             return 0;
         }
-        x->parsed[step] = 1;
+        x->parsed[index] = 1;
         set_prepared(x->connection, st, 1);
     }
     for (i = 0; i < st->parameters; i++) {
@@ -75,43 +75,43 @@ static int send_step(lh_exchange *x, int step)
 
 static int send_all(lh_exchange *x)
 {
-    int step, sent = send_preliminaries(x);
+    int index, sent = send_preliminaries(x);
 
-    for (step = 0; sent && step < x->run->count; step++) {
-        sent = send_step(x, step);
+    for (index = 0; sent && index < x->run->count; index++) {
+        sent = send_statement(x, index);
     }
-    x->synced = sent;
+    x->sync_sent = sent;
     return sent && PQpipelineSync(x->pg);
 }
 
 /* ---- receiving ---- */
 
-/* The first error counts: after a FATAL libpq delivers a second one of its own, without a SQLSTATE. */
-static void note_error(lh_exchange *x, const char *label, const PGresult *pg)
+/* Stores the first error only: after a FATAL, libpq adds an error of its own without a SQLSTATE. */
+static void store_error(lh_exchange *x, const char *label, const PGresult *pg)
 {
     const char *sqlstate = PQresultErrorField(pg, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(pg, PG_DIAG_MESSAGE_PRIMARY);
 
-    if (x->refused || !sqlstate) {
+    if (x->error_received || !sqlstate) {
         return;
     }
-    x->refused = 1;
+    x->error_received = 1;
     x->failure->label = label;
     x->failure->constraint = apr_pstrdup(x->pool, PQresultErrorField(pg, PG_DIAG_CONSTRAINT_NAME));
     x->failure->message = apr_pstrdup(x->pool, message ? message : "");
     apr_cpystrn(x->failure->sqlstate, sqlstate, sizeof(x->failure->sqlstate));
 }
 
-static void note_loss(lh_exchange *x, const char *label, const char *why)
+static void store_cause(lh_exchange *x, const char *label, const char *why)
 {
-    if (!x->refused) {
+    if (!x->error_received) {
         x->failure->label = label;
         x->failure->message = apr_pstrmemdup(x->pool, why, strcspn(why, "\n"));
     }
 }
 
-/* Sends what is still unsent and waits until PQgetResult() will not block. */
-static lh_sql_outcome await_result(lh_exchange *x)
+/* Sends pending data and waits until PQgetResult() does not block. */
+static lh_sql_outcome wait_for_result(lh_exchange *x)
 {
     while (PQstatus(x->pg) == CONNECTION_OK && PQisBusy(x->pg)) {
         int unsent = PQflush(x->pg) > 0;
@@ -119,7 +119,7 @@ static lh_sql_outcome await_result(lh_exchange *x)
         apr_time_t left = x->deadline - lh_clock();
         int ready;
 
-        if (fd.fd < 0) { /* poll() would sleep */
+        if (fd.fd < 0) { /* poll() would ignore it and wait */
             return LH_SQL_LOST;
         }
         ready = left > 0 ? poll(&fd, 1, (int)((left + 999) / 1000)) : 0;
@@ -130,16 +130,16 @@ static lh_sql_outcome await_result(lh_exchange *x)
             return LH_SQL_LOST;
         }
         if (ready > 0 && (fd.revents & ~POLLOUT)) {
-            PQconsumeInput(x->pg); /* the end of the connection shows in PQstatus() */
+            PQconsumeInput(x->pg); /* the loop sees a failure in PQstatus() */
         }
     }
     return LH_SQL_OK;
 }
 
-/* The next result; NULL is the end of a command. LH_SQL_LOST after the last result of a broken connection. */
+/* Gets the next result; NULL ends a command. Returns LH_SQL_LOST after the last result of a broken connection. */
 static lh_sql_outcome next_result(lh_exchange *x, PGresult **result)
 {
-    lh_sql_outcome outcome = await_result(x);
+    lh_sql_outcome outcome = wait_for_result(x);
 
     *result = outcome == LH_SQL_OK ? PQgetResult(x->pg) : NULL;
     if (outcome == LH_SQL_OK && !*result && PQstatus(x->pg) != CONNECTION_OK) {
@@ -148,7 +148,8 @@ static lh_sql_outcome next_result(lh_exchange *x, PGresult **result)
     return outcome;
 }
 
-static apr_status_t hand_over(lh_exchange *x, PGresult *pg)
+/* Passes a row to the receiver of the stream and frees it. */
+static apr_status_t deliver_row(lh_exchange *x, PGresult *pg)
 {
     lh_exchange_stream *s = x->stream;
     apr_status_t rv = APR_SUCCESS;
@@ -167,8 +168,8 @@ static apr_status_t hand_over(lh_exchange *x, PGresult *pg)
     return rv;
 }
 
-/* Reads one command to its end; `kept` gets its result when it succeeded. */
-static lh_sql_outcome take_command(lh_exchange *x, const char *label, PGresult **kept)
+/* Reads all results of a command; sets *kept to its result if it succeeded, otherwise to NULL. */
+static lh_sql_outcome read_command(lh_exchange *x, const char *label, PGresult **kept)
 {
     lh_sql_outcome outcome;
     PGresult *result;
@@ -178,7 +179,7 @@ static lh_sql_outcome take_command(lh_exchange *x, const char *label, PGresult *
         ExecStatusType status = PQresultStatus(result);
 
         if (status == PGRES_SINGLE_TUPLE) {
-            if (hand_over(x, result) != APR_SUCCESS) {
+            if (deliver_row(x, result) != APR_SUCCESS) {
                 return LH_SQL_LOST;
             }
         }
@@ -186,7 +187,7 @@ static lh_sql_outcome take_command(lh_exchange *x, const char *label, PGresult *
             *kept = result;
         }
         else {
-            note_error(x, label, result);
+            store_error(x, label, result);
             PQclear(result);
         }
     }
@@ -197,73 +198,73 @@ static lh_sql_outcome take_command(lh_exchange *x, const char *label, PGresult *
     return outcome;
 }
 
-static lh_sql_outcome take_step(lh_exchange *x, int step)
+static lh_sql_outcome read_statement(lh_exchange *x, int index)
 {
-    const lh_statement *st = x->run->steps[step];
+    const lh_statement *st = x->run->statements[index];
     lh_sql_outcome outcome = LH_SQL_OK;
     PGresult *result;
 
-    if (x->parsed[step]) {
-        outcome = take_command(x, st->label, &result);
+    if (x->parsed[index]) {
+        outcome = read_command(x, st->label, &result);
         set_prepared(x->connection, st, result != NULL);
         PQclear(result);
     }
-    if (outcome == LH_SQL_OK && x->stream && step == x->run->count - 1) {
+    if (outcome == LH_SQL_OK && x->stream && index == x->run->count - 1) {
         PQsetSingleRowMode(x->pg);
     }
     if (outcome == LH_SQL_OK) {
-        outcome = take_command(x, st->label, &result);
+        outcome = read_command(x, st->label, &result);
         if (result) {
-            x->results[step] = lh_result_own(x->pool, result);
+            x->results[index] = lh_result_own(x->pool, result);
             x->completed++;
         }
     }
     return outcome;
 }
 
-/* Deferred constraints speak here, after all commands have said that they succeeded. */
-static lh_sql_outcome take_sync(lh_exchange *x)
+/* Reads the response to the sync. Deferred constraints report their errors here, after all statements succeeded. */
+static lh_sql_outcome read_sync(lh_exchange *x)
 {
     lh_sql_outcome outcome = LH_SQL_OK;
     PGresult *result;
     int ends = 0;
 
-    while (!x->settled && outcome == LH_SQL_OK) {
+    while (!x->sync_received && outcome == LH_SQL_OK) {
         outcome = next_result(x, &result);
-        x->settled = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+        x->sync_received = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
         if (result) {
-            note_error(x, x->run->steps[x->run->count - 1]->label, result);
+            store_error(x, x->run->statements[x->run->count - 1]->label, result);
             PQclear(result);
         }
         else if (outcome == LH_SQL_OK && ends++ > 2) {
-            outcome = LH_SQL_LOST; /* not in step with the server */
+            outcome = LH_SQL_LOST; /* out of sync with the server */
         }
     }
-    if (x->settled) {
-        PQclear(PQgetResult(x->pg)); /* NULL: leaves the pipeline idle */
+    if (x->sync_received) {
+        PQclear(PQgetResult(x->pg)); /* returns NULL, but makes the pipeline idle */
     }
     return outcome;
 }
 
-static lh_sql_outcome take_all(lh_exchange *x)
+static lh_sql_outcome read_all(lh_exchange *x)
 {
     lh_sql_outcome outcome = LH_SQL_OK;
     PGresult *ignored;
     int i;
 
     for (i = 0; outcome == LH_SQL_OK && i < x->preliminaries; i++) {
-        outcome = take_command(x, x->run->steps[0]->label, &ignored);
+        outcome = read_command(x, x->run->statements[0]->label, &ignored);
         PQclear(ignored);
     }
     for (i = 0; outcome == LH_SQL_OK && i < x->run->count; i++) {
-        outcome = take_step(x, i);
+        outcome = read_statement(x, i);
     }
-    return outcome == LH_SQL_OK ? take_sync(x) : outcome;
+    return outcome == LH_SQL_OK ? read_sync(x) : outcome;
 }
 
-/* ---- the whole ---- */
+/* ---- interface ---- */
 
-void lh_exchange_drop(lh_exchange *x)
+void lh_exchange_clear(lh_exchange *x)
 {
     int i;
 
@@ -275,38 +276,38 @@ void lh_exchange_drop(lh_exchange *x)
     }
 }
 
-static void begin_anew(lh_exchange *x)
+static void reset_attempt(lh_exchange *x)
 {
     x->pg = x->connection->pg;
     memset(x->parsed, 0, sizeof(x->parsed));
     memset(x->failure, 0, sizeof(*x->failure));
-    x->preliminaries = x->synced = x->completed = x->refused = x->settled = 0;
+    x->preliminaries = x->sync_sent = x->completed = x->error_received = x->sync_received = 0;
 }
 
-/* What the exchange came to when the conversation itself ended as `outcome`. */
-static lh_sql_outcome judge(lh_exchange *x, lh_sql_outcome outcome)
+/* Decides the outcome of the attempt from how its communication ended, and completes the failure. */
+static lh_sql_outcome classify(lh_exchange *x, lh_sql_outcome outcome)
 {
-    const char *label = x->run->steps[0]->label;
+    const char *label = x->run->statements[0]->label;
 
-    /* A server that ends a connection sends its error after all that came before: a step that did not complete means
-     * that the commit was not reached. */
-    if (x->refused && outcome != LH_SQL_TIMEOUT && (x->settled || x->completed < x->run->count)) {
+    /* A server that closes a connection sends its error after all earlier results: if a statement did not complete, the
+     * commit was not reached. */
+    if (x->error_received && outcome != LH_SQL_TIMEOUT && (x->sync_received || x->completed < x->run->count)) {
         return LH_SQL_ERROR;
     }
     if (outcome == LH_SQL_OK && x->completed < x->run->count) {
-        outcome = LH_SQL_LOST; /* COPY, an empty statement, or libpq is out of memory */
+        outcome = LH_SQL_LOST; /* COPY, an empty statement, or libpq ran out of memory */
     }
     if (outcome == LH_SQL_TIMEOUT) {
-        note_loss(x, label, "no answer within the time of the request");
+        store_cause(x, label, "no response before the deadline");
     }
     else if (outcome == LH_SQL_LOST) {
-        note_loss(x, label, x->stream && x->stream->ended ? LH_EXCHANGE_LEFT : PQerrorMessage(x->pg));
+        store_cause(x, label, x->stream && x->stream->ended ? LH_EXCHANGE_STREAM_ENDED : PQerrorMessage(x->pg));
     }
     return outcome;
 }
 
 lh_sql_outcome lh_exchange_run(lh_exchange *x)
 {
-    begin_anew(x);
-    return judge(x, send_all(x) ? take_all(x) : LH_SQL_LOST);
+    reset_attempt(x);
+    return classify(x, send_all(x) ? read_all(x) : LH_SQL_LOST);
 }

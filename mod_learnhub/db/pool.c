@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The checkout. Every entry is at any time in one place:
+ * The pool. Each entry is always in exactly one of these states:
  *
- *   idle    live and not in use; last in, first out, so that few entries stay busy and warm
- *   acquired    in the hands of a borrower
- *   dead    to be opened or reset
- *   with a connector, which is opening or resetting it, outside of the lock
+ *   idle        connected, on the list `idle`. Last in, first out, so that few connections stay in use and warm
+ *   acquired    owned by the caller of lh_pool_acquire() until it releases or discards the connection; on no list
+ *   broken      not connected yet, or to be reset; on the list `broken`
+ *   connecting  owned by a connector thread, which opens or resets it without holding the lock; on no list
  *
- * `target` says how many entries there should be: it begins at one, grows with demand up to `size` and never shrinks, so
- * a entry that breaks is reset at once and a entry that nobody needed is never opened.
+ * idle -> acquired -> idle or broken; broken -> connecting -> idle or broken. Every change of state is made under the
+ * lock; the fields of an acquired or connecting entry belong to its owner, who needs no lock to use them.
+ *
+ * `target` is the number of entries that should be connected. It starts at one, grows with demand up to `size` and
+ * never shrinks: a broken entry is reset at once, but entries for which there was never any demand are not opened.
  */
 #include "db/pool.h"
 
@@ -27,45 +30,52 @@
 #define BACK_OFF_MIN apr_time_from_msec(50)
 #define BACK_OFF_MAX apr_time_from_sec(1)
 
-/* Down is said after so many failures in a row over such a time: a restart of the database passes unnoticed, borrowers
- * wait for it. */
+/* The database counts as down after so many failures in a row over at least such a time. During a short outage, such as
+ * a restart of the database, requests wait instead of failing. */
 #define DOWN_FAILURES 2
 #define DOWN_AFTER apr_time_from_sec(2)
 
-/* How long a loan that turns out to be a stream waits for its turn: it holds its connection meanwhile. */
+/* A run that is to become a stream holds a connection while it waits for its turn, at most this long. */
 #define STREAM_WAIT apr_time_from_sec(1)
 
-/* How long child exit waits for what is acquired. Workers are gone by then: only a watchdog's callback can be late. */
+/* How long child exit waits for acquired connections. Request threads have ended by then; only a job can still hold
+ * one. */
 #define EXIT_WAIT apr_time_from_sec(2)
 
 struct lh_pool {
     server_rec *server;
     apr_time_t statement_timeout;
 
-    pthread_mutex_t lock;    /* guards all below */
-    pthread_cond_t returned; /* a entry came to idle, or the state changed: borrowers wait here */
-    pthread_cond_t ended;    /* a limited loan or a stream ended, or the state changed: others wait here */
-    pthread_cond_t wanted;   /* there may be work: connectors wait here */
-    lh_pool_entry *idle, *dead;
-    int size, target;
-    int acquired, streams, limited, waiting;
-    int live;       /* idle and acquired */
-    int connecting; /* with a connector */
+    pthread_mutex_t lock; /* guards all fields below */
 
-    int failures;             /* of connecting, in a row */
-    apr_time_t failing_since; /* when the first of them began */
-    apr_time_t retry_at;
+    /* Conditions to wait for; they are also signalled when the pool goes down or stops. */
+    pthread_cond_t idle_available;  /* an entry became idle */
+    pthread_cond_t share_available; /* a stream or a limited run ended, or the pool grew */
+    pthread_cond_t work_available;  /* for connectors: an entry may have to be connected */
+
+    lh_pool_entry *idle, *broken;
+    int size;                 /* entries in use, at most ENTRIES_MAX */
+    int target;               /* entries that should be connected */
+    int live;                 /* entries that are idle or acquired */
+    int acquired, connecting; /* entries in these states */
+    int waiting;              /* callers that wait for an idle entry */
+    int streams;              /* acquired entries that are streaming */
+    int limited;              /* limited runs that own an entry or wait for an idle one */
+
+    int failures;             /* to connect, in a row */
+    apr_time_t failing_since; /* the start of the first of them */
+    apr_time_t retry_at;      /* the earliest start of the next attempt */
     int down;
     int stopping;
 
     pthread_t connectors[CONNECTORS];
-    int running; /* connectors that were started */
+    int running; /* connectors that have been started */
     lh_pool_entry entries[ENTRIES_MAX];
 };
 
-/* ---- small things ---- */
+/* ---- helpers ---- */
 
-/* POSIX and not APR: apr_thread_cond_timedwait() sleeps by the wall clock, which may be set. */
+/* Not apr_thread_cond_timedwait(): it uses the wall clock, which may be changed. */
 static void wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, apr_time_t when)
 {
     struct timespec at = {.tv_sec = (time_t)apr_time_sec(when), .tv_nsec = (long)apr_time_usec(when) * 1000};
@@ -99,35 +109,35 @@ static lh_pool_entry *pop(lh_pool_entry **list)
     return entry;
 }
 
-/* One is left to other modules that share mod_dbd's pool: there they would wait for it for ever. */
-static int size_for(int limit)
+/* Leaves one connection of DBDMax to other modules that use mod_dbd: they would wait for it without a timeout. */
+static int size_for(int dbd_max)
 {
-    int size = limit < ENTRIES_MAX ? limit : ENTRIES_MAX;
+    int size = dbd_max < ENTRIES_MAX ? dbd_max : ENTRIES_MAX;
 
     return size >= 4 ? size - 1 : size;
 }
 
-/* ---- state: who may connect, and is the database down ---- */
+/* ---- state; the functions below need the lock ---- */
 
-/* Before the first connect DBDMax is unknown and the pool has one entry. */
-static void learn_size(lh_pool *pool, int limit)
+/* DBDMax is known after the first connect; until then the pool has one entry. */
+static void grow_to(lh_pool *pool, int dbd_max)
 {
-    int size = size_for(limit);
+    int size = size_for(dbd_max);
 
     while (pool->size < size) {
-        push(&pool->dead, &pool->entries[pool->size++]);
+        push(&pool->broken, &pool->entries[pool->size++]);
     }
 }
 
-static int entry_is_due(const lh_pool *pool)
+static int connect_is_due(const lh_pool *pool)
 {
-    return pool->dead && pool->live + pool->connecting < pool->target;
+    return pool->broken && pool->live + pool->connecting < pool->target;
 }
 
-/* While connecting fails, one connector probes at a time, and after a pause. */
+/* While attempts fail, only one connector tries at a time, with pauses. */
 static int may_connect(const lh_pool *pool)
 {
-    return entry_is_due(pool) && (pool->failures == 0 || (pool->connecting == 0 && lh_clock() >= pool->retry_at));
+    return connect_is_due(pool) && (pool->failures == 0 || (pool->connecting == 0 && lh_clock() >= pool->retry_at));
 }
 
 static apr_interval_time_t back_off(int failures)
@@ -137,77 +147,79 @@ static apr_interval_time_t back_off(int failures)
     if (full > BACK_OFF_MAX) {
         full = BACK_OFF_MAX;
     }
-    return full - lh_clock() % (full / 4); /* jitter, so that children do not knock all at once */
+    return full - lh_clock() % (full / 4); /* jitter: the processes do not all connect at once */
 }
 
-static void connected(lh_pool *pool, lh_pool_entry *entry)
+static void add_connected(lh_pool *pool, lh_pool_entry *entry)
 {
     apr_time_t outage = lh_clock() - pool->failing_since;
     int was_down = pool->down;
 
-    learn_size(pool, entry->limit);
-    pthread_cond_broadcast(&pool->ended); /* a larger pool has room for more of the limited */
+    grow_to(pool, entry->dbd_max);
+    pthread_cond_broadcast(&pool->share_available); /* the shares of a larger pool are larger */
     push(&pool->idle, entry);
     pool->live++;
     pool->failures = pool->down = 0;
-    pthread_cond_signal(&pool->returned);
+    pthread_cond_signal(&pool->idle_available);
     if (was_down) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pool->server,
-                     "learnhub: the database is back after %" APR_TIME_T_FMT " s", apr_time_sec(outage));
+                     LH_LOG(0030) "database available again after %" APR_TIME_T_FMT " s", apr_time_sec(outage));
     }
 }
 
-static void failed(lh_pool *pool, lh_pool_entry *entry, apr_time_t began, const char *why)
+static void add_failed(lh_pool *pool, lh_pool_entry *entry, apr_time_t began, const char *why)
 {
     apr_time_t now = lh_clock();
 
-    push(&pool->dead, entry);
+    push(&pool->broken, entry);
     if (pool->failures++ == 0) {
         pool->failing_since = began;
     }
     pool->retry_at = now + back_off(pool->failures);
     if (!pool->down && pool->live == 0 && pool->failures >= DOWN_FAILURES && now - pool->failing_since >= DOWN_AFTER) {
         pool->down = 1;
-        pthread_cond_broadcast(&pool->returned);
-        pthread_cond_broadcast(&pool->ended);
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, pool->server, "learnhub: the database cannot be reached: %s", why);
+        pthread_cond_broadcast(&pool->idle_available);
+        pthread_cond_broadcast(&pool->share_available);
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, pool->server, LH_LOG(0031) "database unavailable: %s", why);
     }
 }
 
 /* ---- connectors ---- */
 
-static void sleep_until_wanted(lh_pool *pool)
+/* Waits for work, or for the time of the next attempt. */
+static void wait_for_work(lh_pool *pool)
 {
-    if (entry_is_due(pool) && pool->connecting == 0) {
-        wait_until(&pool->wanted, &pool->lock, pool->retry_at);
+    if (connect_is_due(pool) && pool->connecting == 0) {
+        wait_until(&pool->work_available, &pool->lock, pool->retry_at);
     }
     else {
-        pthread_cond_wait(&pool->wanted, &pool->lock);
+        pthread_cond_wait(&pool->work_available, &pool->lock);
     }
 }
 
+/* Called with the lock, which is released while connecting. */
 static void connect_one(lh_pool *pool)
 {
-    lh_pool_entry *entry = pop(&pool->dead);
+    lh_pool_entry *entry = pop(&pool->broken);
     apr_time_t began = lh_clock();
     char why[LH_CONNECT_WHY];
-    int done;
+    int connected;
 
     pool->connecting++;
     pthread_mutex_unlock(&pool->lock);
-    done = lh_connect(entry, pool->server, pool->statement_timeout, why);
+    connected = lh_connect(entry, pool->server, pool->statement_timeout, why);
     pthread_mutex_lock(&pool->lock);
     pool->connecting--;
-    if (done) {
-        connected(pool, entry);
+    if (connected) {
+        add_connected(pool, entry);
     }
     else {
-        failed(pool, entry, began, why);
+        add_failed(pool, entry, began, why);
     }
-    pthread_cond_broadcast(&pool->wanted);
+    pthread_cond_broadcast(&pool->work_available);
 }
 
-static void *connector(void *data)
+static void *run_connector(void *data)
 {
     lh_pool *pool = data;
 
@@ -217,53 +229,54 @@ static void *connector(void *data)
             connect_one(pool);
         }
         else {
-            sleep_until_wanted(pool);
+            wait_for_work(pool);
         }
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
 }
 
-/* httpd's signals are for the thread that waits for them: the connectors inherit a full mask. */
+/* Connectors block all signals, which httpd handles in a thread of its own. */
 static void start_connectors(lh_pool *pool)
 {
     sigset_t all, before;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (pool->running < CONNECTORS && pthread_create(&pool->connectors[pool->running], NULL, connector, pool) == 0) {
+    while (pool->running < CONNECTORS &&
+           pthread_create(&pool->connectors[pool->running], NULL, run_connector, pool) == 0) {
         pool->running++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* ---- beginning and end ---- */
+/* ---- creation and child exit ---- */
 
 /*
- * Runs before mod_dbd's pool dies, which asserts that nothing of it is acquired. A entry that is still out stays out:
- * closing it under its borrower would be worse.
+ * Runs before mod_dbd's pool is destroyed, which asserts that all connections have been returned. An entry that is
+ * still acquired after the wait is not closed: its owner is using the connection.
  */
 static apr_status_t stop(void *data)
 {
     lh_pool *pool = data;
-    apr_time_t patience = lh_clock() + EXIT_WAIT;
+    apr_time_t deadline = lh_clock() + EXIT_WAIT;
     int i;
 
     pthread_mutex_lock(&pool->lock);
     pool->stopping = 1;
-    pthread_cond_broadcast(&pool->returned);
-    pthread_cond_broadcast(&pool->ended);
-    pthread_cond_broadcast(&pool->wanted);
-    while (pool->acquired > 0 && lh_clock() < patience) {
-        wait_until(&pool->returned, &pool->lock, patience);
+    pthread_cond_broadcast(&pool->idle_available);
+    pthread_cond_broadcast(&pool->share_available);
+    pthread_cond_broadcast(&pool->work_available);
+    while (pool->acquired > 0 && lh_clock() < deadline) {
+        wait_until(&pool->idle_available, &pool->lock, deadline);
     }
     pthread_mutex_unlock(&pool->lock);
     for (i = 0; i < pool->running; i++) {
         pthread_join(pool->connectors[i], NULL);
     }
     pthread_mutex_lock(&pool->lock);
-    while (pool->idle || pool->dead) {
-        lh_connect_close(pool->idle ? pop(&pool->idle) : pop(&pool->dead), pool->server);
+    while (pool->idle || pool->broken) {
+        lh_connect_close(pool->idle ? pop(&pool->idle) : pop(&pool->broken), pool->server);
     }
     pthread_mutex_unlock(&pool->lock);
     return APR_SUCCESS;
@@ -277,20 +290,21 @@ lh_pool *lh_pool_create(apr_pool_t *p, server_rec *s, apr_time_t statement_timeo
     pool->server = s;
     pool->statement_timeout = statement_timeout;
     pthread_mutex_init(&pool->lock, NULL);
-    cond_init(&pool->returned);
-    cond_init(&pool->ended);
-    cond_init(&pool->wanted);
+    cond_init(&pool->idle_available);
+    cond_init(&pool->share_available);
+    cond_init(&pool->work_available);
     for (i = 0; i < ENTRIES_MAX; i++) {
         pool->entries[i].connection.owner = pool;
     }
-    learn_size(pool, 1);
+    grow_to(pool, 1);
     pool->target = 1;
     if (lh_connect_possible()) {
         start_connectors(pool);
     }
     if (pool->running == 0) {
         pool->down = 1;
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "learnhub: no database: mod_dbd is not loaded, or no thread starts");
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
+                     LH_LOG(0032) "no database connections: mod_dbd is not loaded or no thread could be started");
     }
     apr_pool_pre_cleanup_register(p, pool, stop);
     return pool;
@@ -301,56 +315,17 @@ void lh_pool_hooks(void)
     lh_connect_hooks();
 }
 
-/* ---- borrowing ---- */
+/* ---- acquiring ---- */
 
-static void end_costly(lh_pool *pool)
-{
-    pool->limited--;
-    pthread_cond_broadcast(&pool->ended);
-}
-
-/* Puts a entry that is acquired back into a list; `list` is idle or dead. */
-static void put_back(lh_pool *pool, lh_pool_entry *entry, lh_pool_entry **list)
-{
-    push(list, entry);
-    pool->acquired--;
-    if (entry->connection.streaming) {
-        entry->connection.streaming = 0;
-        pool->streams--;
-        pthread_cond_broadcast(&pool->ended);
-    }
-    if (entry->connection.limited) {
-        entry->connection.limited = 0;
-        end_costly(pool);
-    }
-    if (list == &pool->dead) {
-        pool->live--;
-        pthread_cond_signal(&pool->wanted);
-    }
-    if (list == &pool->idle || pool->stopping) {
-        pthread_cond_signal(&pool->returned);
-    }
-}
-
-static void give_up(lh_pool_entry *entry)
-{
-    lh_pool *pool = entry->connection.owner;
-
-    lh_connect_cut(entry);
-    pthread_mutex_lock(&pool->lock);
-    put_back(pool, entry, &pool->dead);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-/* More entries than there are, acquired and waited for, are wanted: the connectors make them up to the pool's size. */
-static void ask_for_more(lh_pool *pool)
+/* Asks for another entry if all that should be connected are in use; the connectors open it, up to `size`. */
+static void request_connection(lh_pool *pool)
 {
     int demand = pool->acquired + pool->waiting;
 
     if (demand > pool->target) {
         pool->target = demand < pool->size ? demand : pool->size;
     }
-    pthread_cond_signal(&pool->wanted);
+    pthread_cond_signal(&pool->work_available);
 }
 
 static apr_status_t wait_for_idle(lh_pool *pool, apr_time_t deadline)
@@ -366,21 +341,22 @@ static apr_status_t wait_for_idle(lh_pool *pool, apr_time_t deadline)
             rv = APR_TIMEUP;
         }
         else {
-            ask_for_more(pool);
-            wait_until(&pool->returned, &pool->lock, deadline);
+            request_connection(pool);
+            wait_until(&pool->idle_available, &pool->lock, deadline);
         }
     }
     pool->waiting--;
     return rv;
 }
 
-/* What is long leaves half of the pool to others, what is limited three quarters. */
+/* The number of entries that make up 1/part of the pool, at least one. */
 static int share(const lh_pool *pool, int part)
 {
-    return pool->size < 2 * part ? 1 : pool->size / part;
+    return pool->size < part ? 1 : pool->size / part;
 }
 
-static apr_status_t wait_for_turn(lh_pool *pool, apr_time_t deadline)
+/* Limited runs may use a quarter of the pool. */
+static apr_status_t wait_for_share(lh_pool *pool, apr_time_t deadline)
 {
     while (pool->limited >= share(pool, 4)) {
         if (pool->stopping || pool->down) {
@@ -389,19 +365,25 @@ static apr_status_t wait_for_turn(lh_pool *pool, apr_time_t deadline)
         if (lh_clock() >= deadline) {
             return APR_EBUSY;
         }
-        wait_until(&pool->ended, &pool->lock, deadline);
+        wait_until(&pool->share_available, &pool->lock, deadline);
     }
     pool->limited++;
     return APR_SUCCESS;
 }
 
-/* Lends what is idle, whatever its health. */
-static apr_status_t acquire(lh_pool *pool, apr_time_t deadline, int limited, lh_pool_entry **entry)
+static void return_share(lh_pool *pool)
+{
+    pool->limited--;
+    pthread_cond_broadcast(&pool->share_available);
+}
+
+/* Acquires an idle entry without checking its connection. */
+static apr_status_t acquire_entry(lh_pool *pool, apr_time_t deadline, int limited, lh_pool_entry **entry)
 {
     apr_status_t rv;
 
     pthread_mutex_lock(&pool->lock);
-    rv = pool->stopping ? APR_ECONNREFUSED : limited ? wait_for_turn(pool, deadline) : APR_SUCCESS;
+    rv = pool->stopping ? APR_ECONNREFUSED : limited ? wait_for_share(pool, deadline) : APR_SUCCESS;
     if (rv == APR_SUCCESS) {
         rv = wait_for_idle(pool, deadline);
         if (rv == APR_SUCCESS) {
@@ -410,20 +392,57 @@ static apr_status_t acquire(lh_pool *pool, apr_time_t deadline, int limited, lh_
             pool->acquired++;
         }
         else if (limited) {
-            end_costly(pool);
+            return_share(pool);
         }
     }
     pthread_mutex_unlock(&pool->lock);
     return rv;
 }
 
+/* ---- releasing ---- */
+
+/* Puts an acquired entry on a list: `idle` or `broken`. */
+static void release_to(lh_pool_entry *entry, lh_pool_entry **list)
+{
+    lh_pool *pool = entry->connection.owner;
+
+    pthread_mutex_lock(&pool->lock);
+    push(list, entry);
+    pool->acquired--;
+    if (entry->connection.streaming) {
+        entry->connection.streaming = 0;
+        pool->streams--;
+        pthread_cond_broadcast(&pool->share_available);
+    }
+    if (entry->connection.limited) {
+        entry->connection.limited = 0;
+        return_share(pool);
+    }
+    if (list == &pool->broken) {
+        pool->live--;
+        pthread_cond_signal(&pool->work_available);
+    }
+    if (list == &pool->idle || pool->stopping) {
+        pthread_cond_signal(&pool->idle_available);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void discard(lh_pool_entry *entry)
+{
+    lh_connect_shutdown(entry);
+    release_to(entry, &entry->connection.owner->broken);
+}
+
+/* ---- interface ---- */
+
 apr_status_t lh_pool_acquire(lh_pool *pool, apr_time_t deadline, int limited, lh_connection **connection)
 {
     lh_pool_entry *entry = NULL;
     apr_status_t rv;
 
-    while ((rv = acquire(pool, deadline, limited, &entry)) == APR_SUCCESS && !lh_connect_alive(entry)) {
-        give_up(entry);
+    while ((rv = acquire_entry(pool, deadline, limited, &entry)) == APR_SUCCESS && !lh_connect_is_alive(entry)) {
+        discard(entry);
     }
     *connection = rv == APR_SUCCESS ? &entry->connection : NULL;
     return rv;
@@ -436,7 +455,7 @@ int lh_pool_stream(lh_connection *connection)
 
     pthread_mutex_lock(&pool->lock);
     while (pool->streams >= share(pool, 2) && !pool->stopping && lh_clock() < deadline) {
-        wait_until(&pool->ended, &pool->lock, deadline);
+        wait_until(&pool->share_available, &pool->lock, deadline);
     }
     connection->streaming = pool->streams < share(pool, 2);
     pool->streams += connection->streaming;
@@ -447,18 +466,16 @@ int lh_pool_stream(lh_connection *connection)
 void lh_pool_release(lh_connection *connection)
 {
     lh_pool_entry *entry = (lh_pool_entry *)connection;
-    lh_pool *pool = connection->owner;
 
-    if (!lh_connect_clean(entry)) {
-        give_up(entry);
-        return;
+    if (lh_connect_is_clean(entry)) {
+        release_to(entry, &connection->owner->idle);
     }
-    pthread_mutex_lock(&pool->lock);
-    put_back(pool, entry, &pool->idle);
-    pthread_mutex_unlock(&pool->lock);
+    else {
+        discard(entry);
+    }
 }
 
 void lh_pool_discard(lh_connection *connection)
 {
-    give_up((lh_pool_entry *)connection);
+    discard((lh_pool_entry *)connection);
 }

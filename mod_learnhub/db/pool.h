@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connections of one child process: made by mod_dbd, acquired for one run of statements, with deadlines.
+ * The connections of one child process to one database.
  *
- * - mod_dbd is the factory only: DBDriver, DBDParams and DBDMax keep their meaning, but no request thread ever calls
- *   it. Its pool connects under its lock, waits for ever when full and loses prepared statements on a reset.
- * - Only background threads connect. A request that finds nothing idle wakes one and waits, at most to its deadline.
- * - A connection that is not provably clean when it comes back is reset in the background, never by a request.
- * - Known to be down (no live connection, several failures in a row): a claim fails at once, while the background
- *   threads go on probing.
- * - Log lines are written on changes of state only: down, up.
+ * - mod_dbd opens the connections (DBDriver, DBDParams, DBDMax), but request threads never call it: its own pool
+ *   connects while it holds its lock, waits without a timeout when it is full, and loses prepared statements on a
+ *   reset.
+ * - Only background threads connect. If no connection is idle, a request wakes one of them and waits until its
+ *   deadline.
+ * - A released connection that is not provably clean is reset in the background, never by a request.
+ * - While the database is down (no live connection and several failures in a row), acquiring fails at once; the
+ *   background threads keep trying to connect.
+ * - The log has one line when the database becomes unavailable and one when it is available again.
  */
 #ifndef LH_POOL_H
 #define LH_POOL_H
@@ -21,27 +23,31 @@ struct server_rec;
 typedef struct lh_connection lh_connection; /* db/connect.h */
 typedef struct lh_pool lh_pool;
 
-/* In child_init, for a server that serves LearnHub: no connection is made yet. `statement_timeout` (microseconds) is
- * set on every connection. Everything ends in a pre-cleanup of `p`, before mod_dbd's own pool dies. */
+/*
+ * Creates the pool and starts its background threads; connects nothing yet. For child_init. `statement_timeout`
+ * (microseconds) is set on every connection. A pre-cleanup of `p` closes everything before mod_dbd's pool is destroyed.
+ * Never fails: without mod_dbd or threads the database counts as down, which is logged.
+ */
 lh_pool *lh_pool_create(apr_pool_t *p, struct server_rec *s, apr_time_t statement_timeout);
 
-/* In the parent, from register_hooks: learns DBDMax from mod_dbd's post_connect hook. */
+/* Registers the hook that learns DBDMax from mod_dbd. For register_hooks. */
 void lh_pool_hooks(void);
 
 /*
- * Lends a live connection. APR_TIMEUP: none came free by the deadline; APR_ECONNREFUSED: the database is known to be
- * down. A limited loan waits while a quarter of the pool is acquired for such: APR_EBUSY.
+ * Acquires a live connection, which the caller must release or discard. `limited` runs may use at most a quarter of the
+ * pool at once. APR_TIMEUP: no connection became idle by `deadline` (on lh_clock()); APR_EBUSY: the quarter was in use
+ * until then; APR_ECONNREFUSED: the database is down or the process exits. On failure *connection is NULL.
  */
 apr_status_t lh_pool_acquire(lh_pool *pool, apr_time_t deadline, int limited, lh_connection **connection);
 
-/* Says that a loan will last as long as its reader; 0 when half of the pool is acquired for such, and
- * stays so for a second. */
+/* Marks an acquired connection as streaming, that is, held for as long as the client reads. Waits up to a second while
+ * half of the pool is streaming; returns 1, or 0 if that does not change. */
 int lh_pool_stream(lh_connection *connection);
 
-/* Gives it back. A connection that is not idle, clean and in pipeline mode without pending results is reset. */
+/* Releases a connection. Unless it is idle, in pipeline mode and without pending results, it is reset. */
 void lh_pool_release(lh_connection *connection);
 
-/* Gives it back to be reset: its statement may still be running. Never blocks. */
+/* Releases a connection that must be reset because its statement may still be running. Never blocks. */
 void lh_pool_discard(lh_connection *connection);
 
 #endif

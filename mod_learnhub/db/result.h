@@ -11,21 +11,24 @@ typedef struct lh_result {
     struct pg_result *pg;
 } lh_result;
 
-/* A result that is freed with `p`, or earlier by lh_result_clear(); `pg` may be NULL. */
+/* Takes ownership of `pg` (or NULL): freed with `p`, or earlier by lh_result_clear(). */
 lh_result *lh_result_own(apr_pool_t *p, struct pg_result *pg);
 
-/* Frees the rows now; a later free does nothing. */
+/* Frees the rows now. May be called again. */
 void lh_result_clear(lh_result *result);
 
+/* The numbers of rows and columns. */
 int lh_result_rows(const lh_result *result);
 int lh_result_columns(const lh_result *result);
-const char *lh_result_name(const lh_result *result, int column);
-unsigned lh_result_type(const lh_result *result, int column); /* the type's OID */
 
-/* The index of the column `name`, or -1. */
+/* The name of a column and the OID of its type; columns and rows are counted from 0. */
+const char *lh_result_name(const lh_result *result, int column);
+unsigned lh_result_type(const lh_result *result, int column);
+
+/* The first column called `name`, or -1. */
 int lh_result_find(const lh_result *result, const char *name);
 
-/* A cell in PostgreSQL's binary format; NULL is SQL NULL. */
+/* A cell in PostgreSQL's binary format and its length in bytes; NULL for SQL NULL. Valid until the result is freed. */
 const char *lh_result_cell(const lh_result *result, int row, int column, int *length);
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/rows.h"
 
+#include <apr_escape.h>
 #include <apr_strings.h>
 #include <string.h>
 
-/* OIDs of pg_type.dat; they never change. */
+/* OIDs of built-in types; PostgreSQL never changes them. */
 enum {
     OID_BOOL = 16,
     OID_BYTEA = 17,
@@ -20,12 +21,12 @@ enum {
     OID_JSONB = 3802
 };
 
-/* Seconds from 1970 to 2000, where PostgreSQL's clock begins. */
+/* PostgreSQL counts times from 2000-01-01: its seconds since 1970. */
 #define EPOCH_2000 946684800
 
 typedef struct column_plan {
-    const char *before; /* closing braces, opening keys, this column's key and its colon */
-    apr_size_t length;
+    const char *before; /* what precedes the value: closing braces, keys of new objects, the column's key and colon */
+    apr_size_t length;  /* of `before` */
     unsigned type;
     int hidden;
 } column_plan;
@@ -33,22 +34,22 @@ typedef struct column_plan {
 struct lh_plan {
     column_plan *columns;
     int count;
-    int open; /* braces that are open after the last column; -1: nothing is written at all */
+    int open; /* objects to close after the last column; -1: no column is written */
     lh_time_format times;
 };
 
-/* ---- the plan: the punctuation between values, made once per result ---- */
+/* ---- the plan: what is written between the values, made once per result ---- */
 
-/* How many characters of `name` its enclosing objects take, dots included: 8 for "creator.id". */
-static apr_size_t nest_length(const char *name)
+/* The length of the part of `name` that names objects, with its dots: 8 for "creator.id". */
+static apr_size_t prefix_length(const char *name)
 {
     const char *dot = strrchr(name, '.');
 
     return dot ? (apr_size_t)(dot - name) + 1 : 0;
 }
 
-/* The length of the common objects of two nests: both end with a dot or are empty. */
-static apr_size_t common_nest(const char *a, apr_size_t a_length, const char *b, apr_size_t b_length)
+/* The length of the part that two such prefixes have in common. */
+static apr_size_t common_length(const char *a, apr_size_t a_length, const char *b, apr_size_t b_length)
 {
     apr_size_t i, common = 0;
 
@@ -70,10 +71,12 @@ static int count_dots(const char *s, apr_size_t length)
     return n;
 }
 
+/* Writes what precedes the value of the column `name`; `previous` is the name of the column before it, or "". */
 static void plan_column(lh_buffer *out, const char *previous, const char *name)
 {
-    apr_size_t nest = nest_length(name), old = nest_length(previous), common = common_nest(previous, old, name, nest);
-    int closing = count_dots(previous + common, old - common);
+    apr_size_t open = prefix_length(previous);
+    apr_size_t common = common_length(previous, open, name, prefix_length(name));
+    int closing = count_dots(previous + common, open - common);
     const char *part = name + common, *dot;
 
     while (closing-- > 0) {
@@ -115,7 +118,7 @@ lh_plan *lh_rows_plan(apr_pool_t *p, const lh_column *columns, int count, lh_tim
         }
         column->length = out.length - start;
     }
-    for (i = 0, out.length = 0; i < count; i++) { /* the buffer has stopped moving */
+    for (i = 0, out.length = 0; i < count; i++) { /* now the buffer no longer moves */
         plan->columns[i].before = out.data + out.length;
         out.length += plan->columns[i].length;
     }
@@ -123,9 +126,9 @@ lh_plan *lh_rows_plan(apr_pool_t *p, const lh_column *columns, int count, lh_tim
     return plan;
 }
 
-/* ---- binary values ---- */
+/* ---- binary values: big-endian ---- */
 
-static apr_uint64_t big_endian(const char *data, int length)
+static apr_uint64_t read_unsigned(const char *data, int length)
 {
     apr_uint64_t value = 0;
     int i;
@@ -136,16 +139,21 @@ static apr_uint64_t big_endian(const char *data, int length)
     return value;
 }
 
+static int read_int16(const char *data)
+{
+    return (apr_int16_t)read_unsigned(data, 2);
+}
+
 static apr_int64_t integer(const lh_cell_value *cell)
 {
-    apr_uint64_t value = big_endian(cell->data, cell->length);
+    apr_uint64_t value = read_unsigned(cell->data, cell->length);
 
     return cell->length == 2 ? (apr_int16_t)value : cell->length == 4 ? (apr_int32_t)value : (apr_int64_t)value;
 }
 
 static double floating(const lh_cell_value *cell)
 {
-    apr_uint64_t bits = big_endian(cell->data, cell->length);
+    apr_uint64_t bits = read_unsigned(cell->data, cell->length);
     apr_uint32_t bits32 = (apr_uint32_t)bits;
     double value;
     float value32;
@@ -158,7 +166,7 @@ static double floating(const lh_cell_value *cell)
     return value;
 }
 
-/* PostgreSQL's infinity is the largest integer, and stays it: no time can be written of it. */
+/* PostgreSQL's infinity is the largest integer. It is not converted: lh_json_time() writes it as null. */
 static apr_int64_t unix_micros(const lh_cell_value *cell)
 {
     const apr_int64_t offset = EPOCH_2000 * (apr_int64_t)APR_USEC_PER_SEC;
@@ -167,17 +175,11 @@ static apr_int64_t unix_micros(const lh_cell_value *cell)
     return micros > APR_INT64_MAX - offset ? APR_INT64_MAX : micros + offset;
 }
 
-/* Two digits a byte, no zero byte at the end. */
+/* Returns the end of the hex, where it writes a zero byte. */
 static char *put_hex(char *out, const char *data, int length)
 {
-    static const char digits[] = "0123456789abcdef";
-    int i;
-
-    for (i = 0; i < length; i++) {
-        *out++ = digits[(unsigned char)data[i] >> 4];
-        *out++ = digits[data[i] & 15];
-    }
-    return out;
+    apr_escape_hex(out, data, (apr_size_t)length, 0, NULL);
+    return out + 2 * length;
 }
 
 #define UUID_TEXT 36
@@ -189,44 +191,53 @@ static void put_uuid(char out[UUID_TEXT + 1], const char *data)
 
     for (i = 0; i < 5; data += groups[i], i++) {
         out = put_hex(out, data, groups[i]);
-        *out++ = i < 4 ? '-' : '\0';
+        if (i < 4) {
+            *out++ = '-';
+        }
     }
 }
 
+#define HEX_PART 64 /* bytes */
+
 static void write_hex(lh_json *json, const lh_cell_value *cell)
 {
-    char part[128];
+    char hex[2 * HEX_PART + 1];
     int i, n;
 
     lh_json_raw(json, "\"", 1);
     for (i = 0; i < cell->length; i += n) {
-        n = cell->length - i < 64 ? cell->length - i : 64;
-        lh_json_raw(json, part, (apr_size_t)(put_hex(part, cell->data + i, n) - part));
+        n = cell->length - i < HEX_PART ? cell->length - i : HEX_PART;
+        lh_json_raw(json, hex, (apr_size_t)(put_hex(hex, cell->data + i, n) - hex));
     }
     lh_json_raw(json, "\"", 1);
 }
 
-/* ---- numeric: a sign, and groups of four decimals from `weight` on, `scale` decimals behind the point ---- */
+/* ---- numeric ---- */
 
-/* Ours to show in full: no sum or score of this schema comes near it; longer ones are null. */
+/* Longer numbers are written as null; no value of the schema comes near this length. */
 #define NUMERIC_TEXT 160
 
+/*
+ * The format: int16 number of digits, weight, sign and scale, then the digits, all int16. Digits are to base 10000; the
+ * first is multiplied by 10000 to the power of `weight`. `scale` decimals follow the point. Returns 0 for NaN, infinity
+ * and numbers that are too long.
+ */
 static int put_numeric(char out[NUMERIC_TEXT], const lh_cell_value *cell)
 {
-    int ndigits = (apr_int16_t)big_endian(cell->data, 2), weight = (apr_int16_t)big_endian(cell->data + 2, 2);
-    unsigned sign = (unsigned)big_endian(cell->data + 4, 2);
-    int scale = (apr_int16_t)big_endian(cell->data + 6, 2), last = -((scale + 3) / 4);
+    int ndigits = read_int16(cell->data), weight = read_int16(cell->data + 2);
+    unsigned sign = (unsigned)read_unsigned(cell->data + 4, 2);
+    int scale = read_int16(cell->data + 6), last = -((scale + 3) / 4);
     int first = weight > 0 ? weight : 0, group;
     char *point = NULL;
 
-    if (sign >= 0xC000 || 4 * (first - last + 1) + 8 > NUMERIC_TEXT) { /* NaN, infinite, too long */
+    if (sign >= 0xC000 || 4 * (first - last + 1) + 8 > NUMERIC_TEXT) {
         return 0;
     }
     if (sign) {
         *out++ = '-';
     }
     for (group = first; group >= last; group--) {
-        int i = weight - group, digit = i >= 0 && i < ndigits ? (int)big_endian(cell->data + 8 + 2 * i, 2) : 0;
+        int i = weight - group, digit = i >= 0 && i < ndigits ? read_int16(cell->data + 8 + 2 * i) : 0;
 
         if (group == -1) {
             point = out;
@@ -279,7 +290,7 @@ void lh_rows_members(lh_json *json, const lh_plan *plan, const lh_cell_value *ce
     int i;
 
     if (json->last != '{' && plan->open >= 0) {
-        lh_json_raw(json, ",", 1); /* behind the caller's members */
+        lh_json_raw(json, ",", 1); /* after the members of the caller */
     }
     for (i = 0; i < plan->count; i++) {
         const column_plan *column = &plan->columns[i];

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A row of a result as a JSON object, by column name and type. Knows APR only: cells come in PostgreSQL's binary
- * format, types are OIDs.
+ * Writes the rows of a result as JSON objects, by column name and type. Depends on APR only: types are OIDs, cells
+ * are in PostgreSQL's binary format.
  *
- * - The name is the key, "creator.id" nests: columns with the same prefix must stand together.
- * - `!` and names that begin with `_` are not written.
- * - bool, integers, floats and numeric, json and jsonb (verbatim), timestamptz (in the given style), date, uuid,
- *   bytea (lower-case hex); everything else is text. A NULL is null.
+ * - The name of a column is its key. A dotted name nests: "creator.id" is the member `id` of the object `creator`.
+ *   Columns of the same object must be adjacent.
+ * - Columns whose name begins with `!` or `_` are not written.
+ * - bool, integers, floats and numeric become JSON literals, and NULL becomes null. json and jsonb are copied,
+ *   timestamptz is written in the plan's format, bytea in lower-case hex, uuid in its usual form, any other type as a
+ *   string of its bytes.
+ * - A value that JSON or its format cannot hold (NaN, infinity, a time outside the years 1 to 9999) becomes null.
  */
 #ifndef LH_ROWS_H
 #define LH_ROWS_H
@@ -15,7 +18,7 @@
 
 typedef struct lh_column {
     const char *name;
-    unsigned type;
+    unsigned type; /* OID */
 } lh_column;
 
 typedef struct lh_cell_value {
@@ -23,14 +26,16 @@ typedef struct lh_cell_value {
     int length;
 } lh_cell_value;
 
+/* How the rows of a result are written. */
 typedef struct lh_plan lh_plan;
 
+/* Makes the plan for a result with these columns; `times` is the format of its times. */
 lh_plan *lh_rows_plan(apr_pool_t *p, const lh_column *columns, int count, lh_time_format times);
 
-/* Writes the members of one row, without the braces: the caller may put members before or after. */
+/* Writes the members of one row without the braces, so that the caller can add members before and after them. */
 void lh_rows_members(lh_json *json, const lh_plan *plan, const lh_cell_value *cells);
 
-/* A cell as text for a handler: "true", "42", hex for bytea; times as 2024-01-15T10:30:00.123456Z. NULL for NULL. */
+/* A cell as text: "true", "42", bytea as hex, times as 2024-01-15T10:30:00.123456Z; NULL for SQL NULL. */
 const char *lh_rows_text(apr_pool_t *p, unsigned type, const lh_cell_value *cell);
 
 #endif

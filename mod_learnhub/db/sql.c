@@ -11,75 +11,59 @@
 #include "util/clock.h"
 
 /*
- * What is repeated after the server said with a SQLSTATE that nothing was committed. `times` counts for the whole run.
- * A loss without a SQLSTATE is repeated when the run is safe, or when it happened before the sync was sent: nothing
- * is committed before that.
+ * The errors after which a run is retried. The rules are used only if the server did not commit (LH_SQL_ERROR), so
+ * they hold for all runs. A lost connection is retried only if the run is retryable or the sync was not sent, because
+ * nothing is committed before the sync. `max` counts all retries of a run.
  */
 typedef enum {
-    SAME,     /* on the same connection */
-    PREPARED, /* on the same connection, after DEALLOCATE ALL: a plan or a statement is out of date */
-    OTHER     /* the connection is discarded: it is dying, or leads to a server that is read-only now */
-} where_to;
+    KEEP,      /* retry on the same connection */
+    REPREPARE, /* the same, after DEALLOCATE ALL: a plan or prepared statement is out of date */
+    DISCARD    /* retry on another connection: this one is closing, or its server has become read-only */
+} retry_connection;
 
-static const struct repeat {
-    const char *sqlstate; /* or the beginning of it */
-    int times;
-    where_to where;
-} repeats[] = {
-    {"0A000", 1, PREPARED}, /* cached plan must not change result type */
-    {"26000", 1, PREPARED}, /* prepared statement does not exist */
-    {"40001", 2, SAME},     /* serialization failure */
-    {"40P01", 2, SAME},     /* deadlock */
-    {"25006", 2, OTHER},    /* read-only transaction: after a failover */
-    {"57P", 2, OTHER},      /* shutdown, crash of another backend, idle session timeout */
+static const struct retry_rule {
+    const char *sqlstate; /* or a prefix of it */
+    int max;
+    retry_connection connection;
+} retry_rules[] = {
+    {"0A000", 1, REPREPARE}, /* cached plan must not change result type */
+    {"26000", 1, REPREPARE}, /* prepared statement does not exist */
+    {"40001", 2, KEEP},      /* serialization failure */
+    {"40P01", 2, KEEP},      /* deadlock */
+    {"25006", 2, DISCARD},   /* read-only transaction: after a failover */
+    {"57P", 2, DISCARD},     /* shutdown, crash of another backend, idle session timeout */
 };
 
-#define REPEATS_MAX 2
+#define RETRIES_MAX 2
 
-static const struct repeat *find_repeat(const char *sqlstate)
+static const struct retry_rule *find_rule(const char *sqlstate)
 {
     apr_size_t i;
 
-    for (i = 0; i < sizeof(repeats) / sizeof(repeats[0]); i++) {
-        if (!strncmp(sqlstate, repeats[i].sqlstate, strlen(repeats[i].sqlstate))) {
-            return &repeats[i];
+    for (i = 0; i < sizeof(retry_rules) / sizeof(retry_rules[0]); i++) {
+        if (!strncmp(sqlstate, retry_rules[i].sqlstate, strlen(retry_rules[i].sqlstate))) {
+            return &retry_rules[i];
         }
     }
     return NULL;
 }
 
-static int may_repeat(const lh_exchange *x, lh_sql_outcome outcome, const struct repeat *rule, int errors)
+static int may_retry(const lh_exchange *x, lh_sql_outcome outcome, const struct retry_rule *rule, int retries)
 {
-    if (outcome == LH_SQL_OK || outcome == LH_SQL_TIMEOUT || errors == REPEATS_MAX || (x->stream && x->stream->begun) ||
-        lh_clock() >= x->deadline) {
+    if (outcome == LH_SQL_OK || outcome == LH_SQL_TIMEOUT || retries == RETRIES_MAX ||
+        (x->stream && x->stream->begun) || lh_clock() >= x->deadline) {
         return 0;
     }
     if (rule && outcome == LH_SQL_ERROR) {
-        return errors < rule->times;
+        return retries < rule->max;
     }
-    return !x->settled && (x->run->retryable || !x->synced);
+    return !x->sync_received && (x->run->retryable || !x->sync_sent);
 }
 
 /* ---- attempts ---- */
 
-/* Gives the connection back, unless it is used again at once. */
-static void give_back(lh_exchange *x, const struct repeat *rule, int again)
-{
-    if (!x->settled || (rule && rule->where == OTHER)) {
-        lh_pool_discard(x->connection);
-        x->connection = NULL;
-        return;
-    }
-    if (rule && rule->where == PREPARED) {
-        x->connection->stale = 1;
-    }
-    if (!again) {
-        lh_pool_release(x->connection);
-        x->connection = NULL;
-    }
-}
-
-static lh_sql_outcome claim(lh_exchange *x)
+/* Acquires a connection, unless the last attempt kept one, and sets the deadline of the attempt. */
+static lh_sql_outcome acquire_connection(lh_exchange *x)
 {
     const lh_sql_run *run = x->run;
     apr_time_t until = run->wait_until < run->deadline ? run->wait_until : run->deadline;
@@ -98,39 +82,56 @@ static lh_sql_outcome claim(lh_exchange *x)
         }
         return LH_SQL_OK;
     }
-    if (!x->failure->message) { /* of an attempt before */
-        x->failure->label = run->steps[0]->label;
-        x->failure->message = "no connection to the database";
+    if (!x->failure->message) { /* otherwise it is of an earlier attempt */
+        x->failure->label = run->statements[0]->label;
+        x->failure->message = "no database connection";
     }
     return APR_STATUS_IS_ECONNREFUSED(rv) ? LH_SQL_DOWN : LH_SQL_BUSY;
+}
+
+/* Releases or discards the connection, or keeps it if the next attempt can use it. */
+static void release_connection(lh_exchange *x, const struct retry_rule *rule, int retry)
+{
+    if (!x->sync_received || (rule && rule->connection == DISCARD)) {
+        lh_pool_discard(x->connection);
+        x->connection = NULL;
+        return;
+    }
+    if (rule && rule->connection == REPREPARE) {
+        x->connection->stale = 1;
+    }
+    if (!retry) {
+        lh_pool_release(x->connection);
+        x->connection = NULL;
+    }
 }
 
 static lh_sql_outcome run_attempts(lh_exchange *x)
 {
     lh_sql_outcome outcome;
-    int again = 1, errors;
+    int retry = 1, retries;
 
     memset(x->results, 0, (apr_size_t)x->run->count * sizeof(*x->results));
     memset(x->failure, 0, sizeof(*x->failure));
-    for (errors = 0; again; errors++) {
-        const struct repeat *rule;
+    for (retries = 0; retry; retries++) {
+        const struct retry_rule *rule;
 
-        outcome = claim(x);
+        outcome = acquire_connection(x);
         if (outcome != LH_SQL_OK) {
             break;
         }
         outcome = lh_exchange_run(x);
-        rule = x->refused ? find_repeat(x->failure->sqlstate) : NULL;
-        again = may_repeat(x, outcome, rule, errors);
-        give_back(x, rule, again);
+        rule = x->error_received ? find_rule(x->failure->sqlstate) : NULL;
+        retry = may_retry(x, outcome, rule, retries);
+        release_connection(x, rule, retry);
         if (outcome != LH_SQL_OK) {
-            lh_exchange_drop(x);
+            lh_exchange_clear(x);
         }
     }
     return outcome;
 }
 
-/* ---- the two kinds of runs ---- */
+/* ---- interface ---- */
 
 lh_sql_outcome lh_sql_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **results, lh_sql_failure *failure,
                               apr_interval_time_t *elapsed)
@@ -148,7 +149,7 @@ lh_sql_outcome lh_sql_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **
 lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_begin *begin, lh_sql_row *row, void *context,
                              lh_connection **connection, lh_sql_failure *failure)
 {
-    lh_result *results[LH_SQL_STEPS];
+    lh_result *results[LH_SQL_STATEMENTS];
     lh_exchange_stream stream = {.begin = begin, .row = row, .context = context, .connection = connection};
     lh_exchange x = {.run = run, .pool = p, .results = results, .failure = failure, .deadline = run->deadline};
     lh_sql_outcome outcome;
@@ -158,8 +159,8 @@ lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_begin 
     x.stream = &stream;
     outcome = run_attempts(&x);
     if (outcome == LH_SQL_OK && !stream.begun && begin(context, results) != APR_SUCCESS) {
-        failure->label = run->steps[0]->label;
-        failure->message = LH_EXCHANGE_LEFT;
+        failure->label = run->statements[0]->label;
+        failure->message = LH_EXCHANGE_STREAM_ENDED;
         outcome = LH_SQL_LOST;
     }
     return outcome != LH_SQL_OK && stream.begun ? LH_SQL_LOST : outcome;

@@ -11,12 +11,12 @@ typedef struct lh_pool lh_pool;
 typedef struct lh_result lh_result;
 typedef struct lh_statement lh_statement;
 
-#define LH_SQL_STEPS 8 /* statements of one run */
+#define LH_SQL_STATEMENTS 8 /* the most that a run can have */
 
 typedef enum {
     LH_SQL_OK,
-    LH_SQL_BUSY,    /* no connection became available in time, or too many streams */
-    LH_SQL_DOWN,    /* the database cannot be reached */
+    LH_SQL_BUSY,    /* no connection became available in time */
+    LH_SQL_DOWN,    /* the database is unavailable, or the process exits */
     LH_SQL_TIMEOUT, /* the deadline passed during execution: the outcome is unknown unless the run is retryable */
     LH_SQL_LOST,    /* the connection broke during execution: the outcome is unknown unless the run is retryable */
     LH_SQL_ERROR    /* the server reported an error: sqlstate, constraint, message */
@@ -24,26 +24,27 @@ typedef enum {
 
 typedef struct lh_sql_failure {
     char sqlstate[6];
-    const char *constraint; /* or NULL */
-    const char *message;    /* the server's message: for the error log only */
+    const char *constraint; /* that was violated, or NULL */
+    const char *message;    /* the server's message, or the cause: for the error log only */
     const char *label;      /* of the statement that failed */
 } lh_sql_failure;
 
 typedef struct lh_sql_run {
     lh_pool *db;
-    const lh_statement *const *steps;    /* in order */
-    int count;                           /* of steps, 1 .. LH_SQL_STEPS */
-    const char *const *values;           /* by slot, in PostgreSQL's text format; NULL is SQL NULL */
-    apr_time_t wait_until;               /* deadline for a connection, on lh_clock() */
-    apr_time_t deadline;                 /* deadline for the whole run, on lh_clock() */
-    apr_interval_time_t attempt_timeout; /* of one attempt, from the moment it has a connection; 0: until the deadline.
-                                          * Ignored for streams */
-    int retryable;                       /* may be executed twice */
-    int timeout_ms; /* statement_timeout of each statement; 0: the connection's. Such runs are limited to a quarter of
-                     * the pool */
+    const lh_statement *const *statements; /* in order */
+    int count;                             /* of statements, 1 .. LH_SQL_STATEMENTS */
+    const char *const *values;             /* by slot, in PostgreSQL's text format; NULL is SQL NULL */
+    apr_time_t wait_until;                 /* deadline for a connection, on lh_clock() */
+    apr_time_t deadline;                   /* deadline for the whole run, on lh_clock() */
+    apr_interval_time_t attempt_timeout;   /* of one attempt (of a stream: until its first row), from the moment it has
+                                            * a connection; 0: until the deadline */
+    int retryable;                         /* may be executed twice */
+    int timeout_ms;                        /* statement_timeout of each statement; 0: the connection's. Such runs may
+                                            * use at most a quarter of the pool */
 } lh_sql_run;
 
-/* Receives the results of the earlier steps, once, before the first row of a stream or at its end without any. */
+/* Receives the results of the earlier statements, once: before the first row of a stream, or at the end of one without
+ * rows. Any result but APR_SUCCESS ends the stream. */
 typedef apr_status_t lh_sql_begin(void *context, lh_result *const *earlier);
 
 /* Receives one row of a stream (row 0 of the result); any result but APR_SUCCESS ends the stream. */

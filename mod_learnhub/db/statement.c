@@ -15,8 +15,8 @@ typedef struct compiler {
     const lh_slots *slots;
     const char *filters;
     lh_statement *statement;
-    char *out; /* large enough for the worst case: see room_for() */
-    const char *why;
+    char *out;       /* see room_for() */
+    const char *why; /* set by the first error */
 } compiler;
 
 static int is_name_start(char c)
@@ -34,7 +34,7 @@ static apr_size_t name_length(const char *s)
     return n;
 }
 
-/* A parameter of one character (":a") can become "$40": no text grows by more than a factor of two. */
+/* The bytes that the compiled text needs at most. ":a" can become "$40", so the text at most doubles. */
 static apr_size_t room_for(const char *sql, const char *filters)
 {
     apr_size_t room = 2 * strlen(sql) + 16;
@@ -46,7 +46,7 @@ static apr_size_t room_for(const char *sql, const char *filters)
     return room;
 }
 
-/* The end of quoted text or a comment that begins at `s`, or `s` when none does. */
+/* Returns the end of the quoted text or comment that begins at `s`, or `s` if none begins there. */
 static const char *skip_quoted(const char *s)
 {
     const char *end, *tag_end;
@@ -75,7 +75,8 @@ static const char *skip_quoted(const char *s)
     return s;
 }
 
-static int slot_of(const lh_slots *slots, const char *name, apr_size_t length)
+/* Returns the slot of a parameter, or -1. */
+static int find_slot(const lh_slots *slots, const char *name, apr_size_t length)
 {
     int i;
 
@@ -87,8 +88,8 @@ static int slot_of(const lh_slots *slots, const char *name, apr_size_t length)
     return -1;
 }
 
-/* The number n of $n for a slot: the same slot keeps its number within a statement. */
-static int parameter_for(compiler *c, int slot)
+/* Returns the number n of $n for a slot; a slot has the same number throughout a statement. */
+static int number_of(compiler *c, int slot)
 {
     lh_statement *st = c->statement;
     int i;
@@ -112,10 +113,10 @@ static void copy(compiler *c, const char *from, const char *to)
     c->out += to - from;
 }
 
-static void translate(compiler *c, const char *sql, int top);
+static void translate(compiler *c, const char *s, int top);
 
-/* `s` points behind the colon of ":name"; returns the first character after the name. */
-static const char *parameter(compiler *c, const char *s, int top)
+/* Translates ":name", where `s` is the name; returns its end. :filters is replaced at the top level only. */
+static const char *translate_name(compiler *c, const char *s, int top)
 {
     apr_size_t length = name_length(s);
     int slot;
@@ -124,12 +125,12 @@ static const char *parameter(compiler *c, const char *s, int top)
         translate(c, c->filters, 0);
         return s + length;
     }
-    slot = slot_of(c->slots, s, length);
+    slot = find_slot(c->slots, s, length);
     if (slot < 0) {
-        c->why = apr_psprintf(c->pool, "no parameter is called :%.*s", (int)length, s);
+        c->why = apr_psprintf(c->pool, "there is no parameter :%.*s", (int)length, s);
     }
     else {
-        c->out += apr_snprintf(c->out, 8, "$%d", parameter_for(c, slot));
+        c->out += apr_snprintf(c->out, 8, "$%d", number_of(c, slot));
     }
     return s + length;
 }
@@ -148,7 +149,7 @@ static void translate(compiler *c, const char *s, int top)
             s += 2;
         }
         else if (s[0] == ':' && is_name_start(s[1])) {
-            s = parameter(c, s + 1, top);
+            s = translate_name(c, s + 1, top);
         }
         else {
             *c->out++ = *s++;

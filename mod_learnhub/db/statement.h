@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A statement with named parameters, compiled once before httpd starts: `:name` becomes `$n`, bound to a slot of a
- * call's values. Quoted text, comments and `::type` are left unchanged. Depends on APR only.
+ * Statements with named parameters, compiled before httpd starts: `:name` becomes `$n`, bound to a slot of a call's
+ * values. Quoted text, comments and `::type` are left unchanged. Depends on APR only.
  *
- * The registry numbers statements in the order in which they are compiled, so every process of this httpd gives a
- * statement the same number: its name on a connection and its bit in the connection's set of prepared statements.
+ * The registry numbers statements in the order in which they are compiled. The number of a statement is its name on a
+ * connection and its bit in the connection's set of prepared statements.
  */
 #ifndef LH_STATEMENT_H
 #define LH_STATEMENT_H
 
 #include <apr_pools.h>
 
-#define LH_STATEMENT_PARAMS 40
-#define LH_STATEMENTS_MAX 1024
+#define LH_STATEMENT_PARAMS 40 /* parameters of a statement */
+#define LH_STATEMENTS_MAX 1024 /* statements in the registry */
 
 typedef struct lh_statement {
     const char *label; /* the route or job that it belongs to, for logs */
@@ -20,7 +20,7 @@ typedef struct lh_statement {
     char name[8];      /* "s17" */
     int number;        /* 0 .. LH_STATEMENTS_MAX - 1 */
     int parameters;
-    unsigned char slots[LH_STATEMENT_PARAMS]; /* $i+1 is the value at slots[i] */
+    unsigned char slots[LH_STATEMENT_PARAMS]; /* $(i + 1) is bound to the value at slots[i] */
 } lh_statement;
 
 /* The names of slots: slot i is names[i]. */
@@ -32,13 +32,19 @@ typedef struct lh_slots {
 /* The registry of all statements. */
 typedef struct lh_statements lh_statements;
 
+/* Creates an empty registry; statements are allocated from `p`. */
 lh_statements *lh_statements_create(apr_pool_t *p);
+
+/* The number of statements. */
 int lh_statements_count(const lh_statements *statements);
+
+/* The statement with a number, 0 .. lh_statements_count() - 1. */
 const lh_statement *lh_statements_at(const lh_statements *statements, int number);
 
 /*
- * Compiles and registers `sql`, in which `:filters` stands for `filters` (NULL: nothing). On failure returns NULL and
- * sets *why to a sentence without the label: an unknown name, too many parameters or statements.
+ * Compiles and registers `sql`, in which `:filters` is replaced by `filters` (NULL: nothing). Returns NULL and sets
+ * *why, to a clause without the label, if a name is unknown or there are too many parameters or statements; otherwise
+ * sets *why to NULL. `label` and `slots` are not copied.
  */
 const lh_statement *lh_statement_compile(lh_statements *statements, const char *label, const char *sql,
                                          const char *filters, const lh_slots *slots, const char **why);

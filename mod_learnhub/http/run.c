@@ -24,7 +24,7 @@
 static lh_sql_run make_run(const lh_call *call, const lh_statement *const *steps, int count, const char *const *values)
 {
     const lh_config *config = &call->server->config;
-    lh_sql_run run = {.db = call->server->db, .steps = steps, .count = count, .values = values};
+    lh_sql_run run = {.db = call->server->db, .statements = steps, .count = count, .values = values};
 
     run.wait_until = lh_clock() + config->connection_wait;
     run.attempt_timeout = config->statement_timeout + DEADLINE_MARGIN;
@@ -34,7 +34,7 @@ static lh_sql_run make_run(const lh_call *call, const lh_statement *const *steps
 
 static lh_error *execute(lh_call *call, const lh_sql_run *run, lh_result **results)
 {
-    lh_sql_failure failure = {{0}, NULL, NULL, run->steps[0]->label};
+    lh_sql_failure failure = {{0}, NULL, NULL, run->statements[0]->label};
     apr_interval_time_t elapsed = 0;
     lh_sql_outcome outcome = lh_sql_execute(run, call->r->pool, results, &failure, &elapsed);
 

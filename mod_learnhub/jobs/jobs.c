@@ -5,35 +5,37 @@
 #include <mod_watchdog.h>
 
 #include "core/server_state.h"
-#include "jobs/ask.h"
+#include "jobs/job.h"
 #include "jobs/outbox.h"
 
 #define WATCHDOG "_learnhub_"
 
-/* Either `run` or `sql`. */
+/* Has either `run` or `sql`. */
 typedef struct job {
     const char *name;
-    int seconds;
+    int interval; /* seconds */
     void (*run)(const lh_server *server, apr_pool_t *p);
     const char *sql;
 } job;
 
 static const job jobs[] = {
-    {.name = "outbox.send", .seconds = 1, .run = lh_outbox_send},
+    {.name = "outbox.send", .interval = 1, .run = lh_outbox_send},
     {.name = "outbox.expire",
-     .seconds = 5,
+     .interval = 5,
      .sql = "UPDATE learnhub.outbox SET state = 'expired' WHERE id IN (SELECT id FROM learnhub.outbox "
             "WHERE (state = 'waiting' OR state = 'sending' AND due_at <= now()) AND not_after <= now() "
             "FOR UPDATE SKIP LOCKED)"},
-    {.name = "mentoring.reminders", .seconds = 5, .sql = "SELECT learnhub.post_reminders()"},
+    {.name = "mentoring.reminders", .interval = 5, .sql = "SELECT learnhub.post_reminders()"},
 };
 
 #define JOBS (int)(sizeof(jobs) / sizeof(jobs[0]))
 
-static const lh_statement *statements[JOBS];
+static const lh_statement *statements[JOBS]; /* of the jobs with `sql` */
 
-/* Held while a job runs. `servers`, one for each database, is NULL until the process is ready and again when it exits. */
+/* Held while a job runs; guards `servers`. */
 static apr_thread_mutex_t *running;
+
+/* One lh_server * per database; NULL before the process is ready and after it began to exit. */
 static apr_array_header_t *servers;
 
 int lh_jobs_compile(lh_statements *registry, const char **why)
@@ -52,37 +54,38 @@ int lh_jobs_compile(lh_statements *registry, const char **why)
 
 /* ---- running ---- */
 
-static void run_job(const job *what, const lh_server *server, apr_pool_t *p)
+static void run_job(const job *current, const lh_server *server, apr_pool_t *p)
 {
     lh_result *result;
 
-    if (what->run) {
-        what->run(server, p);
+    if (current->run) {
+        current->run(server, p);
     }
     else {
-        lh_ask(server, p, statements[what - jobs], NULL, 1, &result);
+        lh_job_execute(server, p, statements[current - jobs], NULL, 1, &result);
     }
 }
 
-static apr_status_t call(int state, void *data, apr_pool_t *p)
+/* The callback for mod_watchdog; `data` is the job. */
+static apr_status_t on_watchdog(int state, void *data, apr_pool_t *p)
 {
     int i;
 
     if (state == AP_WATCHDOG_STATE_STOPPING) {
-        lh_ask_stop();
+        lh_job_stop();
     }
     if (state != AP_WATCHDOG_STATE_RUNNING) {
         return APR_SUCCESS;
     }
     apr_thread_mutex_lock(running);
-    for (i = 0; servers && i < servers->nelts && !lh_ask_stopping(); i++) {
+    for (i = 0; servers && i < servers->nelts && !lh_job_stopping(); i++) {
         run_job(data, APR_ARRAY_IDX(servers, i, const lh_server *), p);
     }
     apr_thread_mutex_unlock(running);
     return APR_SUCCESS;
 }
 
-/* ---- beginning and end ---- */
+/* ---- start and child exit ---- */
 
 apr_status_t lh_jobs_prepare(apr_pool_t *pconf)
 {
@@ -96,22 +99,23 @@ apr_status_t lh_jobs_prepare(apr_pool_t *pconf)
         rv = apr_thread_mutex_create(&running, APR_THREAD_MUTEX_DEFAULT, pconf);
     }
     for (i = 0; i < JOBS && rv == APR_SUCCESS; i++) {
-        rv = add(watchdog, apr_time_from_sec(jobs[i].seconds), &jobs[i], call);
+        rv = add(watchdog, apr_time_from_sec(jobs[i].interval), &jobs[i], on_watchdog);
     }
     return rv;
 }
 
-/* Waits for the job that runs: it is short, and one that sends a mail notices. */
-static apr_status_t end(void *unused)
+/* Waits for the running job: jobs are short, and the sending of a mail is aborted. */
+static apr_status_t stop(void *unused)
 {
     (void)unused;
-    lh_ask_stop();
+    lh_job_stop();
     apr_thread_mutex_lock(running);
     servers = NULL;
     apr_thread_mutex_unlock(running);
     return APR_SUCCESS;
 }
 
+/* Adds a server, unless its database has one already. A server with a mail server takes precedence. */
 static void add_server(apr_array_header_t *chosen, lh_server *server)
 {
     int i;
@@ -138,9 +142,9 @@ void lh_jobs_begin(apr_pool_t *pchild, const apr_array_header_t *all)
         add_server(chosen, APR_ARRAY_IDX(all, i, lh_server *));
     }
     for (i = 0; i < chosen->nelts; i++) {
-        APR_ARRAY_IDX(chosen, i, lh_server *)->jobs = apr_pcalloc(pchild, sizeof(lh_jobs_state));
+        APR_ARRAY_IDX(chosen, i, lh_server *)->jobs = apr_pcalloc(pchild, sizeof(lh_job_state));
     }
-    apr_pool_pre_cleanup_register(pchild, NULL, end);
+    apr_pool_pre_cleanup_register(pchild, NULL, stop);
     apr_thread_mutex_lock(running);
     servers = chosen;
     apr_thread_mutex_unlock(running);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Work without a request: mod_watchdog runs each job of a table (jobs.c) in a thread of each child process, at the
- * job's interval.
+ * Work without a request: in each child process, mod_watchdog runs the jobs of a table (jobs.c) at their intervals,
+ * one after another in one thread.
  *
- * - Several processes on several nodes run the same jobs at once: a job claims in the database what it works on.
- * - A job always reports success to mod_watchdog, which would not run it again otherwise; failures are stored in rows.
- * - A child process waits for its running job when it exits, so that no job outlives the connections that it uses.
+ * - Several processes on several nodes run the same jobs at once, so a job locks or claims the rows that it works on.
+ * - A job always reports success to mod_watchdog, which would otherwise not run it again. Failures are stored in rows
+ *   or logged.
+ * - When a child process exits it waits for its running job, so that no job outlives the connections that it uses.
  */
 #ifndef LH_JOBS_H
 #define LH_JOBS_H
@@ -15,14 +16,17 @@
 
 #include "db/statement.h"
 
-/* Registers the statements of all jobs. Returns 1, or 0 and *why. */
+/* Registers the statements of all jobs. Returns 1, or 0 and sets *why. */
 int lh_jobs_compile(lh_statements *registry, const char **why);
 
-/* In post_config, before mod_watchdog's. Fails when mod_watchdog cannot run the jobs. */
+/* Registers the jobs with mod_watchdog. For post_config, before mod_watchdog's. Fails if mod_watchdog cannot run
+ * them. */
 apr_status_t lh_jobs_prepare(apr_pool_t *pconf);
 
-/* In child_init: starts the jobs, once for each database of these servers (of lh_server *); a server with LearnHubSMTP
- * takes precedence over one without. They stop in a pre-cleanup of `pchild`. */
+/*
+ * Starts the jobs for `servers` (lh_server *), once per database: of the servers that share a database, one with
+ * LearnHubSMTP is used, if any. For child_init. A pre-cleanup of `pchild` stops them.
+ */
 void lh_jobs_begin(apr_pool_t *pchild, const apr_array_header_t *servers);
 
 #endif

@@ -8,9 +8,9 @@
 #include "util/buffer.h"
 #include "util/text.h"
 
-#define LINE_MAX_CHARACTERS 76 /* RFC 2045, 6.7: without the line's end */
-#define WORD_BYTES 39 /* of text in one encoded word: 64 characters, so that a line has at most 76 (RFC 2047, 2) */
-#define PLAIN_MAX 60  /* bytes of a header's value that need no folding */
+#define LINE_CHARACTERS 76 /* of a line of the body, without its end (RFC 2045, 6.7) */
+#define WORD_BYTES 39      /* of text in an encoded word, so that lines have at most 76 characters (RFC 2047, 2) */
+#define PLAIN_BYTES 60     /* of a header's value that is not folded */
 
 static void put(lh_buffer *out, const char *text)
 {
@@ -28,8 +28,8 @@ int lh_mail_address(const char *address)
 
 /* ---- headers ---- */
 
-/* On one line, whatever it was. */
-static char *one_line(apr_pool_t *p, const char *text)
+/* A copy on one line, without control characters and outer white space. */
+static char *to_one_line(apr_pool_t *p, const char *text)
 {
     char *line = apr_pstrdup(p, text), *s;
 
@@ -41,16 +41,17 @@ static char *one_line(apr_pool_t *p, const char *text)
     return lh_text_trim(line);
 }
 
+/* 1 if a header can have the text as it is. */
 static int is_plain(const char *text)
 {
     const char *s;
 
     for (s = text; *s >= ' ' && *s <= '~'; s++) {
     }
-    return !*s && s - text <= PLAIN_MAX && !strstr(text, "=?");
+    return !*s && s - text <= PLAIN_BYTES && !strstr(text, "=?");
 }
 
-/* The bytes of whole characters at the beginning of `text` that fit into one encoded word. */
+/* The bytes of the characters at the start of `text` that fit into one encoded word: a character is never split. */
 static apr_size_t word_length(const char *text)
 {
     apr_size_t left = strlen(text), length = 0, next;
@@ -80,7 +81,7 @@ static void put_words(lh_buffer *out, apr_pool_t *p, const char *text)
     }
 }
 
-/* As a quoted string (RFC 5322, 3.2.4), since names have dots and commas. */
+/* Writes a plain name as a quoted string (RFC 5322, 3.2.4), because names contain dots and commas. */
 static void put_name(lh_buffer *out, apr_pool_t *p, const char *name)
 {
     if (!is_plain(name)) {
@@ -99,7 +100,7 @@ static void put_name(lh_buffer *out, apr_pool_t *p, const char *name)
 
 static void put_to(lh_buffer *out, apr_pool_t *p, const lh_mail *mail)
 {
-    const char *name = one_line(p, mail->to_name);
+    const char *name = to_one_line(p, mail->to_name);
 
     put(out, "To: ");
     if (*name) {
@@ -111,7 +112,7 @@ static void put_to(lh_buffer *out, apr_pool_t *p, const lh_mail *mail)
 
 static void put_subject(lh_buffer *out, apr_pool_t *p, const char *text)
 {
-    const char *subject = one_line(p, text);
+    const char *subject = to_one_line(p, text);
 
     put(out, "Subject: ");
     if (is_plain(subject)) {
@@ -123,7 +124,7 @@ static void put_subject(lh_buffer *out, apr_pool_t *p, const char *text)
     put(out, "\r\n");
 }
 
-/* RFC 5322 has no GMT, which apr_rfc822_date() ends with. */
+/* Replaces GMT, with which apr_rfc822_date() ends, by +0000 as in RFC 5322. */
 static const char *date(apr_pool_t *p, apr_time_t when)
 {
     char text[APR_RFC822_DATE_LEN];
@@ -132,7 +133,7 @@ static const char *date(apr_pool_t *p, apr_time_t when)
     return apr_pstrcat(p, apr_pstrmemdup(p, text, strlen(text) - 3), "+0000", NULL);
 }
 
-/* The same at each try, so that a mail that arrives twice can be recognised. */
+/* The same for each attempt, so that the recipient's mail server can recognise a copy. */
 static const char *message_id(apr_pool_t *p, const lh_mail *mail)
 {
     const char *at = strrchr(mail->from, '@');
@@ -143,8 +144,8 @@ static const char *message_id(apr_pool_t *p, const lh_mail *mail)
 
 /* ---- the body ---- */
 
-/* Bytes that stand for themselves; a space does not at the end of a line, nor a dot at its beginning. */
-static int stands(const char *s, int column)
+/* 1 if the byte at `s` is written as it is; white space at the end of a line and a dot at its start are encoded. */
+static int is_literal(const char *s, int column)
 {
     if (*s == ' ' || *s == '\t') {
         return s[1] && s[1] != '\r' && s[1] != '\n';
@@ -163,11 +164,11 @@ static void put_quoted(lh_buffer *out, const char *s)
             column = 0;
             continue;
         }
-        if (column > LINE_MAX_CHARACTERS - 4) { /* three for a character, one for the soft break */
+        if (column > LINE_CHARACTERS - 4) { /* leaves room for =XX and the = of the soft line break */
             put(out, "=\r\n");
             column = 0;
         }
-        if (stands(s, column)) {
+        if (is_literal(s, column)) {
             lh_buffer_append(out, s, 1);
             column++;
         }

@@ -8,17 +8,17 @@
 #include "core/server_state.h"
 #include "db/result.h"
 #include "db/rows.h"
-#include "jobs/ask.h"
+#include "jobs/job.h"
 #include "jobs/mail.h"
 #include "jobs/smtp.h"
 #include "util/clock.h"
 
-#define ROUND apr_time_from_sec(5)       /* how long one call of the job goes on: other jobs wait */
-#define SEND_LIMIT apr_time_from_sec(15) /* for one mail */
-#define LEASE "60 seconds"               /* more than SEND_LIMIT and the storing of its outcome */
-#define STORE_LIMIT apr_time_from_sec(30)
+#define RUN_LIMIT apr_time_from_sec(5)    /* of one run of the job: other jobs wait meanwhile */
+#define SEND_LIMIT apr_time_from_sec(15)  /* of sending one mail */
+#define STORE_LIMIT apr_time_from_sec(30) /* of storing the outcome */
+#define LEASE "60 seconds"                /* more than SEND_LIMIT and STORE_LIMIT */
 
-/* One that is due. A lease that has ended gives it back, but for what may not be tried again. */
+/* Claims a mail that is due. One whose lease expired becomes `failed` if it may not be sent again. */
 #define CLAIM                                                                                                          \
     "WITH due AS (SELECT id, state = 'sending' AND (at_most_once OR attempts >= :tries::int) AS lost "                 \
     "FROM learnhub.outbox WHERE state IN ('waiting', 'sending') AND due_at <= now() "                                  \
@@ -32,18 +32,19 @@
     "(extract(epoch FROM o.created_at) * 1000000)::bigint AS created, "                                                \
     "(extract(epoch FROM o.not_after - now()) * 1000000)::bigint AS remaining"
 
-/* `outcome` is sent, failed, later or untried. Who lost the mail meanwhile changes nothing. */
+/* Stores the outcome: sent, failed, later or untried. Does nothing if the lease was lost. */
 #define STORE                                                                                                          \
     "UPDATE learnhub.outbox SET last_error = :error, "                                                                 \
     "state = CASE WHEN :outcome::text IN ('sent', 'failed') THEN :outcome::text "                                      \
     "WHEN :outcome::text = 'later' AND attempts >= :tries::int THEN 'failed' ELSE 'waiting' END, "                     \
     "sent_at = CASE WHEN :outcome::text = 'sent' THEN now() END, "                                                     \
     "attempts = attempts - (:outcome::text = 'untried')::int, "                                                        \
-    "due_at = now() + CASE WHEN :outcome::text = 'later' "                                                             \
-    "THEN least(CASE WHEN not_after IS NULL THEN interval '6 hours' ELSE interval '1 minute' END, interval '1 "        \
-    "second' * power(4, least(attempts, 10) - 1)) ELSE interval '0' END "                                              \
+    "due_at = now() + CASE WHEN :outcome::text = 'later' THEN "                                                        \
+    "least(CASE WHEN not_after IS NULL THEN interval '6 hours' ELSE interval '1 minute' END, "                         \
+    "interval '1 second' * power(4, least(attempts, 10) - 1)) ELSE interval '0' END "                                  \
     "WHERE id = :id::bigint AND attempts = :attempts::int AND state = 'sending' RETURNING state"
 
+/* The parameters of both statements, and the columns of CLAIM. */
 enum { SLOT_TRIES, SLOT_ID, SLOT_ATTEMPTS, SLOT_OUTCOME, SLOT_ERROR, SLOT_COUNT };
 enum {
     CELL_ID,
@@ -74,14 +75,14 @@ int lh_outbox_compile(lh_statements *registry, const char **why)
     return !*why;
 }
 
-/* A claimed mail: its cells as text. */
+/* A claimed mail, with its columns as text. */
 typedef struct claimed {
     const lh_server *server;
     apr_pool_t *pool;
     const char *cells[CELL_COUNT];
 } claimed;
 
-static const char *tries_of(const claimed *mail)
+static const char *max_tries(const claimed *mail)
 {
     return apr_psprintf(mail->pool, "%" APR_INT64_T_FMT, mail->server->config.mail_tries);
 }
@@ -92,15 +93,15 @@ static void log_failure(const claimed *mail, const char *why)
                  mail->cells[CELL_ID], mail->cells[CELL_ATTEMPTS], why);
 }
 
-/* Returns 0 when there is none, or the database cannot be asked. */
+/* Returns 0 if no mail is due or the statement fails. */
 static int claim(claimed *mail)
 {
     const char *values[SLOT_COUNT] = {NULL};
     lh_result *result;
     int i;
 
-    values[SLOT_TRIES] = tries_of(mail);
-    if (lh_ask(mail->server, mail->pool, claim_statement, values, 0, &result) != LH_SQL_OK ||
+    values[SLOT_TRIES] = max_tries(mail);
+    if (lh_job_execute(mail->server, mail->pool, claim_statement, values, 0, &result) != LH_SQL_OK ||
         lh_result_rows(result) == 0) {
         return 0;
     }
@@ -112,23 +113,24 @@ static int claim(claimed *mail)
     return 1;
 }
 
-/* A mail that left while the database went away is kept from a second sending as long as the lease allows. */
-static void store(const claimed *mail, const char *outcome, const char *why)
+/* Retries while the database is unavailable: otherwise a mail that has been sent would be sent again after its
+ * lease. */
+static void store_outcome(const claimed *mail, const char *outcome, const char *why)
 {
     const char *values[SLOT_COUNT] = {NULL};
     apr_time_t until = lh_clock() + STORE_LIMIT;
     lh_result *result;
     lh_sql_outcome stored;
 
-    values[SLOT_TRIES] = tries_of(mail);
+    values[SLOT_TRIES] = max_tries(mail);
     values[SLOT_ID] = mail->cells[CELL_ID];
     values[SLOT_ATTEMPTS] = mail->cells[CELL_ATTEMPTS];
     values[SLOT_OUTCOME] = outcome;
     values[SLOT_ERROR] = why;
-    stored = lh_ask(mail->server, mail->pool, store_statement, values, 1, &result);
-    while (stored != LH_SQL_OK && stored != LH_SQL_ERROR && !lh_ask_stopping() && lh_clock() < until) {
+    stored = lh_job_execute(mail->server, mail->pool, store_statement, values, 1, &result);
+    while (stored != LH_SQL_OK && stored != LH_SQL_ERROR && !lh_job_stopping() && lh_clock() < until) {
         apr_sleep(apr_time_from_msec(200));
-        stored = lh_ask(mail->server, mail->pool, store_statement, values, 1, &result);
+        stored = lh_job_execute(mail->server, mail->pool, store_statement, values, 1, &result);
     }
     if (stored == LH_SQL_OK && lh_result_rows(result)) {
         int length;
@@ -140,9 +142,9 @@ static void store(const claimed *mail, const char *outcome, const char *why)
 }
 
 /* Logs when the mail server becomes unavailable or available. */
-static void note_server(const claimed *mail, lh_smtp_outcome outcome, const char *why)
+static void log_server_state(const claimed *mail, lh_smtp_outcome outcome, const char *why)
 {
-    lh_jobs_state *state = mail->server->jobs;
+    lh_job_state *state = mail->server->jobs;
     int down = outcome == LH_SMTP_DOWN || outcome == LH_SMTP_UNKNOWN;
 
     if (down && !state->mail_server_down) {
@@ -155,45 +157,46 @@ static void note_server(const claimed *mail, lh_smtp_outcome outcome, const char
     state->mail_server_down = down;
 }
 
-static lh_smtp_outcome hand_over(lh_smtp *smtp, const claimed *mail, const char **why)
+static lh_smtp_outcome send_message(lh_smtp *smtp, const claimed *mail, const char **why)
 {
     const char *const *cells = mail->cells;
-    lh_mail text = {.id = apr_atoi64(cells[CELL_ID]), .created = apr_atoi64(cells[CELL_CREATED])};
+    lh_mail message = {.id = apr_atoi64(cells[CELL_ID]), .created = apr_atoi64(cells[CELL_CREATED])};
     lh_envelope envelope = {.from = mail->server->config.mail_from, .to = cells[CELL_TO], .limit = SEND_LIMIT};
 
     if (!lh_mail_address(envelope.to)) {
-        *why = "The address cannot be written into a mail.";
-        return LH_SMTP_REFUSED;
+        *why = "The address is invalid.";
+        return LH_SMTP_REJECTED;
     }
-    text.from = envelope.from;
-    text.to = envelope.to;
-    text.to_name = cells[CELL_NAME];
-    text.subject = cells[CELL_SUBJECT];
-    text.body = cells[CELL_BODY];
-    envelope.message = lh_mail_compose(mail->pool, &text, &envelope.length);
+    message.from = envelope.from;
+    message.to = envelope.to;
+    message.to_name = cells[CELL_NAME];
+    message.subject = cells[CELL_SUBJECT];
+    message.body = cells[CELL_BODY];
+    envelope.message = lh_mail_compose(mail->pool, &message, &envelope.length);
     if (cells[CELL_REMAINING] && apr_atoi64(cells[CELL_REMAINING]) < envelope.limit) {
         envelope.limit = apr_atoi64(cells[CELL_REMAINING]);
     }
     return lh_smtp_send(smtp, &envelope, why);
 }
 
-/* Sends one mail and stores what became of it; 1 when another one may be tried at once. */
+/* Sends one mail and stores the outcome; returns 1 if another one can be sent at once. */
 static int send_one(lh_smtp *smtp, const claimed *mail)
 {
     const char *why = NULL;
-    lh_smtp_outcome outcome = hand_over(smtp, mail, &why);
+    lh_smtp_outcome outcome = send_message(smtp, mail, &why);
     int once = !strcmp(mail->cells[CELL_ONCE], "true");
 
     if (outcome == LH_SMTP_STOPPED) {
-        store(mail, "untried", mail->cells[CELL_ERROR]);
+        store_outcome(mail, "untried", mail->cells[CELL_ERROR]);
         return 0;
     }
-    note_server(mail, outcome, why);
+    log_server_state(mail, outcome, why);
     if (outcome == LH_SMTP_SENT) {
-        store(mail, "sent", NULL);
+        store_outcome(mail, "sent", NULL);
     }
     else {
-        store(mail, outcome == LH_SMTP_REFUSED || (outcome == LH_SMTP_UNKNOWN && once) ? "failed" : "later", why);
+        store_outcome(mail, outcome == LH_SMTP_REJECTED || (outcome == LH_SMTP_UNKNOWN && once) ? "failed" : "later",
+                      why);
     }
     return outcome != LH_SMTP_DOWN && outcome != LH_SMTP_UNKNOWN;
 }
@@ -201,11 +204,11 @@ static int send_one(lh_smtp *smtp, const claimed *mail)
 void lh_outbox_send(const lh_server *server, apr_pool_t *p)
 {
     const lh_config *config = &server->config;
-    apr_time_t until = lh_clock() + ROUND;
+    apr_time_t until = lh_clock() + RUN_LIMIT;
     lh_smtp *smtp = NULL;
     int more = config->smtp != NULL;
 
-    while (more && lh_clock() < until && !lh_ask_stopping()) {
+    while (more && lh_clock() < until && !lh_job_stopping()) {
         claimed mail = {.server = server};
 
         apr_pool_create(&mail.pool, p);
@@ -214,7 +217,7 @@ void lh_outbox_send(const lh_server *server, apr_pool_t *p)
             log_failure(&mail, mail.cells[CELL_ERROR]);
         }
         else if (more) {
-            smtp = smtp ? smtp : lh_smtp_open(p, config->smtp, config->smtp_login, lh_ask_stopping);
+            smtp = smtp ? smtp : lh_smtp_open(p, config->smtp, config->smtp_login, lh_job_stopping);
             more = smtp && send_one(smtp, &mail);
         }
         apr_pool_destroy(mail.pool);

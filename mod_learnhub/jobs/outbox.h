@@ -2,11 +2,12 @@
 /*
  * Sends the mails of the table outbox (conf/schema/0002_outbox.sql).
  *
- * - A mail is claimed by one statement and is ours for a minute, while no lock is held. A process that ends meanwhile
- *   loses it: others try it again, but for a mail that may go out at most once, which counts as failed.
- * - What is refused for good has failed; anything else is tried again after 1, 4, 16 ... seconds, at most 6 hours,
- *   until LearnHubMailTries. A mail that failed stays, with the reason, and has one line in the log.
- * - When the mail server cannot be used at all, that costs one mail a try, and the others wait.
+ * - A process claims a mail with one statement and leases it for a minute; it holds no lock while it sends. If the
+ *   process dies, another one retries the mail when the lease expires.
+ * - A mail fails if the mail server rejects it permanently, or if it may be sent at most once and the outcome of an
+ *   attempt is unknown. Otherwise it is retried after 1, 4, 16 ... seconds (at most 6 hours; 1 minute for a mail that
+ *   expires), until LearnHubMailTries. A failed mail is kept with its error, and logged.
+ * - If the mail server is unavailable, each run of the job tries one mail only; the others wait.
  */
 #ifndef LH_OUTBOX_H
 #define LH_OUTBOX_H
@@ -17,10 +18,10 @@
 
 typedef struct lh_server lh_server;
 
-/* Registers the statements. Returns 1, or 0 and *why. */
+/* Registers the statements. Returns 1, or 0 and sets *why. */
 int lh_outbox_compile(lh_statements *registry, const char **why);
 
-/* The job: sends what is due, as long as it takes some seconds. Without LearnHubSMTP mails wait. */
+/* The job: sends mails that are due, for a few seconds. Does nothing without LearnHubSMTP. */
 void lh_outbox_send(const lh_server *server, apr_pool_t *p);
 
 #endif

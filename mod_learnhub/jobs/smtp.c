@@ -6,28 +6,32 @@
 #include <string.h>
 
 #define CONNECT_LIMIT 5000L /* milliseconds */
-#define REPLY_MAX 300       /* bytes of a server's reply that are kept */
+#define REPLY_BYTES 300     /* of a server's reply that are kept */
 
-/* The command that was sent last, as far as it decides what a reply means. */
-typedef enum { STAGE_BEGIN, STAGE_RECIPIENT, STAGE_DATA } stage;
+/* The last command, as far as the meaning of a reply depends on it. */
+typedef enum {
+    STAGE_OTHER,
+    STAGE_RECIPIENT, /* RCPT */
+    STAGE_DATA       /* DATA and the message */
+} stage;
 
 struct lh_smtp {
     apr_pool_t *pool;
     CURL *curl;
     lh_smtp_stop *stop;
 
-    /* Of the present mail. */
+    /* Of the current mail. */
     const char *message;
-    apr_size_t length, taken; /* bytes that libcurl has read */
+    apr_size_t length, sent; /* bytes of the message; how many of them libcurl has read */
     stage stage;
-    int over;              /* QUIT was sent: what follows says nothing of the mail */
-    int code;              /* of the last reply to the last command; 0: none yet */
-    char reply[REPLY_MAX]; /* its last line */
+    int quit;                /* QUIT was sent: later replies do not concern the mail */
+    int code;                /* of the reply to the last command; 0: none yet */
+    char reply[REPLY_BYTES]; /* the last line of that reply */
 };
 
-/* ---- libcurl's state ---- */
+/* ---- libcurl's global state ---- */
 
-static apr_status_t forget_curl(void *unused)
+static apr_status_t clean_up_curl(void *unused)
 {
     (void)unused;
     curl_global_cleanup();
@@ -39,41 +43,43 @@ apr_status_t lh_smtp_prepare(apr_pool_t *pconf)
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return APR_EGENERAL;
     }
-    apr_pool_cleanup_register(pconf, NULL, forget_curl, apr_pool_cleanup_null);
+    apr_pool_cleanup_register(pconf, NULL, clean_up_curl, apr_pool_cleanup_null);
     return APR_SUCCESS;
 }
 
-/* ---- what libcurl calls ---- */
+/* ---- callbacks for libcurl ---- */
 
 static size_t read_message(char *buffer, size_t size, size_t count, void *data)
 {
     lh_smtp *smtp = data;
-    apr_size_t left = smtp->length - smtp->taken, length = size * count < left ? size * count : left;
+    apr_size_t left = smtp->length - smtp->sent, length = size * count < left ? size * count : left;
 
-    memcpy(buffer, smtp->message + smtp->taken, length);
-    smtp->taken += length;
+    memcpy(buffer, smtp->message + smtp->sent, length);
+    smtp->sent += length;
     return length;
 }
 
-static int all_taken(const lh_smtp *smtp)
+static int all_sent(const lh_smtp *smtp)
 {
-    return smtp->stage == STAGE_DATA && smtp->taken == smtp->length;
+    return smtp->stage == STAGE_DATA && smtp->sent == smtp->length;
 }
 
-static int may_go_on(void *data, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+/* The progress callback: 1 aborts the transfer. */
+static int must_abort(void *data, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
     const lh_smtp *smtp = data;
 
     (void)a, (void)b, (void)c, (void)d;
-    return smtp->stop() && !all_taken(smtp);
+    return smtp->stop() && !all_sent(smtp);
 }
 
-static int begins(const char *text, size_t length, const char *with)
+static int starts_with(const char *text, size_t length, const char *prefix)
 {
-    return length >= strlen(with) && !memcmp(text, with, strlen(with));
+    return length >= strlen(prefix) && !memcmp(text, prefix, strlen(prefix));
 }
 
-static void note_reply(lh_smtp *smtp, const char *line, size_t length)
+/* Stores the code and text of a reply line, printable ASCII only. */
+static void store_reply(lh_smtp *smtp, const char *line, size_t length)
 {
     char *s;
 
@@ -81,7 +87,7 @@ static void note_reply(lh_smtp *smtp, const char *line, size_t length)
         return;
     }
     smtp->code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
-    apr_cpystrn(smtp->reply, line, length < REPLY_MAX ? length + 1 : REPLY_MAX);
+    apr_cpystrn(smtp->reply, line, length < REPLY_BYTES ? length + 1 : REPLY_BYTES);
     for (s = smtp->reply; *s; s++) {
         if ((unsigned char)*s < ' ' || (unsigned char)*s > '~') {
             *s = ' ';
@@ -92,30 +98,31 @@ static void note_reply(lh_smtp *smtp, const char *line, size_t length)
     }
 }
 
-/* The conversation, line by line; what was sent is looked at and not kept, as it has the password. */
-static int overhear(CURL *curl, curl_infotype type, char *line, size_t length, void *data)
+/* The debug callback: receives every line that is sent and received. Sent lines may contain the password: not
+ * stored. */
+static int watch_line(CURL *curl, curl_infotype type, char *line, size_t length, void *data)
 {
     lh_smtp *smtp = data;
 
     (void)curl;
-    smtp->over = smtp->over || (type == CURLINFO_HEADER_OUT && begins(line, length, "QUIT\r"));
-    if (smtp->over) {
+    smtp->quit = smtp->quit || (type == CURLINFO_HEADER_OUT && starts_with(line, length, "QUIT\r"));
+    if (smtp->quit) {
         return 0;
     }
     if (type == CURLINFO_HEADER_IN) {
-        note_reply(smtp, line, length);
+        store_reply(smtp, line, length);
     }
     else if (type == CURLINFO_HEADER_OUT) {
         smtp->code = 0;
-        smtp->stage = begins(line, length, "RCPT TO:") ? STAGE_RECIPIENT
-                      : begins(line, length, "DATA\r") ? STAGE_DATA
-                                                       : STAGE_BEGIN;
+        smtp->stage = starts_with(line, length, "RCPT TO:") ? STAGE_RECIPIENT
+                      : starts_with(line, length, "DATA\r") ? STAGE_DATA
+                                                            : STAGE_OTHER;
     }
     return 0;
 }
 
-/* Replies to headers would go to standard output otherwise. */
-static size_t swallow(char *data, size_t size, size_t count, void *unused)
+/* By default libcurl writes replies to standard output. */
+static size_t discard(char *data, size_t size, size_t count, void *unused)
 {
     (void)data, (void)unused;
     return size * count;
@@ -129,6 +136,7 @@ static apr_status_t close_curl(void *curl)
     return APR_SUCCESS;
 }
 
+/* 1 if the host of an SMTP URL is certainly this machine. */
 static int is_local(const char *url)
 {
     const char *host = strstr(url, "://") + 3;
@@ -161,20 +169,20 @@ lh_smtp *lh_smtp_open(apr_pool_t *p, const char *url, const lh_credentials *logi
     curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_message);
     curl_easy_setopt(curl, CURLOPT_READDATA, smtp);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, swallow);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, discard);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, may_go_on);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, must_abort);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, smtp);
     curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L);
-    curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, overhear);
+    curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, watch_line);
     curl_easy_setopt(curl, CURLOPT_DEBUGDATA, smtp);
     return smtp;
 }
 
 /* ---- sending ---- */
 
-/* 421 is the server's own end, whatever it answers. */
-static lh_smtp_outcome judge(const lh_smtp *smtp, CURLcode result)
+/* A reply 421 means that the server closes, whatever the command was. */
+static lh_smtp_outcome classify(const lh_smtp *smtp, CURLcode result)
 {
     if (result == CURLE_OK) {
         return LH_SMTP_SENT;
@@ -182,17 +190,17 @@ static lh_smtp_outcome judge(const lh_smtp *smtp, CURLcode result)
     if (result == CURLE_ABORTED_BY_CALLBACK) {
         return LH_SMTP_STOPPED;
     }
-    if (all_taken(smtp) && smtp->code < 400) {
+    if (all_sent(smtp) && smtp->code < 400) {
         return LH_SMTP_UNKNOWN;
     }
-    if (smtp->stage == STAGE_BEGIN || smtp->code < 400 || smtp->code == 421) {
+    if (smtp->stage == STAGE_OTHER || smtp->code < 400 || smtp->code == 421) {
         return LH_SMTP_DOWN;
     }
-    return smtp->code < 500 ? LH_SMTP_LATER : LH_SMTP_REFUSED;
+    return smtp->code < 500 ? LH_SMTP_LATER : LH_SMTP_REJECTED;
 }
 
-/* A reply to a login may repeat what it was given. */
-static const char *reason(const lh_smtp *smtp, CURLcode result)
+/* Not the reply to a login, which may repeat the password. */
+static const char *cause(const lh_smtp *smtp, CURLcode result)
 {
     return smtp->code >= 400 && result != CURLE_LOGIN_DENIED ? apr_pstrdup(smtp->pool, smtp->reply)
                                                              : curl_easy_strerror(result);
@@ -206,18 +214,18 @@ lh_smtp_outcome lh_smtp_send(lh_smtp *smtp, const lh_envelope *envelope, const c
 
     smtp->message = envelope->message;
     smtp->length = envelope->length;
-    smtp->taken = 0;
-    smtp->stage = STAGE_BEGIN;
-    smtp->over = smtp->code = 0;
+    smtp->sent = 0;
+    smtp->stage = STAGE_OTHER;
+    smtp->quit = smtp->code = 0;
     curl_easy_setopt(curl, CURLOPT_MAIL_FROM, apr_pstrcat(smtp->pool, "<", envelope->from, ">", NULL));
     curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, to);
     curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)envelope->length);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)apr_time_as_msec(envelope->limit) + 1); /* 0 is none */
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)apr_time_as_msec(envelope->limit) + 1); /* 0 would be no limit */
     if (result == CURLE_OK) {
         result = curl_easy_perform(curl);
     }
     curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, NULL);
     curl_slist_free_all(to);
-    *why = reason(smtp, result);
-    return judge(smtp, result);
+    *why = cause(smtp, result);
+    return classify(smtp, result);
 }

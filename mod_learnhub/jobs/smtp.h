@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hands mails over to one mail server, by libcurl. Knows APR only.
+ * Sends mails to one mail server, with libcurl. Depends on APR and libcurl.
  *
- * The certificate of a server that speaks TLS is always verified. STARTTLS is used where it is offered; a password
- * goes over TLS only, but for a server on this machine.
+ * STARTTLS is used if the server offers it. The certificate of a server with TLS is always verified. A password is sent
+ * over TLS only, unless the server runs on this machine.
  */
 #ifndef LH_SMTP_H
 #define LH_SMTP_H
@@ -15,32 +15,33 @@
 
 typedef enum {
     LH_SMTP_SENT,
-    LH_SMTP_REFUSED, /* this mail, for good: 5xx to RCPT or DATA */
-    LH_SMTP_LATER,   /* this mail, for now: 4xx to RCPT or DATA */
-    LH_SMTP_DOWN,    /* no mail gets through: no connection, no TLS, no login, a time limit; it was not sent */
-    LH_SMTP_UNKNOWN, /* all was handed over and no answer came */
-    LH_SMTP_STOPPED  /* lh_smtp_stop said so; it was not sent */
+    LH_SMTP_REJECTED, /* this mail was rejected permanently: 5xx to RCPT or DATA */
+    LH_SMTP_LATER,    /* this mail was rejected temporarily: 4xx to RCPT or DATA */
+    LH_SMTP_DOWN,     /* not sent; the server accepts no mail: no connection, TLS or login, 421, or a timeout */
+    LH_SMTP_UNKNOWN,  /* the whole message was sent, but no reply arrived */
+    LH_SMTP_STOPPED   /* not sent, because lh_smtp_stop returned 1 */
 } lh_smtp_outcome;
 
-/* Asked while a mail is being sent: 1 ends it, unless all was handed over. */
+/* Called repeatedly while a mail is being sent: 1 aborts it, unless the whole message has been sent. */
 typedef int lh_smtp_stop(void);
 
 typedef struct lh_smtp lh_smtp;
 
-/* In post_config, once: libcurl's global state, which ends with the pool. */
+/* Initialises libcurl, until `pconf` is destroyed. For post_config. */
 apr_status_t lh_smtp_prepare(apr_pool_t *pconf);
 
-/* A conversation that one thread uses for some mails; it ends with the pool. `login` may be NULL. NULL: no memory. */
+/* Creates a client to be used by one thread; does not connect yet. It keeps its connection between mails, until `p` is
+ * destroyed. `login` may be NULL. Returns NULL if there is no memory. */
 lh_smtp *lh_smtp_open(apr_pool_t *p, const char *url, const lh_credentials *login, lh_smtp_stop *stop);
 
 typedef struct lh_envelope {
-    const char *from, *to; /* addresses that passed lh_mail_address() */
+    const char *from, *to; /* addresses that satisfy lh_mail_address() */
     const char *message;
-    apr_size_t length;
-    apr_interval_time_t limit; /* for all of it */
+    apr_size_t length;         /* of the message, in bytes */
+    apr_interval_time_t limit; /* microseconds from connecting to the last reply */
 } lh_envelope;
 
-/* *why (in the pool) is one line without a secret, when it was not sent. */
+/* Sends a mail. Unless it is sent, *why is set to the cause: one line without secrets, as long-lived as `smtp`. */
 lh_smtp_outcome lh_smtp_send(lh_smtp *smtp, const lh_envelope *envelope, const char **why);
 
 #endif

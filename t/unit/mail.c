@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mails as they go over the wire: headers, encoded words, quoted-printable, and what nobody can inject. */
+/* Mail messages: headers, encoded words, quoted-printable, and protection against injected headers. */
 #include "jobs/mail.h"
 
 #include "tap.h"
@@ -24,7 +24,7 @@ static const char *compose(const char *name, const char *subject, const char *bo
     return apr_pstrmemdup(tap_pool, text, length);
 }
 
-/* The value of a header, with its folds. */
+/* The value of a header, with its line breaks; NULL if the message has no such header. */
 static const char *header(const char *message, const char *name)
 {
     const char *at = strstr(message, apr_pstrcat(tap_pool, "\r\n", name, ": ", NULL)), *end;
@@ -79,9 +79,10 @@ static void test_message(void)
            "Content-Transfer-Encoding: quoted-printable\r\n"
            "\r\n"
            "A line.\r\n",
-           "a whole message");
-    is_str(header(compose("", "s", ""), "To"), "<ada@example.com>", "nobody's name");
-    is_str(header(compose(" \t\r\n", "s", ""), "To"), "<ada@example.com>", "a name of white space is none");
+           "the complete message");
+    is_str(header(compose("", "s", ""), "To"), "<ada@example.com>", "To without a name has the address only");
+    is_str(header(compose(" \t\r\n", "s", ""), "To"), "<ada@example.com>",
+           "To with a name of white space has the address only");
 }
 
 static void test_headers(void)
@@ -89,42 +90,45 @@ static void test_headers(void)
     const char *message, *words, *s;
 
     is_str(header(compose("a\\b \"c\", D.", "s", ""), "To"), "\"a\\\\b \\\"c\\\", D.\"\r\n <ada@example.com>",
-           "a quoted name");
+           "a name is a quoted string with escapes");
     is_str(header(compose("Zo\xC3\xAB", "s", ""), "To"), "=?UTF-8?B?Wm/Dqw==?=\r\n <ada@example.com>",
-           "a name beyond ASCII");
+           "a name outside ASCII is an encoded word");
     is_str(header(compose("",
                           "Gr\xC3\xBC\xC3\x9F"
                           "e",
                           ""),
                   "Subject"),
-           "=?UTF-8?B?R3LDvMOfZQ==?=", "a subject beyond ASCII");
-    is_str(header(compose("", "=?x?=", ""), "Subject"), "=?UTF-8?B?PT94Pz0=?=", "what looks like an encoded word");
+           "=?UTF-8?B?R3LDvMOfZQ==?=", "a subject outside ASCII is an encoded word");
+    is_str(header(compose("", "=?x?=", ""), "Subject"),
+           "=?UTF-8?B?PT94Pz0=?=", "a subject that looks like an encoded word is encoded");
     message = compose("x\r\nBcc: evil@example.com", "y\r\n\r\nnew body\x01\x7F", "b");
-    is_str(header(message, "To"), "\"x  Bcc: evil@example.com\"\r\n <ada@example.com>", "a name cannot add a header");
-    is_str(header(message, "Subject"), "y    new body", "a subject cannot end the headers");
-    ok(!header(message, "Bcc"), "so there is none");
+    is_str(header(message, "To"), "\"x  Bcc: evil@example.com\"\r\n <ada@example.com>",
+           "line breaks in a name become spaces");
+    is_str(header(message, "Subject"), "y    new body",
+           "line breaks and control characters in a subject become spaces");
+    ok(!header(message, "Bcc"), "a name cannot add a header");
     message = compose(repeat("\xE6\x97\xA5", 60), repeat("long ", 60), "b");
-    ok(longest_line(message) <= 76, "long headers are folded: RFC 2047 allows 76 characters in a line");
+    ok(longest_line(message) <= 76, "long headers are folded to lines of at most 76 characters");
     words = header(compose("", repeat("a\xE6\x97\xA5", 30), ""), "Subject");
     s = strstr(words, "?=");
-    is_int(s - words, 10 + 52, "a word ends before the character that does not fit");
-    is_int(s[-1] == '=' && s[-2] == '=', 1, "after 37 of 39 bytes");
-    ok(!strncmp(s, "?=\r\n =?UTF-8?B?5pel", 19), "and the next one begins with it");
+    is_int(s - words, 10 + 52, "an encoded word ends before a character that does not fit");
+    is_int(s[-1] == '=' && s[-2] == '=', 1, "the first encoded word has 37 of at most 39 bytes");
+    ok(!strncmp(s, "?=\r\n =?UTF-8?B?5pel", 19), "the next encoded word begins with the character that did not fit");
 }
 
 static const struct quoted {
     const char *text, *coded, *name;
 } quoted[] = {
-    {"", "", "nothing"},
-    {"a", "a\r\n", "a line without an end"},
-    {"a\nb\rc\r\nd\n\n", "a\r\nb\r\nc\r\nd\r\n\r\n", "every line's end"},
-    {"a=b", "a=3Db\r\n", "an equals sign"},
-    {"\xC3\xBC", "=C3=BC\r\n", "a character beyond ASCII"},
-    {".", "=2E\r\n", "a dot that would end the message"},
-    {"a.b\n..c", "a.b\r\n=2E.c\r\n", "dots at the start of a line only"},
-    {"a \nb\t", "a=20\r\nb=09\r\n", "white space at the end of a line"},
-    {"a b\tc", "a b\tc\r\n", "white space elsewhere"},
-    {"a\x01\x7F", "a=01=7F\r\n", "control characters"},
+    {"", "", "an empty body is empty"},
+    {"a", "a\r\n", "a last line without an end gets one"},
+    {"a\nb\rc\r\nd\n\n", "a\r\nb\r\nc\r\nd\r\n\r\n", "LF, CR and CR LF end a line"},
+    {"a=b", "a=3Db\r\n", "an equals sign is encoded"},
+    {"\xC3\xBC", "=C3=BC\r\n", "a character outside ASCII is encoded"},
+    {".", "=2E\r\n", "a dot that would end the message is encoded"},
+    {"a.b\n..c", "a.b\r\n=2E.c\r\n", "dots are encoded at the start of a line only"},
+    {"a \nb\t", "a=20\r\nb=09\r\n", "white space at the end of a line is encoded"},
+    {"a b\tc", "a b\tc\r\n", "white space within a line is unchanged"},
+    {"a\x01\x7F", "a=01=7F\r\n", "control characters are encoded"},
 };
 
 static void test_body(void)
@@ -138,24 +142,25 @@ static void test_body(void)
     }
     for (width = 70; width < 80; width++) {
         coded = body_of(apr_pstrcat(tap_pool, repeat("x", width), ".=\xC3\xBC \n", NULL));
-        ok(longest_line(coded) <= 76, "a line of %d characters and more is broken in time", width);
-        ok(!strstr(coded, "\r\n."), "and no dot comes to the start of a line");
+        ok(longest_line(coded) <= 76, "a line with %d plain and some encoded characters is broken at 76", width);
+        ok(!strstr(coded, "\r\n."), "a line with %d plain and some encoded characters: no line begins with a dot",
+           width);
     }
     coded = body_of(repeat(". ", 500));
     ok(longest_line(coded) <= 76 && !strstr(coded, "\r\n.") && !strstr(coded, " \r\n"),
-       "a long line of dots and spaces");
+       "a long line of dots and spaces: no line begins with a dot or ends with a space");
 }
 
 static void test_addresses(void)
 {
-    ok(lh_mail_address("ada@example.com"), "an address");
-    ok(lh_mail_address("z\xC3\xBC@example.com"), "an address beyond ASCII");
-    ok(!lh_mail_address(""), "nothing is none");
-    ok(!lh_mail_address("a b@example.com"), "nor one with a space");
-    ok(!lh_mail_address("a@example.com\r\nRCPT TO:<b@example.com>"), "nor one with a line break");
-    ok(!lh_mail_address("a@example.com>"), "nor one that ends itself");
-    ok(!lh_mail_address("<a@example.com"), "or begins");
-    ok(!lh_mail_address("a@example.com\x7F"), "nor one with DEL");
+    ok(lh_mail_address("ada@example.com"), "an address is valid");
+    ok(lh_mail_address("z\xC3\xBC@example.com"), "an address outside ASCII is valid");
+    ok(!lh_mail_address(""), "an empty address is invalid");
+    ok(!lh_mail_address("a b@example.com"), "an address with a space is invalid");
+    ok(!lh_mail_address("a@example.com\r\nRCPT TO:<b@example.com>"), "an address with a line break is invalid");
+    ok(!lh_mail_address("a@example.com>"), "an address with a closing angle bracket is invalid");
+    ok(!lh_mail_address("<a@example.com"), "an address with an opening angle bracket is invalid");
+    ok(!lh_mail_address("a@example.com\x7F"), "an address with DEL is invalid");
 }
 
 int main(void)

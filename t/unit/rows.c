@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Results to JSON: nesting, hidden columns, and each type from PostgreSQL's binary format. */
+/* Rows as JSON: nested objects, hidden columns, and each type in PostgreSQL's binary format. */
 #include "db/rows.h"
 
 #include <apr_strings.h>
@@ -46,7 +46,7 @@ static const struct {
     {1184, CELL("\0\0\0\0\0\0\0\1"), "\"2000-01-01T00:00:00.000001Z\"", "2000-01-01T00:00:00.000001Z"},
     {1184, CELL("\x7f\xff\xff\xff\xff\xff\xff\xff"), "null", "null"},
     {1184, CELL("\x80\0\0\0\0\0\0\0"), "null", "null"},
-    /* numeric: count, weight, sign, scale, digits of 10000 */
+    /* numeric: number of digits, weight, sign, scale, digits to base 10000 */
     {1700, CELL("\0\0\0\0\0\0\0\0"), "0", "0"},
     {1700, CELL("\0\0\0\0\0\0\0\2"), "0.00", "0.00"},
     {1700, CELL("\0\1\0\0\0\0\0\0\0\x2a"), "42", "42"},
@@ -66,16 +66,19 @@ static void test_types(void)
 
     for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         lh_column column = {"k", types[i].type};
+        const char *name = apr_psprintf(tap_pool, "type %u, %s", types[i].type, types[i].text);
 
         is_str(object(&column, &types[i].cell, 1, LH_MICROS_Z),
-               apr_pstrcat(tap_pool, "{\"k\":", types[i].json, "}", NULL), types[i].json);
-        is_str(lh_rows_text(tap_pool, types[i].type, &types[i].cell), types[i].text, "the same as text");
-        is_str(object(&column, &none, 1, LH_MICROS_Z), "{\"k\":null}", "its NULL");
+               apr_pstrcat(tap_pool, "{\"k\":", types[i].json, "}", NULL), apr_pstrcat(tap_pool, name, ": JSON", NULL));
+        is_str(lh_rows_text(tap_pool, types[i].type, &types[i].cell), types[i].text,
+               apr_pstrcat(tap_pool, name, ": text", NULL));
+        is_str(object(&column, &none, 1, LH_MICROS_Z), "{\"k\":null}",
+               apr_psprintf(tap_pool, "type %u: NULL is null", types[i].type));
     }
-    is_str(lh_rows_text(tap_pool, 25, &none), NULL, "NULL as text");
+    is_str(lh_rows_text(tap_pool, 25, &none), NULL, "the text of NULL is NULL");
 }
 
-static void test_styles(void)
+static void test_time_formats(void)
 {
     static const char *const expected[] = {"2000-01-01T00:00:00Z", "2000-01-01T00:00:00", "2000-01-01T00:00:00.123Z",
                                            "2000-01-01T00:00:00.123456Z"};
@@ -85,7 +88,7 @@ static void test_styles(void)
 
     for (i = 0; i < 4; i++) {
         is_str(object(&column, &cell, 1, (lh_time_format)i), apr_psprintf(tap_pool, "{\"k\":\"%s\"}", expected[i]),
-               expected[i]);
+               apr_psprintf(tap_pool, "time format %d: %s", i, expected[i]));
     }
 }
 
@@ -121,11 +124,11 @@ static void test_nesting(void)
             cells[count++] = one;
         }
         is_str(object(columns, cells, count, LH_SECONDS), cases[i].json,
-               apr_psprintf(tap_pool, "names: %s", cases[i].names));
+               apr_psprintf(tap_pool, "columns \"%s\"", cases[i].names));
     }
 }
 
-/* Members the caller has put in front. */
+/* Members that the caller writes first. */
 static void test_front(void)
 {
     const lh_column column = {"a", 21};
@@ -138,14 +141,14 @@ static void test_front(void)
     lh_json_int(&json, 0);
     lh_rows_members(&json, lh_rows_plan(tap_pool, &column, 1, LH_SECONDS), &one);
     lh_json_close(&json, '}');
-    is_str(lh_json_result(&json), "{\"front\":0,\"a\":1}", "behind other members");
+    is_str(lh_json_result(&json), "{\"front\":0,\"a\":1}", "a comma separates the row from the members before it");
 }
 
 int main(void)
 {
     tap_begin();
     test_types();
-    test_styles();
+    test_time_formats();
     test_nesting();
     test_front();
     return tap_end();

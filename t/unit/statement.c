@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Statements: names become numbers, quoted text is left alone, errors say what is wrong. */
+/* Statements: names become numbers, quoted text is unchanged, errors name their cause. */
 #include "db/statement.h"
 
 #include "tap.h"
@@ -14,35 +14,35 @@ static const lh_statement *compiled(const char *sql, const char *filters, const 
     return lh_statement_compile(lh_statements_create(tap_pool), "route", sql, filters, &slots, why);
 }
 
-/* ---- what is translated and what is not ---- */
+/* ---- translation ---- */
 
 static const struct translation {
     const char *name, *sql, *expected;
 } translations[] = {
-    {"no parameter", "SELECT 1", "SELECT 1"},
-    {"one", "SELECT :id", "SELECT $1"},
-    {"numbers in the order of the text", "SELECT :me, :id", "SELECT $1, $2"},
-    {"the same name, the same number", "SELECT :id, :me, :id", "SELECT $1, $2, $1"},
-    {"a cast", "SELECT :id::bigint, now()::date", "SELECT $1::bigint, now()::date"},
-    {"a cast to what is a parameter elsewhere", "SELECT x::id", "SELECT x::id"},
-    {"between operators", "a=:id+:me", "a=$1+$2"},
-    {"a name ends where it ends", "(:id)", "($1)"},
-    {"an array slice of numbers", "x[1:2]", "x[1:2]"},
-    {"quoted text", "':id' || :id", "':id' || $1"},
-    {"a doubled quote", "'it''s :id' || :id", "'it''s :id' || $1"},
-    {"empty text", "'' || :id", "'' || $1"},
-    {"a quoted identifier", "\"creator:id\" = :id", "\"creator:id\" = $1"},
-    {"a quote of the other kind inside", "\"'\" || :id || '\"' || :me", "\"'\" || $1 || '\"' || $2"},
-    {"a comment to the end of the line", "-- :nobody's\n:id", "-- :nobody's\n$1"},
-    {"a comment at the end", ":id -- :nobody", "$1 -- :nobody"},
-    {"a comment between", "/* :nobody ' */ :id", "/* :nobody ' */ $1"},
-    {"minus and divide are no comments", "1 - :id / :me * 2", "1 - $1 / $2 * 2"},
-    {"dollar quotes", "$$ :nobody ' $$ || :id", "$$ :nobody ' $$ || $1"},
-    {"dollar quotes with a tag", "$x$ $$ :nobody $x$ || :id", "$x$ $$ :nobody $x$ || $1"},
-    {"quotes that are left open", "':nobody", "':nobody"},
-    {"a dollar quote that is left open", "$x$ :nobody", "$x$ :nobody"},
-    {"a colon alone", "a : b :", "a : b :"},
-    {"filters, none", "WHERE x:filters", "WHERE x"},
+    {"no parameter: unchanged", "SELECT 1", "SELECT 1"},
+    {"one parameter", "SELECT :id", "SELECT $1"},
+    {"parameters are numbered in their order in the text", "SELECT :me, :id", "SELECT $1, $2"},
+    {"a repeated name has the same number", "SELECT :id, :me, :id", "SELECT $1, $2, $1"},
+    {"casts are unchanged", "SELECT :id::bigint, now()::date", "SELECT $1::bigint, now()::date"},
+    {"a cast to a type with the name of a parameter is unchanged", "SELECT x::id", "SELECT x::id"},
+    {"parameters next to operators", "a=:id+:me", "a=$1+$2"},
+    {"a parenthesis ends a name", "(:id)", "($1)"},
+    {"an array slice is unchanged", "x[1:2]", "x[1:2]"},
+    {"quoted text is unchanged", "':id' || :id", "':id' || $1"},
+    {"quoted text with a doubled quote is unchanged", "'it''s :id' || :id", "'it''s :id' || $1"},
+    {"empty quoted text is unchanged", "'' || :id", "'' || $1"},
+    {"a quoted identifier is unchanged", "\"creator:id\" = :id", "\"creator:id\" = $1"},
+    {"a quote of the other kind does not end quoted text", "\"'\" || :id || '\"' || :me", "\"'\" || $1 || '\"' || $2"},
+    {"a comment to the end of the line is unchanged", "-- :nobody's\n:id", "-- :nobody's\n$1"},
+    {"a comment at the end of the statement is unchanged", ":id -- :nobody", "$1 -- :nobody"},
+    {"a comment between /* and */ is unchanged", "/* :nobody ' */ :id", "/* :nobody ' */ $1"},
+    {"minus and slash do not begin comments", "1 - :id / :me * 2", "1 - $1 / $2 * 2"},
+    {"dollar-quoted text is unchanged", "$$ :nobody ' $$ || :id", "$$ :nobody ' $$ || $1"},
+    {"dollar-quoted text with a tag is unchanged", "$x$ $$ :nobody $x$ || :id", "$x$ $$ :nobody $x$ || $1"},
+    {"quoted text without an end is unchanged", "':nobody", "':nobody"},
+    {"dollar-quoted text without an end is unchanged", "$x$ :nobody", "$x$ :nobody"},
+    {"a colon without a name is unchanged", "a : b :", "a : b :"},
+    {":filters without filters is removed", "WHERE x:filters", "WHERE x"},
 };
 
 static void test_translations(void)
@@ -62,9 +62,9 @@ static void test_slots(void)
     const char *why;
     const lh_statement *st = compiled("SELECT :me, :id, :me, :a", NULL, &why);
 
-    is_int(st->parameters, 3, "three different parameters");
-    ok(st->slots[0] == 2 && st->slots[1] == 0 && st->slots[2] == 4, "each knows its slot");
-    is_str(st->label, "route", "the label is the route's");
+    is_int(st->parameters, 3, "a repeated parameter is counted once");
+    ok(st->slots[0] == 2 && st->slots[1] == 0 && st->slots[2] == 4, "each parameter has the slot of its name");
+    is_str(st->label, "route", "the statement has the label that was passed");
 }
 
 /* ---- filters ---- */
@@ -75,17 +75,20 @@ static void test_filters(void)
     const char *why, *filter = " AND title = :title";
     const lh_statement *st = compiled("SELECT :id WHERE x:filters LIMIT :limit", filter, &why);
 
-    is_str(st->sql, "SELECT $1 WHERE x AND title = $2 LIMIT $3", "a filter is put in and numbered with the rest");
+    is_str(st->sql, "SELECT $1 WHERE x AND title = $2 LIMIT $3",
+           "a filter replaces :filters and its parameters are numbered with the others");
     st = compiled("x:filters y:filters z:filters w:filters", filter, &why);
-    is_str(st->sql, "x AND title = $1 y AND title = $1 z AND title = $1 w AND title = $1", "filters at several places");
+    is_str(st->sql, "x AND title = $1 y AND title = $1 z AND title = $1 w AND title = $1",
+           ":filters is replaced at every place");
     memset(wide, 'w', sizeof(wide) - 1);
     wide[sizeof(wide) - 1] = '\0';
     st = compiled(":filters:filters:filters:filters", wide, &why);
-    is_int((long long)strlen(st->sql), 4 * ((long long)sizeof(wide) - 1), "there is room for each of them");
+    is_int((long long)strlen(st->sql), 4 * ((long long)sizeof(wide) - 1), "a long filter is inserted four times");
     st = compiled("x:filters", " AND y = ':filters'", &why);
-    is_str(st->sql, "x AND y = ':filters'", "filters do not nest in text");
-    ok(!compiled("x:filters", " AND y:filters", &why), "nor in themselves");
-    ok(!compiled("x:filters", " AND :nobody", &why) && strstr(why, ":nobody"), "an unknown name in a filter is told");
+    is_str(st->sql, "x AND y = ':filters'", ":filters in quoted text of a filter is unchanged");
+    ok(!compiled("x:filters", " AND y:filters", &why), ":filters in a filter is rejected");
+    ok(!compiled("x:filters", " AND :nobody", &why) && strstr(why, ":nobody"),
+       "an unknown name in a filter is reported");
 }
 
 /* ---- limits and errors ---- */
@@ -94,10 +97,10 @@ static void test_errors(void)
 {
     const char *why = "";
 
-    ok(!compiled("SELECT :nobody", NULL, &why) && strstr(why, ":nobody"), "an unknown name is told");
-    ok(!compiled("SELECT :idx", NULL, &why) && strstr(why, ":idx"), "a name that only begins like one");
-    ok(!compiled("SELECT :i", NULL, &why), "a name that is the beginning of one");
-    ok(!compiled("SELECT :ID", NULL, &why), "names have their case");
+    ok(!compiled("SELECT :nobody", NULL, &why) && strstr(why, ":nobody"), "an unknown name is reported");
+    ok(!compiled("SELECT :idx", NULL, &why) && strstr(why, ":idx"), "a name that begins with a known name is unknown");
+    ok(!compiled("SELECT :i", NULL, &why), "the beginning of a known name is unknown");
+    ok(!compiled("SELECT :ID", NULL, &why), "names are case-sensitive");
 }
 
 static void test_registry(void)
@@ -110,8 +113,8 @@ static void test_registry(void)
     for (i = 0; i < LH_STATEMENTS_MAX; i++) {
         st = lh_statement_compile(statements, "route", "SELECT 1", NULL, &slots, &why);
     }
-    is_int(lh_statements_count(statements), LH_STATEMENTS_MAX, "the registry has LH_STATEMENTS_MAX places");
-    is_int(st->number, LH_STATEMENTS_MAX - 1, "a statement's number is its place");
+    is_int(lh_statements_count(statements), LH_STATEMENTS_MAX, "the registry holds LH_STATEMENTS_MAX statements");
+    is_int(st->number, LH_STATEMENTS_MAX - 1, "statements are numbered in the order of compilation");
     is_str(lh_statements_at(statements, 7)->name, "s7", "a statement's name contains its number");
     ok(!lh_statement_compile(statements, "route", "SELECT 1", NULL, &slots, &why) && why,
        "a statement beyond LH_STATEMENTS_MAX is rejected");
@@ -132,10 +135,10 @@ static void test_many(void)
     }
     list[i] = "last";
     st = lh_statement_compile(lh_statements_create(tap_pool), "route", sql, NULL, &many, &why);
-    is_str(st ? st->sql : why, expected, "as many parameters as there may be");
+    is_str(st ? st->sql : why, expected, "LH_STATEMENT_PARAMS parameters are accepted");
     sql = apr_pstrcat(tap_pool, sql, ":last", NULL);
     st = lh_statement_compile(lh_statements_create(tap_pool), "route", sql, NULL, &many, &why);
-    ok(!st && strstr(why, "too many"), "one more is refused");
+    ok(!st && strstr(why, "too many"), "a parameter beyond LH_STATEMENT_PARAMS is rejected");
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "jobs/ask.h"
+#include "jobs/job.h"
 
 #include <apr_atomic.h>
 
@@ -11,30 +11,30 @@
 
 static volatile apr_uint32_t stopping;
 
-int lh_ask_stopping(void)
+int lh_job_stopping(void)
 {
     return apr_atomic_read32(&stopping) != 0;
 }
 
-void lh_ask_stop(void)
+void lh_job_stop(void)
 {
     apr_atomic_set32(&stopping, 1);
 }
 
-/* Sets whether the statement is failing; returns whether that is a change. */
-static int set_failing(lh_jobs_state *state, const lh_statement *statement, int failing)
+/* Sets whether the statement is failing; returns 1 if that is a change. */
+static int set_failing(lh_job_state *state, const lh_statement *statement, int failing)
 {
     unsigned char *byte = &state->failing[statement->number / 8], bit = (unsigned char)(1 << statement->number % 8);
-    int was = (*byte & bit) != 0;
+    int before = (*byte & bit) != 0;
 
     *byte = (unsigned char)(failing ? *byte | bit : *byte & ~bit);
-    return was != failing;
+    return before != failing;
 }
 
-lh_sql_outcome lh_ask(const lh_server *server, apr_pool_t *p, const lh_statement *statement, const char *const *values,
-                      int retryable, lh_result **result)
+lh_sql_outcome lh_job_execute(const lh_server *server, apr_pool_t *p, const lh_statement *statement,
+                              const char *const *values, int retryable, lh_result **result)
 {
-    lh_sql_run run = {.db = server->db, .steps = &statement, .count = 1, .values = values, .retryable = retryable};
+    lh_sql_run run = {.db = server->db, .statements = &statement, .count = 1, .values = values, .retryable = retryable};
     lh_sql_failure failure;
     lh_sql_outcome outcome;
 
