@@ -1,172 +1,225 @@
 # SPDX-License-Identifier: Apache-2.0
-# What holds for every API: error shapes, methods, bodies and their limits, queries, CORS, the module's own pages, and
-# httpd's own refusals told in the API's shape.
+# Rules of HTTP that hold for every API: error formats, methods, bodies and their limits, forms and queries, the
+# module's own pages, CORS, the paths the module serves, and errors of httpd itself.
 use strict;
 use warnings;
 use utf8;
 
 use LearnHub::Test;
 
+my $json = 'application/json';
+my $form = 'application/x-www-form-urlencoded';
 my $teacher = signup(role => 'instructor');
 my $authorization = "Authorization: Bearer $teacher->{token}\r\n";
+my $valid = JSON::XS->new->utf8->encode(
+    { title => 'T', description => 'D', date => '2040-01-01T00:00:00Z', max_participants => 5 });
 
-sub proposal { return { title => 'T', description => 'D', date => '2040-01-01T00:00:00Z', max_participants => 5, @_ } }
-sub post { return api(POST => '/api/sessions/', token => $teacher->{token}, @_) }
-sub json_type { return (headers => { 'Content-Type' => $_[0] }) }
-
-# ---- errors are JSON in the API's shape, and say nothing of the inside ----
-
-my %style = ('/users' => 'practice', '/auth' => 'plain', '/api/sessions' => 'tutoring', '/api/admin' => 'plain');
-for my $prefix (sort keys %style) {
-    for my $path ("$prefix/a%2Fb", "$prefix/%00", "$prefix/no/such/thing", "$prefix/x/../none", "$prefix/%ff/x", "$prefix//none//x") {
-        my $reply = api(GET => $path);
-        is_refusal($reply, $style{$prefix}, 404, "GET $path");
-        unlike($reply->body, qr/<html|SELECT|pgsql|\.c:/i, "GET $path: nothing of the inside");
-    }
-    is_refusal(api(FROB => "$prefix/none"), $style{$prefix}, 404, "an unknown method below $prefix");
+# POST /api/sessions/ with a body of this Content-Type.
+sub post {
+    my ($body, $type) = @_;
+    return api_as($teacher, POST => '/api/sessions/', body => $body, headers => { 'Content-Type' => $type // $json });
 }
-is(api(GET => '/usersx')->header('Content-Type') =~ /json/ ? 1 : 0, 0, '/usersx is not below /users');
-is_refusal(api(POST => '/api/sessions/1/join/', body => 'x' x 2_000_000), 'tutoring', 413, 'a large body where none is wanted');
-my $long = api(GET => '/api/sessions/' . 'x' x 8000);
-is_refusal($long, 'tutoring', 404, 'a long path');
-is_refusal(api(PATCH => '/users/me'), 'practice', 405);
-is(api(PATCH => '/users/me')->header('Allow'), 'GET, HEAD, OPTIONS', 'Allow');
-is_refusal(api(FROB => '/users/me'), 'practice', 405, 'a method nobody knows');
-is_refusal(api(GET => '/api/sessions/1/join/'), 'tutoring', 405);
 
-# ---- HEAD and OPTIONS ----
+# POST with a body of this Content-Type to a path of practice.
+sub post_to {
+    my ($path, $type, $body) = @_;
+    return api(POST => $path, body => $body, headers => { 'Content-Type' => $type });
+}
 
-my ($get, $head) = map { api($_ => '/api/sessions/', token => $teacher->{token}) } qw(GET HEAD);
-is_deeply([$head->status, $head->body, $head->header('Content-Type')], [200, '', 'application/json'], 'HEAD');
-is($head->header('Content-Length'), length $get->body, 'HEAD says how long GET is');
-is_deeply([map { $_->status, $_->body } api(HEAD => '/api/sessions/')], [401, ''], 'HEAD without a token');
-my $options = api(OPTIONS => '/api/sessions/5');
-is_deeply([$options->status, $options->body, $options->header('Allow')],
-    [204, '', 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS'], 'OPTIONS');
-is_refusal(api(OPTIONS => '/api/sessions/5/none'), 'tutoring', 404);
+# POST /api/sessions/ as the teacher, followed by these header lines and body bytes.
+sub raw_post {
+    my ($rest, %with) = @_;
+    return raw_http("POST /api/sessions/ HTTP/1.1\r\nHost: x\r\n$authorization$rest", %with);
+}
 
-# ---- bodies ----
+my %format = ('/users' => 'located', '/auth' => 'detail', '/api/sessions' => 'flat', '/api/admin' => 'detail');
+my @unknown = qw(a%2Fb %00 no/such/thing x/../none %ff/x);
+for my $prefix (sort keys %format) {
+    subtest "unknown paths below $prefix" => sub {
+        for my $path ((map {"$prefix/$_"} @unknown), "$prefix//none//x") {
+            my $reply = api(GET => $path);
+            is_error($reply, $format{$prefix}, 404, "GET $path returns 404 in the API's error format");
+            unlike($reply->body, qr/<html|SELECT|pgsql|\.c:/i, "the 404 of $path reveals no HTML, SQL or source file");
+        }
+        is_error(api(FROB => "$prefix/none"), $format{$prefix}, 404,
+            "an unknown method on an unknown path below $prefix returns 404");
+    };
+}
 
-my %bad = (
-    'not JSON' => '{"title"', 'nothing but a word' => 'title', 'two values' => '{} {}', 'a trailing comma' => '{"a":1,}',
-    'a duplicate key' => '{"title":"a","title":"b"}', 'invalid UTF-8' => "{\"title\":\"\xff\"}",
-    'a surrogate' => '{"title":"\ud800"}', 'a zero character' => '{"title":"a\u0000b"}',
-    'deep nesting' => '[' x 100000 . ']' x 100000, 'a huge number' => '{"max_participants":1e9999}',
+subtest 'unexpected requests' => sub {
+    is(api(GET => '/usersx')->header('Content-Type') =~ /json/ ? 1 : 0, 0, '/usersx does not belong to /users');
+    is_error(api(POST => '/api/sessions/1/join/', body => 'x' x 2_000_000), 'flat', 413,
+        'a body above the limit returns 413 also on a route without a body');
+    is_error(api(GET => '/api/sessions/' . 'x' x 8000), 'flat', 404, 'a path of 8000 characters returns 404');
+};
+
+subtest 'methods' => sub {
+    is_error(api(PATCH => '/users/me'), 'located', 405);
+    is(api(PATCH => '/users/me')->header('Allow'), 'GET, HEAD, OPTIONS', 'a 405 lists the allowed methods in Allow');
+    is_error(api(FROB => '/users/me'), 'located', 405, 'an unknown method on a known path returns 405');
+    is_error(api(GET => '/api/sessions/1/join/'), 'flat', 405);
+};
+
+subtest 'HEAD and OPTIONS' => sub {
+    my ($get, $head) = map { api_as($teacher, $_ => '/api/sessions/') } qw(GET HEAD);
+    is($get->header('Content-Type'), $json, 'GET /api/sessions/ returns JSON');
+    is_deeply([$head->status, $head->body, $head->header('Content-Type')], [200, '', $json],
+        'HEAD returns the status and type of GET without a body');
+    is($head->header('Content-Length'), length $get->body, 'HEAD returns the Content-Length of GET');
+    is_deeply([map { $_->status, $_->body } api(HEAD => '/api/sessions/')], [401, ''],
+        'HEAD without a token returns 401 without a body');
+    my $options = api(OPTIONS => '/api/sessions/5');
+    is_deeply([$options->status, $options->body, $options->header('Allow')],
+        [204, '', 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS'], 'OPTIONS returns 204 with the methods in Allow');
+    is_error(api(OPTIONS => '/api/sessions/5/none'), 'flat', 404);
+};
+
+my %malformed = (
+    'truncated JSON' => '{"title"', 'a bare word' => 'title', 'two JSON values' => '{} {}',
+    'a trailing comma' => '{"a":1,}', 'a duplicate key' => '{"title":"a","title":"b"}',
+    'invalid UTF-8' => "{\"title\":\"\xff\"}", 'a lone surrogate' => '{"title":"\ud800"}',
+    'a NUL character' => '{"title":"a\u0000b"}', 'nesting of 100000 levels' => '[' x 100000 . ']' x 100000,
+    'a number beyond double precision' => '{"max_participants":1e9999}',
 );
-for my $what (sort keys %bad) {
-    my $reply = post(body => $bad{$what}, json_type('application/json'));
-    is_invalid($reply, 'tutoring', ['non_field_errors'], "$what is malformed");
-    like($reply->json->{error}, qr/^The body is not valid JSON/, "$what: a sentence");
-    my $practice = api(POST => '/users/signup', body => $bad{$what}, json_type('application/json'));
-    is_invalid($practice, 'practice', ['body'], "$what, in practice's shape");
+subtest 'malformed JSON bodies' => sub {
+    for my $kind (sort keys %malformed) {
+        my $reply = post($malformed{$kind});
+        is_invalid($reply, 'flat', ['non_field_errors'], "$kind: 400 in the flat format");
+        like($reply->json->{error}, qr/^The body is not valid JSON/, "$kind: the error names the cause");
+        is_invalid(post_to('/users/signup', $json, $malformed{$kind}), 'located', ['body'],
+            "$kind: 422 in the located format");
+    }
+    is_invalid(post('{"title":"T","max_participants":99999999999999999999,"date":5}'), 'flat',
+        [qw(date description max_participants)], 'a number beyond 64 bits is an error of its field');
+    is_invalid(post($_), 'flat', ['non_field_errors'], "the body $_ is rejected: it is not an object")
+        for '[]', '[{"title":"x"}]';
+    is_invalid(post(''), 'flat', [qw(date description max_participants title)],
+        'an empty body counts as an empty object');
+};
+
+subtest 'content types' => sub {
+    is(post($valid, $_)->status, 201, "Content-Type $_ is accepted")
+        for $json, 'application/json; charset=utf-8', 'Application/JSON;charset=UTF-8';
+    is_error(post($valid, $_), 'flat', 415, "Content-Type $_ returns 415")
+        for 'text/plain', $form, 'application/json; charset=latin1', 'application/jsonx';
+    like(raw_post('Content-Length: ' . length($valid) . "\r\n\r\n$valid"), qr{^HTTP/1.1 201 },
+        'a body without a Content-Type is read as JSON');
+};
+
+sub chunked {
+    my ($body) = @_;
+    return join '', map({ sprintf("%x\r\n%s\r\n", length, $_) } $body =~ /(.{1,700})/gs), "0\r\n\r\n";
 }
-is_invalid(post(body => '{"title":"T","max_participants":99999999999999999999,"date":5}', json_type('application/json')), 'tutoring',
-    [qw(date description max_participants)], 'a number beyond 64 bits is the fault of its field');
-is_invalid(post(body => $_, json_type('application/json')), 'tutoring', ['non_field_errors'], "$_ is no object")
-    for '[]', '[{"title":"x"}]';
-is_invalid(post(body => '', json_type('application/json')), 'tutoring', [qw(date description max_participants title)],
-    'no body is an empty object');
 
-my $text = JSON::XS->new->utf8->encode(proposal());
-is(post(body => $text, json_type($_))->status, 201, "Content-Type: $_")
-    for 'application/json', 'application/json; charset=utf-8', 'Application/JSON;charset=UTF-8';
-is_refusal(post(body => $text, json_type($_)), 'tutoring', 415, "Content-Type: $_")
-    for 'text/plain', 'application/x-www-form-urlencoded', 'application/json; charset=latin1', 'application/jsonx';
-my $length = length $text;
-my $untyped = raw_http("POST /api/sessions/ HTTP/1.1\r\nHost: x\r\n${authorization}Content-Length: $length\r\n\r\n$text");
-like($untyped, qr{^HTTP/1.1 201 }, 'no type is read as JSON');
+# A valid body of exactly this size.
+sub padded { my ($size) = @_; return $valid =~ s/\}$/',"x":"' . 'x' x ($size - length($valid) - 7) . '"}'/er }
 
-sub chunked { my ($body) = @_; return join '', map({ sprintf("%x\r\n%s\r\n", length, $_) } $body =~ /(.{1,700})/gs), "0\r\n\r\n" }
-my $start = "POST /api/sessions/ HTTP/1.1\r\nHost: x\r\n${authorization}Content-Type: application/json\r\n";
-like(raw_http("${start}Transfer-Encoding: chunked\r\n\r\n" . chunked($text)), qr{^HTTP/1.1 201 }, 'a chunked body');
+subtest 'body size and transfer' => sub {
+    my $limit = 1_048_576;
+    my $chunks = "Content-Type: $json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    like(raw_post($chunks . chunked($valid)), qr{^HTTP/1.1 201 }, 'a chunked body is accepted');
+    is(post(padded($limit))->status, 201, 'a body of exactly the limit is accepted');
+    is_error(post(padded($limit + 1)), 'flat', 413, qr/$limit/, 'a body one byte above the limit returns 413');
+    like(raw_post($chunks . chunked(padded($limit + 1))), qr{^HTTP/1.1 413 .*"error"}s,
+        'a chunked body above the limit returns 413');
+    my $large = "Content-Type: $json\r\nContent-Length: 99999999\r\n";
+    my $expecting = raw_post("${large}Expect: 100-continue\r\n\r\n", keep => 1);
+    like($expecting, qr{^HTTP/1.1 413 }, 'Expect: 100-continue with a Content-Length above the limit returns 413');
+    unlike($expecting, qr/100 Continue/, 'the 413 to Expect: 100-continue comes without 100 Continue');
+    my $broken = raw_post("${chunks}zz\r\n");
+    like($broken, qr{^HTTP/1.1 400 .*\{"error":}s, 'an invalid chunk size returns 400 in the error format');
+    unlike($broken, qr/html|HTTP.*HTTP/s, 'an invalid chunk size returns one response without HTML');
+    my $short = raw_post("Content-Type: $json\r\nContent-Length: 50\r\n\r\n{\"title\":");
+    like($short, qr{^(HTTP/1.1 400 .*\{"error":.*)?$}s, 'a body shorter than its Content-Length creates nothing');
+    my $length = length $valid;
+    my $pair = raw_http("POST /api/sessions/ HTTP/1.1\r\nHost: x\r\nContent-Length: $length\r\n\r\n$valid"
+            . "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    like($pair, qr{^HTTP/1.1 401 .*HTTP/1.1 200 .*"healthy"}s,
+        'after a 401 with an unread body the connection serves the next request');
+};
 
-my $limit = 1_048_576;
-sub padded { my ($size) = @_; return $text =~ s/\}$/',"x":"' . 'x' x ($size - length($text) - 7) . '"}'/er }
-is(post(body => padded($limit), json_type('application/json'))->status, 201, 'a body of exactly the limit');
-is_refusal(post(body => padded($limit + 1), json_type('application/json')), 'tutoring', 413, qr/$limit/);
-like(raw_http("${start}Transfer-Encoding: chunked\r\n\r\n" . chunked(padded($limit + 1))), qr{^HTTP/1.1 413 .*"error"}s,
-    'chunked above the limit');
-my $expecting = raw_http("${start}Content-Length: 99999999\r\nExpect: 100-continue\r\n\r\n", keep => 1);
-like($expecting, qr{^HTTP/1.1 413 }, 'too much is refused before it is sent for');
-unlike($expecting, qr/100 Continue/, 'and nobody is told to go on');
-my $broken = raw_http("${start}Transfer-Encoding: chunked\r\n\r\nzz\r\n");
-like($broken, qr{^HTTP/1.1 400 .*\{"error":}s, 'broken chunks');
-unlike($broken, qr/html|HTTP.*HTTP/s, 'are answered once, and not as a page');
-like(raw_http("${start}Content-Length: 50\r\n\r\n{\"title\":"), qr{^(HTTP/1.1 400 .*\{"error":.*)?$}s,
-    'a body that ends early is no session');
+subtest 'form bodies' => sub {
+    my $fields = 'username=' . uc($teacher->{email}) . '&password=a+good%20password&grant_type=password&scope=';
+    is(post_to('/users/login', $form, $fields)->status, 200, 'plus signs and percent escapes in a form are decoded');
+    is_invalid(post_to('/users/login', $form, $_), 'located', ['body'], "the form $_ is rejected")
+        for 'username=%zz&password=x', 'username=%ff&password=x', 'username=%00&password=x';
+    is_invalid(api(POST => '/users/login', json => { username => 'x', password => 'y' }), 'located',
+        [qw(password username)], 'a JSON body on a form route lacks the required fields');
+};
 
-# A refusal leaves the connection in order, its unread body included.
-my $twice = raw_http("POST /api/sessions/ HTTP/1.1\r\nHost: x\r\nContent-Length: $length\r\n\r\n$text"
-        . "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-like($twice, qr{^HTTP/1.1 401 .*HTTP/1.1 200 .*"healthy"}s, 'keep-alive after a 401 with an unread body');
+subtest 'queries' => sub {
+    my $admin = signup(role => 'admin');
+    my $zoë = signup(first_name => 'Zoë +%', last_name => unique('odd'));
+    my $found = api_as($admin, GET => '/api/admin/users/?q=zo%C3%AB+%2B%25+' . $zoë->{last_name});
+    is_deeply([map { $_->{email} } @{ $found->json->{results} }], [$zoë->{email}],
+        'plus signs and percent escapes in a query are decoded');
+    is_invalid(api_as($teacher, GET => "/api/sessions/?page=$_"), 'flat', ['non_field_errors'], "page=$_ is rejected")
+        for '%', '%4', '%ff', '%00';
+    is(api_as($teacher, GET => '/api/sessions/?&&page=9&page=1&=&x')->status, 200,
+        'the last value of a repeated query parameter is used, empty parameters are ignored');
+};
 
-# ---- forms and queries ----
+subtest 'pages of the module' => sub {
+    my $index = api(GET => '/');
+    is_deeply([$index->status, keys_of($index->json)], [200, [qw(links name version)]],
+        'GET / returns name, version and links');
+    is(api(GET => $_)->status >= 404 ? 'missing' : 'served', 'served', "the link $_ of GET / is served")
+        for grep {m{^/(health)?$}} values %{ $index->json->{links} };
+    my $health = api(GET => '/health');
+    is_deeply([$health->status, @{ $health->json }{qw(status database)}], [200, 'healthy', 'reachable'],
+        'GET /health reports a reachable database');
+    is_error(api(POST => '/health'), 'detail', 405);
+    is($_->header('Content-Type'), $json, $_->name . ' returns JSON') for $index, $health, api(GET => '/users/x');
+};
 
-my $form = 'username=' . uc($teacher->{email}) . '&password=a+good%20password&grant_type=password&scope=';
-my $typed = 'application/x-www-form-urlencoded';
-is(api(POST => '/users/login', body => $form, json_type($typed))->status, 200, 'plus and percent in a form');
-is_invalid(api(POST => '/users/login', body => $_, json_type($typed)), 'practice', ['body'], "the form $_")
-    for 'username=%zz&password=x', 'username=%ff&password=x', 'username=%00&password=x';
-is_invalid(api(POST => '/users/login', json => { username => 'x', password => 'y' }), 'practice', [qw(password username)],
-    'a form is wanted');
+subtest 'CORS' => sub {
+    my $default = api(GET => '/health', headers => { Origin => 'https://a.example' });
+    is($default->header('Access-Control-Allow-Origin'), undef, 'CORS is off by default');
+    my $server = second_httpd("LearnHubCORS https://a.example https://b.example:8443\n");
+    my %headers = (Origin => 'https://a.example', 'Access-Control-Request-Method' => 'PUT');
+    my %from = (port => $server->port, headers => \%headers);
+    my $preflight = api(OPTIONS => '/api/sessions/5/', %from);
+    is_deeply([$preflight->status, map { $preflight->header("Access-Control-Allow-$_") } qw(Origin Methods Headers)],
+        [204, 'https://a.example', 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS',
+            'Authorization, Content-Type, Idempotency-Key'], 'a preflight returns origin, methods and headers');
+    like($preflight->header('Vary'), qr/Origin/, 'a preflight varies by Origin');
+    for my $reply (api(GET => '/health', %from), api(GET => '/api/sessions/', %from)) {
+        is($reply->header('Access-Control-Allow-Origin'), 'https://a.example', $reply->name . ' allows the origin');
+        like($reply->header('Access-Control-Expose-Headers'), qr/Retry-After/, $reply->name . ' exposes Retry-After');
+    }
+    $headers{Origin} = 'https://a.example.evil';
+    is(api($_ => '/api/sessions/5/', %from)->header('Access-Control-Allow-Origin'), undef,
+        "$_ does not allow an origin that is not listed") for qw(OPTIONS GET);
+    my $star = second_httpd("LearnHubCORS *\n");
+    my $any = api(GET => '/health', port => $star->port, headers => { Origin => 'null' });
+    is($any->header('Access-Control-Allow-Origin'), '*', 'LearnHubCORS * allows every origin');
+};
 
-my $admin = signup(role => 'admin');
-my $odd = signup(first_name => 'Zoë +%', last_name => unique('odd'));
-my $found = api(GET => '/api/admin/users/?q=zo%C3%AB+%2B%25+' . $odd->{last_name}, token => $admin->{token});
-is_deeply([map { $_->{email} } @{ $found->json->{results} }], [$odd->{email}], 'plus and percent in a query');
-is_invalid(api(GET => "/api/sessions/?page=$_", token => $teacher->{token}), 'tutoring', ['non_field_errors'], "page=$_")
-    for '%', '%4', '%ff', '%00';
-is(api(GET => '/api/sessions/?&&page=9&page=1&=&x', token => $teacher->{token})->status, 200, 'the last value counts');
+subtest 'paths that the module serves' => sub {
+    my $few = second_httpd("LearnHubAPI tutoring\nLearnHubPages none\n");
+    is_error(api(GET => '/api/sessions/', port => $few->port), 'flat', 401, 'LearnHubAPI tutoring serves tutoring');
+    is_error(api(GET => '/users/me', port => $few->port), 'located', 401, 'LearnHubAPI tutoring also serves accounts');
+    unlike(api(GET => $_, port => $few->port)->header('Content-Type'), qr/json/,
+        "$_ is left to httpd with LearnHubAPI tutoring and LearnHubPages none") for '/api/admin/users/', '/health', '/';
+    my $off = second_httpd("LearnHub Off\n");
+    unlike(api(GET => '/users/me', port => $off->port)->header('Content-Type'), qr/json/,
+        'LearnHub Off leaves all paths to httpd');
+};
 
-# ---- the module's own pages ----
+subtest 'errors of httpd in the API error formats' => sub {
+    my $denying = second_httpd("<Location /api/sessions>\nRequire ip 10.9.8.7\n</Location>\n");
+    is_error(api_as($teacher, GET => '/api/sessions/', port => $denying->port), 'flat', 403,
+        'a failed Require of a location returns 403 in the flat format');
+    is(api(GET => '/health', port => $denying->port)->status, 200, 'Require of a location does not affect other paths');
+    my $closed = second_httpd("<Location />\nRequire ip 10.9.8.7\n</Location>\n");
+    is_error(api(GET => '/users/me', port => $closed->port), 'located', 403,
+        'a failed Require of the whole server returns 403 in the located format');
+    unlike(api(GET => '/.learnhub-refused')->header('Content-Type'), qr/json/,
+        'clients cannot request the internal error path');
+    my $limited = second_httpd("LimitRequestBody 100\n");
+    my %body = (body => 'x' x 200, headers => { 'Content-Type' => $json });
+    is_error(api(POST => '/users/signup', port => $limited->port, %body), 'located', 413,
+        'LimitRequestBody returns 413 in the located format');
+};
 
-my $index = api(GET => '/');
-is_deeply([$index->status, keys_of($index->json)], [200, [qw(links name version)]], 'GET /');
-is(api(GET => $_)->status >= 404 ? 'lost' : 'there', 'there', "the link $_") for grep {m{^/(health)?$}} values %{ $index->json->{links} };
-my $health = api(GET => '/health');
-is_deeply([$health->status, @{ $health->json }{qw(status database)}], [200, 'healthy', 'reachable'], 'GET /health');
-is_refusal(api(POST => '/health'), 'plain', 405);
-is($_->header('Content-Type'), 'application/json', $_->name . ': type') for $index, $health, $get, api(GET => '/users/x');
-
-# ---- CORS ----
-
-is(api(GET => '/health', headers => { Origin => 'https://a.example' })->header('Access-Control-Allow-Origin'), undef,
-    'off by default');
-my $one = second_httpd("LearnHubCORS https://a.example https://b.example:8443\n");
-my %from = (port => $one->port, headers => { Origin => 'https://a.example', 'Access-Control-Request-Method' => 'PUT' });
-my $preflight = api(OPTIONS => '/api/sessions/5/', %from);
-is_deeply([$preflight->status, map { $preflight->header("Access-Control-Allow-$_") } qw(Origin Methods Headers)],
-    [204, 'https://a.example', 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS', 'Authorization, Content-Type, Idempotency-Key'],
-    'a preflight');
-like($preflight->header('Vary'), qr/Origin/, 'Vary');
-for my $reply (api(GET => '/health', %from), api(GET => '/api/sessions/', %from)) {
-    is($reply->header('Access-Control-Allow-Origin'), 'https://a.example', $reply->name . ': allowed');
-    like($reply->header('Access-Control-Expose-Headers'), qr/Retry-After/, $reply->name . ': headers to read');
-}
-$from{headers}{Origin} = 'https://a.example.evil';
-is(api($_ => '/api/sessions/5/', %from)->header('Access-Control-Allow-Origin'), undef, "$_ from elsewhere") for qw(OPTIONS GET);
-my $star = second_httpd("LearnHubCORS *\n");
-is(api(GET => '/health', port => $star->port, headers => { Origin => 'null' })->header('Access-Control-Allow-Origin'), '*', '*');
-
-# ---- which paths are ours ----
-
-my $few = second_httpd("LearnHubAPI tutoring\nLearnHubPages none\n");
-is_refusal(api(GET => '/api/sessions/', port => $few->port), 'tutoring', 401, 'tutoring is served');
-is_refusal(api(GET => '/users/me', port => $few->port), 'practice', 401, 'accounts are always served');
-unlike(api(GET => $_, port => $few->port)->header('Content-Type'), qr/json/, "$_ is httpd's own") for '/api/admin/users/', '/health', '/';
-my $off = second_httpd("LearnHub Off\n");
-unlike(api(GET => '/users/me', port => $off->port)->header('Content-Type'), qr/json/, 'LearnHub Off: not ours');
-
-# ---- httpd's own refusals ----
-
-my $denying = second_httpd("<Location /api/sessions>\nRequire ip 10.9.8.7\n</Location>\n");
-is_refusal(api(GET => '/api/sessions/', port => $denying->port, token => $teacher->{token}), 'tutoring', 403, 'Require, in the shape of the API');
-is(api(GET => '/health', port => $denying->port)->status, 200, 'other paths are not denied');
-my $closed = second_httpd("<Location />\nRequire ip 10.9.8.7\n</Location>\n");
-is_refusal(api(GET => '/users/me', port => $closed->port), 'practice', 403, 'everything denied, still in its shape');
-unlike(api(GET => '/.learnhub-refused')->header('Content-Type'), qr/json/, 'the inner path is not there for clients');
-my $limited = second_httpd("LimitRequestBody 100\n");
-is_refusal(api(POST => '/users/signup', port => $limited->port, body => 'x' x 200, json_type('application/json')), 'practice', 413,
-    'LimitRequestBody, in the shape of the API');
-
-done_testing();
+done_testing;

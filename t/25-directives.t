@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# Directives: what configtest says of wrong values, that right ones do what they say, and that virtual hosts inherit and
-# override them. The names, forms and defaults are those of conf/learnhub.conf.
+# Directives: the values that configtest accepts and rejects, their effect, inheritance by virtual hosts, and defaults.
+# Names, forms and defaults are those of conf/learnhub.conf.
 use strict;
 use warnings;
 use utf8;
 use lib 't/lib';
+use LearnHub::Account;
 use LearnHub::Test;
 use MIME::Base64 qw(decode_base64url);
 
@@ -12,6 +13,7 @@ my $logs = "$top/t/logs";
 my $on = qq(LearnHub On\nLearnHubJWTSecret "$jwt_secret"\n);
 my $fast = "LearnHubBcryptCost 4\nLearnHubLoginThrottle 1000/1m\n";
 my $thirty_two = 'exactly 32 bytes make a fine key';
+my $key = qq("$thirty_two");
 
 sub file {
     my ($name, $content) = @_;
@@ -21,152 +23,215 @@ sub file {
     return "$logs/$name";
 }
 
-# configtest refuses these lines with one sentence: it names the directive and says what is allowed.
-sub refuses {
+sub line_of {
+    my ($directive, $argument) = @_;
+    return $argument eq '' ? "$directive without an argument" : "$directive $argument" =~ s/\n/; /gr;
+}
+
+# rejects(Directive => qr/allowed values/, arguments...): configtest fails for each argument, with a message that names
+# the directive and the allowed values.
+sub rejects {
     my ($directive, $like, @arguments) = @_;
     for my $argument (@arguments) {
-        my ($status, $said) = configtest("$directive $argument", bare => 1);
-        my ($sentence) = grep {/^(?!AH\d+:).*\b\Q$directive\E\b/} split /\n/, $said;
+        my ($status, $output) = configtest("$directive $argument", bare => 1);
+        my ($message) = grep {/^(?!AH\d+:).*\b\Q$directive\E\b/} split /\n/, $output;
         local $Test::Builder::Level = $Test::Builder::Level + 1;
-        my $fine = $status != 0 && ($sentence // '') =~ $like && ($sentence // '') !~ /usage|takes (?:one|1) argument/i;
-        ok($fine, "$directive $argument: refused with a sentence") || diag("exit $status: $said");
+        my $fine = $status != 0 && ($message // '') =~ $like && ($message // '') !~ /usage|takes (?:one|1) argument/i;
+        ok($fine, line_of($directive, $argument) . ': rejected, the message says what is allowed')
+            || diag("exit $status: $output");
     }
     return;
 }
 
-sub takes {
+sub accepts {
     my ($directive, @arguments) = @_;
     for my $argument (@arguments) {
-        my ($status, $said) = configtest("$directive $argument", bare => 1);
+        my ($status, $output) = configtest("$directive $argument", bare => 1);
         local $Test::Builder::Level = $Test::Builder::Level + 1;
-        ok($status == 0 && $said =~ /Syntax OK/, "$directive $argument: accepted") || diag("exit $status: $said");
+        ok($status == 0 && $output =~ /Syntax OK/, line_of($directive, $argument) . ': accepted')
+            || diag("exit $status: $output");
     }
     return;
 }
 
-# ---- wrong values, right values ----
+# ---- values ----
 
 my $time = qr/\b\d+[smhd]\b.*\b\d+[smhd]\b/;
 my @no_time = ('', 'soon', '5x', '-5s', '1.5h', '24 h', '0x10s', '99999999999999999999d', '5s5');
-refuses(LearnHub => qr/On.*Off/, '', 'maybe', '1', 'On Off');
-takes(LearnHub => 'Off', 'off');
-refuses(LearnHubAPI => qr/all.*practice tutoring coding mentoring xp admin/, '', 'teaching', 'tutoring teaching',
-    'tutoringx', 'tutor', '"tutoring xp"');
-takes(LearnHubAPI => 'all', 'tutoring', 'practice tutoring coding mentoring xp admin', 'XP Tutoring');
-refuses(LearnHubPages => qr/all.*none.*index.*health/, '', 'some', 'index elsewhere');
-takes(LearnHubPages => 'all', 'none', 'index', 'health', 'index health');
-for my $directive (qw(LearnHubAccessTokenTTL LearnHubRefreshTokenTTL)) {
-    refuses($directive => $time, @no_time, '0', '0s');
-    takes($directive => '90s', '15m', '24h', '7d');
-}
-refuses($_ => $time, @no_time, '0') for qw(LearnHubStatementTimeout LearnHubConnectionWait);
-takes($_ => '1s', '5s', '1m') for qw(LearnHubStatementTimeout LearnHubConnectionWait);
-refuses(LearnHubTokenTTL => $time, @no_time);
-takes(LearnHubTokenTTL => '0', '90s', '30d');
-refuses(LearnHubRevocationInterval => $time, @no_time);
-takes(LearnHubRevocationInterval => '0', '1s', '10s', '5m');
-refuses($_ => qr/text/, '', '""', 'two words') for qw(LearnHubJWTIssuer LearnHubJWTAudience);
-takes($_ => 'learn.example.com', '"two words"', 'https://learn.example/') for qw(LearnHubJWTIssuer LearnHubJWTAudience);
-refuses(LearnHubBcryptCost => qr/\b4\b.*\b15\b/, '', '3', '16', 'ten', '10.5', '-4', '1e1', '4 5', '9' x 20);
-takes(LearnHubBcryptCost => 4, 10, 15);
-refuses(LearnHubLoginThrottle => qr/Off.*10\/5m/, '', 'On', '10', '10/', '/5m', '0/5m', '-1/5m', '10/0', '10/soon',
-    '10/5x', 'ten/5m', '10 5m', '10/5m/1');
-takes(LearnHubLoginThrottle => 'Off', 'off', '10/5m', '3/2s', '1/1h');
-refuses(LearnHubMaxBody => qr/whole number.*\d+.*\d+/, '', '0', '-1', 'big', '1M', '1.5', '99999999999999999999');
-takes(LearnHubMaxBody => 1048576, 65536);
-refuses(LearnHubMaxPhoto => qr/whole number.*\d+.*\d+/, '', '0', '1023', '-1', 'big', '2M', '1.5', '67108865', '9' x 20);
-takes(LearnHubMaxPhoto => 1024, 2097152, 67108864);
-refuses(LearnHubCORS => qr{\*.*https?://}, '', 'app.example.com', 'https://', 'https://a.example/path',
-    '* https://a.example', 'https://a.example *', 'ftp://a.example', '"https://a.example https://b.example"',
-    'https://a.example?x');
-takes(LearnHubCORS => '*', 'https://app.example.com', 'https://a.example http://localhost:3000');
-refuses(LearnHubPublicURL => qr{absolute URL.*https?://}, '', 'learn.example.com', '/learn', 'ftp://a.example',
-    'https://', 'https:///x', 'https://learn.example.com/?x=1', 'https://learn.example.com/#x',
-    '"https://learn example.com"', 'https://a.example https://b.example');
-takes(LearnHubPublicURL => 'https://learn.example.com', 'http://localhost:8000/', 'https://example.com/learn');
-refuses(LearnHubPasswordResetURL => qr/URL with \{uid\} and \{token\}/, '', 'https://app.example/{uid}', 'https://app.example/{token}',
-    '/r/{uid}/{token}', 'ftp://a.example/{uid}/{token}', '"https://app.example/ {uid}/{token}"', 'https://a.example/{uid}{token} x');
-takes(LearnHubPasswordResetURL => 'https://app.example/#/r?u={uid}&t={token}', 'http://localhost:3000/{uid}/{token}');
-my $mail_from = "\nLearnHubMailFrom learnhub\@example.com";
-refuses(LearnHubSMTP => qr{smtp://.*smtps://.*LearnHubSMTPAuth}, '', 'mail.example.com', 'smtp://', 'smtp://:25', 'http://mail.example',
-    'smtp://mail.example/x', 'smtp://mail.example/', 'smtp://ada:secret@mail.example', 'smtp://mail.example:0', 'smtp://mail.example:x',
-    'smtp://mail.example:99999', 'smtp://a smtp://b', 'smtp://mail.example?x');
-takes(LearnHubSMTP => map {"$_$mail_from"} 'smtp://mail.example.com', 'smtp://127.0.0.1:2525', 'smtps://mail.example.com:465', 'smtp://[::1]:25');
-refuses(LearnHubMailFrom => qr/e-mail address/, '', 'learnhub', 'learnhub@', '"Learn Hub <a@example.com>"', 'a@example.com b@example.com');
-takes(LearnHubMailFrom => 'learnhub@example.com');
-refuses(LearnHubMailTries => qr/whole number.*\b1\b.*\b100\b/, '', '0', '101', '-1', 'many');
-takes(LearnHubMailTries => 1, 10, 100);
-refuses(LearnHubModelURL => qr{absolute URL.*https?://}, '', 'model.example.com', 'ftp://a.example', '/v1/chat/completions', 'https://');
-takes(LearnHubModelURL => 'https://model.example.com/v1/chat/completions', 'http://127.0.0.1:11434/v1/chat/completions');
-refuses(LearnHubModelName => qr/text/, '', '""', 'two words');
-takes(LearnHubModelName => 'small', '"two words"', 'vendor/small:1b');
-refuses(LearnHubModelTimeout => $time, @no_time, '0', '9ms', '61s');
-takes(LearnHubModelTimeout => '10ms', '2s', '60s');
-my ($placed, $said) = configtest("<Location /x>\nLearnHub On\n</Location>", bare => 1);
-ok($placed != 0 && $said =~ /LearnHub\b.*not allowed/, 'directives belong to servers, not to locations') || diag($said);
 
-# ---- LearnHubJWTSecret ----
+subtest 'values of LearnHub, LearnHubAPI, LearnHubPages' => sub {
+    rejects(LearnHub => qr/On.*Off/, '', 'maybe', '1', 'On Off');
+    accepts(LearnHub => 'Off', 'off');
+    rejects(LearnHubAPI => qr/all.*practice tutoring coding mentoring xp admin/, '', 'teaching', 'tutoring teaching',
+        'tutoringx', 'tutor', '"tutoring xp"');
+    accepts(LearnHubAPI => 'all', 'tutoring', 'practice tutoring coding mentoring xp admin', 'XP Tutoring');
+    rejects(LearnHubPages => qr/all.*none.*index.*health/, '', 'some', 'index elsewhere');
+    accepts(LearnHubPages => 'all', 'none', 'index', 'health', 'index health');
+};
+
+subtest 'values of lifetimes and timeouts' => sub {
+    for my $directive (qw(LearnHubAccessTokenTTL LearnHubRefreshTokenTTL)) {
+        rejects($directive => $time, @no_time, '0', '0s');
+        accepts($directive => '90s', '15m', '24h', '7d');
+    }
+    for my $directive (qw(LearnHubStatementTimeout LearnHubConnectionWait)) {
+        rejects($directive => $time, @no_time, '0');
+        accepts($directive => '1s', '5s', '1m');
+    }
+    rejects(LearnHubTokenTTL => $time, @no_time);
+    accepts(LearnHubTokenTTL => '0', '90s', '30d');
+    rejects(LearnHubRevocationInterval => $time, @no_time);
+    accepts(LearnHubRevocationInterval => '0', '1s', '10s', '5m');
+};
+
+subtest 'values of issuer, audience, bcrypt cost and login throttle' => sub {
+    for my $directive (qw(LearnHubJWTIssuer LearnHubJWTAudience)) {
+        rejects($directive => qr/text/, '', '""', 'two words');
+        accepts($directive => 'learn.example.com', '"two words"', 'https://learn.example/');
+    }
+    rejects(LearnHubBcryptCost => qr/\b4\b.*\b15\b/, '', '3', '16', 'ten', '10.5', '-4', '1e1', '4 5', '9' x 20);
+    accepts(LearnHubBcryptCost => 4, 10, 15);
+    rejects(LearnHubLoginThrottle => qr/Off.*10\/5m/, '', 'On', '10', '10/', '/5m', '0/5m', '-1/5m', '10/0', '10/soon',
+        '10/5x', 'ten/5m', '10 5m', '10/5m/1');
+    accepts(LearnHubLoginThrottle => 'Off', 'off', '10/5m', '3/2s', '1/1h');
+};
+
+subtest 'values of size limits' => sub {
+    my $range = qr/whole number.*\d+.*\d+/;
+    rejects(LearnHubMaxBody => $range, '', '0', '-1', 'big', '1M', '1.5', '99999999999999999999');
+    accepts(LearnHubMaxBody => 1048576, 65536);
+    rejects(LearnHubMaxPhoto => $range, '', '0', '1023', '-1', 'big', '2M', '1.5', '67108865', '9' x 20);
+    accepts(LearnHubMaxPhoto => 1024, 2097152, 67108864);
+};
+
+subtest 'values of LearnHubCORS, LearnHubPublicURL, LearnHubPasswordResetURL' => sub {
+    rejects(LearnHubCORS => qr{\*.*https?://}, '', 'app.example.com', 'https://', 'https://a.example/path',
+        '* https://a.example', 'https://a.example *', 'ftp://a.example', '"https://a.example https://b.example"',
+        'https://a.example?x');
+    accepts(LearnHubCORS => '*', 'https://app.example.com', 'https://a.example http://localhost:3000');
+    rejects(LearnHubPublicURL => qr{absolute URL.*https?://}, '', 'learn.example.com', '/learn', 'ftp://a.example',
+        'https://', 'https:///x', 'https://learn.example.com/?x=1', 'https://learn.example.com/#x',
+        '"https://learn example.com"', 'https://a.example https://b.example');
+    accepts(LearnHubPublicURL => 'https://learn.example.com', 'http://localhost:8000/', 'https://example.com/learn');
+    rejects(LearnHubPasswordResetURL => qr/URL with \{uid\} and \{token\}/, '', 'https://app.example/{uid}',
+        'https://app.example/{token}', '/r/{uid}/{token}', 'ftp://a.example/{uid}/{token}',
+        '"https://app.example/ {uid}/{token}"', 'https://a.example/{uid}{token} x');
+    accepts(LearnHubPasswordResetURL => 'https://app.example/#/r?u={uid}&t={token}',
+        'http://localhost:3000/{uid}/{token}');
+};
+
+subtest 'values of the mail directives' => sub {
+    my $from = "\nLearnHubMailFrom learnhub\@example.com";
+    rejects(LearnHubSMTP => qr{smtp://.*smtps://.*LearnHubSMTPAuth}, '', 'mail.example.com', 'smtp://', 'smtp://:25',
+        'http://mail.example', 'smtp://mail.example/x', 'smtp://mail.example/', 'smtp://ada:secret@mail.example',
+        'smtp://mail.example:0', 'smtp://mail.example:x', 'smtp://mail.example:99999', 'smtp://a smtp://b',
+        'smtp://mail.example?x');
+    accepts(LearnHubSMTP => map {"$_$from"} 'smtp://mail.example.com', 'smtp://127.0.0.1:2525',
+        'smtps://mail.example.com:465', 'smtp://[::1]:25');
+    rejects(LearnHubMailFrom => qr/e-mail address/, '', 'learnhub', 'learnhub@', '"Learn Hub <a@example.com>"',
+        'a@example.com b@example.com');
+    accepts(LearnHubMailFrom => 'learnhub@example.com');
+    rejects(LearnHubMailTries => qr/whole number.*\b1\b.*\b100\b/, '', '0', '101', '-1', 'many');
+    accepts(LearnHubMailTries => 1, 10, 100);
+};
+
+subtest 'values of the model directives' => sub {
+    rejects(LearnHubModelURL => qr{absolute URL.*https?://}, '', 'model.example.com', 'ftp://a.example',
+        '/v1/chat/completions', 'https://');
+    accepts(LearnHubModelURL => 'https://model.example.com/v1/chat/completions',
+        'http://127.0.0.1:11434/v1/chat/completions');
+    rejects(LearnHubModelName => qr/text/, '', '""', 'two words');
+    accepts(LearnHubModelName => 'small', '"two words"', 'vendor/small:1b');
+    rejects(LearnHubModelTimeout => $time, @no_time, '0', '9ms', '61s');
+    accepts(LearnHubModelTimeout => '10ms', '2s', '60s');
+};
+
+subtest 'context' => sub {
+    my ($status, $output) = configtest("<Location /x>\nLearnHub On\n</Location>", bare => 1);
+    ok($status != 0 && $output =~ /LearnHub\b.*not allowed/, 'a directive inside <Location> is rejected')
+        || diag($output);
+};
+
+# ---- secrets ----
 
 local $ENV{LEARNHUB_T_SECRET} = $jwt_secret;
 local $ENV{LEARNHUB_T_SHORT} = 'too short';
 local $ENV{LEARNHUB_T_EMPTY} = '';
 my $secret_file = file('secret', "$jwt_secret\n");
-my $key = qq("$thirty_two");
-refuses(LearnHubJWTSecret => qr/32 bytes/, '"' . substr($thirty_two, 1) . '"', '"env:LEARNHUB_T_SHORT"',
-    '"exec:/bin/echo too short"', '"file:' . file('short', "too short\n$thirty_two\n") . '"',
-    '"' . 'é' x 15 . '"');
-refuses(LearnHubJWTSecret => qr/\bfile\b.*nowhere|nowhere.*\bfile\b/, '"file:nowhere/at/all"', '"file:/nowhere"');
-refuses(LearnHubJWTSecret => qr/file|secret/, '"file:' . file('empty', '') . '"', qq("file:$logs"), 'file:');
-refuses(LearnHubJWTSecret => qr/LEARNHUB_T_\w+/, 'env:LEARNHUB_T_NOBODY', 'env:LEARNHUB_T_EMPTY');
-refuses(LearnHubJWTSecret => qr/command/, 'exec:/bin/false', 'exec:/nowhere/command', 'exec:');
-refuses(LearnHubJWTSecret => qr/file:.*exec:.*env:/, '', "kid=a $key more", "key=a $key", "$key kid=a");
-refuses(LearnHubSMTPAuth => qr/user.*file:.*exec:.*env:/, '', 'ada', 'ada file:x more', qq("" "x"));
-refuses(LearnHubSMTPAuth => qr/\bfile\b.*nowhere/, 'ada "file:nowhere/at/all"');
-refuses(LearnHubSMTPAuth => qr/LEARNHUB_T_NOBODY/, 'ada env:LEARNHUB_T_NOBODY');
-takes(LearnHubSMTPAuth => qq(ada "file:$secret_file"), 'ada env:LEARNHUB_T_SECRET', 'ada "exec:/bin/echo a secret"', 'ada secret');
-my $long = 'k' x 64;
-refuses(LearnHubJWTSecret => qr/\bid\b.*\b64\b/, "kid= $key", qq("kid=a b" $key), "kid=a/b $key", "kid=${long}k $key");
-takes(LearnHubJWTSecret => $key, "kid=2026-11 $key", "kid=a.b_C $key", "kid=$long $key", 'env:LEARNHUB_T_SECRET',
-    qq("file:$secret_file"), qq("exec:/bin/echo $jwt_secret"), qq(kid=e "exec:/bin/echo $jwt_secret"),
-    '"' . 'é' x 16 . '"', qq(kid=a $key\nLearnHubJWTSecret kid=b "$jwt_secret"));
-refuses(LearnHubJWTSecret => qr/\bid\b.*\bown\b/, qq(kid=a $key\nLearnHubJWTSecret kid=a "$jwt_secret"));
-for my $source (qq("file:$secret_file"), 'env:LEARNHUB_T_SECRET', qq("exec:/bin/echo $jwt_secret")) {
-    my (undef, $answer) = configtest("LearnHubJWTSecret $source", bare => 1);
-    is(index($answer, $jwt_secret), -1, 'configtest does not show the secret of ' . substr $source, 0, 6);
-    my $server = second_httpd("LearnHub On\nLearnHubJWTSecret $source", bare => 1);
-    is(api(GET => '/users/me', port => $server->port, token => signup()->{token})->status, 200,
-        'it is the same secret from ' . substr $source, 0, 6);
-    $server->stop;
-}
 
-refuses(LearnHubModelKey => qr/file:.*exec:.*env:/, '', '""', 'two words');
-refuses(LearnHubModelKey => qr/nowhere|nobody/i, 'file:nowhere/at/all', 'exec:/nowhere/command', 'env:LEARNHUB_T_NOBODY');
-takes(LearnHubModelKey => 'sk-1', 'env:LEARNHUB_T_SECRET', qq("file:$secret_file"), qq("exec:/bin/echo $jwt_secret"));
+subtest 'values of LearnHubJWTSecret' => sub {
+    rejects(LearnHubJWTSecret => qr/32 bytes/, '"' . substr($thirty_two, 1) . '"', '"env:LEARNHUB_T_SHORT"',
+        '"exec:/bin/echo too short"', '"file:' . file('short', "too short\n$thirty_two\n") . '"',
+        '"' . 'é' x 15 . '"');
+    rejects(LearnHubJWTSecret => qr/\bfile\b.*nowhere|nowhere.*\bfile\b/, '"file:nowhere/at/all"', '"file:/nowhere"');
+    rejects(LearnHubJWTSecret => qr/file|secret/, '"file:' . file('empty', '') . '"', qq("file:$logs"), 'file:');
+    rejects(LearnHubJWTSecret => qr/LEARNHUB_T_\w+/, 'env:LEARNHUB_T_NOBODY', 'env:LEARNHUB_T_EMPTY');
+    rejects(LearnHubJWTSecret => qr/command/, 'exec:/bin/false', 'exec:/nowhere/command', 'exec:');
+    rejects(LearnHubJWTSecret => qr/file:.*exec:.*env:/, '', "kid=a $key more", "key=a $key", "$key kid=a");
+    my $long = 'k' x 64;
+    rejects(LearnHubJWTSecret => qr/\bid\b.*\b64\b/, "kid= $key", qq("kid=a b" $key), "kid=a/b $key",
+        "kid=${long}k $key");
+    accepts(LearnHubJWTSecret => $key, "kid=2026-11 $key", "kid=a.b_C $key", "kid=$long $key", 'env:LEARNHUB_T_SECRET',
+        qq("file:$secret_file"), qq("exec:/bin/echo $jwt_secret"), qq(kid=e "exec:/bin/echo $jwt_secret"),
+        '"' . 'é' x 16 . '"', qq(kid=a $key\nLearnHubJWTSecret kid=b "$jwt_secret"));
+    rejects(LearnHubJWTSecret => qr/\bid\b.*\bown\b/, qq(kid=a $key\nLearnHubJWTSecret kid=a "$jwt_secret"));
+};
 
-# ---- what a start needs ----
+subtest 'sources of LearnHubJWTSecret' => sub {
+    for my $source (qq("file:$secret_file"), 'env:LEARNHUB_T_SECRET', qq("exec:/bin/echo $jwt_secret")) {
+        my ($kind) = $source =~ /(\w+:)/;
+        my (undef, $output) = configtest("LearnHubJWTSecret $source", bare => 1);
+        is(index($output, $jwt_secret), -1, "configtest does not print a secret of $kind");
+        my $server = second_httpd("LearnHub On\nLearnHubJWTSecret $source", bare => 1);
+        is(get_me(signup(), port => $server->port)->status, 200, "a secret of $kind verifies tokens");
+        $server->stop;
+    }
+};
 
-my ($status, $answer) = configtest('LearnHub On', bare => 1);
-ok($status != 0 && $answer =~ /learnhub: .*LearnHubJWTSecret/, 'On without a secret: a sentence') || diag($answer);
-ok(!eval { second_httpd('LearnHub On', bare => 1) }, 'and httpd does not start');
-like($@, qr/learnhub: .*LearnHubJWTSecret/, 'for this reason');
-my ($unnamed, $why) = configtest("LearnHub On\nLearnHubJWTSecret $key\nLearnHubModelURL http://127.0.0.1/", bare => 1);
-ok($unnamed != 0 && $why =~ /learnhub: .*LearnHubModelName/, 'a model without a name: a sentence') || diag($why);
-my $elsewhere = "Listen 1\n<VirtualHost *:1>\nLearnHub On\n</VirtualHost>";
-($status, $answer) = configtest($elsewhere, bare => 1);
-ok($status != 0 && $answer =~ /learnhub: .*LearnHubJWTSecret/, 'the same of a virtual host') || diag($answer);
-is((configtest($elsewhere))[0], 0, 'which inherits the secret where there is one');
+subtest 'values of LearnHubSMTPAuth and LearnHubModelKey' => sub {
+    rejects(LearnHubSMTPAuth => qr/user.*file:.*exec:.*env:/, '', 'ada', 'ada file:x more', qq("" "x"));
+    rejects(LearnHubSMTPAuth => qr/\bfile\b.*nowhere/, 'ada "file:nowhere/at/all"');
+    rejects(LearnHubSMTPAuth => qr/LEARNHUB_T_NOBODY/, 'ada env:LEARNHUB_T_NOBODY');
+    accepts(LearnHubSMTPAuth => qq(ada "file:$secret_file"), 'ada env:LEARNHUB_T_SECRET',
+        'ada "exec:/bin/echo a secret"', 'ada secret');
+    rejects(LearnHubModelKey => qr/file:.*exec:.*env:/, '', '""', 'two words');
+    rejects(LearnHubModelKey => qr/nowhere|nobody/i, 'file:nowhere/at/all', 'exec:/nowhere/command',
+        'env:LEARNHUB_T_NOBODY');
+    accepts(LearnHubModelKey => 'sk-1', 'env:LEARNHUB_T_SECRET', qq("file:$secret_file"),
+        qq("exec:/bin/echo $jwt_secret"));
+};
 
-open my $base, '<', "$top/t/conf/base.conf" or die "base.conf: $!";
-my $without_dbd = join '', grep { !/^(?:DBD|LoadModule dbd_module)/ } <$base>;
-($status, $answer) = configtest($without_dbd . $on, alone => 1);
-ok($status != 0 && $answer =~ /learnhub: .*mod_dbd/, 'mod_dbd is not loaded: a sentence') || diag($answer);
-is(scalar(() = $answer =~ /learnhub: /g), 1, 'and one only') || diag($answer);
-is((configtest($without_dbd, alone => 1))[0], 0, 'without LearnHub On nothing is asked for');
+# ---- required directives ----
 
-# ---- virtual hosts: three of one httpd ----
+subtest 'directives that require another directive or module' => sub {
+    my ($status, $output) = configtest('LearnHub On', bare => 1);
+    ok($status != 0 && $output =~ /learnhub: .*LearnHubJWTSecret/, 'LearnHub On requires LearnHubJWTSecret')
+        || diag($output);
+    ok(!eval { second_httpd('LearnHub On', bare => 1) }, 'httpd does not start without LearnHubJWTSecret');
+    like($@, qr/learnhub: .*LearnHubJWTSecret/, 'httpd names the missing LearnHubJWTSecret when it does not start');
+    ($status, $output) = configtest("${on}LearnHubModelURL http://127.0.0.1/", bare => 1);
+    ok($status != 0 && $output =~ /learnhub: .*LearnHubModelName/, 'LearnHubModelURL requires LearnHubModelName')
+        || diag($output);
+    my $host = "Listen 1\n<VirtualHost *:1>\nLearnHub On\n</VirtualHost>";
+    ($status, $output) = configtest($host, bare => 1);
+    ok($status != 0 && $output =~ /learnhub: .*LearnHubJWTSecret/,
+        'LearnHub On in a virtual host requires LearnHubJWTSecret') || diag($output);
+    is((configtest($host))[0], 0, 'a virtual host inherits LearnHubJWTSecret from the main server');
 
-# The main server has $base, "overrides" has $over, and "inherits" one directive that changes nothing, without which
-# httpd would merge nothing: their ports.
+    open my $conf, '<', "$top/t/conf/base.conf" or die "base.conf: $!";
+    my $without_dbd = join '', grep { !/^(?:DBD|LoadModule dbd_module)/ } <$conf>;
+    ($status, $output) = configtest($without_dbd . $on, alone => 1);
+    ok($status != 0 && $output =~ /learnhub: .*mod_dbd/, 'LearnHub On requires mod_dbd') || diag($output);
+    is(scalar(() = $output =~ /learnhub: /g), 1, 'the missing mod_dbd is reported once') || diag($output);
+    is((configtest($without_dbd, alone => 1))[0], 0, 'mod_dbd is not required without LearnHub On');
+};
+
+# ---- virtual hosts ----
+
+my @names = qw(base inherits overrides);
+
+# Starts one httpd with three servers and returns their ports: the main server has $base_lines, "overrides" adds $over,
+# and "inherits" adds one directive without effect, because httpd merges nothing for a host without directives.
 sub hosts {
     my ($base_lines, $over) = @_;
     my ($second, $third) = map { LearnHub::Server->free_port } 1 .. 2;
@@ -184,60 +249,62 @@ CONF
     return { server => $server, base => $server->port, inherits => $second, overrides => $third };
 }
 
-# observed(hosts, sub { port }): what the sub sees at each.
-sub observed { my ($hosts, $see) = @_; return [map { $see->($hosts->{$_}) } qw(base inherits overrides)] }
+# observed($hosts, sub { my ($port) = @_; ... }): the results of the sub at the three servers.
+sub observed { my ($hosts, $observe) = @_; return [map { $observe->($hosts->{$_}) } @names] }
 
-my $person = signup(role => 'admin');
-my %form = (username => $person->{email}, password => $person->{password});
+my $admin = signup(role => 'admin');
+my @login = @$admin{qw(email password)};
 
-sub claims { return JSON::XS::decode_json(decode_base64url((split /\./, $_[0])[1])) }
+sub claims { my ($token) = @_; return JSON::XS::decode_json(decode_base64url((split /\./, $token)[1])) }
 
-# From an address of its own, where no other test has failed to log in.
-sub log_in { return api(POST => '/users/login', form => \%form, port => $_[0], from => '127.0.2.1') }
+# Logs in from an address without failed logins.
+sub log_in_at { my ($port) = @_; return log_in(@login, port => $port, from => '127.0.2.1')->json }
 
-sub life { my ($claims) = @_; return $claims->{exp} - $claims->{iat} }
+sub lifetime { my ($token) = @_; my $claims = claims($token); return $claims->{exp} - $claims->{iat} }
 
-sub me {
-    my ($port, $token) = @_;
-    return api(GET => '/users/me', port => $port, token => $token // $person->{token})->status;
-}
+# The status of GET /users/me, by default with the token of the main test server.
+sub status_at { my ($port, $token) = @_; return get_me($token // $admin, port => $port)->status }
 
-sub sign_up {
+# The prefix of the bcrypt hash of a password set at this port: algorithm and cost.
+sub bcrypt_at {
     my ($port) = @_;
     my %new = (first_name => 'New', last_name => 'Person', email => unique('new') . '@example.com');
     my $reply = api(POST => '/users/signup', port => $port, json => { %new, password => 'a good password' });
     $reply->status == 201 or die $reply->summary;
-    return $new{email};
+    my ($prefix) = user($new{email})->{password_hash} =~ /^(\$2\w\$\d\d)/;
+    return $prefix;
 }
 
-sub cost {
-    my ($port) = @_;
-    my ($hash) = user(sign_up($port))->{password_hash} =~ /^(\$2\w\$\d\d)/;
-    return $hash;
-}
-
-sub allowed {
+sub allowed_origin_at {
     my ($port) = @_;
     my $reply = api(GET => '/users/me', port => $port, headers => { Origin => 'https://one.example' });
     return $reply->header('Access-Control-Allow-Origin') // 'none';
 }
 
-sub next_url {
-    my ($port) = @_;
-    my $list = api(GET => '/api/admin/users/?page_size=1&q=example.com', port => $port, token => $person->{token});
+# The URL of a list's next page up to /api.
+sub url_base_at {
+    my ($port, $token) = @_;
+    my $list = api(GET => '/api/admin/users/?page_size=1&q=example.com', port => $port, token => $token);
     return $list->json->{next} =~ s{(/api/.*)}{}r;
 }
 
-sub body_of {
+sub status_of_body {
     my ($port, $size) = @_;
     return api(POST => '/users/refresh', port => $port, json => { refresh_token => 'x' x ($size - 20) })->status;
 }
 
-sub photo_of {
+sub status_of_photo {
     my ($port, $size, $token) = @_;
     my $gif = "GIF89a\1\0\1\0\0\0\0,";
-    return api(PATCH => '/myprofile/', port => $port, token => $token // $person->{token},
+    return api(PATCH => '/myprofile/', port => $port, token => $token,
         multipart => [profile_photo => [undef, 'p.gif', Content => $gif . 'x' x ($size - length $gif)]])->status;
+}
+
+sub status_of_third_guess {
+    my ($port) = @_;
+    my $from = '127.0.1.' . ($port % 250 + 1);
+    my $name = unique('nobody');
+    return (map { log_in($name, 'a wrong guess', port => $port, from => $from)->status } 1 .. 3)[-1];
 }
 
 my $hosts = hosts(<<"BASE", <<'OVER');
@@ -247,7 +314,7 @@ LearnHubPages health
 LearnHubAccessTokenTTL 90s
 LearnHubRefreshTokenTTL 15m
 LearnHubTokenTTL 2s
-LearnHubJWTIssuer house
+LearnHubJWTIssuer main
 LearnHubJWTAudience https://learn.example
 LearnHubBcryptCost 5
 LearnHubLoginThrottle 2/1m
@@ -272,151 +339,190 @@ LearnHubMaxPhoto 5000
 LearnHubCORS *
 LearnHubPublicURL http://other.example
 OVER
-sub both { my ($see) = @_; return observed($hosts, $see) }
-my @logins = map { log_in($hosts->{$_})->json } qw(base inherits overrides);
+my @logins = @{ observed($hosts, \&log_in_at) };
 my @access = map { $_->{access_token} } @logins;
-is_deeply([map { $_->{expires_in} } @logins], [90, 90, 7200], 'LearnHubAccessTokenTTL is expires_in');
-is_deeply([map { life(claims($_)) } @access], [90, 90, 7200], 'and exp');
-is_deeply([map { life(claims($_->{refresh_token})) } @logins], [900, 900, 3 * 86400], 'LearnHubRefreshTokenTTL is exp');
-is_deeply([map { claims($_)->{iss} } @access], [qw(house house others)], 'LearnHubJWTIssuer is iss');
-is_deeply([map { claims($_)->{aud} } @access], [('https://learn.example') x 2, 'https://others.example'],
-    'LearnHubJWTAudience is aud');
-is_deeply(both(sub { join ' ', map { me($_[0], $_) } @access }), ['200 200 401', '200 200 401', '401 401 200'],
-    'each is checked where it is set');
-is_deeply(both(sub { me($_[0]) }), [401, 401, 401], 'a token without aud is refused where one is set');
-is(me(port(), $access[2]), 200, 'and tokens with both are good where neither is set');
-is_deeply(both(sub { api(GET => '/api/sessions/', port => $_[0])->status }), [404, 404, 401], 'LearnHubAPI');
-is_deeply(both(sub { api(GET => '/health', port => $_[0])->status }), [200, 200, 404], 'LearnHubPages: health');
-is_deeply(both(sub { api(GET => '/', port => $_[0])->is_json ? 1 : 0 }), [0, 0, 0], 'LearnHubPages: index');
-is_deeply(both(\&cost), ['$2y$05', '$2y$05', '$2y$06'], 'LearnHubBcryptCost');
-is_deeply(both(\&allowed), ['https://one.example', 'https://one.example', '*'], 'LearnHubCORS');
-is_deeply(both(sub { body_of($_[0], 2048) }), [401, 401, 401], 'LearnHubMaxBody: a body of this size is read');
-is_deeply(both(sub { body_of($_[0], 2049) }), [413, 413, 401], 'and none above');
-is(body_of($hosts->{overrides}, 4097), 413, 'the same of the other size');
-my %token = (base => $access[0], inherits => $access[1], overrides => $access[2]);
-for my $size (3000, 3001, 5000, 5001) {
-    is_deeply([map { photo_of($hosts->{$_}, $size, $token{$_}) } qw(base inherits overrides)],
-        [map { $size <= $_ ? 200 : 413 } 3000, 3000, 5000], "LearnHubMaxPhoto: a photo of $size bytes");
-}
-is_deeply([map { my $p = $_; my $t = $person->{token}; local $person->{token} = $token{$p}; next_url($hosts->{$p}) }
-    qw(base inherits overrides)], ['https://learn.example/base', 'https://learn.example/base', 'http://other.example'],
-    'LearnHubPublicURL begins the URLs of pages');
+my %access;
+@access{@names} = @access;
 
-sub third_guess {
-    my ($port) = @_;
-    my %wrong = (username => unique('nobody'), password => 'a wrong guess');
-    my $from = '127.0.1.' . ($port % 250 + 1);
-    return (map { api(POST => '/users/login', form => \%wrong, port => $port, from => $from)->status } 1 .. 3)[-1];
-}
+subtest 'virtual hosts: JWT lifetimes, issuer and audience' => sub {
+    is_deeply([map { $_->{expires_in} } @logins], [90, 90, 7200], 'LearnHubAccessTokenTTL sets expires_in');
+    is_deeply([map { lifetime($_) } @access], [90, 90, 7200], 'LearnHubAccessTokenTTL sets exp of access tokens');
+    is_deeply([map { lifetime($_->{refresh_token}) } @logins], [900, 900, 3 * 86400],
+        'LearnHubRefreshTokenTTL sets exp of refresh tokens');
+    is_deeply([map { claims($_)->{iss} } @access], [qw(main main others)], 'LearnHubJWTIssuer sets iss');
+    is_deeply([map { claims($_)->{aud} } @access], [('https://learn.example') x 2, 'https://others.example'],
+        'LearnHubJWTAudience sets aud');
+    is_deeply(observed($hosts, sub { join ' ', map { status_at($_[0], $_) } @access }),
+        ['200 200 401', '200 200 401', '401 401 200'], 'each server rejects tokens of another issuer and audience');
+    is_deeply(observed($hosts, \&status_at), [401, 401, 401],
+        'a token without aud is rejected where LearnHubJWTAudience is set');
+    is(status_at(port(), $access[2]), 200, 'a token with iss and aud is accepted where neither is configured');
+};
 
-is_deeply(both(\&third_guess), [429, 429, 401], 'LearnHubLoginThrottle');
-my %opaque = map { my $port = $hosts->{$_}; $_ => api(POST => '/auth/token/login/', json => \%form, port => $port,
-    from => '127.0.2.1')->json->{auth_token} } qw(base inherits overrides);
-is_deeply([map { me($hosts->{base}, "Token $_") } values %opaque], [(200) x 3], 'opaque tokens work');
-Time::HiRes::sleep(3.1);
-is_deeply([map { me($hosts->{overrides}, "Token $opaque{$_}") } qw(base inherits overrides)], [401, 401, 200],
-    'LearnHubTokenTTL: those of 2s have expired');
-is(me(port(), "Token $opaque{base}"), 401, 'on the other node, too');
-is(me($hosts->{base}, "Token $opaque{base}"), 401, 'and where it was known already');
-api(POST => '/auth/token/logout/', token => "Token $opaque{overrides}");
-is(me($hosts->{overrides}, "Token $opaque{overrides}"), 401, 'LearnHubRevocationInterval: 0 overrides 1h');
+subtest 'virtual hosts: APIs, pages, bcrypt cost, CORS, URLs' => sub {
+    is_deeply(observed($hosts, sub { api(GET => '/api/sessions/', port => $_[0])->status }), [404, 404, 401],
+        'LearnHubAPI sets which APIs a server serves');
+    is_deeply(observed($hosts, sub { api(GET => '/health', port => $_[0])->status }), [200, 200, 404],
+        'LearnHubPages sets where /health is served');
+    is_deeply(observed($hosts, sub { api(GET => '/', port => $_[0])->is_json ? 1 : 0 }), [0, 0, 0],
+        'LearnHubPages without index does not serve /');
+    is_deeply(observed($hosts, \&bcrypt_at), ['$2y$05', '$2y$05', '$2y$06'],
+        'LearnHubBcryptCost sets the cost of password hashes');
+    is_deeply(observed($hosts, \&allowed_origin_at), ['https://one.example', 'https://one.example', '*'],
+        'LearnHubCORS sets the allowed origins');
+    is_deeply([map { url_base_at($hosts->{$_}, $access{$_}) } @names],
+        ['https://learn.example/base', 'https://learn.example/base', 'http://other.example'],
+        'LearnHubPublicURL sets the start of page URLs');
+};
+
+subtest 'virtual hosts: size limits' => sub {
+    is_deeply(observed($hosts, sub { status_of_body($_[0], 2048) }), [401, 401, 401],
+        'LearnHubMaxBody 2048 and 4096: a body of 2048 bytes is read');
+    is_deeply(observed($hosts, sub { status_of_body($_[0], 2049) }), [413, 413, 401],
+        'LearnHubMaxBody 2048 rejects a body of 2049 bytes, 4096 does not');
+    is(status_of_body($hosts->{overrides}, 4097), 413, 'LearnHubMaxBody 4096 rejects a body of 4097 bytes');
+    for my $size (3000, 3001, 5000, 5001) {
+        is_deeply([map { status_of_photo($hosts->{$_}, $size, $access{$_}) } @names],
+            [map { $size <= $_ ? 200 : 413 } 3000, 3000, 5000],
+            "LearnHubMaxPhoto 3000 and 5000: a photo of $size bytes");
+    }
+};
+
+subtest 'virtual hosts: login throttle, opaque tokens' => sub {
+    is_deeply(observed($hosts, \&status_of_third_guess), [429, 429, 401],
+        'LearnHubLoginThrottle 2/1m rejects the third wrong password, Off does not');
+    my %opaque = map {
+        $_ => 'Token ' . token_login(@login, port => $hosts->{$_}, from => '127.0.2.1')->json->{auth_token}
+    } @names;
+    is_deeply([map { status_at($hosts->{base}, $_) } values %opaque], [(200) x 3],
+        'opaque tokens of all three servers are accepted');
+    Time::HiRes::sleep(3.1);
+    is_deeply([map { status_at($hosts->{overrides}, $opaque{$_}) } @names], [401, 401, 200],
+        'LearnHubTokenTTL 2s: opaque tokens have expired after 3 seconds, those of 1h have not');
+    is(status_at(port(), $opaque{base}), 401, 'an expired opaque token is rejected by another node');
+    is(status_at($hosts->{base}, $opaque{base}), 401,
+        'an expired opaque token is rejected by the server that accepted it before');
+    api(POST => '/auth/token/logout/', token => $opaque{overrides});
+    is(status_at($hosts->{overrides}, $opaque{overrides}), 401,
+        'LearnHubRevocationInterval 0 overrides 1h: a token that another node revoked is rejected at once');
+};
 $hosts->{server}->stop;
 
-my $secrets = hosts(qq(LearnHubJWTSecret "$jwt_secret"\nLearnHub On), qq(LearnHubJWTSecret kid=own "$thirty_two"));
-is_deeply(observed($secrets, \&me), [200, 200, 401], 'LearnHubJWTSecret: an own one replaces those of the main server');
-is(me($secrets->{overrides}, log_in($secrets->{overrides})->json->{access_token}), 200, 'and works');
-$secrets->{server}->stop;
-for my $way ([qw(On Off)], [qw(Off On)]) {
-    my $servers = hosts(qq(LearnHubJWTSecret "$jwt_secret"\nLearnHub $way->[0]), "LearnHub $way->[1]");
-    my $expected = $way->[0] eq 'On' ? [1, 1, 0] : [0, 0, 1];
-    is_deeply(observed($servers, sub { api(GET => '/users/me', port => $_[0])->is_json ? 1 : 0 }), $expected,
-        "LearnHub @$way");
-    is_deeply(observed($servers, \&me), [map { $_ ? 200 : 404 } @$expected], 'where it is Off, httpd goes its own way');
-    $servers->{server}->stop;
-}
+subtest 'virtual hosts: LearnHubJWTSecret, LearnHub On and Off' => sub {
+    my $secrets = hosts(qq(LearnHubJWTSecret "$jwt_secret"\nLearnHub On), "LearnHubJWTSecret kid=own $key");
+    is_deeply(observed($secrets, \&status_at), [200, 200, 401],
+        "a virtual host's LearnHubJWTSecret replaces the secrets of the main server");
+    is(status_at($secrets->{overrides}, log_in_at($secrets->{overrides})->{access_token}), 200,
+        "a virtual host accepts tokens of its own LearnHubJWTSecret");
+    $secrets->{server}->stop;
+    for my $values ([qw(On Off)], [qw(Off On)]) {
+        my ($main, $host) = @$values;
+        my $servers = hosts(qq(LearnHubJWTSecret "$jwt_secret"\nLearnHub $main), "LearnHub $host");
+        my $expected = $main eq 'On' ? [1, 1, 0] : [0, 0, 1];
+        is_deeply(observed($servers, sub { api(GET => '/users/me', port => $_[0])->is_json ? 1 : 0 }), $expected,
+            "LearnHub $main, $host in a virtual host: only servers with On return JSON errors");
+        is_deeply(observed($servers, \&status_at), [map { $_ ? 200 : 404 } @$expected],
+            "LearnHub $main, $host in a virtual host: only servers with On serve requests");
+        $servers->{server}->stop;
+    }
+};
 
-# ---- defaults ----
+subtest 'defaults' => sub {
+    my $server = second_httpd($on, bare => 1);
+    my $port = $server->port;
+    my $login = log_in_at($port);
+    is($login->{expires_in}, 86400, 'LearnHubAccessTokenTTL is 24h by default');
+    is(lifetime($login->{refresh_token}), 7 * 86400, 'LearnHubRefreshTokenTTL is 7d by default');
+    is(claims($login->{access_token})->{aud}, undef, 'tokens have no aud by default');
+    is(bcrypt_at($port), '$2y$10', 'LearnHubBcryptCost is 10 by default');
+    is(allowed_origin_at($port), 'none', 'LearnHubCORS is off by default');
+    is(status_of_body($port, 1048577), 413, 'LearnHubMaxBody is 1 MiB by default: one byte more is rejected');
+    isnt(status_of_body($port, 1048576), 413, 'LearnHubMaxBody is 1 MiB by default: exactly 1 MiB is read');
+    is(status_of_photo($port, 2097152, $admin->{token}), 200,
+        'LearnHubMaxPhoto is 2 MiB by default: exactly 2 MiB are accepted');
+    is(status_of_photo($port, 2097153, $admin->{token}), 413,
+        'LearnHubMaxPhoto is 2 MiB by default: one byte more is rejected');
+    my %from = (port => $port, from => '127.0.3.1');
+    my @guesses = map { log_in('nobody-by-default', 'a wrong guess', %from)->status } 1 .. 11;
+    is_deeply(\@guesses, [(401) x 10, 429], 'LearnHubLoginThrottle allows ten failed logins by default');
+    is_deeply([map { api(GET => $_, port => $port)->status } qw(/api/sessions/ /api/admin/users/ / /health)],
+        [401, 401, 200, 200], 'all APIs and pages are served by default');
+    is(url_base_at($port, $admin->{token}), "http://127.0.0.1:$port",
+        'page URLs start with the requested host by default');
+    $server->stop;
+    my $off = second_httpd('', bare => 1);
+    is(status_at($off->port), 404, 'LearnHub is Off by default');
+    $off->stop;
+};
 
-my $plain = second_httpd($on, bare => 1);
-my $default = log_in($plain->port)->json;
-is($default->{expires_in}, 86400, 'default: access tokens live for 24h');
-is(life(claims($default->{refresh_token})), 7 * 86400, 'refresh tokens for 7d');
-is(claims($default->{access_token})->{aud}, undef, 'no audience');
-is(cost($plain->port), '$2y$10', 'bcrypt cost 10');
-is(allowed($plain->port), 'none', 'no CORS');
-is(body_of($plain->port, 1048577), 413, 'bodies up to 1 MiB');
-isnt(body_of($plain->port, 1048576), 413, 'that is, including 1 MiB');
-is(photo_of($plain->port, 2097152), 200, 'photos up to 2 MiB');
-is(photo_of($plain->port, 2097153), 413, 'and no byte more');
-my @guesses = map {
-    my %wrong = (username => 'nobody-by-default', password => 'a wrong guess');
-    api(POST => '/users/login', form => \%wrong, port => $plain->port, from => '127.0.3.1')->status
-} 1 .. 11;
-is_deeply(\@guesses, [(401) x 10, 429], 'ten failed logins');
-is_deeply([map { api(GET => $_, port => $plain->port)->status } qw(/api/sessions/ /api/admin/users/ / /health)],
-    [401, 401, 200, 200], 'all APIs and pages');
-is(next_url($plain->port), 'http://127.0.0.1:' . $plain->port, 'URLs as the request came');
-$plain->stop;
-my $off = second_httpd('', bare => 1);
-is(me($off->port), 404, 'and nothing is served without LearnHub On');
-$off->stop;
+# ---- timeouts ----
 
-# ---- deadlines ----
-
-# What a request that needs $email's row meets while somebody else holds it: reply and seconds.
-sub stuck {
-    my ($port, $path, %with) = @_;
-    my $began = Time::HiRes::time();
-    my $reply = api($with{method} || 'GET', $path, port => $port, token => $person->{token}, %with);
-    return ($reply, Time::HiRes::time() - $began);
-}
-
-sub is_unavailable {
-    my ($reply, $seconds, $from, $to, $name) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    is_refusal($reply, 'plain', 503, "$name: 503");
-    like($reply->header('Retry-After') // '', qr/^[1-9]\d*$/, "$name: Retry-After");
-    return ok($seconds > $from && $seconds < $to, "$name: in time") || diag("$seconds s");
-}
-
-expect_log(qr/the deadline passed, the outcome is unknown/); # where a host's own time ends before the connection's
+expect_log(qr/the deadline passed, the outcome is unknown/); # a host's timeout that is shorter than the connection's
 expect_log(qr/57014|canceling statement/);
-my $victim = signup();
-my $row = '/api/admin/users/' . user($victim->{email})->{id} . '/';
+my $user = signup();
+my $change_user = '/api/admin/users/' . user($user->{email})->{id} . '/';
 my %change = (method => 'PATCH', json => { role => 'instructor' });
-my $database = LearnHub::Test::database();
 my $one_process = "StartServers 1\nServerLimit 1\nMaxRequestWorkers 32\nMaxSpareThreads 32\n";
 
-sub lock_row {
-    $database->begin_work;
-    return sql('SELECT 1 FROM learnhub.users WHERE email = ? FOR UPDATE', $victim->{email});
+# Locks the user's row until database()->rollback.
+sub lock_user {
+    database()->begin_work;
+    return sql('SELECT 1 FROM learnhub.users WHERE email = ? FOR UPDATE', $user->{email});
 }
 
-my $limits = hosts("$on${one_process}LearnHubStatementTimeout 3s", 'LearnHubStatementTimeout 1s');
-lock_row();
-my @busy = parallel(12, sub { return (stuck($limits->{base}, $row, %change))[0]->status });
-is_deeply(\@busy, [(503) x 12], 'many requests that wait for one row');
-is_deeply([map { me($limits->{$_}) } qw(inherits overrides)], [200, 200], 'leave connections to the other hosts');
-is_unavailable(stuck($limits->{overrides}, $row, %change), 0.7, 2.5, 'LearnHubStatementTimeout 1s');
-is_unavailable(stuck($limits->{inherits}, $row, %change), 2.6, 5, 'LearnHubStatementTimeout 3s');
-$database->rollback;
-is_deeply(observed($limits, \&me), [200, 200, 200], 'afterwards all of them work');
-$limits->{server}->stop;
+# The reply to a request and its duration in seconds.
+sub timed {
+    my ($port, $path, %with) = @_;
+    my $start = Time::HiRes::time();
+    my $reply = api($with{method} || 'GET', $path, port => $port, token => $admin->{token}, %with);
+    return ($reply, Time::HiRes::time() - $start);
+}
 
-my $single = second_httpd("${one_process}DBDKeep 1\nDBDMax 1\nLearnHubStatementTimeout 3s\nLearnHubConnectionWait 1s");
-is(me($single->port), 200, 'one connection is enough');
-lock_row();
-my ($held, $waiting) = parallel(2, sub {
-    my ($i) = @_;
-    Time::HiRes::sleep(0.5 * $i);
-    my ($reply, $seconds) = $i ? stuck($single->port, '/users/me') : stuck($single->port, $row, %change);
-    return { status => $reply->status, seconds => $seconds, retry => $reply->header('Retry-After') };
-});
-$database->rollback;
-is_deeply([$held->{status}, $waiting->{status}], [503, 503], 'while it is held, the next request waits for it in vain');
-ok($waiting->{seconds} > 0.7 && $waiting->{seconds} < 2, 'LearnHubConnectionWait 1s') || diag("$waiting->{seconds} s");
-like($waiting->{retry} // '', qr/^[1-9]\d*$/, 'with Retry-After');
-my $done = eventually(sub { my ($reply) = stuck($single->port, $row, %change); $reply->status == 200 && $reply });
-is($done && $done->json->{role}, 'instructor', 'afterwards it works');
+# 503 after $from to $to seconds.
+sub is_timeout {
+    my ($reply, $seconds, $from, $to, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    is_error($reply, 'detail', 503, "$name: a request for a locked row returns 503");
+    like($reply->header('Retry-After') // '', qr/^[1-9]\d*$/, "$name: the 503 has Retry-After");
+    return ok($seconds > $from && $seconds < $to, "$name: the 503 comes after $from to $to seconds")
+        || diag("$seconds s");
+}
+
+subtest 'LearnHubStatementTimeout' => sub {
+    my $limits = hosts("$on${one_process}LearnHubStatementTimeout 3s", 'LearnHubStatementTimeout 1s');
+    lock_user();
+    my @statuses = parallel 12, sub { return (timed($limits->{base}, $change_user, %change))[0]->status };
+    is_deeply(\@statuses, [(503) x 12], 'twelve requests for a locked row return 503');
+    is_deeply([map { status_at($limits->{$_}) } qw(inherits overrides)], [200, 200],
+        'twelve requests that wait for a lock leave connections to other hosts');
+    is_timeout(timed($limits->{overrides}, $change_user, %change), 0.7, 2.5, 'LearnHubStatementTimeout 1s');
+    is_timeout(timed($limits->{inherits}, $change_user, %change), 2.6, 5, 'LearnHubStatementTimeout 3s');
+    database()->rollback;
+    is_deeply(observed($limits, \&status_at), [200, 200, 200], 'after statement timeouts all hosts serve requests');
+    $limits->{server}->stop;
+};
+
+subtest 'LearnHubConnectionWait' => sub {
+    my $server = second_httpd($one_process
+            . "DBDKeep 1\nDBDMax 1\nLearnHubStatementTimeout 3s\nLearnHubConnectionWait 1s");
+    my $port = $server->port;
+    is(status_at($port), 200, 'a pool of one connection serves requests');
+    lock_user();
+    my ($holding, $waiting) = parallel 2, sub {
+        my ($i) = @_;
+        Time::HiRes::sleep(0.5 * $i);
+        my ($reply, $seconds) = $i ? timed($port, '/users/me') : timed($port, $change_user, %change);
+        return { status => $reply->status, seconds => $seconds, retry => $reply->header('Retry-After') };
+    };
+    database()->rollback;
+    is_deeply([$holding->{status}, $waiting->{status}], [503, 503],
+        'the request with the only connection and the one that waits for it return 503');
+    ok($waiting->{seconds} > 0.7 && $waiting->{seconds} < 2,
+        'LearnHubConnectionWait 1s limits the wait for a connection')
+        || diag("$waiting->{seconds} s");
+    like($waiting->{retry} // '', qr/^[1-9]\d*$/, 'the 503 after LearnHubConnectionWait has Retry-After');
+    my $done = eventually(sub { my ($reply) = timed($port, $change_user, %change); $reply->status == 200 && $reply });
+    is($done && $done->json->{role}, 'instructor', 'the connection serves requests after the lock is released');
+};
 
 done_testing;

@@ -1,321 +1,361 @@
 # SPDX-License-Identifier: Apache-2.0
-# The admin API, roles, and how soon a revoked account, role or token stops working: contract.md section 1.
+# The admin API, roles, and the time until a revoked account, role or token is rejected on every node.
 use strict;
 use warnings;
 use utf8;
 use lib 't/lib';
+use LearnHub::Account;
 use LearnHub::Test;
 
-my $INVALID = 'Bearer realm="learnhub", error="invalid_token"';
+my $INVALID_TOKEN = 'Bearer realm="learnhub", error="invalid_token"';
 my $users = '/api/admin/users/';
 my $admin = signup(role => 'admin', first_name => 'Root');
 my $student = signup();
+my $json = JSON::XS->new->allow_nonref;
 
-sub number { return user($_[0]{email})->{id} }
-sub list { my (%query) = @_; return api(GET => $users, token => $admin->{token}, query => \%query) }
+sub id_of { my ($user) = @_; return user($user->{email})->{id} }
+sub list { my (%query) = @_; return api_as($admin, GET => $users, query => \%query) }
 sub emails { my ($reply) = @_; return [map { $_->{email} } @{ $reply->json->{results} }] }
 
+# PATCH by the admin; $user is a user or an id.
 sub change {
-    my ($who, %change) = @_;
-    my $id = ref $who ? number($who) : $who;
-    return api(PATCH => "$users$id/", token => $admin->{token}, json => \%change);
+    my ($user, %change) = @_;
+    my $id = ref $user ? id_of($user) : $user;
+    return api_as($admin, PATCH => "$users$id/", json => \%change);
 }
 
-sub me { my ($who, %more) = @_; return api(GET => '/users/me', token => ref $who ? $who->{token} : $who, %more) }
+sub jwt_of { my ($user) = @_; return log_in(@$user{qw(email password)})->json->{access_token} }
+sub opaque_of { my ($user) = @_; return 'Token ' . token_login(@$user{qw(email password)})->json->{auth_token} }
+sub status_of { my ($user, %with) = @_; return get_me($user, %with)->status }
 
-sub log_in {
-    my ($who, %more) = @_;
-    return api(POST => '/users/login', form => { username => $who->{email}, password => $who->{password} }, %more);
+# Creates a tutoring session, which only instructors and admins may do.
+sub create_session {
+    my ($user, %with) = @_;
+    my %session = (title => 'A session', description => 'of this test', date => '2099-01-01T10:00:00Z');
+    return api_as($user, POST => '/api/sessions/', json => { %session, max_participants => 5 }, %with);
 }
 
-sub token_login {
-    my ($who, %more) = @_;
-    my %body = (username => $who->{email}, password => $who->{password});
-    return api(POST => '/auth/token/login/', json => \%body, %more);
-}
+# ---- the admin API ----
 
-sub refresh {
-    my ($who, %more) = @_;
-    return api(POST => '/users/refresh', json => { refresh_token => $who->{refresh} }, %more);
-}
-
-# Something only instructors and admins may do.
-sub teach {
-    my ($who, %more) = @_;
-    my %session = (title => 'A session', description => 'of this test', date => '2099-01-01T10:00:00Z',
-        max_participants => 5);
-    return api(POST => '/api/sessions/', token => $who->{token}, json => \%session, %more);
-}
-
-# ---- who may ----
-
-is_refusal(api(GET => $users), 'plain', 401, 'the list is not for everybody');
-is_refusal(api(PATCH => $users . number($student) . '/', json => { role => 'admin' }), 'plain', 401, 'nor is a change');
-for my $role (qw(student instructor service)) {
-    my $person = signup(role => $role);
-    my $own = $users . number($person) . '/';
-    is_refusal(api(GET => $users, token => $person->{token}), 'plain', 403, "the list is not for a role of $role");
-    for my $change ({ role => 'admin' }, { is_active => true }, {}, { role => 'nonsense' }) {
-        is_refusal(api(PATCH => $own, token => $person->{token}, json => $change), 'plain', 403,
-            "nor is a change of oneself: $role, @{keys_of($change)}");
+subtest 'authorization of the admin API' => sub {
+    is_error(api(GET => $users), 'detail', 401, 'listing users requires a token');
+    is_error(api(PATCH => $users . id_of($student) . '/', json => { role => 'admin' }), 'detail', 401,
+        'changing a user requires a token');
+    for my $role (qw(student instructor service)) {
+        my $user = signup(role => $role);
+        is_error(api_as($user, GET => $users), 'detail', 403, "the role $role may not list users");
+        for my $change ({ role => 'admin' }, { is_active => true }, {}, { role => 'nonsense' }) {
+            is_error(api_as($user, PATCH => $users . id_of($user) . '/', json => $change), 'detail', 403,
+                "the role $role may not change its own account: " . $json->encode($change));
+        }
+        is(user($user->{email})->{role}, $role, "the role $role is unchanged after rejected changes");
     }
-    is(user($person->{email})->{role}, $role, "and nothing was changed: $role");
-}
-my %grab = (role => 'admin', is_active => false, is_mentor => true, id => 1, is_staff => true, token_version => 0);
-for my $place (['/users/signup', first_name => 'A', last_name => 'B'],
-    ['/auth/users/', username => unique('grab'), re_password => 'a good password']) {
-    my ($path, %fields) = @$place;
-    my $email = unique('grab') . '@example.com';
-    my $reply = api(POST => $path, json => { %fields, email => $email, password => 'a good password', %grab });
-    is($reply->status, 201, "$path ignores fields that are not for the client");
-    my $made = user($email);
-    is_deeply([$made->{role}, $made->{is_active}, $made->{is_mentor}], ['student', 1, 0], "and grants nothing: $path");
-}
+};
 
-# ---- the list ----
+subtest 'signup ignores privileged fields' => sub {
+    my %privileges = (role => 'admin', is_active => false, is_mentor => true, is_staff => true, id => 1,
+        token_version => 0);
+    for my $signup (['/users/signup', first_name => 'A', last_name => 'B'],
+        ['/auth/users/', username => unique('grab'), re_password => 'a good password']) {
+        my ($path, %fields) = @$signup;
+        %fields = (%fields, email => unique('grab') . '@example.com', password => 'a good password');
+        is(api(POST => $path, json => { %fields, %privileges })->status, 201,
+            "$path with privileged fields returns 201");
+        my $user = user($fields{email});
+        is_deeply([$user->{role}, $user->{is_active}, $user->{is_mentor}], ['student', 1, 0],
+            "$path creates an active student in spite of privileged fields");
+    }
+};
 
 my $tag = unique('list');
-my @people = map {
-    my %person = (first_name => "First$_", last_name => "$tag Last$_", email => "$tag-$_\@example.com");
-    api(POST => '/users/signup', json => { %person, password => 'a good password' })->status == 201 or die 'signup';
-    \%person;
-} 1 .. 25;
-my $reply = list(q => $tag);
-is($reply->status, 200, 'the list answers 200');
-is_deeply(keys_of($reply->json), [qw(count next previous results)], "it is paged like tutoring's");
-is($reply->json->{count}, 25, 'count is of all that match');
-is(scalar @{ $reply->json->{results} }, 10, 'a page has 10');
-my $someone = $reply->json->{results}[0];
-my @expected = qw(id username email first_name last_name role is_active created_at);
-is_deeply([grep { !exists $someone->{$_} } @expected], [], 'a user has the keys of an account');
-is_deeply([grep {/password|token|hash/} keys %$someone], [], 'and no secret');
-like($reply->body, qr/"id":\s*\d+[,}]/, 'id is a number');
-is($someone->{id}, number($someone), 'that of the database');
-like($someone->{created_at}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'created_at in UTC');
-is_deeply([$someone->{role}, $someone->{is_active}], ['student', true], 'role and is_active');
-is_deeply(api(GET => '/api/admin/users', token => $admin->{token}, query => { q => $tag })->json->{results},
-    $reply->json->{results}, 'the slash at the end is optional');
+my $user_keys;
 
-my (%seen, @sizes);
-for (my $page = list(q => $tag, page_size => 7); ; $page = follow($page->json->{next})) {
-    push @sizes, scalar @{ $page->json->{results} };
-    $seen{ $_->{email} }++ for @{ $page->json->{results} };
-    last if !defined $page->json->{next} || @sizes > 9;
-}
-is_deeply(\@sizes, [7, 7, 7, 4], 'following next goes through all pages');
-is_deeply([sort keys %seen], [sort map { $_->{email} } @people], 'and finds everybody');
-is_deeply([grep { $_ != 1 } values %seen], [], 'once');
+subtest 'GET /api/admin/users/: pages' => sub {
+    my @listed = map {
+        my %user = (first_name => "First$_", last_name => "$tag Last$_", email => "$tag-$_\@example.com");
+        api(POST => '/users/signup', json => { %user, password => 'a good password' })->status == 201 or die 'signup';
+        $user{email};
+    } 1 .. 25;
+    my $reply = list(q => $tag);
+    is($reply->status, 200, 'the list returns 200');
+    is_deeply(keys_of($reply->json), [qw(count next previous results)],
+        'the list has count, next, previous and results');
+    is($reply->json->{count}, 25, 'count is the number of all matches');
+    is(scalar @{ $reply->json->{results} }, 10, 'a page has 10 users by default');
+    my $user = $reply->json->{results}[0];
+    $user_keys = keys_of($user);
+    my @expected = qw(id username email first_name last_name role is_active created_at);
+    is_deeply([grep { !exists $user->{$_} } @expected], [], 'a listed user has the keys of an account');
+    is_deeply([grep {/password|token|hash/} keys %$user], [], 'a listed user has no password, token or hash');
+    like($reply->body, qr/"id":\s*\d+[,}]/, 'the id of a listed user is a JSON number');
+    is($user->{id}, id_of($user), 'the id of a listed user is the id in the database');
+    like($user->{created_at}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'created_at is in UTC');
+    is_deeply([$user->{role}, $user->{is_active}], ['student', true], 'a listed user has role and is_active');
+    is_deeply(api_as($admin, GET => '/api/admin/users', query => { q => $tag })->json->{results},
+        $reply->json->{results}, 'the path works without its trailing slash');
 
+    my (%seen, @sizes);
+    for (my $page = list(q => $tag, page_size => 7);; $page = follow($page->json->{next})) {
+        push @sizes, scalar @{ $page->json->{results} };
+        $seen{ $_->{email} }++ for @{ $page->json->{results} };
+        last if !defined $page->json->{next} || @sizes > 9;
+    }
+    is_deeply(\@sizes, [7, 7, 7, 4], 'next leads through all pages');
+    is_deeply([sort keys %seen], [sort @listed], 'the pages contain every matching user');
+    is_deeply([grep { $_ != 1 } values %seen], [], 'the pages contain no user twice');
+    my $second = list(q => $tag, page_size => 7, page => 2);
+    is_deeply(emails(follow($second->json->{previous})), emails(list(q => $tag, page_size => 7)),
+        'previous of page 2 leads to page 1');
+    like($second->json->{next}, qr{^http://127\.0\.0\.1:${\port()}/api/admin/users/\?}, 'next is an absolute URL');
+    like($second->json->{next}, qr/[?&]q=\Q$tag\E(?:&|$)/, 'next keeps the search');
+    is(list(q => $tag)->json->{previous}, undef, 'previous of page 1 is null');
+    is(scalar @{ list(q => $tag, page_size => 100)->json->{results} }, 25, 'page_size may be 100');
+    is_error(list(q => $tag, page => 4), 'detail', 404, 'a page beyond the end returns 404');
+    for my $wrong (['page', 'two'], ['page', 0], ['page', -1], ['page', 1.5], ['page_size', 'ten'], ['page_size', 0]) {
+        is(list(q => $tag, @$wrong)->status, 400, join('=', @$wrong) . ' returns 400');
+    }
+    is(list(page_size => 1)->json->{count}, (sql('SELECT count(*) AS n FROM learnhub.users'))[0]{n},
+        'without q the list contains every account');
+    parallel 4, sub {
+        for my $i (1 .. 25) {
+            my %new = (email => "$tag-more-$_[0]-$i\@example.com", first_name => 'More', last_name => 'People');
+            api(POST => '/users/signup', json => { %new, password => 'a good password' });
+        }
+        return 1;
+    };
+    is(scalar @{ list(page_size => 1000)->json->{results} }, 100, 'a page_size above 100 counts as 100');
+    like(list(page_size => 3)->body, qr/[?&]page_size=3\b/, 'next keeps the page_size');
+};
+
+# The page of a next or previous URL.
 sub follow {
     my ($url) = @_;
-    my ($path) = $url =~ m{^http://[\w.:-]+(/.*)$} or die "next is not absolute: $url";
-    return api(GET => $path, token => $admin->{token});
+    my ($path) = $url =~ m{^http://[\w.:-]+(/.*)$} or die "not an absolute URL: $url";
+    return api_as($admin, GET => $path);
 }
 
-my $second = list(q => $tag, page_size => 7, page => 2);
-is_deeply(emails(follow($second->json->{previous})), emails(list(q => $tag, page_size => 7)), 'previous leads back');
-like($second->json->{next}, qr{^http://127\.0\.0\.1:${\port()}/api/admin/users/\?}, 'next is absolute');
-like($second->json->{next}, qr/[?&]q=\Q$tag\E(?:&|$)/, 'and keeps the search');
-is(list(q => $tag)->json->{previous}, undef, 'the first page has no previous');
-is(scalar @{ list(q => $tag, page_size => 100)->json->{results} }, 25, 'page_size up to 100');
-is_refusal(list(q => $tag, page => 4), 'plain', 404, 'a page beyond the end');
-for my $wrong (['page', 'two'], ['page', 0], ['page', -1], ['page', 1.5], ['page_size', 'ten'], ['page_size', 0]) {
-    is(list(q => $tag, $wrong->[0] => $wrong->[1])->status, 400, "@$wrong is 400");
-}
-is_deeply(emails(list(q => 'FIRST17', page_size => 100)), [grep {/-17@/} map { $_->{email} } @people],
-    'q looks for a part of the first name, in any case');
-is_deeply(emails(list(q => uc "$tag last3")), ["$tag-3\@example.com"], 'q looks for the last name');
-is_deeply(emails(list(q => "$tag-21\@exam")), ["$tag-21\@example.com"], 'q looks for the e-mail');
-is_deeply(list(q => "${tag}nobody")->json, { count => 0, next => undef, previous => undef, results => [] },
-    'nobody found is an empty page');
-is(list(q => $tag =~ tr/-/_/r)->json->{count}, 0, '_ in q is no pattern');
-is(list(q => "$tag%")->json->{count}, 0, 'nor is %');
-is(list(q => "$tag\\")->json->{count}, 0, 'nor does a backslash hurt');
-is(list(q => "' OR true --")->json->{count}, 0, 'nor a quote');
-my $count = list(page_size => 1)->json->{count};
-is($count, (sql('SELECT count(*) AS n FROM learnhub.users'))[0]{n}, 'without q the list is of everybody');
-parallel(4, sub {
-    for my $i (1 .. 25) {
-        my %more = (email => "$tag-more-$_[0]-$i\@example.com", first_name => 'More', last_name => 'People');
-        api(POST => '/users/signup', json => { %more, password => 'a good password' });
-    }
-    return 1;
-});
-is(scalar @{ list(page_size => 1000)->json->{results} }, 100, 'a page_size above 100 means 100');
-like(list(page_size => 3)->body, qr/[?&]page_size=3\b/, 'next keeps the page_size');
+subtest 'GET /api/admin/users/: search' => sub {
+    is_deeply(emails(list(q => 'FIRST17', page_size => 100)), ["$tag-17\@example.com"],
+        'q finds a part of the first name in any case');
+    is_deeply(emails(list(q => uc "$tag last3")), ["$tag-3\@example.com"], 'q finds the last name');
+    is_deeply(emails(list(q => "$tag-21\@exam")), ["$tag-21\@example.com"], 'q finds the e-mail address');
+    is_deeply(list(q => "${tag}nobody")->json, { count => 0, next => undef, previous => undef, results => [] },
+        'a search without matches returns an empty page');
+    is(list(q => $tag =~ tr/-/_/r)->json->{count}, 0, '_ in q is not a wildcard');
+    is(list(q => "$tag%")->json->{count}, 0, '% in q is not a wildcard');
+    is(list(q => "$tag\\")->json->{count}, 0, 'a backslash in q is searched literally');
+    is(list(q => "' OR true --")->json->{count}, 0, 'a quote in q is searched literally');
+};
 
-# ---- changes ----
+subtest 'PATCH /api/admin/users/{id}/' => sub {
+    my $user = signup(first_name => 'Pupil');
+    my $reply = change($user, role => 'instructor');
+    is($reply->status, 200, 'a change returns 200');
+    is_deeply(keys_of($reply->json), $user_keys, 'a change returns the user with the keys of the list');
+    is_deeply([@{ $reply->json }{qw(id role is_active)}], [id_of($user), 'instructor', true],
+        'a change returns the user after the change');
+    is(user($user->{email})->{role}, 'instructor', 'a change of role is stored');
+    is_deeply([map { change($user, role => $_)->json->{role} } qw(service admin student)], [qw(service admin student)],
+        'the roles service, admin and student can be set');
+    is_invalid(change($user, role => $_), 'detail', ['role'], 'role is rejected: ' . $json->encode($_))
+        for 'root', '', 'Admin', 7, ['admin'], true;
+    is_invalid(change($user, is_active => $_), 'detail', ['is_active'], 'is_active is rejected: ' . $json->encode($_))
+        for 'maybe', '', 2, [], {};
+    is_invalid(change($user, role => 'root', is_active => 'maybe'), 'detail', [qw(is_active role)],
+        'two invalid fields are reported together');
+    is(change($user, role => 'admin', is_active => 'maybe')->status, 400,
+        'a change with one valid and one invalid field returns 400');
+    is(user($user->{email})->{role}, 'student', 'a change with one invalid field changes nothing');
+    change($user, role => 'instructor', email => 'other@example.com', id => 1, password => 'other', first_name => 'X');
+    is_deeply([@{ user($user->{email}) }{qw(role first_name)}], [qw(instructor Pupil)],
+        'a change ignores e-mail address, id and name');
+    is(log_in(@$user{qw(email password)})->status, 200, 'a change ignores the password');
+    my ($unused) = map { $_->{n} } sql('SELECT max(id) + 1000 AS n FROM learnhub.users');
+    is_error(change($_, role => 'student'), 'detail', 404, "the id $_ returns 404")
+        for $unused, 0, 'abc', '1x', -1, '9' x 30, $admin->{id};
+    is(api_as($admin, PATCH => $users . id_of($user), json => { role => 'student' })->status, 200,
+        'the path works without its trailing slash');
+    is(api_as($admin, PATCH => $users . id_of($user) . '/', body => '{"role"')->status, 400,
+        'malformed JSON returns 400');
 
-my $pupil = signup(first_name => 'Pupil');
-$reply = change($pupil, role => 'instructor');
-is($reply->status, 200, 'a change answers 200');
-is_deeply(keys_of($reply->json), keys_of($someone), 'with the user as in the list');
-is_deeply([@{ $reply->json }{qw(id role is_active)}], [number($pupil), 'instructor', true], 'as it is now');
-is(user($pupil->{email})->{role}, 'instructor', 'and in the database');
-is_deeply([map { change($pupil, role => $_)->json->{role} } qw(service admin student)], [qw(service admin student)],
-    'every role can be given');
-is_invalid(change($pupil, role => $_), 'plain', ['role'], 'no role: ' . JSON::XS->new->allow_nonref->encode($_))
-    for 'root', '', 'Admin', 7, ['admin'], true;
-is_invalid(change($pupil, is_active => $_), 'plain', ['is_active'], 'not active or not: '
-    . JSON::XS->new->allow_nonref->encode($_)) for 'maybe', '', 2, [], {};
-is_invalid(change($pupil, role => 'root', is_active => 'maybe'), 'plain', [qw(is_active role)], 'both at once');
-is(change($pupil, role => 'admin', is_active => 'maybe')->status, 400, 'a half right change');
-is(user($pupil->{email})->{role}, 'student', 'changes nothing');
-change($pupil, role => 'instructor', email => 'other@example.com', id => 1, password => 'other', first_name => 'X');
-is_deeply([@{ user($pupil->{email}) }{qw(role first_name)}], [qw(instructor Pupil)], 'other fields are ignored');
-is(log_in($pupil)->status, 200, 'the password, too');
-my ($highest) = map { $_->{n} } sql('SELECT max(id) + 1000 AS n FROM learnhub.users');
-is_refusal(change($_, role => 'student'), 'plain', 404, "nobody has the id $_")
-    for $highest, 0, 'abc', '1x', -1, '9' x 30, $admin->{id};
-is(api(PATCH => $users . number($pupil), token => $admin->{token}, json => { role => 'student' })->status, 200,
-    'PATCH works without the slash at the end');
-my $malformed = api(PATCH => $users . number($pupil) . '/', token => $admin->{token}, body => '{"role"');
-is($malformed->status, 400, 'malformed JSON is 400');
+    my $set_role_error = sub { my $fine = eval { role(@_); 1 }; return $fine ? 'no error' : $@ };
+    like($set_role_error->(unique('nobody') . '@example.com', 'admin'), qr/nobody/,
+        'learnhub.set_role() raises an error for an unknown e-mail address');
+    like($set_role_error->($user->{email}, 'root'), qr/root.*role/,
+        'learnhub.set_role() raises an error for an unknown role');
+    role(uc $user->{email}, 'service');
+    is(user($user->{email})->{role}, 'service', 'learnhub.set_role() finds the e-mail address in any case');
+};
 
-# ---- set_role, the operator's way ----
+# ---- grants and revocations on three nodes ----
 
-sub complaint { my $fine = eval { role(@_); 1 }; return $fine ? 'no complaint' : $@ }
+subtest 'grants on one node' => sub {
+    my $teacher = signup();
+    is_error(create_session($teacher), 'flat', 403, 'a student may not create a tutoring session');
+    role($teacher->{email}, 'instructor');
+    is(create_session($teacher)->status, 201, 'a role set in the database is effective immediately with an old token');
+    my $deputy = signup();
+    is(api_as($deputy, GET => $users)->status, 403, 'a student may not list users');
+    change($deputy, role => 'admin');
+    is(api_as($deputy, GET => $users)->status, 200,
+        'a role set by an admin is effective immediately with an old token');
+};
 
-like(complaint(unique('nobody') . '@example.com', 'admin'), qr/nobody/, 'set_role: an unknown e-mail raises');
-like(complaint($pupil->{email}, 'root'), qr/root.*role/, 'set_role: an unknown role raises');
-role(uc $pupil->{email}, 'service');
-is(user($pupil->{email})->{role}, 'service', 'set_role: the e-mail in any case');
+my $one_second = second_httpd('LearnHubRevocationInterval 1s');
+my $immediate = second_httpd('LearnHubRevocationInterval 0');
+my %node = ('default interval' => port(), 'interval 1s' => $one_second->port, 'interval 0' => $immediate->port);
+my %at_once = (port => $node{'interval 0'});
+my %within = (port => $node{'interval 1s'});
 
-# ---- a role that is given ----
-
-my $teacher = signup();
-is_refusal(teach($teacher), 'tutoring', 403, 'a student may not teach');
-role($teacher->{email}, 'instructor');
-is(teach($teacher)->status, 201, 'a role given in the database works at once, with the old token');
-my $deputy = signup();
-is(api(GET => $users, token => $deputy->{token})->status, 403, 'a student is no admin');
-change($deputy, role => 'admin');
-is(api(GET => $users, token => $deputy->{token})->status, 200, 'a role given by an admin works at once as well');
-
-# ---- what is taken away, on three nodes ----
-
-my $soon = second_httpd('LearnHubRevocationInterval 1s');
-my $now = second_httpd('LearnHubRevocationInterval 0');
-my %node = (main => port(), soon => $soon->port, now => $now->port);
-
-# Six new connections: it is not always the same process that answers.
-sub everywhere {
+# The statuses of six new connections, which reach different processes.
+sub statuses {
     my ($token, $port) = @_;
-    return map { me($token, port => $port, headers => { Connection => 'close' })->status } 1 .. 6;
+    return map { status_of($token, port => $port, headers => { Connection => 'close' }) } 1 .. 6;
 }
 
-# All processes of all nodes have seen the token.
-sub warm {
+# Lets all processes of all nodes see the token.
+sub is_accepted_everywhere {
     my ($token, $name) = @_;
-    my @statuses = map { everywhere($token, $_) } values %node;
-    return is_deeply(\@statuses, [(200) x 18], "$name works on every node");
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return is_deeply([map { statuses($token, $_) } values %node], [(200) x 18], "$name is accepted on every node");
 }
 
-# At once on the node that was told and on the one whose interval is 0; in a second, and some, on the other.
-sub dies {
+# Whether the sub returns true within the revocation interval of one second.
+sub within_interval { my ($try) = @_; return eventually($try, 2.5) }
+
+# A token revoked on the main node is rejected there and with interval 0 at once, with interval 1s after a second.
+sub is_rejected_everywhere {
     my ($token, $name) = @_;
-    is(me($token, port => $node{now})->status, 401, "$name: dead at once where the interval is 0");
-    is_deeply([everywhere($token, port())], [(401) x 6], "$name: dead at once where it was ended");
-    ok(eventually(sub { me($token, port => $node{soon})->status == 401 }, 2.5), "$name: dead elsewhere in time");
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    is(status_of($token, %at_once), 401, "$name is rejected at once by a node with LearnHubRevocationInterval 0");
+    is_deeply([statuses($token, port())], [(401) x 6],
+        "$name is rejected at once by every process of the revoking node");
+    ok(within_interval(sub { status_of($token, %within) == 401 }),
+        "$name is rejected within the interval by another node");
     Time::HiRes::sleep(1.1);
-    is_deeply([everywhere($token, $node{soon})], [(401) x 6], "$name: in every process");
-    return is(me($token)->header('WWW-Authenticate'), $INVALID, "$name: and told so");
+    is_deeply([statuses($token, $within{port})], [(401) x 6],
+        "$name is rejected after the interval by every process of another node");
+    return is(get_me($token)->header('WWW-Authenticate'), $INVALID_TOKEN,
+        "$name is rejected with the error invalid_token");
 }
 
-my $leaver = token_login($student)->json->{auth_token};
-warm("Token $leaver", 'an opaque token');
-is(api(POST => '/auth/token/logout/', token => "Token $leaver")->status, 204, 'logout on one node');
-dies("Token $leaver", 'an opaque token');
-is(me($student, port => $node{now})->status, 200, "the person's other token lives");
-my $fleeting = log_in($student)->json->{access_token};
-warm($fleeting, 'a JWT');
-is(api(POST => '/auth/token/logout/', token => $fleeting)->status, 204, 'logout on one node');
-dies($fleeting, 'a JWT');
+my ($opaque, $jwt) = (opaque_of($student), jwt_of($student));
 
-my $outcast = signup();
-my $opaque = token_login($outcast)->json->{auth_token};
-warm($outcast, "an outcast's JWT");
-warm("Token $opaque", "an outcast's opaque token");
-$reply = change($outcast, is_active => false);
-is_deeply([$reply->status, $reply->json->{is_active}], [200, false], 'an account is deactivated');
-dies($outcast, "an outcast's JWT");
-dies("Token $opaque", "an outcast's opaque token");
-is_refusal(refresh($outcast, port => $node{$_}), 'practice', 401, "no refresh for a deactivated account: $_")
-    for sort keys %node;
-my %wrong = (%$student, password => 'not the password');
-is_deeply([map { ($_->status, $_->body) } log_in($outcast)], [map { ($_->status, $_->body) } log_in(\%wrong)],
-    'its login is refused like a wrong password');
-is_deeply([map { ($_->status, $_->body) } token_login($outcast)], [map { ($_->status, $_->body) } token_login(\%wrong)],
-    'so is its token login');
-is_deeply([log_in($outcast)->status, token_login($outcast)->status], [401, 400], 'that is 401 and 400');
-is(scalar(grep { $_->{email} eq $outcast->{email} } @{ list(q => $outcast->{email})->json->{results} }), 1,
-    'an admin still sees the account');
-change($outcast, is_active => true);
-is(log_in($outcast)->status, 200, 'activated again it can log in');
-is(me(log_in($outcast)->json->{access_token}, port => $node{$_})->status, 200, "and is let in: $_") for sort keys %node;
+subtest 'logout on three nodes' => sub {
+    is_accepted_everywhere($opaque, 'an opaque token');
+    is(api(POST => '/auth/token/logout/', token => $opaque)->status, 204, 'logout with an opaque token returns 204');
+    is_rejected_everywhere($opaque, 'a logged-out opaque token');
+    is(status_of($student, %at_once), 200, 'another token of the user is accepted after logout');
+    is_accepted_everywhere($jwt, 'a JWT');
+    is(api(POST => '/auth/token/logout/', token => $jwt)->status, 204, 'logout with a JWT returns 204');
+    is_rejected_everywhere($jwt, 'a logged-out JWT');
+};
+
+# Deactivated, then activated again; the token of before stays revoked.
+my $deactivated = signup();
+
+subtest 'deactivation on three nodes' => sub {
+    my @login = @$deactivated{qw(email password)};
+    my $token = opaque_of($deactivated);
+    is_accepted_everywhere($deactivated, 'a JWT of an active account');
+    is_accepted_everywhere($token, 'an opaque token of an active account');
+    my $reply = change($deactivated, is_active => false);
+    is_deeply([$reply->status, $reply->json->{is_active}], [200, false], 'an admin deactivates an account');
+    is_rejected_everywhere($deactivated, 'a JWT of a deactivated account');
+    is_rejected_everywhere($token, 'an opaque token of a deactivated account');
+    is_error(refresh($deactivated->{refresh}, port => $node{$_}), 'located', 401,
+        "refresh for a deactivated account returns 401: node with $_") for sort keys %node;
+    my @wrong = ($student->{email}, 'not the password');
+    my $response = sub { my ($reply) = @_; return [$reply->status, $reply->body] };
+    is_deeply($response->(log_in(@login)), $response->(log_in(@wrong)),
+        'login to a deactivated account gets the response to a wrong password');
+    is_deeply($response->(token_login(@login)), $response->(token_login(@wrong)),
+        'token login to a deactivated account gets the response to a wrong password');
+    is_deeply([log_in(@login)->status, token_login(@login)->status], [401, 400],
+        'logins to a deactivated account return 401 and 400');
+    is(scalar(grep { $_ eq $login[0] } @{ emails(list(q => $login[0])) }), 1,
+        'the admin list contains deactivated accounts');
+    change($deactivated, is_active => true);
+    is(log_in(@login)->status, 200, 'a reactivated account can log in');
+    is(status_of(jwt_of($deactivated), port => $node{$_}), 200,
+        "a token of a reactivated account is accepted: node with $_")
+        for sort keys %node;
+};
 
 my $former = signup(role => 'instructor');
-is(teach($former, port => $node{$_})->status, 201, "an instructor teaches: $_") for sort keys %node;
-role($former->{email}, 'student');
-is(teach($former, port => $node{now})->status, 403, 'a role taken away: gone at once where the interval is 0');
-ok(eventually(sub { teach($former, port => $node{soon})->status == 403 }, 2.5), 'gone within the interval elsewhere');
-is(me($former, port => $node{now})->status, 200, 'the token still works for the rest');
-my $demoted = signup(role => 'admin');
-is(api(GET => $users, token => $demoted->{token}, port => $node{$_})->status, 200, "an admin reads: $_")
-    for sort keys %node;
-change($demoted, role => 'student');
-is(api(GET => $users, token => $demoted->{token}, port => $node{$_})->status, 403, "a former admin does not: $_")
-    for qw(main now);
-ok(eventually(sub { api(GET => $users, token => $demoted->{token}, port => $node{soon})->status == 403 }, 2.5),
-    'within the interval elsewhere');
 my $promoted = signup();
-is(teach($promoted, port => $node{soon})->status, 403, 'not yet an instructor');
-change($promoted, role => 'instructor');
-is(teach($promoted, port => $node{$_})->status, 201, "a role given on one node works at once on all: $_")
-    for sort keys %node;
 
-my $deleted = signup();
-warm($deleted, "a deleted person's JWT");
-sql('DELETE FROM learnhub.users WHERE email = ?', $deleted->{email});
-is(me($deleted, port => $node{now})->status, 401, 'a deleted account is out at once where the interval is 0');
-ok(eventually(sub { me($deleted, port => $node{soon})->status == 401 }, 2.5), 'within the interval elsewhere');
+subtest 'role changes on three nodes' => sub {
+    is(create_session($former, port => $node{$_})->status, 201, "an instructor creates a session: node with $_")
+        for sort keys %node;
+    role($former->{email}, 'student');
+    is(create_session($former, %at_once)->status, 403,
+        'a revoked role is ineffective at once with LearnHubRevocationInterval 0');
+    ok(within_interval(sub { create_session($former, %within)->status == 403 }),
+        'a revoked role is ineffective within the interval on another node');
+    is(status_of($former, %at_once), 200, 'the token of a user with a revoked role is still accepted');
+    my $demoted = signup(role => 'admin');
+    is(api_as($demoted, GET => $users, port => $node{$_})->status, 200, "an admin lists users: node with $_")
+        for sort keys %node;
+    change($demoted, role => 'student');
+    is(api_as($demoted, GET => $users, port => $node{$_})->status, 403,
+        "a former admin may not list users, at once: node with $_") for 'default interval', 'interval 0';
+    ok(within_interval(sub { api_as($demoted, GET => $users, %within)->status == 403 }),
+        'a former admin may not list users on another node within the interval');
+    is(create_session($promoted, %within)->status, 403, 'a student may not create a session: node with interval 1s');
+    change($promoted, role => 'instructor');
+    is(create_session($promoted, port => $node{$_})->status, 201, "a granted role is effective at once: node with $_")
+        for sort keys %node;
+};
 
-# ---- changes that overtake each other, and processes that are new ----
+subtest 'deletion on three nodes' => sub {
+    my $deleted = signup();
+    is_accepted_everywhere($deleted, 'a JWT of an existing account');
+    sql('DELETE FROM learnhub.users WHERE email = ?', $deleted->{email});
+    is(status_of($deleted, %at_once), 401, 'a deleted account is rejected at once with LearnHubRevocationInterval 0');
+    ok(within_interval(sub { status_of($deleted, %within) == 401 }),
+        'a deleted account is rejected within the interval on another node');
+};
 
 my ($slow, $quick) = (signup(), signup());
-warm($_, 'a token') for $slow, $quick;
-my $database = LearnHub::Test::database();
-$database->begin_work;
-sql('UPDATE learnhub.users SET is_active = false WHERE email = ?', $slow->{email});
-is(change_elsewhere($quick)->status, 200, 'a later change is made first');
 
-sub change_elsewhere {
-    my ($who) = @_;
-    my $found = list(q => $who->{email})->json->{results}[0]{id};
-    return change($found, is_active => false);
-}
+subtest 'revocations that commit in another order than they began' => sub {
+    is_accepted_everywhere($_, 'a token') for $slow, $quick;
+    database()->begin_work;
+    sql('UPDATE learnhub.users SET is_active = false WHERE email = ?', $slow->{email});
+    my $id = list(q => $quick->{email})->json->{results}[0]{id};
+    is(change($id, is_active => false)->status, 200, 'a second deactivation commits while the first is still open');
+    is(status_of($quick, %at_once), 401,
+        'the second deactivation is effective at once with LearnHubRevocationInterval 0');
+    ok(within_interval(sub { status_of($quick, %within) == 401 }),
+        'the second deactivation is effective within the interval on another node');
+    database()->commit;
+    is(status_of($slow, %at_once), 401,
+        'the first deactivation is effective after its later commit with LearnHubRevocationInterval 0');
+    ok(within_interval(sub { status_of($slow, %within) == 401 }),
+        'the first deactivation is effective after its later commit within the interval on another node');
+};
 
-is(me($quick, port => $node{now})->status, 401, 'and known at once');
-ok(eventually(sub { me($quick, port => $node{soon})->status == 401 }, 2.5), 'and soon');
-$database->commit;
-is(me($slow, port => $node{now})->status, 401, 'the earlier change is not overlooked where the interval is 0');
-ok(eventually(sub { me($slow, port => $node{soon})->status == 401 }, 2.5), 'nor elsewhere');
+subtest 'graceful restart' => sub {
+    $one_second->graceful;
+    is_deeply([map { status_of($_, %within) } ($opaque, $jwt, $deactivated, $slow, $quick) x 2], [(401) x 10],
+        'new processes reject the tokens revoked before a graceful restart');
+    is(status_of($student, %within), 200, 'new processes accept tokens that were not revoked');
+    is(create_session($former, %within)->status, 403, 'a revoked role stays revoked after a graceful restart');
+    is(create_session($promoted, %within)->status, 201, 'a granted role stays granted after a graceful restart');
+};
 
-$soon->graceful;
-is_deeply([map { me($_, port => $node{soon})->status } ("Token $leaver", $fleeting, $outcast, $slow, $quick) x 2],
-    [(401) x 10], 'a new generation of processes knows what was revoked before');
-is(me($student, port => $node{soon})->status, 200, 'and what was not');
-is(teach($former, port => $node{soon})->status, 403, 'a role stays taken away');
-is(teach($promoted, port => $node{soon})->status, 201, 'or given');
-
-my $crowd = token_login($student)->json->{auth_token};
-warm("Token $crowd", 'one more token');
-my @seen = parallel(12, sub {
-    my ($i) = @_;
-    return $i ? (map { me("Token $crowd", port => $node{now})->status } 1 .. 10)[-1]
-        : api(POST => '/auth/token/logout/', token => "Token $crowd")->status;
-});
-is_deeply([$seen[0], grep { !/^(?:200|401)$/ } @seen[1 .. 11]], [204], 'a logout amid requests: they are 200 or 401');
-is_deeply([everywhere("Token $crowd", $node{now})], [(401) x 6], 'and 401 from then on');
+subtest 'logout during concurrent requests' => sub {
+    my $token = opaque_of($student);
+    is_accepted_everywhere($token, 'a new opaque token');
+    my @seen = parallel 12, sub {
+        my ($i) = @_;
+        return $i ? (map { status_of($token, %at_once) } 1 .. 10)[-1]
+            : api(POST => '/auth/token/logout/', token => $token)->status;
+    };
+    is_deeply([$seen[0], grep { !/^(?:200|401)$/ } @seen[1 .. 11]], [204],
+        'requests concurrent with a logout return 200 or 401');
+    is_deeply([statuses($token, $at_once{port})], [(401) x 6], 'requests after the logout return 401');
+};
 
 done_testing;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Bad days under load: graceful restarts, PostgreSQL restarted, killed, stopped, hung and changed, slow clients, a full
-# pool. What was answered with success is there, what was refused is not, and it recovers by itself.
+# Faults: graceful restarts; PostgreSQL restarted, stopped, hung, with terminated backends or a changed column; locked
+# rows, an exhausted pool, slow clients. Writes that returned success are stored once, and the module recovers without
+# intervention.
 use strict;
 use warnings;
 
@@ -16,115 +17,149 @@ my %proposal = (description => 'D', date => '2040-01-01T00:00:00Z', max_particip
 
 sub create {
     my ($title, %with) = @_;
-    return api(POST => '/api/sessions/', token => $teacher->{token}, json => { title => $title, %proposal }, %with);
+    return api_as($teacher, POST => '/api/sessions/', json => { title => $title, %proposal }, %with);
 }
 
 my $session = create('load')->json->{id};
 
-# Six clients read, create, join and leave for some seconds while `fault` happens in a seventh process. Gives all answers:
-# {status, what, title, reply}. A connection that httpd closed between two requests is opened anew by the client.
+# One of four requests of a client: read, create, join or leave.
+sub request {
+    my ($action, $user, $title, %with) = @_;
+    return create($title, %with) if $action eq 'create';
+    return api_as($user, GET => "/api/sessions/$session/", %with) if $action eq 'read';
+    return api_as($user, POST => "/api/sessions/$session/$action/", %with);
+}
+
+# The requests of client $i until $end, as {action, at, title, status, json, retry}; status 0: no response. The user
+# agent reconnects if httpd closed the connection between two requests.
+sub client_load {
+    my ($i, $end) = @_;
+    my $stem = unique('load');
+    my @results;
+    for (my $n = 0; time < $end; $n++) {
+        my ($action, $title) = (qw(read create join leave) [$n % 4], "$stem-$i-$n");
+        my $reply = request($action, $users[$i], $title);
+        my $lost = ($reply->header('Client-Warning') // '') =~ /Internal/;
+        push @results, { action => $action, at => time, title => $title, status => $lost ? 0 : $reply->status,
+            json => $reply->is_json ? 1 : 0, retry => $reply->header('Retry-After') };
+    }
+    return \@results;
+}
+
+# The results of six clients during some seconds, and {action => 'fault', at => the end of $fault}, which a seventh
+# process runs after 0.4 seconds.
 sub under_load {
-    my ($seconds, $fault, %with) = @_;
-    my ($stem, $end) = (unique('load'), time + $seconds);
-    my @lists = parallel(7, sub {
+    my ($seconds, $fault) = @_;
+    my $end = time + $seconds;
+    my @lists = parallel 7, sub {
         my ($i) = @_;
-        my @answers;
-        if ($i == 6) {
-            sleep 0.4;
-            $fault->();
-            return [{ what => 'fault', at => time }];
-        }
-        for (my $n = 0; time < $end; $n++) {
-            my ($what, $title) = (qw(read create join leave)[$n % 4], "$stem-$i-$n");
-            my $reply = $what eq 'create' ? create($title, %with)
-                : api($what eq 'read' ? 'GET' : 'POST', "/api/sessions/$session/" . ($what eq 'read' ? '' : "$what/"),
-                token => $users[$i]{token}, %with);
-            my $lost = ($reply->header('Client-Warning') // '') =~ /Internal/; # no answer at all
-            push @answers, { what => $what, at => time, title => $title, status => $lost ? 0 : $reply->status,
-                json => $reply->is_json ? 1 : 0, retry => $reply->header('Retry-After') };
-        }
-        return \@answers;
-    });
+        return client_load($i, $end) if $i < 6;
+        sleep 0.4;
+        $fault->();
+        return [{ action => 'fault', at => time }];
+    };
     return map {@$_} @lists;
 }
 
-sub count { my ($test, @answers) = @_; return scalar grep { $test->($_) } @answers }
+sub count { my ($test, @results) = @_; return scalar grep { $test->($_) } @results }
 
-# Failures are 503 in JSON with Retry-After, and few, or undef: as many as there were while it lasted, but none later than
-# 3 seconds after its end. Creations that succeeded are there, once.
-sub holds {
-    my ($name, $most, @all) = @_;
-    my ($fault) = grep { $_->{what} eq 'fault' } @all;
-    my @answers = grep { $_->{what} ne 'fault' } @all;
-    my @odd = grep { $_->{status} !~ /^(200|201|400|503)$/ && $_->{status} } @answers;
-    my @failed = grep { $_->{status} == 503 || !$_->{status} } @answers;
-    cmp_ok(scalar(@answers) - @failed, '>', 50, "$name: there was a load");
-    is_deeply([map {"$_->{what} $_->{status}"} @odd], [], "$name: nothing but success, refusals and 503");
-    is(count(sub { $_[0]{status} == 503 && !($_[0]{json} && $_[0]{retry}) }, @answers), 0, "$name: a 503 says when to try again");
+# Checks the results of under_load(): failures are 503 in JSON with Retry-After or lost connections, at most $most;
+# undef: any number, but none later than 3 seconds after the fault. Every successful creation is stored once.
+sub survives {
+    my ($most, @all) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my ($fault) = grep { $_->{action} eq 'fault' } @all;
+    my @results = grep { $_->{action} ne 'fault' } @all;
+    my @other = grep { $_->{status} !~ /^(200|201|400|503)$/ && $_->{status} } @results;
+    my @failed = grep { $_->{status} == 503 || !$_->{status} } @results;
+    cmp_ok(scalar(@results) - @failed, '>', 50, 'more than 50 requests were served');
+    is_deeply([map {"$_->{action} $_->{status}"} @other], [], 'responses are 200, 201, 400 or 503');
+    is(count(sub { $_[0]{status} == 503 && !($_[0]{json} && $_[0]{retry}) }, @results), 0,
+        'every 503 is JSON with Retry-After');
     my @counted = defined $most ? @failed : grep { $_->{at} > $fault->{at} + 3 } @failed;
-    $most //= 0;
-    cmp_ok(scalar @counted, '<=', $most, "$name: at most $most of " . @answers . ' failed')
-        || diag(join ', ', map {"$_->{what} $_->{status}"} @counted);
-    my %rows = map { $_->{title} => $_->{n} }
-        sql('SELECT title, count(*) AS n FROM learnhub.tutoring_sessions GROUP BY title');
-    my @created = grep { $_->{what} eq 'create' } @answers;
-    is(count(sub { $_[0]{status} == 201 && ($rows{ $_[0]{title} } // 0) != 1 }, @created), 0, "$name: each 201 has its row");
-    is(count(sub { ($rows{ $_[0]{title} } // 0) > 1 }, @created), 0, "$name: nothing was created twice");
-    my $row = (sql('SELECT participant_count, (SELECT count(*) FROM learnhub.tutoring_participants WHERE session_id = s.id)
-        AS seats FROM learnhub.tutoring_sessions s WHERE id = ?', $session))[0];
-    is($row->{participant_count}, $row->{seats}, "$name: the seats are counted right");
+    my $limit = 'no request fails later than 3 seconds after the fault';
+    $limit = "at most $most of " . @results . ' requests fail' if defined $most;
+    cmp_ok(scalar @counted, '<=', $most // 0, $limit) || diag(join ', ', map {"$_->{action} $_->{status}"} @counted);
+    my $titles = 'SELECT title, count(*) AS n FROM learnhub.tutoring_sessions GROUP BY title';
+    my %stored = map { $_->{title} => $_->{n} } sql($titles);
+    my @created = grep { $_->{action} eq 'create' } @results;
+    is(count(sub { $_[0]{status} == 201 && ($stored{ $_[0]{title} } // 0) != 1 }, @created), 0,
+        'each 201 is stored once');
+    is(count(sub { ($stored{ $_[0]{title} } // 0) > 1 }, @created), 0, 'no session is stored twice');
+    my ($row) = sql('SELECT participant_count AS stored, (SELECT count(*) FROM learnhub.tutoring_participants
+        WHERE session_id = s.id) AS counted FROM learnhub.tutoring_sessions s WHERE id = ?', $session);
+    is($row->{stored}, $row->{counted}, 'participant_count equals the number of participants');
     return;
 }
 
-sub healthy { return eventually(sub { api(GET => '/health')->status == 200 }, 15) }
-
-# ---- httpd ----
-
-holds('graceful restart', 12, under_load(4, sub { restart_httpd('graceful') for 1, 2 }));
-
-# ---- PostgreSQL ----
-
-holds('PostgreSQL restarted', undef, under_load(6, sub { pg('stop', '-m', 'immediate'); pg('start') }));
-ok(healthy(), 'healthy after the restart');
+sub health_status { my (%with) = @_; return api(GET => '/health', %with)->status }
+sub recovers { my ($seconds, %with) = @_; return eventually(sub { health_status(%with) == 200 }, $seconds) }
 
 # SIGTERM is what pg_terminate_backend() sends; the schema's owner may not call that for another role.
-sub backends { return map { $_->{pid} } sql(q(SELECT pid FROM pg_stat_activity WHERE application_name = 'mod_learnhub')) }
-holds('backends killed', 12, under_load(4, sub {
-    my $killed = 0;
-    for (1 .. 8) {
-        $killed += kill TERM => backends();
-        sleep 0.2;
-    }
-    $killed >= 8 or die "only $killed backends were killed";
-}));
+sub backends {
+    return map { $_->{pid} } sql(q(SELECT pid FROM pg_stat_activity WHERE application_name = 'mod_learnhub'));
+}
+
 sub retype { return sql("ALTER TABLE learnhub.tutoring_sessions ALTER COLUMN description TYPE $_[0]") }
-holds('a column changes its type', 0, under_load(3, sub {
-    for (1 .. 5) {
-        retype('varchar');
-        sleep 0.15;
-        retype('text');
-        sleep 0.15;
-    }
-}));
 
-pg('stop', '-m', 'fast');
-my $down = eventually(sub { my $reply = create('down'); $reply->status == 503 && $reply }, 15);
-is_refusal($down, 'tutoring', 503, 'stopped: 503 in the shape of the API');
-like($down->header('Retry-After'), qr/^\d+$/, 'stopped: when to try again');
-my $sick = api(GET => '/health');
-is_deeply([$sick->status, @{ $sick->json }{qw(status database)}], [503, 'unhealthy', 'unreachable'], 'stopped: /health');
-ok(eventually(sub { my $began = time; create('down'); time - $began < 1 }, 20), 'stopped: soon refusals are quick');
-my $early = second_httpd('');
-is(api(GET => '/health', port => $early->port)->status, 503, 'an httpd that starts meanwhile');
-pg('start');
-ok(healthy(), 'it comes back by itself');
-ok(eventually(sub { api(GET => '/health', port => $early->port)->status == 200 }, 15), 'and so does the one that started meanwhile');
-is(create(unique('after'))->status, 201, 'everything works again');
-$early->stop;
+# ---- faults under load ----
 
-# ---- virtual hosts ----
+subtest 'two graceful restarts of httpd under load' => sub {
+    survives(12, under_load(4, sub { restart_httpd('graceful') for 1, 2 }));
+};
 
-my $hosts = second_httpd(<<'CONF');
+subtest 'immediate restart of PostgreSQL under load' => sub {
+    survives(undef, under_load(6, sub { pg('stop', '-m', 'immediate'); pg('start') }));
+    ok(recovers(15), '/health returns 200 after a restart of PostgreSQL');
+};
+
+subtest 'terminated PostgreSQL backends under load' => sub {
+    my $terminate = sub {
+        my $terminated = 0;
+        for (1 .. 8) {
+            $terminated += kill TERM => backends();
+            sleep 0.2;
+        }
+        $terminated >= 8 or die "only $terminated backends were terminated";
+    };
+    survives(12, under_load(4, $terminate));
+};
+
+subtest 'a column that changes its type under load' => sub {
+    my $change = sub {
+        for (1 .. 5) {
+            retype('varchar');
+            sleep 0.15;
+            retype('text');
+            sleep 0.15;
+        }
+    };
+    survives(0, under_load(3, $change));
+};
+
+# ---- faults without load ----
+
+subtest 'stopped PostgreSQL' => sub {
+    pg('stop', '-m', 'fast');
+    my $down = eventually(sub { my $reply = create('down'); $reply->status == 503 && $reply }, 15);
+    is_error($down, 'flat', 503, 'a request without a database returns 503 in the flat format');
+    like($down->header('Retry-After'), qr/^\d+$/, 'the 503 without a database has Retry-After');
+    my $health = api(GET => '/health');
+    is_deeply([$health->status, @{ $health->json }{qw(status database)}], [503, 'unhealthy', 'unreachable'],
+        '/health reports an unreachable database');
+    ok(eventually(sub { my $start = time; create('down'); time - $start < 1 }, 20),
+        'requests without a database soon fail in less than a second');
+    my $early = second_httpd('');
+    is(health_status(port => $early->port), 503, 'an httpd started without a database returns 503');
+    pg('start');
+    ok(recovers(15), '/health returns 200 after PostgreSQL has started again');
+    ok(recovers(15, port => $early->port), '/health of an httpd started without a database returns 200 as well');
+    is(create(unique('after'))->status, 201, 'writes succeed after PostgreSQL has started again');
+    $early->stop;
+};
+
+subtest 'virtual hosts with a pool of one connection' => sub {
+    my $hosts = second_httpd(<<'CONF');
 DBDMax 1
 DBDKeep 1
 <VirtualHost *>
@@ -136,51 +171,60 @@ DBDKeep 1
     LearnHubMaxBody 2000
 </VirtualHost>
 CONF
-is(api(GET => '/health', port => $hosts->port, headers => { Host => $_ })->status, 200, "the one connection serves $_")
-    for qw(a.example b.example a.example);
-
-# ---- deadlines ----
+    for my $case (['a.example', 'first'], ['b.example', 'first'], ['a.example', 'second']) {
+        my ($name, $time) = @$case;
+        is(health_status(port => $hosts->port, headers => { Host => $name }), 200, "$name serves its $time request");
+    }
+};
 
 my $short = second_httpd("LearnHubStatementTimeout 500ms\nLearnHubConnectionWait 300ms\nDBDMax 1\nDBDKeep 1\n");
-is(api(GET => '/health', port => $short->port)->status, 200, 'a server with one connection');
-my $database = LearnHub::Test::database();
-$database->begin_work;
-sql('SELECT id FROM learnhub.tutoring_sessions WHERE id = ? FOR UPDATE', $session);
-my $began = time;
-my @waiting = parallel(4, sub { api(POST => "/api/sessions/$session/join/", token => $users[$_[0]]{token}, port => $short->port) });
-cmp_ok(time - $began, '<', 10, 'a locked row and a full pool: nobody waits long');
-is_deeply([map { $_->{status} } @waiting], [(503) x 4], 'all get 503');
-is($_->{json}{error} =~ /\S/ ? 1 : 0, 1, 'with a sentence') for @waiting;
-$database->rollback;
-ok(eventually(sub { api(GET => '/health', port => $short->port)->status == 200 }, 10), 'the connection is there again');
+my %short = (port => $short->port);
 
-my ($postmaster) = split /\n/, do { open my $file, '<', "$top/build/run/pg/postmaster.pid" or die $!; local $/; <$file> };
-my @hung = ($postmaster, backends());
-kill STOP => @hung;
-$began = time;
-my @stuck = parallel(4, sub { api(GET => "/api/sessions/$session/", token => $users[$_[0]]{token}, port => $short->port) });
-kill CONT => @hung;
-cmp_ok(time - $began, '<', 10, 'PostgreSQL hangs: nobody waits long');
-is_deeply([map { $_->{status} } @stuck], [(503) x 4], 'all get 503');
-ok(eventually(sub { api(GET => '/health', port => $short->port)->status == 200 }, 15), 'it comes back by itself');
+subtest 'a locked row and an exhausted pool' => sub {
+    is(health_status(%short), 200, 'a server with one connection serves requests');
+    database()->begin_work;
+    sql('SELECT id FROM learnhub.tutoring_sessions WHERE id = ? FOR UPDATE', $session);
+    my $start = time;
+    my @waiting = parallel 4, sub { api_as($users[$_[0]], POST => "/api/sessions/$session/join/", %short) };
+    cmp_ok(time - $start, '<', 10, 'four requests for a locked row finish within 10 seconds');
+    is_deeply([map { $_->{status} } @waiting], [(503) x 4], 'four requests for a locked row return 503');
+    is($waiting[$_]{json}{error} =~ /\S/ ? 1 : 0, 1, "the 503 of request $_ for a locked row has a message") for 0 .. 3;
+    database()->rollback;
+    ok(recovers(10, %short), 'the connection serves requests after the lock is released');
+};
 
-# ---- slow clients hold no connection ----
+subtest 'hung PostgreSQL' => sub {
+    open my $file, '<', "$top/build/run/pg/postmaster.pid" or die $!;
+    chomp(my $postmaster = <$file>);
+    my @processes = ($postmaster, backends());
+    kill STOP => @processes;
+    my $start = time;
+    my @waiting = parallel 4, sub { api_as($users[$_[0]], GET => "/api/sessions/$session/", %short) };
+    kill CONT => @processes;
+    cmp_ok(time - $start, '<', 10, 'four requests to a hung database finish within 10 seconds');
+    is_deeply([map { $_->{status} } @waiting], [(503) x 4], 'four requests to a hung database return 503');
+    ok(recovers(15, %short), '/health returns 200 after PostgreSQL continues');
+};
 
-sql("INSERT INTO learnhub.tutoring_sessions (title, description, starts_at, max_participants, creator_id)
-     SELECT 'wide', repeat('x', 20000), now() + interval '1 day', 2, ? FROM generate_series(1, 100)", user($teacher->{email})->{id});
-sub slow {
+sub send_bytes {
     my ($bytes) = @_;
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $short->port) or die $@;
     syswrite $socket, $bytes;
     return $socket;
 }
-my @unread = map { slow("GET /api/sessions/?page_size=100 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $teacher->{token}\r\n\r\n") } 1 .. 6;
-my @dripping = map {
-    slow("POST /api/sessions/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $teacher->{token}\r\nContent-Length: 500\r\n\r\n{\"title\":")
-} 1 .. 6;
-sleep 1;
-is(api(GET => "/api/sessions/$session/", token => $users[0]{token}, port => $short->port)->status, 200,
-    'twelve slow clients leave the only connection to others');
-close $_ for @unread, @dripping;
 
-done_testing();
+subtest 'slow clients' => sub {
+    sql("INSERT INTO learnhub.tutoring_sessions (title, description, starts_at, max_participants, creator_id)
+        SELECT 'wide', repeat('x', 20000), now() + interval '1 day', 2, ? FROM generate_series(1, 100)",
+        user($teacher->{email})->{id});
+    my $headers = "Host: x\r\nAuthorization: Bearer $teacher->{token}\r\n";
+    my $list = "GET /api/sessions/?page_size=100 HTTP/1.1\r\n$headers\r\n";
+    my $part = "POST /api/sessions/ HTTP/1.1\r\n${headers}Content-Length: 500\r\n\r\n{\"title\":";
+    my @clients = ((map { send_bytes($list) } 1 .. 6), map { send_bytes($part) } 1 .. 6);
+    sleep 1;
+    is(api_as($users[0], GET => "/api/sessions/$session/", %short)->status, 200,
+        'six clients that do not read and six that do not finish sending leave the only connection to others');
+    close $_ for @clients;
+};
+
+done_testing;
