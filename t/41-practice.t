@@ -292,7 +292,8 @@ subtest 'A hostile expression is rejected in time and does not hold up other req
             if $i > 17;
         return join ' ', map { api_as(undef, GET => "/problems/$made->{id}")->status } 1 .. 20;
     };
-    is_deeply([@statuses[12 .. 23]], [(join ' ', (200) x 20) x 12], 'reads and searches by others succeed meanwhile');
+    is_deeply([@statuses[12 .. 23]], [(join ' ', (200) x 20) x 12],
+        'reads and searches by others succeed during hostile searches');
     is_deeply([grep { !/^(?:422|503)$/ } @statuses[0 .. 11]], [], 'each hostile search is rejected');
 };
 
@@ -364,13 +365,15 @@ subtest 'POST and PUT validate every field of a submission' => sub {
 
 subtest 'A submission is private to its owner' => sub {
     is_deeply(api_as($author, GET => "/submissions/$new->{id}")->json, $new, 'the owner reads the submission');
-    is_error(api_as($other, GET => "/submissions/$new->{id}"), 'located', 403, 'another user cannot read it');
-    is_error(api_as($admin, GET => "/submissions/$new->{id}"), 'located', 403, 'an admin cannot read it');
+    is_error(api_as($other, GET => "/submissions/$new->{id}"), 'located', 403,
+        'another user cannot read the submission');
+    is_error(api_as($admin, GET => "/submissions/$new->{id}"), 'located', 403, 'an admin cannot read the submission');
     is_error(api_as($other, PUT => "/submissions/$new->{id}", json => { score => 99 }), 'located', 403,
-        'another user cannot update it');
+        'another user cannot update the submission');
     is_error(api_as($other, POST => "/submissions/$new->{id}/chat", json => \%message), 'located', 403,
-        'another user cannot add a chat message');
-    is_error(api_as($other, DELETE => "/submissions/$new->{id}"), 'located', 404, 'another user cannot delete it');
+        'another user cannot add a chat message to the submission');
+    is_error(api_as($other, DELETE => "/submissions/$new->{id}"), 'located', 404,
+        'another user cannot delete the submission');
 };
 
 subtest 'An update replaces the fields sent' => sub {
@@ -452,7 +455,8 @@ subtest "my-submissions lists the caller's submissions, newest first" => sub {
         'keys; total counts all submissions, not the page');
     is_deeply([map { keys_of($_) } @{ $list_of->{submissions} }], [($listed_keys) x 2],
         'a listed submission has eight fields');
-    is_deeply([map { $_->{id} } @{ $list_of->{submissions} }], [map { $_->{id} } @sent[0, 1]], 'newest first');
+    is_deeply([map { $_->{id} } @{ $list_of->{submissions} }], [map { $_->{id} } @sent[0, 1]],
+        'submissions are listed newest first');
     is_deeply(api_as($sender, GET => '/submissions/user/my-submissions?skip=2')->json->{submissions}[0]{score}, 1,
         'skip leaves out the newest');
 };
@@ -521,7 +525,7 @@ subtest 'Concurrent requests submit a session once' => sub {
         sub { api_as($author, POST => "/submissions/from-session/$raced->{id}") });
     is_deeply(\@statuses, [201, (400) x 11], 'of 12 concurrent requests one succeeds');
     is((sql("SELECT count(*) AS n FROM learnhub.submissions WHERE session_id = decode(?, 'hex')", $raced->{id}))[0]{n},
-        1, 'the database has one submission of the session');
+        1, 'the database has one submission of a session after 12 concurrent requests');
 };
 
 done_testing();
