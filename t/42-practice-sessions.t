@@ -80,7 +80,7 @@ subtest 'Routes of a session reject missing tokens, unknown ids and other users'
     }
     is_error(api_as(undef, @$_), 'located', 401, "$_->[0] $_->[1] without a token is rejected")
         for [POST => '/sessions/'], [GET => '/sessions/user/my-sessions'], [GET => "/sessions/problem/$unknown_id"];
-    is_deeply(stored($session->{id})->{status}, 'active', 'the session is unchanged');
+    is_deeply(stored($session->{id})->{status}, 'active', 'rejected requests leave the session unchanged');
 };
 
 my $problem = problem();
@@ -122,9 +122,10 @@ subtest 'Concurrent POSTs begin one session' => sub {
     my @begun = parallel(20, sub { api_as($user, POST => '/sessions/', json => { problem_id => $contested }) });
     is_deeply([sort map { $_->{status} } @begun], [(200) x 19, 201],
         'of 20 concurrent requests one creates the session');
-    is(scalar keys %{ { map { $_->{json}{id} => 1 } @begun } }, 1, 'all 20 return the same session');
+    is(scalar keys %{ { map { $_->{json}{id} => 1 } @begun } }, 1,
+        'all 20 concurrent requests return the same session');
     is((sql("SELECT count(*) AS n FROM learnhub.practice_sessions WHERE problem_id = decode(?, 'hex')",
-                $contested))[0]{n}, 1, 'the database has one session');
+                $contested))[0]{n}, 1, 'the database has one session after 20 concurrent requests');
 };
 
 subtest 'Beginning and leaving a session at once never fails' => sub {
@@ -231,14 +232,15 @@ subtest 'Autosave rejects what is not an object with a diagram and a time' => su
         is_invalid(save($session->{id}, $diagram, 1), 'located', ['body'], "invalid JSON: $diagram");
     }
     is_invalid(api_as($user, PUT => "/sessions/$session->{id}/autosave",
-            body => "{\"diagram_data\":{\"a\":\"\xff\"},\"time_spent\":1}"), 'located', ['body'], 'invalid UTF-8');
+            body => "{\"diagram_data\":{\"a\":\"\xff\"},\"time_spent\":1}"), 'located', ['body'],
+        'invalid UTF-8 in a diagram is rejected');
     is_invalid(api_as($user, PUT => "/sessions/$session->{id}/autosave",
             body => qq({"diagram_data":{"\\u0061b":1}\0 ,"time_spent":1})), 'located', ['body'],
         'a zero byte after a diagram that is stored already');
     is_invalid(save($session->{id}, '{"\u0061b":1,"a":2},"diagram_data":{}', 1), 'located', ['body'],
-        'diagram_data twice');
+        'a body with diagram_data twice is rejected');
     is_invalid(save($session->{id}, '{"\u0061b":1,"a":2}', '1,"time_spent":2'), 'located', ['body'],
-        'time_spent twice');
+        'a body with time_spent twice is rejected');
     is_invalid(api_as($user, PUT => "/sessions/$session->{id}/autosave",
             body => '{"diagram_data":{"\u0061b":1,"a":2},"time_spent":1'), 'located', ['body'],
         'the closing brace is missing after a diagram that is stored already');
@@ -261,11 +263,12 @@ subtest 'Autosave rejects what is not an object with a diagram and a time' => su
 };
 
 subtest 'Depth and size of a diagram are limited' => sub {
-    is(save($session->{id}, '{"deep":' . '[' x 199 . ']' x 199 . '}', 1)->status, 200, '200 levels are accepted');
+    is(save($session->{id}, '{"deep":' . '[' x 199 . ']' x 199 . '}', 1)->status, 200,
+        'a diagram of 200 levels is accepted');
     is_invalid(save($session->{id}, '{"deep":' . '[' x 200 . ']' x 200 . '}', 1), 'located', ['body'],
-        '201 levels are rejected');
+        'a diagram of 201 levels is rejected');
     is_invalid(save($session->{id}, '{"deep":' . '[' x 100000 . ']' x 100000 . '}', 1), 'located', ['body'],
-        '100,000 levels are rejected');
+        'a diagram of 100,000 levels is rejected');
     is_error(save($session->{id}, '{"a":"' . 'x' x 1048576 . '"}', 1), 'located', 413,
         'a body of more than 1 MiB is rejected');
     my $half = '{"a":"' . 'x' x 500000 . '"}';
@@ -312,9 +315,9 @@ subtest 'Each action is allowed in certain states only' => sub {
     for my $action (sort keys %after) {
         for my $state (qw(active paused submitted abandoned)) {
             my $id = begin()->{id};
-            sql("UPDATE learnhub.practice_sessions SET status = ?,
-                ended_at = CASE WHEN ? IN ('submitted', 'abandoned') THEN now() END, last_saved_at = '2024-01-01',
-                    updated_at = '2024-01-01' WHERE id = decode(?, 'hex')", $state, $state, $id);
+            sql("UPDATE learnhub.practice_sessions SET status = ?, last_saved_at = '2024-01-01',
+                updated_at = '2024-01-01', ended_at = CASE WHEN ? IN ('submitted', 'abandoned') THEN now() END
+                WHERE id = decode(?, 'hex')", $state, $state, $id);
             my ($method, $path, @body) = @{ $sent{$action} };
             my $reply = api_as($user, $method, "/sessions/$id$path", @body);
             my $row = stored($id);
@@ -465,7 +468,7 @@ subtest 'Clients that leave a long list early release their connections' => sub 
         close $socket;
     }
     is(api_as($worker, GET => '/sessions/user/my-sessions?limit=2&skip=100')->json->[0]{id}, $mine[0]{id},
-        'the next request gets a connection');
+        'a request gets a connection after 12 clients left early');
 };
 
 subtest 'Long lists wait for their turn' => sub {
@@ -483,8 +486,9 @@ subtest 'Slow readers of long lists use at most half of the connections' => sub 
     my @full = grep { $_->[1] =~ / 503/ } @slow;
     cmp_ok(scalar @full, '>', 0, 'readers beyond the limit get 503');
     cmp_ok(scalar(@slow - @full), '>=', 4, 'readers within the limit are served');
-    is(api_as($other, GET => '/sessions/user/my-sessions')->status, 200, 'a short list is served meanwhile') for 1 .. 5;
-    is(api(GET => '/problems/search/query?q=nothing')->status, 200, 'a search is served meanwhile');
+    is(api_as($other, GET => '/sessions/user/my-sessions')->status, 200, 'a short list is served beside slow readers')
+        for 1 .. 5;
+    is(api(GET => '/problems/search/query?q=nothing')->status, 200, 'a search is served beside slow readers');
     close $_->[0] for @slow;
     is(eventually(sub { api_as($worker, GET => '/sessions/user/my-sessions?limit=2')->status == 200 }), 1,
         'a long list is served after the slow readers left');
@@ -498,13 +502,14 @@ subtest 'A response that breaks off is not terminated' => sub {
     sysread $broken, $part, 65536, length $part while length $part < 1_000_000;
     my $ended = $superuser->selectall_arrayref("SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE usename = 'learnhub' AND query LIKE '%practice_sessions%' AND state = 'active'");
-    is_deeply($ended, [[1]], 'one backend was terminated');
+    is_deeply($ended, [[1]], 'the database backend of the response is terminated');
     1 while sysread $broken, $part, 1 << 20, length $part;
-    ok(scalar($part =~ /^HTTP\/1.1 200.*?Transfer-Encoding: chunked/s), 'the response had begun');
-    isnt(substr($part, -7), "\r\n0\r\n\r\n", 'the response has no last chunk');
-    cmp_ok(length $part, '<', 50_000_000, 'the response is incomplete');
+    ok(scalar($part =~ /^HTTP\/1.1 200.*?Transfer-Encoding: chunked/s),
+        'the response has begun before the database fails');
+    isnt(substr($part, -7), "\r\n0\r\n\r\n", 'a response that breaks off has no last chunk');
+    cmp_ok(length $part, '<', 50_000_000, 'a response that breaks off is incomplete');
     is(eventually(sub { api_as($worker, GET => '/sessions/user/my-sessions?limit=1')->status == 200 }), 1,
-        'the next request succeeds');
+        'the request after a response that broke off succeeds');
 };
 
 done_testing();
