@@ -416,7 +416,7 @@ subtest 'Concurrent uploads leave one photo' => sub {
     };
     is_deeply([map { $_->{status} } @replies], [(200) x 10], 'ten concurrent uploads succeed');
     @left = photos_of($ada_id);
-    is(scalar @left, 1, 'one photo is stored');
+    is(scalar @left, 1, 'one photo is stored after concurrent uploads');
     $url = profile($ada)->json->{profile_photo};
     is($url, "$base/myprofile/photos/$left[0]{name}", 'the profile has the URL of the stored photo');
     my ($i) = profile($ada)->json->{first_name} =~ /^N(\d)$/;
@@ -438,7 +438,7 @@ subtest 'Concurrent uploads and removals keep account and photos in step' => sub
         my $names = join ' ', map { $_->{name} } photos_of($ada_id);
         $differ++ if grep({ $_->{status} != 200 } @mixed) || $names ne ($name // '');
     }
-    is($differ, 0, 'no difference in ten rounds');
+    is($differ, 0, 'account and photos are in step after concurrent uploads and removals');
     @left = do { upload($ada, $gif); photos_of($ada_id) };
     $url = profile($ada)->json->{profile_photo};
 };
@@ -490,7 +490,7 @@ subtest 'Deleting an account deletes its photo' => sub {
     is_deeply([photos_of($gone_id)], [], 'a deleted account has no photo');
     like(change_form($gone, profile_photo => file($gif))->status, qr/^40[14]$/,
         'a deleted account cannot upload a photo while its token is valid');
-    is_error(api(GET => path_of($url)), 'detail', 404, 'the URL of the photo is not found');
+    is_error(api(GET => path_of($url)), 'detail', 404, 'the photo of a deleted account is not found');
 };
 
 done_testing();
