@@ -287,7 +287,8 @@ subtest 'Deleting an account cancels its future sessions' => sub {
     is(api_as($leaver, DELETE => '/auth/users/me/', json => { current_password => $leaver->{password} })->status, 204,
         'a mentee deletes the account');
     is_deeply([api_as($mentor, GET => "/sessionrequest/$lost->{pk}")->json->{status}, mails($lost)],
-        ['Canceled', [mail_to($mentor, 'session_canceled')]], 'the session is canceled, with a mail to the mentor');
+        ['Canceled', [mail_to($mentor, 'session_canceled')]],
+        'the session of a deleted account is canceled, with a mail to the mentor');
     like((sql('SELECT body FROM learnhub.outbox WHERE subject_ref = ?', "session $lost->{pk}"))[0]{body},
         qr/^  With: somebody who has left$/m, 'the mail does not name the deleted user');
 };
@@ -375,9 +376,9 @@ subtest 'A cancellation withdraws the reminders' => sub {
     my $dropped = move(confirmed(), 50);
     sql("UPDATE learnhub.outbox SET state = 'sent' WHERE state = 'waiting'");
     post_reminders();
-    is(scalar @{ mails($dropped) }, 2, 'two reminders wait');
+    is(scalar @{ mails($dropped) }, 2, 'two reminders wait before the cancellation');
     set_status($mentee, $dropped, 'Canceled');
-    is_deeply(mails($dropped), [], 'the cancellation withdraws both');
+    is_deeply(mails($dropped), [], 'the cancellation withdraws both reminders');
     is_deeply(do { post_reminders(); mails($dropped) }, [], 'no reminder is written after the cancellation');
     set_notifications($mentor);
     set_notifications($mentee);
@@ -467,7 +468,8 @@ subtest 'Concurrent confirmations and cancellations end canceled' => sub {
     my @both_ways = sort map { $_->{status} } parallel(10,
         sub { my ($i) = @_; set_status($i % 2 ? $mentor : $mentee, $contested, $i % 2 ? 'Confirmed' : 'Canceled') });
     is((grep { $_ == 201 } @both_ways) <= 2 && api_as($mentee,
-            GET => "/sessionrequest/$contested->{pk}")->json->{status}, 'Canceled', 'the session is canceled');
+            GET => "/sessionrequest/$contested->{pk}")->json->{status}, 'Canceled',
+        'a session confirmed and canceled concurrently is canceled');
 };
 
 # Each transaction could wait for the other.
@@ -483,7 +485,7 @@ subtest 'A mentor can stop while sessions are booked' => sub {
         'the mentor stops, and the bookings succeed or are rejected');
     my ($open) = sql("SELECT count(*) AS n FROM learnhub.mentoring_sessions
         WHERE availability_id = ? AND status <> 'Canceled'", $quit_year);
-    is($open->{n}, 0, 'no session of the mentor is left');
+    is($open->{n}, 0, 'no session is left with a mentor who stopped');
 };
 
 subtest 'An availability can be deleted while it is booked' => sub {
@@ -493,10 +495,10 @@ subtest 'An availability can be deleted while it is booked' => sub {
         return api_as($mentor, DELETE => "/availabilty/$year/")->status if $i == 0;
         return request_session($people[$i], $year, hour_of($i))->status;
     };
-    is($mix[0], 204, 'the availability is deleted');
+    is($mix[0], 204, 'an availability is deleted during concurrent requests');
     my ($future) = sql("SELECT count(*) AS n FROM learnhub.mentoring_sessions
         WHERE availability_id = ? AND status <> 'Canceled' AND starts_at > now()", $year);
-    is($future->{n}, 0, 'no future session is left in the availability');
+    is($future->{n}, 0, 'no future session is left in a deleted availability');
 };
 
 done_testing();
