@@ -43,8 +43,8 @@ my $any_goal = goal();
 
 subtest 'calculate-rates returns five numbers with two decimals' => sub {
     my $reply = calculate(activity('Drawing', category => 'Creativity'), goal('Drawing Mandalorian', 'Drawing'));
-    is_deeply([$reply->status, keys_of($reply->json)], [200, ['rates']], 'the response has one key');
-    is_deeply(keys_of($reply->json->{rates}), [sort @dimensions], 'the rates have five keys');
+    is_deeply([$reply->status, keys_of($reply->json)], [200, ['rates']], 'the response has the key rates only');
+    is_deeply(keys_of($reply->json->{rates}), [sort @dimensions], 'rates has one key per dimension');
     my $number = qr/\d+\.\d\d/;
     my $rates = join ',', map {qq("$_":$number)} @dimensions;
     like($reply->body, qr/^\{"rates":\{$rates\}\}$/, 'each rate has two decimals');
@@ -210,7 +210,7 @@ subtest 'The rates of the model are stored per activity and goal' => sub {
     is_deeply(rates($activity, $goal, @on_server), \%rounded,
         'the stored rates are returned instead of a new response');
     is_deeply(rates($activity, $goal), \%rounded, 'a server without a model returns the stored rates');
-    is(count_questions(), 1, 'the model was asked once');
+    is(count_questions(), 1, 'the model is asked once per activity and goal');
     is_deeply(rates($activity, goal('Ship', 'Code'), @on_server), { %rounded, logic => 9 },
         'another goal is asked for separately');
 };
@@ -241,7 +241,7 @@ subtest 'The model is not asked without need' => sub {
     is_deeply(rates($set, $any_goal, @on_server), { %own, logic => 7 },
         'rates set by an admin take precedence over the model');
     is_invalid(calculate($activity, $unknown_id, @on_server), 'detail', ['goal_id'], 'an unknown goal is rejected');
-    is(count_questions(), $before, 'neither request asked the model');
+    is(count_questions(), $before, 'requests that need no model do not ask it');
 };
 
 my ($popular, $shared, @replies);
@@ -251,7 +251,7 @@ subtest 'Concurrent requests ask the model once' => sub {
     ($popular, $shared) = (activity('Popular'), goal());
     @replies = parallel(8, sub { return calculate($popular, $shared, @on_server) });
     is_deeply([grep { $_->{status} != 200 } @replies], [], 'all concurrent requests return rates');
-    is(count_questions(), $before + 1, 'one of them asks the model');
+    is(count_questions(), $before + 1, 'one of the concurrent requests asks the model');
     is_deeply(rates($popular, $shared, @on_server), \%rounded, 'later requests return the rates of the model');
 };
 
@@ -275,7 +275,7 @@ subtest 'When a claim on a question is rolled back, one of the waiting requests 
         return { status => $wait ? 200 : 0 };
     };
     is_deeply([map { $_->{status} } @replies], [(200) x 7], 'all waiting requests succeed');
-    is(count_questions(), $before + 1, 'one of them asks the model');
+    is(count_questions(), $before + 1, 'one of the waiting requests asks the model');
 };
 
 subtest 'No database connection is held while the model is asked' => sub {
