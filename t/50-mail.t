@@ -100,7 +100,7 @@ subtest 'A new mail is sent at once' => sub {
     my $quick = queue($ada, subject => 'Quick');
     becomes($quick, 'sent', 'a second mail is sent');
     my ($arrived) = grep { $_->{headers}{subject} eq 'Quick' } $mail_server->accepted;
-    cmp_ok($arrived->{at} - $posted, '<', 5, 'it arrives within 5 seconds') || diag($arrived->{at} - $posted);
+    cmp_ok($arrived->{at} - $posted, '<', 5, 'a new mail arrives within 5 seconds') || diag($arrived->{at} - $posted);
     isnt($arrived->{headers}{'message-id'}, $first->{headers}{'message-id'}, 'each mail has its own Message-ID');
 };
 
@@ -112,7 +112,7 @@ my $odd = queue($zoë, subject => "Grüße: \x{1F642} " . 'lang ' x 30 . "\r\nBc
     body => $body);
 
 subtest 'Text beyond ASCII, dots and long lines arrive unchanged' => sub {
-    becomes($odd, 'sent', 'the mail is sent');
+    becomes($odd, 'sent', 'a mail with difficult text is sent');
     my ($strange) = $mail_server->to($zoë->{email});
     is($strange->{text}, "$body\n", 'the body is unchanged');
     is($strange->{headers}{subject}, "Grüße: \x{1F642} " . 'lang ' x 30 . '  Bcc: evil@example.com X: y',
@@ -132,16 +132,16 @@ subtest 'A name with line breaks cannot add a header' => sub {
     $eve = signup();
     sql('UPDATE learnhub.users SET first_name = ?, last_name = ? WHERE email = ?', "Eve\r\nBcc: x\@evil.example",
         'a\\b"c', $eve->{email});
-    becomes(queue($eve), 'sent', 'the mail is sent');
+    becomes(queue($eve), 'sent', 'a mail to a name with line breaks is sent');
     is(($mail_server->to($eve->{email}))[0]{headers}{to}, qq("Eve  Bcc: x\@evil.example a\\\\b\\"c" <$eve->{email}>),
-        'the name is one line, quoted');
+        'the name in To is one line, quoted');
 };
 
 subtest 'An address that contains a command is never sent' => sub {
     sql('UPDATE learnhub.outbox SET to_address = ?, state = ?, attempts = 0, due_at = now() WHERE id = ?',
         "a\@b.example>\r\nRCPT TO:<evil\@b.example", 'waiting', $odd);
     expect_log(qr/mail \d+ was given up after \d+ tries: /);
-    becomes($odd, 'failed', 'the mail fails');
+    becomes($odd, 'failed', 'a mail to an address with a command fails');
     ok(!(grep {/evil\@b/} $mail_server->commands), 'no recipient is taken from the address');
 };
 
@@ -157,7 +157,7 @@ subtest 'post_mail() queues a mail once per key and for active users only' => su
     my $about = queue($ada, about => 'session 5', not_after => '2099-01-01T00:00:00Z', at_most_once => 1);
     is_deeply([@{ outbox_row($about) }{qw(subject_ref at_most_once to_name)}], ['session 5', 1, 'Ada King'],
         'the outbox has reference, at_most_once and name');
-    becomes($about, 'sent', 'the mail is sent');
+    becomes($about, 'sent', 'a mail with a reference is sent');
     eventually(sub { !sql(q(SELECT 1 FROM learnhub.outbox WHERE state IN ('waiting', 'sending'))) }, 10);
 };
 
@@ -172,7 +172,7 @@ subtest 'A permanent rejection of a mail is final' => sub {
     like(outbox_row($unknown)->{last_error}, qr/^550 5\.1\.1 No such user$/, 'the outbox has the reply to RCPT');
     like(outbox_row($spam)->{last_error}, qr/^554 5\.7\.1 This is spam$/, 'the outbox has the reply to DATA');
     is(scalar(() = log_of($httpd) =~ /:warn\].*mail $unknown was given up after 1 tries: 550 5.1.1 No such user/g), 1,
-        'the failure is logged once');
+        'a permanent rejection is logged once');
 };
 
 subtest 'A temporary rejection of a mail is tried again, with growing pauses' => sub {
@@ -180,8 +180,8 @@ subtest 'A temporary rejection of a mail is tried again, with growing pauses' =>
         end => { $eve->{email} => '452 4.3.1 Disk full' });
     my ($busy, $full) = (queue($zoë), queue($eve));
     ok(is_tried($busy, 2) && is_tried($full, 2), 'mails are tried again after 450 to RCPT and 452 to DATA');
-    is_deeply([map { state_of($_) } $busy, $full], [qw(waiting waiting)], 'the mails wait');
-    like(outbox_row($busy)->{last_error}, qr/^450 4\.2\.1 Mailbox busy$/, 'the outbox has the reply');
+    is_deeply([map { state_of($_) } $busy, $full], [qw(waiting waiting)], 'mails rejected temporarily wait');
+    like(outbox_row($busy)->{last_error}, qr/^450 4\.2\.1 Mailbox busy$/, 'the outbox has the temporary reply');
     ok((sql(q(SELECT due_at > now() + interval '1 second' AS later FROM learnhub.outbox WHERE id = ?),
                 $busy))[0]{later}, 'the next try is more than a second away');
     $mail_server->behave;
@@ -218,8 +218,9 @@ subtest 'During an outage of the mail server mails wait' => sub {
 subtest 'Mails wait while no mail server listens' => sub {
     $mail_server->stop;
     my @waiting = map { queue($ada, subject => "down $_") } 1 .. 3;
-    ok(eventually(sub { 3 == grep { outbox_row($_)->{attempts} } @waiting }, 20), 'all mails are tried');
-    is_deeply([map { state_of($_) } @waiting], [('waiting') x 3], 'all mails wait');
+    ok(eventually(sub { 3 == grep { outbox_row($_)->{attempts} } @waiting }, 20),
+        'mails are tried while no mail server listens');
+    is_deeply([map { state_of($_) } @waiting], [('waiting') x 3], 'mails wait after a try without a mail server');
     my $before = () = log_of($httpd) =~ /$outage/g;
     $mail_server->start;
     becomes($_, 'sent', 'a mail is sent when the mail server is back') for @waiting;
@@ -250,9 +251,9 @@ subtest 'A mail that was certainly not sent is repeated even if it is at_most_on
     $mail_server->behave(rcpt => 'close');
     my $known = queue($ada, subject => 'known', at_most_once => 1);
     ok(is_tried($known, 1), 'an at_most_once mail is tried');
-    is(state_of($known), 'waiting', 'the mail waits when the server closes before DATA');
+    is(state_of($known), 'waiting', 'an at_most_once mail waits when the server closes before DATA');
     $mail_server->behave;
-    becomes($known, 'sent', 'the mail is sent at the next try');
+    becomes($known, 'sent', 'an at_most_once mail is sent at the next try');
 };
 
 # Mails whose lease has expired or expires in an hour.
@@ -263,9 +264,9 @@ subtest 'Mails of a process that died are handled when their lease expires' => s
         WHERE email = ?), $ada->{email});
     my ($lost, $left, $held) = map { $_->{id} }
         sql(q(SELECT id FROM learnhub.outbox WHERE subject LIKE 'left %' ORDER BY id));
-    becomes($lost, 'failed', 'an at_most_once mail fails');
+    becomes($lost, 'failed', 'an at_most_once mail fails when its lease has expired');
     like(outbox_row($lost)->{last_error}, qr/unknown/, 'the outbox says that the outcome is unknown');
-    becomes($left, 'sent', 'an ordinary mail is sent');
+    becomes($left, 'sent', 'an ordinary mail is sent when its lease has expired');
     is(state_of($held), 'sending', 'a mail stays with the process until its lease expires');
     sql('DELETE FROM learnhub.outbox WHERE id = ?', $held);
 };
@@ -274,7 +275,7 @@ subtest 'A mail is not sent after its not_after' => sub {
     $mail_server->behave(rcpt => '450 Not now');
     my $late = queue($ada, not_after => (sql(q(SELECT now() + interval '4 seconds' AS t)))[0]{t});
     ok(is_tried($late, 1), 'a mail with not_after is tried');
-    becomes($late, 'expired', 'the mail expires while it waits');
+    becomes($late, 'expired', 'a waiting mail expires at its not_after');
     $mail_server->behave(data => 'slow');
     my $slow = queue($ada, subject => 'slow', not_after => (sql(q(SELECT now() + interval '3 seconds' AS t)))[0]{t});
     becomes($slow, 'expired', 'a mail expires while a slow server receives it');
@@ -289,28 +290,28 @@ subtest 'A mail server that hangs blocks neither database nor requests nor httpd
     $hang = queue($ada, subject => 'hang');
     ok(eventually(sub { state_of($hang) eq 'sending' }, 10), 'a mail is being sent to a server that hangs');
     ok(!sql(q(SELECT 1 FROM pg_locks WHERE relation = 'learnhub.outbox'::regclass AND mode LIKE 'Row%')),
-        'no lock is held meanwhile');
+        'no lock is held while the mail server hangs');
     my $began = time;
     is(api(GET => '/users/me', token => $ada->{token}, port => $httpd->port)->status, 200,
-        'a request succeeds meanwhile');
-    cmp_ok(time - $began, '<', 5, 'the request takes less than 5 seconds');
+        'a request succeeds while the mail server hangs');
+    cmp_ok(time - $began, '<', 5, 'a request takes less than 5 seconds while the mail server hangs');
     $began = time;
     $httpd->stop;
     cmp_ok(time - $began, '<', 8, 'httpd stops in less than 8 seconds');
     is_deeply([@{ outbox_row($hang) }{qw(state attempts)}], ['waiting', 0],
-        'the mail waits again, without counting the try');
+        'a mail interrupted by a stop waits again, without counting the try');
 };
 
 subtest 'LearnHubMailTries limits the tries' => sub {
     $mail_server->behave;
     $httpd = second_httpd("${smtp}LearnHubMailTries 2\n");
-    becomes($hang, 'sent', 'the mail interrupted by the stop is sent after the next start');
+    becomes($hang, 'sent', 'a mail interrupted by a stop is sent after the next start');
     $mail_server->behave(rcpt => '450 Not now');
     my $few = queue($ada);
-    becomes($few, 'failed', 'the mail fails');
-    is(outbox_row($few)->{attempts}, 2, 'the mail was tried twice');
+    becomes($few, 'failed', 'a mail fails after LearnHubMailTries tries');
+    is(outbox_row($few)->{attempts}, 2, 'with LearnHubMailTries 2 a mail is tried twice');
     is(scalar(() = log_of($httpd) =~ /:warn\].*mail $few was given up after 2 tries: 450 Not now/g), 1,
-        'the failure is logged once');
+        'a mail that fails after its last try is logged once');
     $mail_server->behave;
     $httpd->stop;
 };
@@ -325,7 +326,7 @@ subtest 'LearnHubSMTPAuth logs in, and the password is not disclosed' => sub {
     $httpd = second_httpd(qq(${smtp}LearnHubSMTPAuth ada\@relay "file:$secret"\n));
     $mail_server->behave(offers => ['AUTH PLAIN']);
     my $login = queue($ada, subject => 'login');
-    becomes($login, 'sent', 'a mail is sent');
+    becomes($login, 'sent', 'a mail is sent with LearnHubSMTPAuth');
     is((grep { $_->{headers}{subject} eq 'login' } $mail_server->accepted)[0]{login}, "ada\@relay:$password",
         'the server received user and password');
     $mail_server->behave(offers => ['AUTH PLAIN'], auth => "535 5.7.8 Wrong: $password");
@@ -335,10 +336,10 @@ subtest 'LearnHubSMTPAuth logs in, and the password is not disclosed' => sub {
     # An open connection has logged in already; it is closed after each round.
     ok(eventually(sub { (outbox_row($denied)->{last_error} // '') =~ /\S/ || state_of($denied) eq 'sent' }, 20),
         'a mail is tried with a rejected login');
-    is(state_of($denied), 'waiting', 'the mail waits');
+    is(state_of($denied), 'waiting', 'a mail waits after a rejected login');
     unlike(outbox_row($denied)->{last_error} // '', qr/\Q$password\E/, 'the outbox does not have the password');
     $mail_server->behave(offers => ['AUTH PLAIN']);
-    becomes($denied, 'sent', 'the mail is sent when the login works');
+    becomes($denied, 'sent', 'a mail is sent when the login succeeds again');
     $httpd->stop;
     unlike(log_of($httpd), qr/\Q$password\E/, 'the log does not have the password');
 };
@@ -349,9 +350,10 @@ subtest 'A password is not sent without TLS to another host' => sub {
     $httpd = second_httpd("${far}LearnHubSMTPAuth ada secret\n");
     my $open = queue($ada, subject => 'open');
     my $logins = grep {/^AUTH/} $mail_server->commands;
-    ok(is_tried($open, 1), 'a mail is tried');
-    is(state_of($open), 'waiting', 'the mail waits');
-    is(scalar(grep {/^AUTH/} $mail_server->commands), $logins, 'the password is not sent');
+    ok(is_tried($open, 1), 'a mail to a remote server without TLS is tried');
+    is(state_of($open), 'waiting', 'a mail waits while a remote server has no TLS');
+    is(scalar(grep {/^AUTH/} $mail_server->commands), $logins,
+        'the password is not sent to a remote server without TLS');
     $httpd->stop;
     sql('UPDATE learnhub.outbox SET due_at = now() WHERE id = ?', $open);
     $httpd = second_httpd($far);
@@ -411,24 +413,24 @@ subtest 'Two servers send each mail once' => sub {
     my @many = map { queue($ada, subject => "many $_", at_most_once => $_ % 2) } 1 .. 60;
     ok(eventually(sub { 60 == grep { state_of($_) eq 'sent' } @many }, 40), 'two servers send sixty mails');
     $count{ $_->{headers}{subject} }++ for $mail_server->accepted;
-    is_deeply([map { $count{"many $_"} } 1 .. 60], [(1) x 60], 'each mail was accepted once');
+    is_deeply([map { $count{"many $_"} } 1 .. 60], [(1) x 60], 'each of the sixty mails was accepted once');
 };
 
 subtest 'Restarts of httpd lose and repeat no mail' => sub {
     $mail_server->behave(rcpt => '450 Not now');
     my $patient = queue($ada, subject => 'patient');
-    ok(is_tried($patient, 1), 'a mail waits');
+    ok(is_tried($patient, 1), 'a mail waits before the restart of httpd');
     $nodes[0]->graceful;
     $nodes[1]->stop;
     $mail_server->behave;
-    becomes($patient, 'sent', 'the mail is sent after the restart');
+    becomes($patient, 'sent', 'a mail that waits is sent after the restart of httpd');
     my @storm = map { queue($ada, subject => "storm $_", at_most_once => 0) } 1 .. 100;
     $nodes[0]->restart($_) for qw(graceful restart);
     ok(eventually(sub { 100 == grep { state_of($_) eq 'sent' } @storm }, 60),
         'a hundred mails are sent during restarts');
     %count = ();
     $count{ $_->{headers}{subject} }++ for $mail_server->accepted;
-    is_deeply([grep { ($count{"storm $_"} // 0) != 1 } 1 .. 100], [], 'each mail was accepted once');
+    is_deeply([grep { ($count{"storm $_"} // 0) != 1 } 1 .. 100], [], 'each of the hundred mails was accepted once');
 };
 
 subtest 'A restart of PostgreSQL loses and repeats no mail' => sub {
@@ -437,13 +439,14 @@ subtest 'A restart of PostgreSQL loses and repeats no mail' => sub {
     pg('stop', '-m', 'fast');
     sleep 3;
     pg('start');
-    ok(eventually(sub { 30 == grep { state_of($_) eq 'sent' } @during }, 60), 'thirty mails are sent');
+    ok(eventually(sub { 30 == grep { state_of($_) eq 'sent' } @during }, 60),
+        'thirty mails are sent after a restart of PostgreSQL');
     %count = ();
     $count{ $_->{headers}{subject} }++ for $mail_server->accepted;
-    is_deeply([grep { ($count{"during $_"} // 0) != 1 } 1 .. 30], [], 'each mail was accepted once');
-    unlike(log_of($nodes[0]), qr/learnhub: job /, 'no failing job is logged');
+    is_deeply([grep { ($count{"during $_"} // 0) != 1 } 1 .. 30], [], 'each of the thirty mails was accepted once');
+    unlike(log_of($nodes[0]), qr/learnhub: job /, 'no failing job is logged for a restart of PostgreSQL');
     my $last = queue($ada, subject => 'last');
-    becomes($last, 'sent', 'a new mail is sent');
+    becomes($last, 'sent', 'a new mail is sent after a restart of PostgreSQL');
 };
 
 done_testing;
