@@ -84,7 +84,7 @@ subtest 'Restarts do not repeat a reminder' => sub {
     nothing_waits();
     sleep 6; # longer than the interval of the job
     is_deeply(accepted(), { "$mentor->{email} $hour" => 5, "$mentee->{email} $hour" => 5,
-            "$mentor->{email} $quarter" => 1 }, 'no mail was sent again');
+            "$mentor->{email} $quarter" => 1 }, 'a restart and a graceful restart send no mail again');
 };
 
 subtest 'No reminder is sent for a session that is canceled or has begun while mails wait' => sub {
@@ -95,7 +95,7 @@ subtest 'No reminder is sent for a session that is canceled or has begun while m
     ok(eventually(sub { states_of($canceled) == 2 && states_of($late) == 1 }, 30),
         'reminders wait while the mail server is down');
     is(api_as($mentee, PATCH => "/sessionrequest/$canceled", json => { status => 'Canceled' })->status, 201,
-        'one session is canceled');
+        'a session is canceled while its reminders wait');
     sql("UPDATE learnhub.outbox SET not_after = now() WHERE subject_ref = ?", "session $late");
     ok(eventually(sub { (states_of($late))[0] eq 'expired' }, 30),
         'the reminder of the other session expires at its start');
