@@ -20,8 +20,10 @@ my $other = signup(role => 'instructor');
 my $student = signup(first_name => 'Stu', last_name => 'Dent');
 my $admin = signup(role => 'admin');
 
-# A time so many days from now.
-sub days_ahead { my ($days) = @_; return strftime('%Y-%m-%dT%H:%M:%SZ', gmtime(time + 86400 * $days)) }
+my $started = time;
+
+# A time so many days after the start of this test, the same at each call.
+sub days_ahead { my ($days) = @_; return strftime('%Y-%m-%dT%H:%M:%SZ', gmtime($started + 86400 * $days)) }
 
 sub session_body {
     return { title => 'Hooks', description => 'All of them', date => days_ahead(3), max_participants => 4, @_ };
@@ -412,8 +414,9 @@ subtest 'Concurrent joins never sell a seat twice' => sub {
         sub { api_as($users[$_[0]], POST => "/api/sessions/$race->{id}/join/") });
     is_deeply(\@statuses, [(201) x 8, (400) x 32], 'of 40 users who join at once, 8 get the 8 seats');
     is_deeply([stored($race->{id})->{participant_count}, seats_taken($race->{id})], [8, 8],
-        'the database counts 8 participants');
-    is(api_as($student, GET => "/api/sessions/$race->{id}/")->json->{available_spots}, 0, 'no seat is left');
+        'the database counts 8 participants after concurrent joins');
+    is(api_as($student, GET => "/api/sessions/$race->{id}/")->json->{available_spots}, 0,
+        'no seat is left after concurrent joins');
 };
 
 subtest 'Concurrent joins of one user succeed once' => sub {
