@@ -84,10 +84,11 @@ my %malformed = (
 subtest 'malformed JSON bodies' => sub {
     for my $kind (sort keys %malformed) {
         my $reply = post($malformed{$kind});
-        is_invalid($reply, 'flat', ['non_field_errors'], "$kind: 400 in the flat format");
-        like($reply->json->{error}, qr/^The body is not valid JSON/, "$kind: the error names the cause");
+        is_invalid($reply, 'flat', ['non_field_errors'], "$kind in the body: 400 in the flat format");
+        like($reply->json->{error}, qr/^The body is not valid JSON/,
+            "$kind in the body: the error says that the body is not valid JSON");
         is_invalid(post_to('/users/signup', $json, $malformed{$kind}), 'located', ['body'],
-            "$kind: 422 in the located format");
+            "$kind in the body: 422 in the located format");
     }
     is_invalid(post('{"title":"T","max_participants":99999999999999999999,"date":5}'), 'flat',
         [qw(date description max_participants)], 'a number beyond 64 bits is an error of its field');
@@ -153,8 +154,8 @@ subtest 'queries' => sub {
     my $found = api_as($admin, GET => '/api/admin/users/?q=zo%C3%AB+%2B%25+' . $zoë->{last_name});
     is_deeply([map { $_->{email} } @{ $found->json->{results} }], [$zoë->{email}],
         'plus signs and percent escapes in a query are decoded');
-    is_invalid(api_as($teacher, GET => "/api/sessions/?page=$_"), 'flat', ['non_field_errors'], "page=$_ is rejected")
-        for '%', '%4', '%ff', '%00';
+    is_invalid(api_as($teacher, GET => "/api/sessions/?page=$_"), 'flat', ['non_field_errors'],
+        "the query page=$_ is rejected") for '%', '%4', '%ff', '%00';
     is(api_as($teacher, GET => '/api/sessions/?&&page=9&page=1&=&x')->status, 200,
         'the last value of a repeated query parameter is used, empty parameters are ignored');
 };

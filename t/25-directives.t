@@ -384,7 +384,7 @@ subtest 'virtual hosts: size limits' => sub {
     for my $size (3000, 3001, 5000, 5001) {
         is_deeply([map { status_of_photo($hosts->{$_}, $size, $access{$_}) } @names],
             [map { $size <= $_ ? 200 : 413 } 3000, 3000, 5000],
-            "LearnHubMaxPhoto 3000 and 5000: a photo of $size bytes");
+            "LearnHubMaxPhoto 3000 and 5000 reject a photo of $size bytes only above their limit");
     }
 };
 

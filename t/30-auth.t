@@ -106,7 +106,7 @@ subtest 'validation of POST /users/signup' => sub {
     for my $malformed ('{"first_name": "Ada"', '', '{]', 'first_name=Ada') {
         my %type = ('Content-Type' => 'application/json');
         my $reply = api(POST => '/users/signup', body => $malformed, headers => \%type);
-        is($reply->status, 422, "malformed JSON returns 422: '$malformed'");
+        is($reply->status, 422, "malformed JSON in POST /users/signup returns 422: '$malformed'");
         is($reply->json && $reply->json->{detail}[0]{loc}[0], 'body', "malformed JSON has the loc body: '$malformed'");
     }
     for my $value ('[]', '"Ada"', '7', 'null') {
@@ -187,7 +187,9 @@ subtest 'POST /users/refresh' => sub {
     is_deeply(get_me($access)->json, $ada, 'the access token before a refresh is still accepted');
     is(refresh($refresh)->status, 200, 'a refresh token can be used twice');
     is_error(refresh($access), 'located', 401, 'refresh rejects an access token');
-    is_error(refresh($_), 'located', 401, "refresh rejects '$_'") for 'x', 'a.b.c', "$refresh.", substr $refresh, 0, -3;
+    my %malformed = ('one letter' => 'x', 'three letters with dots' => 'a.b.c',
+        'a refresh token with an extra dot' => "$refresh.", 'a truncated refresh token' => substr $refresh, 0, -3);
+    is_error(refresh($malformed{$_}), 'located', 401, "refresh rejects $_") for sort keys %malformed;
     is_invalid(api(POST => '/users/refresh', json => {}), 'located', ['refresh_token'],
         'refresh requires refresh_token');
     is_invalid(refresh(7), 'located', ['refresh_token'], 'refresh rejects a number');
@@ -231,8 +233,13 @@ subtest 'POST /auth/users/' => sub {
         'a username in use is rejected in any case');
     is_invalid(create(email => $grace{email}), 'detail', ['email'], 'an e-mail address in use is rejected');
     my $name = unique('longname');
-    is_invalid(create(username => $name, password => $_, re_password => $_), 'detail', ['password'],
-        "the password '$_' is rejected") for $name, uc $name, '31415926535', 'x' x 73;
+    my %weak = ('the username' => $name, 'the username in another case' => uc $name, 'only digits' => '31415926535',
+        '73 bytes' => 'x' x 73);
+    for my $kind (sort keys %weak) {
+        my %passwords = (password => $weak{$kind}, re_password => $weak{$kind});
+        is_invalid(create(username => $name, %passwords), 'detail', ['password'],
+            "/auth/users/ rejects a new password: $kind");
+    }
     is(api(POST => '/auth/users/', body => '{"username": ')->status, 400, 'malformed JSON returns 400 at /auth/users/');
 };
 
@@ -243,8 +250,10 @@ subtest 'POST /auth/token/login/' => sub {
     is($reply->status, 200, 'token login returns 200');
     is_deeply(keys_of($reply->json), ['auth_token'], 'token login returns one key');
     like($opaque = $reply->json->{auth_token}, qr/^[0-9a-f]{40}$/, 'an opaque token is 40 hex digits');
-    is(token_login($_, $grace{password})->status, 200, "the login name $_ is accepted")
-        for uc $grace{username}, lc $grace{username}, $grace{email}, uc $grace{email};
+    my ($username, $email) = @grace{qw(username email)};
+    my %name = ('the username in upper case' => uc $username, 'the username in lower case' => lc $username,
+        'the e-mail address' => $email, 'the e-mail address in upper case' => uc $email);
+    is(token_login($name{$_}, $grace{password})->status, 200, "token login accepts $_") for sort keys %name;
     my $wrong = token_login($grace{username}, 'not the password');
     is_invalid($wrong, 'detail', ['non_field_errors'], 'a wrong password returns 400 at token login');
     is_deeply(response_of(token_login(unique('nobody'), 'not the password')), response_of($wrong),
@@ -262,10 +271,13 @@ subtest 'authorization schemes' => sub {
     is_deeply(get_me("$_ $opaque")->json, $user, "the scheme $_ is accepted with an opaque token")
         for qw(Token token TOKEN tOkEn Bearer bearer BEARER);
     is_deeply(get_me("$_ $access")->json, $ada, "the scheme $_ is accepted with a JWT") for qw(bearer BEARER bEaReR);
-    for my $token ('', 'x', substr($opaque, 1), "${opaque}0", "$opaque.", 'g' x 40, '0' x 40, "$opaque $opaque",
-        "$opaque, Token $further", "'; --") {
-        is(get_me("Token $token")->status, 401, "a wrong opaque token returns 401: '$token'");
-    }
+    my %wrong = (
+        'an empty string' => '', 'one letter' => 'x', 'a token without its first digit' => substr($opaque, 1),
+        'a token with an extra digit' => "${opaque}0", 'a token with a dot' => "$opaque.", '40 letters g' => 'g' x 40,
+        '40 zeros' => '0' x 40, 'a token twice' => "$opaque $opaque", 'two schemes' => "$opaque, Token $further",
+        'a quote with an SQL comment' => "'; --",
+    );
+    is(get_me("Token $wrong{$_}")->status, 401, "401 for an opaque token that is: $_") for sort keys %wrong;
     is_unauthorized(get_me('Token ' . '0' x 40), $INVALID_TOKEN,
         'an unknown opaque token returns the error invalid_token');
     is(get_me('Basic ' . encode_base64('a:b', ''))->status, 401, 'the scheme Basic is rejected');

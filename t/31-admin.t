@@ -77,9 +77,9 @@ subtest 'GET /api/admin/users/: pages' => sub {
         $user{email};
     } 1 .. 25;
     my $reply = list(q => $tag);
-    is($reply->status, 200, 'the list returns 200');
+    is($reply->status, 200, 'the list of users returns 200');
     is_deeply(keys_of($reply->json), [qw(count next previous results)],
-        'the list has count, next, previous and results');
+        'the list of users has count, next, previous and results');
     is($reply->json->{count}, 25, 'count is the number of all matches');
     is(scalar @{ $reply->json->{results} }, 10, 'a page has 10 users by default');
     my $user = $reply->json->{results}[0];
@@ -92,7 +92,7 @@ subtest 'GET /api/admin/users/: pages' => sub {
     like($user->{created_at}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'created_at is in UTC');
     is_deeply([$user->{role}, $user->{is_active}], ['student', true], 'a listed user has role and is_active');
     is_deeply(api_as($admin, GET => '/api/admin/users', query => { q => $tag })->json->{results},
-        $reply->json->{results}, 'the path works without its trailing slash');
+        $reply->json->{results}, '/api/admin/users works without its trailing slash');
 
     my (%seen, @sizes);
     for (my $page = list(q => $tag, page_size => 7);; $page = follow($page->json->{next})) {
@@ -100,7 +100,7 @@ subtest 'GET /api/admin/users/: pages' => sub {
         $seen{ $_->{email} }++ for @{ $page->json->{results} };
         last if !defined $page->json->{next} || @sizes > 9;
     }
-    is_deeply(\@sizes, [7, 7, 7, 4], 'next leads through all pages');
+    is_deeply(\@sizes, [7, 7, 7, 4], 'next URLs lead through all pages');
     is_deeply([sort keys %seen], [sort @listed], 'the pages contain every matching user');
     is_deeply([grep { $_ != 1 } values %seen], [], 'the pages contain no user twice');
     my $second = list(q => $tag, page_size => 7, page => 2);
@@ -109,10 +109,10 @@ subtest 'GET /api/admin/users/: pages' => sub {
     like($second->json->{next}, qr{^http://127\.0\.0\.1:${\port()}/api/admin/users/\?}, 'next is an absolute URL');
     like($second->json->{next}, qr/[?&]q=\Q$tag\E(?:&|$)/, 'next keeps the search');
     is(list(q => $tag)->json->{previous}, undef, 'previous of page 1 is null');
-    is(scalar @{ list(q => $tag, page_size => 100)->json->{results} }, 25, 'page_size may be 100');
+    is(scalar @{ list(q => $tag, page_size => 100)->json->{results} }, 25, 'a page_size of 100 is accepted');
     is_error(list(q => $tag, page => 4), 'detail', 404, 'a page beyond the end returns 404');
     for my $wrong (['page', 'two'], ['page', 0], ['page', -1], ['page', 1.5], ['page_size', 'ten'], ['page_size', 0]) {
-        is(list(q => $tag, @$wrong)->status, 400, join('=', @$wrong) . ' returns 400');
+        is(list(q => $tag, @$wrong)->status, 400, 'a list with ' . join('=', @$wrong) . ' returns 400');
     }
     is(list(page_size => 1)->json->{count}, (sql('SELECT count(*) AS n FROM learnhub.users'))[0]{n},
         'without q the list contains every account');
@@ -150,11 +150,11 @@ subtest 'GET /api/admin/users/: search' => sub {
 subtest 'PATCH /api/admin/users/{id}/' => sub {
     my $user = signup(first_name => 'Pupil');
     my $reply = change($user, role => 'instructor');
-    is($reply->status, 200, 'a change returns 200');
-    is_deeply(keys_of($reply->json), $user_keys, 'a change returns the user with the keys of the list');
+    is($reply->status, 200, 'changing a user returns 200');
+    is_deeply(keys_of($reply->json), $user_keys, 'changing a user returns the user with the keys of the list');
     is_deeply([@{ $reply->json }{qw(id role is_active)}], [id_of($user), 'instructor', true],
-        'a change returns the user after the change');
-    is(user($user->{email})->{role}, 'instructor', 'a change of role is stored');
+        'changing a user returns the new values');
+    is(user($user->{email})->{role}, 'instructor', 'a new role is stored');
     is_deeply([map { change($user, role => $_)->json->{role} } qw(service admin student)], [qw(service admin student)],
         'the roles service, admin and student can be set');
     is_invalid(change($user, role => $_), 'detail', ['role'], 'role is rejected: ' . $json->encode($_))
@@ -162,7 +162,7 @@ subtest 'PATCH /api/admin/users/{id}/' => sub {
     is_invalid(change($user, is_active => $_), 'detail', ['is_active'], 'is_active is rejected: ' . $json->encode($_))
         for 'maybe', '', 2, [], {};
     is_invalid(change($user, role => 'root', is_active => 'maybe'), 'detail', [qw(is_active role)],
-        'two invalid fields are reported together');
+        'an invalid role and is_active are reported together');
     is(change($user, role => 'admin', is_active => 'maybe')->status, 400,
         'a change with one valid and one invalid field returns 400');
     is(user($user->{email})->{role}, 'student', 'a change with one invalid field changes nothing');
@@ -171,12 +171,12 @@ subtest 'PATCH /api/admin/users/{id}/' => sub {
         'a change ignores e-mail address, id and name');
     is(log_in(@$user{qw(email password)})->status, 200, 'a change ignores the password');
     my ($unused) = map { $_->{n} } sql('SELECT max(id) + 1000 AS n FROM learnhub.users');
-    is_error(change($_, role => 'student'), 'detail', 404, "the id $_ returns 404")
+    is_error(change($_, role => 'student'), 'detail', 404, "changing a user with the unknown id $_ returns 404")
         for $unused, 0, 'abc', '1x', -1, '9' x 30, $admin->{id};
     is(api_as($admin, PATCH => $users . id_of($user), json => { role => 'student' })->status, 200,
-        'the path works without its trailing slash');
+        '/api/admin/users/{id} works without its trailing slash');
     is(api_as($admin, PATCH => $users . id_of($user) . '/', body => '{"role"')->status, 400,
-        'malformed JSON returns 400');
+        'changing a user with malformed JSON returns 400');
 
     my $set_role_error = sub { my $fine = eval { role(@_); 1 }; return $fine ? 'no error' : $@ };
     like($set_role_error->(unique('nobody') . '@example.com', 'admin'), qr/nobody/,
@@ -320,7 +320,7 @@ subtest 'deletion on three nodes' => sub {
 my ($slow, $quick) = (signup(), signup());
 
 subtest 'revocations that commit in another order than they began' => sub {
-    is_accepted_everywhere($_, 'a token') for $slow, $quick;
+    is_accepted_everywhere($_->{token}, "the JWT of $_->{email}") for $slow, $quick;
     database()->begin_work;
     sql('UPDATE learnhub.users SET is_active = false WHERE email = ?', $slow->{email});
     my $id = list(q => $quick->{email})->json->{results}[0]{id};

@@ -71,14 +71,16 @@ my $other = signup();
 subtest 'GET and PATCH /auth/users/me/' => sub {
     my $id = user($ada->{email})->{id};
     my $reply = call($ada, GET => $me);
-    is($reply->status, 200, 'GET returns 200');
-    is_deeply($reply->json, { email => $ada->{email}, username => $ada->{email}, id => $id }, 'GET returns three keys');
-    is_deeply(call($ada, GET => '/auth/users/me')->json, $reply->json, 'the path works without its trailing slash');
-    is(call($ada, HEAD => $me)->status, 200, 'HEAD returns 200');
+    is($reply->status, 200, 'GET /auth/users/me/ returns 200');
+    is_deeply($reply->json, { email => $ada->{email}, username => $ada->{email}, id => $id },
+        'GET /auth/users/me/ returns three keys');
+    is_deeply(call($ada, GET => '/auth/users/me')->json, $reply->json,
+        '/auth/users/me works without its trailing slash');
+    is(call($ada, HEAD => $me)->status, 200, 'HEAD /auth/users/me/ returns 200');
     my $name = unique('Ada');
     $reply = call($ada, PATCH => $me, username => " $name ");
     is_deeply([$reply->status, $reply->json], [200, { email => $ada->{email}, username => $name, id => $id }],
-        'PATCH trims and returns the new username');
+        'PATCH /auth/users/me/ trims and returns the new username');
     is(login_status(uc $name, $ada->{password}), 200, 'the new username logs in in any case');
     is(login_status($ada->{email}, $ada->{password}), 200,
         'the e-mail address still logs in after a change of username');
@@ -86,14 +88,14 @@ subtest 'GET and PATCH /auth/users/me/' => sub {
     $ada->{email} = unique('Ada') . '@Example.com';
     $reply = call($ada, PATCH => $me, email => $ada->{email});
     is_deeply([$reply->status, $reply->json], [200, { email => $ada->{email}, username => $name, id => $id }],
-        'PATCH returns the new e-mail address');
+        'PATCH /auth/users/me/ returns the new e-mail address');
     is_deeply([login_status($old, $ada->{password}), login_status(lc $ada->{email}, $ada->{password})], [401, 200],
         'only the new e-mail address logs in after a change');
     is(token_status($ada), 200, 'a token is still accepted after a change of the e-mail address');
-    is(call($ada, PATCH => $me)->status, 200, 'PATCH without fields returns 200');
+    is(call($ada, PATCH => $me)->status, 200, 'PATCH /auth/users/me/ without fields returns 200');
     is_deeply(call($ada, PATCH => $me, id => 1, role => 'admin', is_active => false)->json, $reply->json,
-        'PATCH ignores other fields');
-    is(user($ada->{email})->{role}, 'student', 'PATCH does not change the role');
+        'PATCH /auth/users/me/ ignores other fields');
+    is(user($ada->{email})->{role}, 'student', 'PATCH /auth/users/me/ does not change the role');
     is(call($ada, PATCH => $me, username => uc $name, email => uc $ada->{email})->status, 200,
         'a user can change the case of username and e-mail address');
     call($ada, PATCH => $me, username => $name, email => $ada->{email});
@@ -115,7 +117,7 @@ subtest 'GET and PATCH /auth/users/me/' => sub {
     is_invalid(call($ada, PATCH => $me, username => 5, email => 5), 'detail', [qw(email username)],
         'numbers as username and e-mail address are reported together');
     is_deeply(call($ada, GET => $me)->json, { email => $ada->{email}, username => $name, id => $id },
-        'rejected changes change nothing');
+        'rejected changes of the account change nothing');
     my $wanted = unique('wanted');
     my @racers = map { signup() } 1 .. 6;
     my @statuses = parallel 6, sub { return call($racers[$_[0]], PATCH => $me, username => $wanted)->status };
@@ -129,16 +131,17 @@ subtest 'POST /auth/users/set_password/' => sub {
     is_invalid(call($bea, POST => $set), 'detail', [qw(current_password new_password)],
         'set_password requires current_password and new_password');
     is_rejected(set_password($bea, current_password => 'wrong'), 'current_password', qr/^Invalid password\.$/,
-        'a wrong current password');
-    is_rejected(set_password($bea, new_password => 'short'), 'new_password', qr/8 to 72/, 'a new password of 5 bytes');
+        'set_password with a wrong current password');
+    is_rejected(set_password($bea, new_password => 'short'), 'new_password', qr/8 to 72/,
+        'set_password with a new password of 5 bytes');
     is_rejected(set_password($bea, new_password => '123456789'), 'new_password', qr/digits/,
-        'a new password of digits');
+        'set_password with a new password of digits');
     for my $own ($bea->{email}, uc $bea->{email}, 'Beatrice', 'beatrice portinari') {
         is_rejected(set_password($bea, new_password => $own), 'new_password', qr/name or e-mail/,
-            "the user's own name or e-mail address '$own' as password");
+            "set_password with the user's own name or e-mail address '$own'");
     }
     is_rejected(set_password($bea, re_new_password => 'another'), 'non_field_errors', qr/did not match/,
-        'a different re_new_password');
+        'set_password with a different re_new_password');
     is_invalid(set_password($bea, new_password => 'short', re_new_password => 'other'), 'detail',
         [qw(new_password non_field_errors)], 'an invalid and a different password are reported together');
     is_deeply([map { token_status($_) } @tokens], [(200) x 3], 'rejected changes of the password end no token');
@@ -182,7 +185,7 @@ my %first_link;
 
 subtest 'POST /auth/users/reset_password/' => sub {
     is_invalid(api(POST => $reset, json => {}), 'detail', ['email'], 'reset_password requires email');
-    is_rejected(request_reset('nonsense'), 'email', qr/\S/, 'a malformed e-mail address');
+    is_rejected(request_reset('nonsense'), 'email', qr/\S/, 'reset_password for a malformed address');
     is_no_content(request_reset(unique('nobody') . '@example.com'), 'reset_password for an unknown address');
     my $before = (sql('SELECT count(*) AS n FROM learnhub.outbox'))[0]{n};
     is_no_content(request_reset(uc $cleo->{email}, headers => { Host => 'evil.example' }),
@@ -192,25 +195,26 @@ subtest 'POST /auth/users/reset_password/' => sub {
     is((sql('SELECT count(*) AS n FROM learnhub.outbox'))[0]{n}, $before + 1,
         'reset_password queues no mail for others');
     is_deeply([@$mail{qw(user_id to_name subject_ref state)}],
-        [user($cleo->{email})->{id}, 'Cleo Person', 'password reset', 'waiting'], 'the mail is addressed to the user');
+        [user($cleo->{email})->{id}, 'Cleo Person', 'password reset', 'waiting'],
+        'a reset mail is addressed to the user');
     like($mail->{body}, qr{^http://localhost:\d+/password/reset/confirm/[0-9a-f-]{36}/[0-9a-f]{40}$}m,
-        'the mail has a link to this server');
-    unlike($mail->{body}, qr/evil/, 'the link does not use the Host header of the request');
+        'a reset mail has a link to this server');
+    unlike($mail->{body}, qr/evil/, 'a reset link does not use the Host header of the request');
     %first_link = link_in($mail);
     my $expiry = q(SELECT not_after = created_at + interval '1 hour' AS hour FROM learnhub.outbox WHERE id = ?);
     my ($queued) = sql($expiry, $mail->{id});
-    ok($queued->{hour}, 'the mail expires after an hour, with its link');
+    ok($queued->{hour}, 'a reset mail expires after an hour, with its link');
     my $digest = q(SELECT encode(digest, 'hex') AS digest FROM learnhub.password_resets WHERE user_id = ?);
     is((sql($digest, $mail->{user_id}))[0]{digest}, sha256_hex($first_link{token}),
         'the database stores the SHA-256 digest of the token of a link');
     is_no_content(request_reset($cleo->{email}), 'reset_password for the same address within a minute');
-    is(scalar(mails($cleo->{email})), 1, 'a second request within a minute queues no mail');
+    is(scalar(mails($cleo->{email})), 1, 'a second reset request within a minute queues no mail');
     age_resets($cleo);
     is_deeply([parallel 6, sub { return request_reset($cleo->{email})->status }], [(204) x 6],
-        'six concurrent requests return 204');
-    is(scalar(mails($cleo->{email})), 2, 'six concurrent requests after a minute queue one mail');
+        'six concurrent reset requests return 204');
+    is(scalar(mails($cleo->{email})), 2, 'six concurrent reset requests after a minute queue one mail');
     for (1 .. 6) { age_resets($cleo); request_reset($cleo->{email}) }
-    is(scalar(mails($cleo->{email})), 5, 'at most five mails are queued within an hour');
+    is(scalar(mails($cleo->{email})), 5, 'at most five reset mails are queued within an hour');
     age_resets($cleo, '1 hour');
     is(token_status($cleo), 200, 'reset requests end no token');
 };
@@ -230,11 +234,11 @@ subtest 'POST /auth/users/reset_password_confirm/' => sub {
     is_rejected(confirm_reset(%link, uid => $foreign{uid}), 'token', qr/\S/, "another user's uid");
     is_rejected(confirm_reset(%link, uid => 'x'), 'token', qr/\S/, 'a malformed uid');
     is_rejected(confirm_reset(%link, new_password => 'short'), 'new_password', qr/8 to 72/,
-        'a new password of 5 bytes');
+        'reset_password_confirm with a new password of 5 bytes');
     is_rejected(confirm_reset(%link, new_password => $cleo->{email}), 'new_password', qr/name or e-mail/,
-        "the user's own e-mail address as password");
+        "reset_password_confirm with the user's own e-mail address as password");
     is_rejected(confirm_reset(%link, re_new_password => 'other'), 'non_field_errors', qr/did not match/,
-        'a different re_new_password');
+        'reset_password_confirm with a different re_new_password');
     is(token_status($token), 200, 'rejected confirmations end no token');
     my @statuses = parallel 6, sub {
         return confirm_reset(%link, uid => uc $link{uid}, new_password => "choice number $_[0]")->status;
@@ -296,15 +300,17 @@ subtest 'DELETE /auth/users/me/' => sub {
     my %session = (title => 'T', description => 'D', date => '2099-01-01T10:00:00Z', max_participants => 5);
     my $session = call($eva, POST => '/api/sessions/', %session)->json->{id};
     sql('SELECT learnhub.post_mail(?, ?, ?)', $id, 'subject', 'body');
-    is_invalid(call($eva, DELETE => $me), 'detail', ['current_password'], 'DELETE requires current_password');
+    is_invalid(call($eva, DELETE => $me), 'detail', ['current_password'],
+        'DELETE /auth/users/me/ requires current_password');
     is_rejected(call($eva, DELETE => $me, current_password => 'wrong'), 'current_password', qr/^Invalid password\.$/,
-        'DELETE with a wrong password');
-    is(token_status($eva), 200, 'a rejected DELETE deletes nothing');
-    is_no_content(call($eva, DELETE => $me, current_password => $eva->{password}), 'DELETE');
-    is_deeply([token_status($eva), token_status($opaque)], [401, 401], 'DELETE ends all tokens of the user');
+        'DELETE /auth/users/me/ with a wrong password');
+    is(token_status($eva), 200, 'a rejected deletion deletes nothing');
+    is_no_content(call($eva, DELETE => $me, current_password => $eva->{password}), 'DELETE /auth/users/me/');
+    is_deeply([token_status($eva), token_status($opaque)], [401, 401],
+        'the deletion of an account ends all of its tokens');
     is(login_status($eva->{email}, $eva->{password}), 401, 'a deleted account cannot log in');
     is(login_status("deleted-$id", '!'), 401, 'the placeholder username of a deleted account cannot log in');
-    is(refresh_status($eva), 401, 'DELETE ends the refresh token');
+    is(refresh_status($eva), 401, 'the deletion of an account ends its refresh token');
     my ($left) = sql('SELECT * FROM learnhub.users WHERE id = ?', $id);
     my @personal = qw(username email first_name last_name phone_number profile_photo is_mentor is_mentee is_active);
     is_deeply([@$left{@personal}],
@@ -312,8 +318,10 @@ subtest 'DELETE /auth/users/me/' => sub {
         'the row of a deleted account is anonymous');
     ok($left->{deleted_at}, 'the row of a deleted account has deleted_at');
     unlike($left->{password_hash}, qr/^\$2/, 'the row of a deleted account has no bcrypt hash');
-    is(scalar(sql('SELECT 1 FROM learnhub.outbox WHERE user_id = ?', $id)), 0, 'DELETE removes the mails of the user');
-    is(scalar(sql('SELECT 1 FROM learnhub.photos WHERE user_id = ?', $id)), 0, 'DELETE removes the photo of the user');
+    is(scalar(sql('SELECT 1 FROM learnhub.outbox WHERE user_id = ?', $id)), 0,
+        'the deletion of an account removes its mails');
+    is(scalar(sql('SELECT 1 FROM learnhub.photos WHERE user_id = ?', $id)), 0,
+        'the deletion of an account removes its photo');
     my $admin = signup(role => 'admin');
     my $list = call($admin, GET => "/api/admin/users/?q=deleted-$id")->json;
     is_deeply([$list->{count}, $list->{results}], [0, []], 'the admin list contains no deleted accounts');
@@ -336,7 +344,7 @@ subtest 'DELETE /auth/users/me/ under conflict' => sub {
     is(call($squatter, PATCH => $me, username => "deleted-$next")->status, 200,
         'a user can take the placeholder username of an existing account');
     is_no_content(call($victim, DELETE => $me, current_password => $victim->{password}),
-        'DELETE of an account whose placeholder username is taken');
+        'DELETE /auth/users/me/ of an account whose placeholder username is taken');
     my $twice = signup();
     my %password = (current_password => $twice->{password});
     my @statuses = parallel 4, sub { return call($twice, DELETE => $me, %password)->status };

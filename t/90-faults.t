@@ -63,32 +63,33 @@ sub under_load {
 
 sub count { my ($test, @results) = @_; return scalar grep { $test->($_) } @results }
 
-# Checks the results of under_load(): failures are 503 in JSON with Retry-After or lost connections, at most $most;
+# survives($name, $most, under_load(...)): failures are 503 in JSON with Retry-After or lost connections, at most $most;
 # undef: any number, but none later than 3 seconds after the fault. Every successful creation is stored once.
 sub survives {
-    my ($most, @all) = @_;
+    my ($name, $most, @all) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my ($fault) = grep { $_->{action} eq 'fault' } @all;
     my @results = grep { $_->{action} ne 'fault' } @all;
     my @other = grep { $_->{status} !~ /^(200|201|400|503)$/ && $_->{status} } @results;
     my @failed = grep { $_->{status} == 503 || !$_->{status} } @results;
-    cmp_ok(scalar(@results) - @failed, '>', 50, 'more than 50 requests were served');
-    is_deeply([map {"$_->{action} $_->{status}"} @other], [], 'responses are 200, 201, 400 or 503');
+    cmp_ok(scalar(@results) - @failed, '>', 50, "$name: more than 50 requests were served");
+    is_deeply([map {"$_->{action} $_->{status}"} @other], [], "$name: responses are 200, 201, 400 or 503");
     is(count(sub { $_[0]{status} == 503 && !($_[0]{json} && $_[0]{retry}) }, @results), 0,
-        'every 503 is JSON with Retry-After');
+        "$name: every 503 is JSON with Retry-After");
     my @counted = defined $most ? @failed : grep { $_->{at} > $fault->{at} + 3 } @failed;
     my $limit = 'no request fails later than 3 seconds after the fault';
     $limit = "at most $most of " . @results . ' requests fail' if defined $most;
-    cmp_ok(scalar @counted, '<=', $most // 0, $limit) || diag(join ', ', map {"$_->{action} $_->{status}"} @counted);
+    cmp_ok(scalar @counted, '<=', $most // 0, "$name: $limit")
+        || diag(join ', ', map {"$_->{action} $_->{status}"} @counted);
     my $titles = 'SELECT title, count(*) AS n FROM learnhub.tutoring_sessions GROUP BY title';
     my %stored = map { $_->{title} => $_->{n} } sql($titles);
     my @created = grep { $_->{action} eq 'create' } @results;
     is(count(sub { $_[0]{status} == 201 && ($stored{ $_[0]{title} } // 0) != 1 }, @created), 0,
-        'each 201 is stored once');
-    is(count(sub { ($stored{ $_[0]{title} } // 0) > 1 }, @created), 0, 'no session is stored twice');
+        "$name: each 201 is stored once");
+    is(count(sub { ($stored{ $_[0]{title} } // 0) > 1 }, @created), 0, "$name: no session is stored twice");
     my ($row) = sql('SELECT participant_count AS stored, (SELECT count(*) FROM learnhub.tutoring_participants
         WHERE session_id = s.id) AS counted FROM learnhub.tutoring_sessions s WHERE id = ?', $session);
-    is($row->{stored}, $row->{counted}, 'participant_count equals the number of participants');
+    is($row->{stored}, $row->{counted}, "$name: participant_count equals the number of participants");
     return;
 }
 
@@ -105,11 +106,11 @@ sub retype { return sql("ALTER TABLE learnhub.tutoring_sessions ALTER COLUMN des
 # ---- faults under load ----
 
 subtest 'two graceful restarts of httpd under load' => sub {
-    survives(12, under_load(4, sub { restart_httpd('graceful') for 1, 2 }));
+    survives('graceful restart', 12, under_load(4, sub { restart_httpd('graceful') for 1, 2 }));
 };
 
 subtest 'immediate restart of PostgreSQL under load' => sub {
-    survives(undef, under_load(6, sub { pg('stop', '-m', 'immediate'); pg('start') }));
+    survives('restart of PostgreSQL', undef, under_load(6, sub { pg('stop', '-m', 'immediate'); pg('start') }));
     ok(recovers(15), '/health returns 200 after a restart of PostgreSQL');
 };
 
@@ -122,7 +123,7 @@ subtest 'terminated PostgreSQL backends under load' => sub {
         }
         $terminated >= 8 or die "only $terminated backends were terminated";
     };
-    survives(12, under_load(4, $terminate));
+    survives('terminated backends', 12, under_load(4, $terminate));
 };
 
 subtest 'a column that changes its type under load' => sub {
@@ -134,7 +135,7 @@ subtest 'a column that changes its type under load' => sub {
             sleep 0.15;
         }
     };
-    survives(0, under_load(3, $change));
+    survives('changed column type', 0, under_load(3, $change));
 };
 
 # ---- faults without load ----
@@ -190,7 +191,7 @@ subtest 'a locked row and an exhausted pool' => sub {
     is_deeply([map { $_->{status} } @waiting], [(503) x 4], 'four requests for a locked row return 503');
     is($waiting[$_]{json}{error} =~ /\S/ ? 1 : 0, 1, "the 503 of request $_ for a locked row has a message") for 0 .. 3;
     database()->rollback;
-    ok(recovers(10, %short), 'the connection serves requests after the lock is released');
+    ok(recovers(10, %short), '/health returns 200 after the lock is released');
 };
 
 subtest 'hung PostgreSQL' => sub {
