@@ -1,357 +1,452 @@
 # SPDX-License-Identifier: Apache-2.0
-# The outbox and its sending, over real SMTP conversations: contract.md section 5. What a mail server can do to us, what
-# happens when httpd or PostgreSQL end meanwhile, and that each mail is sent exactly once by several servers.
+# The outbox and its delivery over real SMTP connections: failures of the mail server, restarts of httpd and PostgreSQL,
+# and delivery exactly once by several servers.
 use strict;
 use warnings;
 use utf8;
-use lib 't/lib';
+
 use LearnHub::Mail;
 use LearnHub::Test;
 use Time::HiRes qw(sleep time);
 
-my $sink = LearnHub::Mail->new->start;
+my $mail_server = LearnHub::Mail->new->start;
 my $from = 'learnhub@house.example';
-my $smtp = 'LearnHubSMTP ' . $sink->url . "\nLearnHubMailFrom $from\n";
-my $DOWN = qr/the mail server cannot be used, mails wait: /;
+my $smtp = 'LearnHubSMTP ' . $mail_server->url . "\nLearnHubMailFrom $from\n";
+my $outage = qr/the mail server cannot be used, mails wait: /;
 
-sub post {
-    my ($who, %mail) = @_;
+# Queues a mail to a user, or to a user's id; returns the id of the mail, undef if none was queued.
+sub queue {
+    my ($user, %mail) = @_;
     my @given = (subject => 'A subject', body => "A body.\n", %mail);
     my %named = @given;
     my @names = sort keys %named;
     my ($row) = sql('SELECT learnhub.post_mail(recipient => ?' . join('', map {", $_ => ?"} @names) . ') AS id',
-        ref $who ? user($who->{email})->{id} : $who, @named{@names});
+        ref $user ? user($user->{email})->{id} : $user, @named{@names});
     return $row->{id};
 }
 
-sub mail { my ($id) = @_; return (sql('SELECT * FROM learnhub.outbox WHERE id = ?', $id))[0] }
-sub state_of { my ($id) = @_; return (mail($id) || {})->{state} // 'none' }
-sub becomes { my ($id, $state, $name) = @_;
+# The row of a mail in the outbox.
+sub outbox_row { my ($id) = @_; return (sql('SELECT * FROM learnhub.outbox WHERE id = ?', $id))[0] }
+sub state_of { my ($id) = @_; return (outbox_row($id) || {})->{state} // 'none' }
+
+# Waits until a mail has this state.
+sub becomes {
+    my ($id, $state, $name) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     eventually(sub { state_of($id) eq $state }, 20);
     return is(state_of($id), $state, $name);
 }
-sub tried { my ($id, $times) = @_; return eventually(sub { mail($id)->{attempts} >= $times && state_of($id) ne 'sending' }, 20) }
+
+# Waits until a mail was tried so many times and is not being sent.
+sub is_tried {
+    my ($id, $times) = @_;
+    return eventually(sub { outbox_row($id)->{attempts} >= $times && state_of($id) ne 'sending' }, 20);
+}
+
 sub log_of { my ($server) = @_; return $server->log_text }
 
 my $ada = signup(first_name => 'Ada', last_name => 'King');
 
-# ---- without a mail server ----
+subtest 'LearnHubSMTP requires LearnHubMailFrom' => sub {
+    is((configtest($smtp))[0], 0, 'configtest accepts LearnHubSMTP with LearnHubMailFrom');
+    my ($status, $output) = configtest('LearnHubSMTP ' . $mail_server->url);
+    ok($status != 0 && $output =~ /learnhub: .*LearnHubMailFrom/,
+        'configtest rejects LearnHubSMTP without LearnHubMailFrom, with a reason') || diag($output);
+};
 
-is((configtest($smtp))[0], 0, 'LearnHubSMTP with a sender');
-my ($status, $said) = configtest('LearnHubSMTP ' . $sink->url);
-ok($status != 0 && $said =~ /learnhub: .*LearnHubMailFrom/, 'without one: a sentence') || diag($said);
-my $early = post($ada, subject => 'Early');
-is(state_of($early), 'waiting', 'a mail waits in the outbox');
-my $silent = second_httpd('');
-is(scalar(() = log_of($silent) =~ /:notice\].*learnhub: without LearnHubSMTP mails wait/g), 1,
-    'without LearnHubSMTP: httpd says so once, at its start');
-my $expired = post($ada, not_after => '2020-01-01T00:00:00Z');
-becomes($expired, 'expired', 'one whose time is over expires');
-is(state_of($early), 'waiting', 'the other goes on waiting');
-is(scalar($sink->commands), 0, 'nobody was called');
-$silent->stop;
+my $early = queue($ada, subject => 'Early');
 
-# ---- a plain mail ----
+subtest 'Without LearnHubSMTP mails wait in the outbox' => sub {
+    is(state_of($early), 'waiting', 'a new mail waits in the outbox');
+    my $silent = second_httpd('');
+    is(scalar(() = log_of($silent) =~ /:notice\].*learnhub: without LearnHubSMTP mails wait/g), 1,
+        'httpd logs once at the start that mails wait');
+    my $expired = queue($ada, not_after => '2020-01-01T00:00:00Z');
+    becomes($expired, 'expired', 'a mail past its not_after expires');
+    is(state_of($early), 'waiting', 'other mails go on waiting');
+    is(scalar($mail_server->commands), 0, 'no mail server is contacted');
+    $silent->stop;
+};
 
 my $httpd = second_httpd($smtp);
-unlike(log_of($httpd), qr/without LearnHubSMTP/, 'with LearnHubSMTP nothing is said');
-becomes($early, 'sent', 'a server that starts sends what waits');
-my ($first) = $sink->to($ada->{email});
-is($first->{from}, $from, 'MAIL FROM is LearnHubMailFrom');
-is($first->{headers}{subject}, 'Early', 'Subject');
-is($first->{headers}{from}, "<$from>", 'From');
-is($first->{headers}{to}, qq("Ada King" <$ada->{email}>), 'To, with the name');
-like($first->{headers}{date}, qr/^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000$/, 'Date');
-like($first->{headers}{'message-id'}, qr/^<\S+\@house\.example>$/, 'Message-ID');
-is_deeply([@{ $first->{headers} }{qw(mime-version content-type content-transfer-encoding auto-submitted)}],
-    ['1.0', 'text/plain; charset=utf-8', 'quoted-printable', 'auto-generated'], 'what it is');
-is($first->{text}, "A body.\n", 'the body');
-is_deeply(keys_of($first->{headers}), [sort qw(auto-submitted content-transfer-encoding content-type date from message-id
-            mime-version subject to)], 'no other headers');
-my $sent = mail($early);
-is_deeply([@$sent{qw(attempts last_error)}], [1, undef], 'one try, no error');
-ok($sent->{sent_at}, 'sent_at');
-my $posted = time;
-my $quick = post($ada, subject => 'Quick');
-becomes($quick, 'sent', 'another mail');
-my ($arrived) = grep { $_->{headers}{subject} eq 'Quick' } $sink->accepted;
-cmp_ok($arrived->{at} - $posted, '<', 5, 'leaves soon') || diag($arrived->{at} - $posted);
-isnt($arrived->{headers}{'message-id'}, $first->{headers}{'message-id'}, 'with an id of its own');
 
-# ---- difficult texts ----
+my $first;
 
+subtest 'A waiting mail is sent as plain text with complete headers' => sub {
+    unlike(log_of($httpd), qr/without LearnHubSMTP/, 'with LearnHubSMTP nothing is logged about waiting mails');
+    becomes($early, 'sent', 'a starting server sends the waiting mail');
+    ($first) = $mail_server->to($ada->{email});
+    is($first->{from}, $from, 'MAIL FROM is LearnHubMailFrom');
+    is($first->{headers}{subject}, 'Early', 'Subject is the subject');
+    is($first->{headers}{from}, "<$from>", 'From is LearnHubMailFrom');
+    is($first->{headers}{to}, qq("Ada King" <$ada->{email}>), 'To has name and address');
+    like($first->{headers}{date}, qr/^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000$/,
+        'Date is in UTC');
+    like($first->{headers}{'message-id'}, qr/^<\S+\@house\.example>$/, 'Message-ID has the domain of the sender');
+    is_deeply([@{ $first->{headers} }{qw(mime-version content-type content-transfer-encoding auto-submitted)}],
+        ['1.0', 'text/plain; charset=utf-8', 'quoted-printable', 'auto-generated'],
+        'the mail is declared as automatic plain text in UTF-8');
+    is($first->{text}, "A body.\n", 'the body is complete');
+    is_deeply(keys_of($first->{headers}),
+        [sort qw(auto-submitted content-transfer-encoding content-type date from message-id
+                mime-version subject to)], 'there are no other headers');
+    my $sent = outbox_row($early);
+    is_deeply([@$sent{qw(attempts last_error)}], [1, undef], 'the outbox has one try and no error');
+    ok($sent->{sent_at}, 'the outbox has the time of sending');
+};
+
+subtest 'A new mail is sent at once' => sub {
+    my $posted = time;
+    my $quick = queue($ada, subject => 'Quick');
+    becomes($quick, 'sent', 'a second mail is sent');
+    my ($arrived) = grep { $_->{headers}{subject} eq 'Quick' } $mail_server->accepted;
+    cmp_ok($arrived->{at} - $posted, '<', 5, 'a new mail arrives within 5 seconds') || diag($arrived->{at} - $posted);
+    isnt($arrived->{headers}{'message-id'}, $first->{headers}{'message-id'}, 'each mail has its own Message-ID');
+};
+
+# Text that is difficult to send: leading dots, trailing spaces, long lines, letters beyond ASCII.
 my $body = ".\n..\n.dot first\n\nGrüße, 日本語 🙂 = \t \ntrailing space \n" . ('long ' x 500) . "\n" . ('ü' x 400)
     . "\nhttps://x.example/?a=1&b=2\nlast line without an end";
 my $zoë = signup(first_name => 'Zoë "Q" Ångström', last_name => '日本語' x 30);
-my $odd = post($zoë, subject => "Grüße: \x{1F642} " . 'lang ' x 30 . "\r\nBcc: evil\@example.com\nX: y", body => $body);
-becomes($odd, 'sent', 'a mail full of letters beyond ASCII, dots and long lines');
-my ($strange) = $sink->to($zoë->{email});
-is($strange->{text}, "$body\n", 'its body arrives as it was');
-is($strange->{headers}{subject}, "Grüße: \x{1F642} " . 'lang ' x 30 . '  Bcc: evil@example.com X: y', 'its subject is one line');
-is($strange->{headers}{to}, 'Zoë "Q" Ångström ' . '日本語' x 30 . " <$zoë->{email}>", 'the name');
-ok(!exists $strange->{headers}{bcc}, 'no header came in through the subject');
-ok(!(grep { length > 998 } split /\r\n/, $strange->{raw}), 'no line is longer than SMTP allows');
-ok(!(grep { length > 76 && !/^To: / } split /\r\n/, $strange->{raw}), 'nor than MIME asks for');
-unlike($strange->{raw}, qr/[^\x00-\x7F]/, 'the wire has ASCII only');
-my $eve = signup();
-sql('UPDATE learnhub.users SET first_name = ?, last_name = ? WHERE email = ?', "Eve\r\nBcc: x\@evil.example", 'a\\b"c', $eve->{email});
-becomes(post($eve), 'sent', 'a name with line breaks');
-is(($sink->to($eve->{email}))[0]{headers}{to}, qq("Eve  Bcc: x\@evil.example a\\\\b\\"c" <$eve->{email}>), 'is one line, quoted');
-sql('UPDATE learnhub.outbox SET to_address = ?, state = ?, attempts = 0, due_at = now() WHERE id = ?',
-    "a\@b.example>\r\nRCPT TO:<evil\@b.example", 'waiting', $odd);
-expect_log(qr/mail \d+ was given up after \d+ tries: /);
-becomes($odd, 'failed', 'an address that would be two commands is never sent');
-ok(!(grep {/evil\@b/} $sink->commands), 'not even tried');
+my $odd = queue($zoë, subject => "Grüße: \x{1F642} " . 'lang ' x 30 . "\r\nBcc: evil\@example.com\nX: y",
+    body => $body);
 
-# ---- post_mail ----
+subtest 'Text beyond ASCII, dots and long lines arrive unchanged' => sub {
+    becomes($odd, 'sent', 'a mail with difficult text is sent');
+    my ($strange) = $mail_server->to($zoë->{email});
+    is($strange->{text}, "$body\n", 'the body is unchanged');
+    is($strange->{headers}{subject}, "Grüße: \x{1F642} " . 'lang ' x 30 . '  Bcc: evil@example.com X: y',
+        'line breaks in the subject become spaces');
+    is($strange->{headers}{to}, 'Zoë "Q" Ångström ' . '日本語' x 30 . " <$zoë->{email}>",
+        'the name of the recipient is unchanged');
+    ok(!exists $strange->{headers}{bcc}, 'the subject cannot add a header');
+    ok(!(grep { length > 998 } split /\r\n/, $strange->{raw}), 'no line is longer than the 998 characters of SMTP');
+    ok(!(grep { length > 76 && !/^To: / } split /\r\n/, $strange->{raw}),
+        'no line but To is longer than the 76 characters of MIME');
+    unlike($strange->{raw}, qr/[^\x00-\x7F]/, 'only ASCII is sent');
+};
 
-is(post($ada, once => 'key 1') ? 1 : 0, 1, 'a key is taken');
-is(post($ada, once => 'key 1'), undef, 'once');
-my @parallel = parallel(8, sub { return post($ada, once => 'key 2') });
-is(scalar(grep {defined} @parallel), 1, 'also when many come at the same time');
-is(post(0), undef, 'nobody gets no mail');
-my $gone = signup();
-sql('UPDATE learnhub.users SET is_active = false WHERE email = ?', $gone->{email});
-is(post($gone), undef, 'nor does a deactivated account');
-my $about = post($ada, about => 'session 5', not_after => '2099-01-01T00:00:00Z', at_most_once => 1);
-is_deeply([@{ mail($about) }{qw(subject_ref at_most_once to_name)}], ['session 5', 1, 'Ada King'], 'what it keeps');
-becomes($about, 'sent', 'it is sent in its time');
-eventually(sub { !sql(q(SELECT 1 FROM learnhub.outbox WHERE state IN ('waiting', 'sending'))) }, 10);
+my $eve;
 
-# ---- refusals ----
+subtest 'A name with line breaks cannot add a header' => sub {
+    $eve = signup();
+    sql('UPDATE learnhub.users SET first_name = ?, last_name = ? WHERE email = ?', "Eve\r\nBcc: x\@evil.example",
+        'a\\b"c', $eve->{email});
+    becomes(queue($eve), 'sent', 'a mail to a name with line breaks is sent');
+    is(($mail_server->to($eve->{email}))[0]{headers}{to}, qq("Eve  Bcc: x\@evil.example a\\\\b\\"c" <$eve->{email}>),
+        'the name in To is one line, quoted');
+};
 
-$sink->behave(rcpt => { $zoë->{email} => '550 5.1.1 No such user' }, end => { $eve->{email} => '554 5.7.1 This is spam' });
-my ($unknown, $spam, $fine) = (post($zoë), post($eve), post($ada));
-becomes($unknown, 'failed', '550 to RCPT: given up');
-becomes($spam, 'failed', '554 after DATA: given up');
-becomes($fine, 'sent', 'others go on');
-is_deeply([map { mail($_)->{attempts} } $unknown, $spam], [1, 1], 'after one try');
-like(mail($unknown)->{last_error}, qr/^550 5\.1\.1 No such user$/, 'with the reason');
-like(mail($spam)->{last_error}, qr/^554 5\.7\.1 This is spam$/, 'of both');
-is(scalar(() = log_of($httpd) =~ /:warn\].*mail $unknown was given up after 1 tries: 550 5.1.1 No such user/g), 1, 'one line in the log');
-$sink->behave(rcpt => { $zoë->{email} => '450 4.2.1 Mailbox busy' }, end => { $eve->{email} => '452 4.3.1 Disk full' });
-my ($busy, $full) = (post($zoë), post($eve));
-ok(tried($busy, 2) && tried($full, 2), '450 to RCPT and 452 after DATA: tried again');
-is_deeply([map { state_of($_) } $busy, $full], [qw(waiting waiting)], 'they wait');
-like(mail($busy)->{last_error}, qr/^450 4\.2\.1 Mailbox busy$/, 'with the reason');
-ok((sql(q(SELECT due_at > now() + interval '1 second' AS later FROM learnhub.outbox WHERE id = ?), $busy))[0]{later}, 'and each time longer');
-$sink->behave;
-becomes($_, 'sent', 'and sent when the server takes them') for $busy, $full;
-is(mail($busy)->{last_error}, undef, 'the reason is gone');
-unlike(log_of($httpd), $DOWN, 'what one mail meets is not the server being out of use');
+subtest 'An address that contains a command is never sent' => sub {
+    sql('UPDATE learnhub.outbox SET to_address = ?, state = ?, attempts = 0, due_at = now() WHERE id = ?',
+        "a\@b.example>\r\nRCPT TO:<evil\@b.example", 'waiting', $odd);
+    expect_log(qr/mail \d+ was given up after \d+ tries: /);
+    becomes($odd, 'failed', 'a mail to an address with a command fails');
+    ok(!(grep {/evil\@b/} $mail_server->commands), 'no recipient is taken from the address');
+};
 
-# ---- the server is out of use ----
+subtest 'post_mail() queues a mail once per key and for active users only' => sub {
+    is(queue($ada, once => 'key 1') ? 1 : 0, 1, 'the first mail with a key is queued');
+    is(queue($ada, once => 'key 1'), undef, 'the second mail with a key is not queued');
+    my @parallel = parallel(8, sub { return queue($ada, once => 'key 2') });
+    is(scalar(grep {defined} @parallel), 1, 'of 8 concurrent mails with a key one is queued');
+    is(queue(0), undef, 'no mail is queued for an unknown user');
+    my $gone = signup();
+    sql('UPDATE learnhub.users SET is_active = false WHERE email = ?', $gone->{email});
+    is(queue($gone), undef, 'no mail is queued for a deactivated user');
+    my $about = queue($ada, about => 'session 5', not_after => '2099-01-01T00:00:00Z', at_most_once => 1);
+    is_deeply([@{ outbox_row($about) }{qw(subject_ref at_most_once to_name)}], ['session 5', 1, 'Ada King'],
+        'the outbox has reference, at_most_once and name');
+    becomes($about, 'sent', 'a mail with a reference is sent');
+    eventually(sub { !sql(q(SELECT 1 FROM learnhub.outbox WHERE state IN ('waiting', 'sending'))) }, 10);
+};
+
+subtest 'A permanent rejection of a mail is final' => sub {
+    $mail_server->behave(rcpt => { $zoë->{email} => '550 5.1.1 No such user' },
+        end => { $eve->{email} => '554 5.7.1 This is spam' });
+    my ($unknown, $spam, $fine) = (queue($zoë), queue($eve), queue($ada));
+    becomes($unknown, 'failed', 'a mail fails after 550 to RCPT');
+    becomes($spam, 'failed', 'a mail fails after 554 to DATA');
+    becomes($fine, 'sent', 'a mail to another recipient is sent');
+    is_deeply([map { outbox_row($_)->{attempts} } $unknown, $spam], [1, 1], 'a rejected mail is tried once');
+    like(outbox_row($unknown)->{last_error}, qr/^550 5\.1\.1 No such user$/, 'the outbox has the reply to RCPT');
+    like(outbox_row($spam)->{last_error}, qr/^554 5\.7\.1 This is spam$/, 'the outbox has the reply to DATA');
+    is(scalar(() = log_of($httpd) =~ /:warn\].*mail $unknown was given up after 1 tries: 550 5.1.1 No such user/g), 1,
+        'a permanent rejection is logged once');
+};
+
+subtest 'A temporary rejection of a mail is tried again, with growing pauses' => sub {
+    $mail_server->behave(rcpt => { $zoë->{email} => '450 4.2.1 Mailbox busy' },
+        end => { $eve->{email} => '452 4.3.1 Disk full' });
+    my ($busy, $full) = (queue($zoë), queue($eve));
+    ok(is_tried($busy, 2) && is_tried($full, 2), 'mails are tried again after 450 to RCPT and 452 to DATA');
+    is_deeply([map { state_of($_) } $busy, $full], [qw(waiting waiting)], 'mails rejected temporarily wait');
+    like(outbox_row($busy)->{last_error}, qr/^450 4\.2\.1 Mailbox busy$/, 'the outbox has the temporary reply');
+    ok((sql(q(SELECT due_at > now() + interval '1 second' AS later FROM learnhub.outbox WHERE id = ?),
+                $busy))[0]{later}, 'the next try is more than a second away');
+    $mail_server->behave;
+    becomes($_, 'sent', 'a mail is sent when the server accepts it') for $busy, $full;
+    is(outbox_row($busy)->{last_error}, undef, 'the outbox has no error after sending');
+    unlike(log_of($httpd), $outage, 'a rejected mail is not logged as an outage');
+};
 
 my %outages = (
     'closes at once' => { connect => 'close' },
     'is not ready' => { connect => '554 No service' },
-    'refuses EHLO and HELO' => { ehlo => '421 Going down' },
-    'refuses the sender' => { mail => '550 Who are you' },
+    'rejects EHLO and HELO' => { ehlo => '421 Going down' },
+    'rejects the sender' => { mail => '550 Who are you' },
     'closes at RCPT' => { rcpt => 'close' },
-    'says 421 to RCPT' => { rcpt => '421 Going down' },
+    'replies 421 to RCPT' => { rcpt => '421 Going down' },
     'closes at DATA' => { data => 'close' },
 );
-expect_log($DOWN);
-for my $name (sort keys %outages) {
-    $sink->behave(%{ $outages{$name} });
-    my $id = post($ada, subject => $name);
-    ok(tried($id, 1), "a server that $name: tried");
-    is(state_of($id), 'waiting', 'the mail waits');
-    like(mail($id)->{last_error}, qr/\S/, 'with a reason');
-    $sink->behave;
-    becomes($id, 'sent', 'and is sent afterwards');
-    is(scalar(grep { $_->{headers}{subject} eq $name } $sink->accepted), 1, 'once');
-}
-$sink->stop;
-my @waiting = map { post($ada, subject => "down $_") } 1 .. 3;
-ok(eventually(sub { 3 == grep { mail($_)->{attempts} } @waiting }, 20), 'no server at all: all are tried');
-is_deeply([map { state_of($_) } @waiting], [('waiting') x 3], 'and wait');
-my $before = () = log_of($httpd) =~ /$DOWN/g;
-$sink->start;
-becomes($_, 'sent', 'until it is there') for @waiting;
-cmp_ok($before, '<=', 2 * (keys(%outages) + 1), 'the log had a line a process for each outage');
-like(log_of($httpd), qr/:notice\].*the mail server can be used again/, 'and one for its end');
+expect_log($outage);
 
-# ---- unknown outcomes ----
+subtest 'During an outage of the mail server mails wait' => sub {
+    for my $name (sort keys %outages) {
+        $mail_server->behave(%{ $outages{$name} });
+        my $id = queue($ada, subject => $name);
+        ok(is_tried($id, 1), "a server that $name: a mail is tried");
+        is(state_of($id), 'waiting', "a server that $name: the mail waits");
+        like(outbox_row($id)->{last_error}, qr/\S/, "a server that $name: the outbox has the reason");
+        $mail_server->behave;
+        becomes($id, 'sent', "a server that $name: the mail is sent afterwards");
+        is(scalar(grep { $_->{headers}{subject} eq $name } $mail_server->accepted), 1,
+            "a server that $name: the mail is sent once");
+    }
+};
 
-my %unknown = (end => { $ada->{email} => 'close' });
-$sink->behave(%unknown);
-my ($ordinary, $single) = (post($ada, subject => 'ordinary'), post($ada, subject => 'single', at_most_once => 1));
-becomes($single, 'failed', 'no answer to a mail that may go out once: given up');
-ok(tried($ordinary, 1), 'an ordinary one');
-is(state_of($ordinary), 'waiting', 'is tried again');
-$sink->behave;
-becomes($ordinary, 'sent', 'and sent');
-is_deeply([map { my $subject = $_; scalar grep { $_->{headers}{subject} eq $subject } $sink->refused } qw(ordinary single)],
-    [1, 1], 'the server had both of them once without an answer');
-is(scalar(grep { $_->{headers}{subject} eq 'single' } $sink->accepted), 0, 'the one was never handed over again');
-my ($twice) = grep { $_->{headers}{subject} eq 'ordinary' } $sink->refused;
-my ($again) = grep { $_->{headers}{subject} eq 'ordinary' } $sink->accepted;
-is($twice->{headers}{'message-id'}, $again->{headers}{'message-id'}, 'the other had the same Message-ID');
-$sink->behave(rcpt => 'close');
-my $known = post($ada, subject => 'known', at_most_once => 1);
-ok(tried($known, 1), 'at most once, and certainly not sent');
-is(state_of($known), 'waiting', 'is tried again');
-$sink->behave;
-becomes($known, 'sent', 'and sent');
+subtest 'Mails wait while no mail server listens' => sub {
+    $mail_server->stop;
+    my @waiting = map { queue($ada, subject => "down $_") } 1 .. 3;
+    ok(eventually(sub { 3 == grep { outbox_row($_)->{attempts} } @waiting }, 20),
+        'mails are tried while no mail server listens');
+    is_deeply([map { state_of($_) } @waiting], [('waiting') x 3], 'mails wait after a try without a mail server');
+    my $before = () = log_of($httpd) =~ /$outage/g;
+    $mail_server->start;
+    becomes($_, 'sent', 'a mail is sent when the mail server is back') for @waiting;
+    cmp_ok($before, '<=', 2 * (keys(%outages) + 1), 'each process logs an outage once');
+    like(log_of($httpd), qr/:notice\].*the mail server can be used again/, 'the end of an outage is logged');
+};
 
-# A process that died holds its mails until the lease is over.
-sql(q(INSERT INTO learnhub.outbox (user_id, to_address, subject, body, state, attempts, due_at, at_most_once)
-    SELECT id, email, 'left ' || once, 'x', 'sending', 1, now() + wait, once FROM learnhub.users,
-    (VALUES (true, interval '-1 s'), (false, interval '-1 s'), (false, interval '1 hour')) v (once, wait) WHERE email = ?), $ada->{email});
-my ($lost, $left, $held) = map { $_->{id} } sql(q(SELECT id FROM learnhub.outbox WHERE subject LIKE 'left %' ORDER BY id));
-becomes($lost, 'failed', 'at most once: the outcome is unknown');
-like(mail($lost)->{last_error}, qr/unknown/, 'for this reason');
-becomes($left, 'sent', 'an ordinary one is sent when the lease is over');
-is(state_of($held), 'sending', 'and not before');
-sql('DELETE FROM learnhub.outbox WHERE id = ?', $held);
+subtest 'A mail with an unknown outcome is repeated unless it is at_most_once' => sub {
+    my %unknown = (end => { $ada->{email} => 'close' });
+    $mail_server->behave(%unknown);
+    my ($ordinary, $single) = (queue($ada, subject => 'ordinary'), queue($ada, subject => 'single', at_most_once => 1));
+    becomes($single, 'failed', 'an at_most_once mail fails when the server closes without a reply');
+    ok(is_tried($ordinary, 1), 'an ordinary mail is tried');
+    is(state_of($ordinary), 'waiting', 'an ordinary mail waits when the server closes without a reply');
+    $mail_server->behave;
+    becomes($ordinary, 'sent', 'an ordinary mail is sent at the next try');
+    my @unanswered = map { $_->{headers}{subject} } $mail_server->rejected;
+    is_deeply([map { my $subject = $_; scalar grep { $_ eq $subject } @unanswered } qw(ordinary single)], [1, 1],
+        'the server received both mails without replying');
+    is(scalar(grep { $_->{headers}{subject} eq 'single' } $mail_server->accepted), 0,
+        'the at_most_once mail is not repeated');
+    my ($twice) = grep { $_->{headers}{subject} eq 'ordinary' } $mail_server->rejected;
+    my ($again) = grep { $_->{headers}{subject} eq 'ordinary' } $mail_server->accepted;
+    is($twice->{headers}{'message-id'}, $again->{headers}{'message-id'}, 'the repeated mail has the same Message-ID');
+};
 
-# ---- time ----
+subtest 'A mail that was certainly not sent is repeated even if it is at_most_once' => sub {
+    $mail_server->behave(rcpt => 'close');
+    my $known = queue($ada, subject => 'known', at_most_once => 1);
+    ok(is_tried($known, 1), 'an at_most_once mail is tried');
+    is(state_of($known), 'waiting', 'an at_most_once mail waits when the server closes before DATA');
+    $mail_server->behave;
+    becomes($known, 'sent', 'an at_most_once mail is sent at the next try');
+};
 
-$sink->behave(rcpt => '450 Not now');
-my $late = post($ada, not_after => (sql(q(SELECT now() + interval '4 seconds' AS t)))[0]{t});
-ok(tried($late, 1), 'a mail with an end is tried');
-becomes($late, 'expired', 'and expires');
-$sink->behave(data => 'slow');
-my $slow = post($ada, subject => 'slow', not_after => (sql(q(SELECT now() + interval '3 seconds' AS t)))[0]{t});
-becomes($slow, 'expired', 'a slow server');
-is(scalar(grep { $_->{headers}{subject} eq 'slow' } $sink->accepted), 0, 'is left when the time is over');
-$sink->behave(data => 'hang');
-my $hang = post($ada, subject => 'hang');
-ok(eventually(sub { state_of($hang) eq 'sending' }, 10), 'a server that hangs');
-ok(!sql(q(SELECT 1 FROM pg_locks WHERE relation = 'learnhub.outbox'::regclass AND mode LIKE 'Row%')), 'no lock is held meanwhile');
-my $began = time;
-is(api(GET => '/users/me', token => $ada->{token}, port => $httpd->port)->status, 200, 'requests are answered');
-cmp_ok(time - $began, '<', 5, 'at once');
-$began = time;
-$httpd->stop;
-cmp_ok(time - $began, '<', 8, 'httpd stops without waiting for it');
-is_deeply([@{ mail($hang) }{qw(state attempts)}], ['waiting', 0], 'the mail goes back as it was');
+# Mails whose lease has expired or expires in an hour.
+subtest 'Mails of a process that died are handled when their lease expires' => sub {
+    sql(q(INSERT INTO learnhub.outbox (user_id, to_address, subject, body, state, attempts, due_at, at_most_once)
+        SELECT id, email, 'left ' || once, 'x', 'sending', 1, now() + wait, once FROM learnhub.users,
+        (VALUES (true, interval '-1 s'), (false, interval '-1 s'), (false, interval '1 hour')) v (once, wait)
+        WHERE email = ?), $ada->{email});
+    my ($lost, $left, $held) = map { $_->{id} }
+        sql(q(SELECT id FROM learnhub.outbox WHERE subject LIKE 'left %' ORDER BY id));
+    becomes($lost, 'failed', 'an at_most_once mail fails when its lease has expired');
+    like(outbox_row($lost)->{last_error}, qr/unknown/, 'the outbox says that the outcome is unknown');
+    becomes($left, 'sent', 'an ordinary mail is sent when its lease has expired');
+    is(state_of($held), 'sending', 'a mail stays with the process until its lease expires');
+    sql('DELETE FROM learnhub.outbox WHERE id = ?', $held);
+};
 
-# ---- tries ----
+subtest 'A mail is not sent after its not_after' => sub {
+    $mail_server->behave(rcpt => '450 Not now');
+    my $late = queue($ada, not_after => (sql(q(SELECT now() + interval '4 seconds' AS t)))[0]{t});
+    ok(is_tried($late, 1), 'a mail with not_after is tried');
+    becomes($late, 'expired', 'a waiting mail expires at its not_after');
+    $mail_server->behave(data => 'slow');
+    my $slow = queue($ada, subject => 'slow', not_after => (sql(q(SELECT now() + interval '3 seconds' AS t)))[0]{t});
+    becomes($slow, 'expired', 'a mail expires while a slow server receives it');
+    is(scalar(grep { $_->{headers}{subject} eq 'slow' } $mail_server->accepted), 0,
+        'the expired mail was not accepted by the slow server');
+};
 
-$sink->behave;
-$httpd = second_httpd("${smtp}LearnHubMailTries 2\n");
-becomes($hang, 'sent', 'what a stop interrupted is sent by the next start');
-$sink->behave(rcpt => '450 Not now');
-my $few = post($ada);
-becomes($few, 'failed', 'LearnHubMailTries 2');
-is(mail($few)->{attempts}, 2, 'two tries');
-is(scalar(() = log_of($httpd) =~ /:warn\].*mail $few was given up after 2 tries: 450 Not now/g), 1, 'one line in the log');
-$sink->behave;
-$httpd->stop;
+my $hang;
 
-# ---- who we are ----
+subtest 'A mail server that hangs blocks neither database nor requests nor httpd' => sub {
+    $mail_server->behave(data => 'hang');
+    $hang = queue($ada, subject => 'hang');
+    ok(eventually(sub { state_of($hang) eq 'sending' }, 10), 'a mail is being sent to a server that hangs');
+    ok(!sql(q(SELECT 1 FROM pg_locks WHERE relation = 'learnhub.outbox'::regclass AND mode LIKE 'Row%')),
+        'no lock is held while the mail server hangs');
+    my $began = time;
+    is(api(GET => '/users/me', token => $ada->{token}, port => $httpd->port)->status, 200,
+        'a request succeeds while the mail server hangs');
+    cmp_ok(time - $began, '<', 5, 'a request takes less than 5 seconds while the mail server hangs');
+    $began = time;
+    $httpd->stop;
+    cmp_ok(time - $began, '<', 8, 'httpd stops in less than 8 seconds');
+    is_deeply([@{ outbox_row($hang) }{qw(state attempts)}], ['waiting', 0],
+        'a mail interrupted by a stop waits again, without counting the try');
+};
+
+subtest 'LearnHubMailTries limits the tries' => sub {
+    $mail_server->behave;
+    $httpd = second_httpd("${smtp}LearnHubMailTries 2\n");
+    becomes($hang, 'sent', 'a mail interrupted by a stop is sent after the next start');
+    $mail_server->behave(rcpt => '450 Not now');
+    my $few = queue($ada);
+    becomes($few, 'failed', 'a mail fails after LearnHubMailTries tries');
+    is(outbox_row($few)->{attempts}, 2, 'with LearnHubMailTries 2 a mail is tried twice');
+    is(scalar(() = log_of($httpd) =~ /:warn\].*mail $few was given up after 2 tries: 450 Not now/g), 1,
+        'a mail that fails after its last try is logged once');
+    $mail_server->behave;
+    $httpd->stop;
+};
 
 my $password = 'open sesame ' . unique();
 my $secret = "$top/t/logs/smtp-secret";
 open my $file, '>', $secret or die $!;
 print $file "$password\n";
 close $file or die $!;
-$httpd = second_httpd(qq(${smtp}LearnHubSMTPAuth ada\@relay "file:$secret"\n));
-$sink->behave(offers => ['AUTH PLAIN']);
-my $login = post($ada, subject => 'login');
-becomes($login, 'sent', 'LearnHubSMTPAuth');
-is((grep { $_->{headers}{subject} eq 'login' } $sink->accepted)[0]{login}, "ada\@relay:$password", 'logs in');
-$sink->behave(offers => ['AUTH PLAIN'], auth => "535 5.7.8 Wrong: $password");
-sleep 0.1;
-my $denied = post($ada, subject => 'denied');
 
-# The conversation that is open has logged in already: it ends after each round.
-ok(eventually(sub { (mail($denied)->{last_error} // '') =~ /\S/ || state_of($denied) eq 'sent' }, 20), 'a login that is refused');
-is(state_of($denied), 'waiting', 'the mail waits');
-unlike(mail($denied)->{last_error} // '', qr/\Q$password\E/, 'the reason does not have the password');
-$sink->behave(offers => ['AUTH PLAIN']);
-becomes($denied, 'sent', 'it is sent when the login works');
-$httpd->stop;
-unlike(log_of($httpd), qr/\Q$password\E/, 'nor does the log');
+subtest 'LearnHubSMTPAuth logs in, and the password is not disclosed' => sub {
+    $httpd = second_httpd(qq(${smtp}LearnHubSMTPAuth ada\@relay "file:$secret"\n));
+    $mail_server->behave(offers => ['AUTH PLAIN']);
+    my $login = queue($ada, subject => 'login');
+    becomes($login, 'sent', 'a mail is sent with LearnHubSMTPAuth');
+    is((grep { $_->{headers}{subject} eq 'login' } $mail_server->accepted)[0]{login}, "ada\@relay:$password",
+        'the server received user and password');
+    $mail_server->behave(offers => ['AUTH PLAIN'], auth => "535 5.7.8 Wrong: $password");
+    sleep 0.1;
+    my $denied = queue($ada, subject => 'denied');
 
-# 2130706433 is 127.0.0.1, too, but it does not look like this machine.
-my $far = 'LearnHubSMTP smtp://2130706433:' . $sink->port . "\nLearnHubMailFrom $from\n";
-$httpd = second_httpd("${far}LearnHubSMTPAuth ada secret\n");
-my $open = post($ada, subject => 'open');
-my $logins = grep {/^AUTH/} $sink->commands;
-ok(tried($open, 1), 'another machine without TLS');
-is(state_of($open), 'waiting', 'the mail waits');
-is(scalar(grep {/^AUTH/} $sink->commands), $logins, 'the password was not sent in the clear');
-$httpd->stop;
-sql('UPDATE learnhub.outbox SET due_at = now() WHERE id = ?', $open);
-$httpd = second_httpd($far);
-becomes($open, 'sent', 'without a password TLS is not needed');
-$httpd->stop;
+    # An open connection has logged in already; it is closed after each round.
+    ok(eventually(sub { (outbox_row($denied)->{last_error} // '') =~ /\S/ || state_of($denied) eq 'sent' }, 20),
+        'a mail is tried with a rejected login');
+    is(state_of($denied), 'waiting', 'a mail waits after a rejected login');
+    unlike(outbox_row($denied)->{last_error} // '', qr/\Q$password\E/, 'the outbox does not have the password');
+    $mail_server->behave(offers => ['AUTH PLAIN']);
+    becomes($denied, 'sent', 'a mail is sent when the login succeeds again');
+    $httpd->stop;
+    unlike(log_of($httpd), qr/\Q$password\E/, 'the log does not have the password');
+};
 
-# ---- TLS ----
+# 2130706433 is 127.0.0.1, but not recognized as a local address.
+subtest 'A password is not sent without TLS to another host' => sub {
+    my $far = 'LearnHubSMTP smtp://2130706433:' . $mail_server->port . "\nLearnHubMailFrom $from\n";
+    $httpd = second_httpd("${far}LearnHubSMTPAuth ada secret\n");
+    my $open = queue($ada, subject => 'open');
+    my $logins = grep {/^AUTH/} $mail_server->commands;
+    ok(is_tried($open, 1), 'a mail to a remote server without TLS is tried');
+    is(state_of($open), 'waiting', 'a mail waits while a remote server has no TLS');
+    is(scalar(grep {/^AUTH/} $mail_server->commands), $logins,
+        'the password is not sent to a remote server without TLS');
+    $httpd->stop;
+    sql('UPDATE learnhub.outbox SET due_at = now() WHERE id = ?', $open);
+    $httpd = second_httpd($far);
+    becomes($open, 'sent', 'without LearnHubSMTPAuth the mail is sent without TLS');
+    $httpd->stop;
+};
 
-$sink->behave(offers => ['STARTTLS']);
-$httpd = second_httpd($smtp);
-my $private = post($ada, subject => 'private');
-ok(tried($private, 1), 'STARTTLS is offered and does not work');
-is(state_of($private), 'waiting', 'the mail waits');
-ok((grep {/^STARTTLS/} $sink->commands), 'it was used');
-is(scalar(grep { $_->{headers}{subject} eq 'private' } $sink->accepted), 0, 'and the mail did not go without');
-$httpd->stop;
-$sink->behave;
-$httpd = second_httpd('LearnHubSMTP smtps://127.0.0.1:' . $sink->port . "\nLearnHubMailFrom $from\n");
-sql('UPDATE learnhub.outbox SET due_at = now(), attempts = 0, last_error = NULL WHERE id = ?', $private);
-ok(eventually(sub { mail($private)->{last_error} }, 30), 'smtps to a server without TLS');
-is(state_of($private), 'waiting', 'the mail waits');
-$httpd->stop;
+my $private;
 
-# ---- jobs ----
+subtest 'A mail is not sent unencrypted when TLS fails' => sub {
+    $mail_server->behave(offers => ['STARTTLS']);
+    $httpd = second_httpd($smtp);
+    $private = queue($ada, subject => 'private');
+    ok(is_tried($private, 1), 'STARTTLS is offered and fails: the mail is tried');
+    is(state_of($private), 'waiting', 'STARTTLS fails: the mail waits');
+    ok((grep {/^STARTTLS/} $mail_server->commands), 'STARTTLS was sent');
+    is(scalar(grep { $_->{headers}{subject} eq 'private' } $mail_server->accepted), 0,
+        'the mail was not accepted without TLS');
+    $httpd->stop;
+    $mail_server->behave;
+    $httpd = second_httpd('LearnHubSMTP smtps://127.0.0.1:' . $mail_server->port . "\nLearnHubMailFrom $from\n");
+    sql('UPDATE learnhub.outbox SET due_at = now(), attempts = 0, last_error = NULL WHERE id = ?', $private);
+    ok(eventually(sub { outbox_row($private)->{last_error} }, 30), 'smtps to a server without TLS: the mail is tried');
+    is(state_of($private), 'waiting', 'smtps to a server without TLS: the mail waits');
+    $httpd->stop;
+};
 
-expect_log(qr/learnhub: job mentoring\.reminders: /);
-my ($definition) = map { $_->{d} } sql(q(SELECT pg_get_functiondef('learnhub.post_reminders'::regproc) AS d));
-sql('DROP FUNCTION learnhub.post_reminders()');
-$httpd = second_httpd("LearnHubCORS *\n<VirtualHost *>\nServerName other.example\n$smtp</VirtualHost>\n"
-        . "StartServers 1\nServerLimit 1\nMaxRequestWorkers 32\nMaxSpareThreads 32\n");
-like(log_of($httpd), qr/without LearnHubSMTP/, 'a host without a mail server');
-ok(eventually(sub { log_of($httpd) =~ /:warn\].*learnhub: job mentoring\.reminders: SQLSTATE 42883/ }, 20), 'a job that fails is told in the log');
-my $shared = post($ada);
-becomes($shared, 'sent', 'other jobs go on; a host with a mail server sends for those that share its database');
-sleep 6;
-is(scalar(() = log_of($httpd) =~ /learnhub: job /g), 1, 'and told once');
-sql(q(CREATE FUNCTION learnhub.post_reminders() RETURNS integer LANGUAGE sql AS
-    $$SELECT learnhub.post_mail(max(id), 'Reminder', 'Soon.', once => 'reminder')::int FROM learnhub.users WHERE is_active$$));
-my $reminder = sub { (sql(q(SELECT id FROM learnhub.outbox WHERE once = 'reminder')))[0] };
-ok(eventually($reminder, 15), 'post_reminders() is called every few seconds');
-becomes($reminder->()->{id}, 'sent', 'what it posts is sent');
-sql($definition);
-$httpd->stop;
-
-# ---- several servers, restarts ----
+subtest 'A failing job is logged once and does not stop the others' => sub {
+    expect_log(qr/learnhub: job mentoring\.reminders: /);
+    my ($definition) = map { $_->{d} } sql(q(SELECT pg_get_functiondef('learnhub.post_reminders'::regproc) AS d));
+    sql('DROP FUNCTION learnhub.post_reminders()');
+    $httpd = second_httpd("LearnHubCORS *\n<VirtualHost *>\nServerName other.example\n$smtp</VirtualHost>\n"
+            . "StartServers 1\nServerLimit 1\nMaxRequestWorkers 32\nMaxSpareThreads 32\n");
+    like(log_of($httpd), qr/without LearnHubSMTP/, 'the virtual host without LearnHubSMTP is logged');
+    ok(eventually(sub { log_of($httpd) =~ /:warn\].*learnhub: job mentoring\.reminders: SQLSTATE 42883/ }, 20),
+        'the failing job is logged');
+    my $shared = queue($ada);
+    becomes($shared, 'sent', 'a virtual host with LearnHubSMTP sends the mails of its database');
+    sleep 6;
+    is(scalar(() = log_of($httpd) =~ /learnhub: job /g), 1, 'the failing job is logged once');
+    sql(q(CREATE FUNCTION learnhub.post_reminders() RETURNS integer LANGUAGE sql AS
+        $$SELECT learnhub.post_mail(max(id), 'Reminder', 'Soon.', once => 'reminder')::int
+        FROM learnhub.users WHERE is_active$$));
+    my $reminder = sub { (sql(q(SELECT id FROM learnhub.outbox WHERE once = 'reminder')))[0] };
+    ok(eventually($reminder, 15), 'the job post_reminders() runs every few seconds');
+    becomes($reminder->()->{id}, 'sent', 'the mail that the job has queued is sent');
+    sql($definition);
+    $httpd->stop;
+};
 
 sql('UPDATE learnhub.outbox SET due_at = now() WHERE id = ?', $private);
 my @nodes = map { second_httpd($smtp) } 1, 2;
-my @many = map { post($ada, subject => "many $_", at_most_once => $_ % 2) } 1 .. 60;
-ok(eventually(sub { 60 == grep { state_of($_) eq 'sent' } @many }, 40), 'two servers send sixty mails');
+
 my %count;
-$count{ $_->{headers}{subject} }++ for $sink->accepted;
-is_deeply([map { $count{"many $_"} } 1 .. 60], [(1) x 60], 'each once');
-$sink->behave(rcpt => '450 Not now');
-my $patient = post($ada, subject => 'patient');
-ok(tried($patient, 1), 'a mail waits');
-$nodes[0]->graceful;
-$nodes[1]->stop;
-$sink->behave;
-becomes($patient, 'sent', 'httpd was restarted meanwhile');
-my @storm = map { post($ada, subject => "storm $_", at_most_once => 0) } 1 .. 100;
-$nodes[0]->restart($_) for qw(graceful restart);
-ok(eventually(sub { 100 == grep { state_of($_) eq 'sent' } @storm }, 60), 'restarts while a hundred mails are sent');
-%count = ();
-$count{ $_->{headers}{subject} }++ for $sink->accepted;
-is_deeply([grep { ($count{"storm $_"} // 0) != 1 } 1 .. 100], [], 'each once');
-expect_log(qr/the database cannot be reached/, qr/\[dbd:error\]/);
-my @during = map { post($ada, subject => "during $_") } 1 .. 30;
-pg('stop', '-m', 'fast');
-sleep 3;
-pg('start');
-ok(eventually(sub { 30 == grep { state_of($_) eq 'sent' } @during }, 60), 'PostgreSQL was restarted meanwhile');
-%count = ();
-$count{ $_->{headers}{subject} }++ for $sink->accepted;
-is_deeply([grep { ($count{"during $_"} // 0) != 1 } 1 .. 30], [], 'each once');
-unlike(log_of($nodes[0]), qr/learnhub: job /, 'the jobs said nothing of it');
-my $last = post($ada, subject => 'last');
-becomes($last, 'sent', 'and go on');
+
+subtest 'Two servers send each mail once' => sub {
+    my @many = map { queue($ada, subject => "many $_", at_most_once => $_ % 2) } 1 .. 60;
+    ok(eventually(sub { 60 == grep { state_of($_) eq 'sent' } @many }, 40), 'two servers send sixty mails');
+    $count{ $_->{headers}{subject} }++ for $mail_server->accepted;
+    is_deeply([map { $count{"many $_"} } 1 .. 60], [(1) x 60], 'each of the sixty mails was accepted once');
+};
+
+subtest 'Restarts of httpd lose and repeat no mail' => sub {
+    $mail_server->behave(rcpt => '450 Not now');
+    my $patient = queue($ada, subject => 'patient');
+    ok(is_tried($patient, 1), 'a mail waits before the restart of httpd');
+    $nodes[0]->graceful;
+    $nodes[1]->stop;
+    $mail_server->behave;
+    becomes($patient, 'sent', 'a mail that waits is sent after the restart of httpd');
+    my @storm = map { queue($ada, subject => "storm $_", at_most_once => 0) } 1 .. 100;
+    $nodes[0]->restart($_) for qw(graceful restart);
+    ok(eventually(sub { 100 == grep { state_of($_) eq 'sent' } @storm }, 60),
+        'a hundred mails are sent during restarts');
+    %count = ();
+    $count{ $_->{headers}{subject} }++ for $mail_server->accepted;
+    is_deeply([grep { ($count{"storm $_"} // 0) != 1 } 1 .. 100], [], 'each of the hundred mails was accepted once');
+};
+
+subtest 'A restart of PostgreSQL loses and repeats no mail' => sub {
+    expect_log(qr/the database cannot be reached/, qr/\[dbd:error\]/);
+    my @during = map { queue($ada, subject => "during $_") } 1 .. 30;
+    pg('stop', '-m', 'fast');
+    sleep 3;
+    pg('start');
+    ok(eventually(sub { 30 == grep { state_of($_) eq 'sent' } @during }, 60),
+        'thirty mails are sent after a restart of PostgreSQL');
+    %count = ();
+    $count{ $_->{headers}{subject} }++ for $mail_server->accepted;
+    is_deeply([grep { ($count{"during $_"} // 0) != 1 } 1 .. 30], [], 'each of the thirty mails was accepted once');
+    unlike(log_of($nodes[0]), qr/learnhub: job /, 'no failing job is logged for a restart of PostgreSQL');
+    my $last = queue($ada, subject => 'last');
+    becomes($last, 'sent', 'a new mail is sent after a restart of PostgreSQL');
+};
 
 done_testing;
