@@ -204,10 +204,10 @@ subtest 'Sessions are listed until 24 hours after their start, older ones in the
     is(api_as(signup(), GET => $_)->body, '[]', "$_ is empty for a new user") for '/session/', '/archivesession/';
 };
 
-my %subject = (session_requested => 'A session with you was requested',
+my %subject = (session_requested => 'New session request',
     session_confirmed => 'Your session is confirmed', session_canceled => 'Your session was canceled',
-    fifteen_minute_alert => 'Your session begins in a quarter of an hour',
-    sixty_minute_alert => 'Your session begins within the hour');
+    fifteen_minute_alert => 'Your session starts within 15 minutes',
+    sixty_minute_alert => 'Your session starts within 60 minutes');
 
 # A mail about an event, as mails() lists it.
 sub mail_to { my ($user, $notification) = @_; return "$user->{email} $subject{$notification}" }
@@ -290,7 +290,7 @@ subtest 'Deleting an account cancels its future sessions' => sub {
         ['Canceled', [mail_to($mentor, 'session_canceled')]],
         'the session of a deleted account is canceled, with a mail to the mentor');
     like((sql('SELECT body FROM learnhub.outbox WHERE subject_ref = ?', "session $lost->{pk}"))[0]{body},
-        qr/^  With: somebody who has left$/m, 'the mail does not name the deleted user');
+        qr/^  With: a former user$/m, 'the mail does not name the deleted user');
 };
 
 # Activates or deactivates an account as an admin; returns the status.
@@ -349,7 +349,7 @@ subtest 'Reminders are written once, 60 and 15 minutes before a confirmed sessio
         'the 60-minute reminder goes to mentor and mentee');
     is(post_reminders(), 0, 'the 60-minute reminder is written once');
     move($soon, 14);
-    is_deeply(do { post_reminders(); [grep {/quarter/} @{ mails($soon) }] }, [mail_to($mentor, 'fifteen_minute_alert')],
+    is_deeply(do { post_reminders(); [grep {/15 minutes/} @{ mails($soon) }] }, [mail_to($mentor, 'fifteen_minute_alert')],
         'the 15-minute reminder goes to the user who has switched it on');
     is(post_reminders(), 0, 'the 15-minute reminder is written once');
     my ($reminder) = sql("SELECT * FROM learnhub.outbox WHERE subject_ref = ? AND once LIKE 'fifteen%'",

@@ -339,7 +339,7 @@ subtest "The engine's rates are returned when the response of the model is unusa
 $httpd->stop;
 
 subtest 'Three failures open the circuit breaker' => sub {
-    expect_log(qr/the model fails and is left alone/);
+    expect_log(qr/LH0010: /);
     $httpd = server('LearnHubModelTimeout 100ms');
     @on_server = (port => $httpd->port);
     $model->behave(content => response_with(), after => 3);
@@ -350,7 +350,7 @@ subtest 'Three failures open the circuit breaker' => sub {
     is_deeply(rates(activity('Zwrth'), $any_goal, @on_server), $unknown,
         "the engine's rates are returned while the circuit breaker is open") for 1 .. 3;
     is(count_questions(), $before + 3, 'the model is not asked while the circuit breaker is open');
-    like($httpd->log_text, qr/left alone/, 'the open circuit breaker is logged');
+    like($httpd->log_text, qr/LH0010: model: circuit breaker open/, 'the open circuit breaker is logged');
 };
 
 subtest 'A successful try closes the circuit breaker' => sub {
@@ -359,7 +359,7 @@ subtest 'A successful try closes the circuit breaker' => sub {
     ok(eventually(sub { rates($waiting, $any_goal, @on_server)->{social} == 12.25 }),
         'after a while one request tries and succeeds');
     is_deeply(rates(activity('At once'), $any_goal, @on_server), \%rounded, 'later requests ask the model');
-    like($httpd->log_text, qr/answers again/, 'the closed circuit breaker is logged');
+    like($httpd->log_text, qr/LH0011: model: circuit breaker closed/, 'the closed circuit breaker is logged');
 };
 
 subtest 'A failed try keeps the circuit breaker open' => sub {

@@ -12,7 +12,7 @@ use Time::HiRes qw(sleep time);
 my $mail_server = LearnHub::Mail->new->start;
 my $from = 'learnhub@house.example';
 my $smtp = 'LearnHubSMTP ' . $mail_server->url . "\nLearnHubMailFrom $from\n";
-my $outage = qr/the mail server cannot be used, mails wait: /;
+my $outage = qr/LH0022: /;
 
 # Queues a mail to a user, or to a user's id; returns the id of the mail, undef if none was queued.
 sub queue {
@@ -50,7 +50,7 @@ my $ada = signup(first_name => 'Ada', last_name => 'King');
 subtest 'LearnHubSMTP requires LearnHubMailFrom' => sub {
     is((configtest($smtp))[0], 0, 'configtest accepts LearnHubSMTP with LearnHubMailFrom');
     my ($status, $output) = configtest('LearnHubSMTP ' . $mail_server->url);
-    ok($status != 0 && $output =~ /learnhub: .*LearnHubMailFrom/,
+    ok($status != 0 && $output =~ /LH0040: .*LearnHubMailFrom/,
         'configtest rejects LearnHubSMTP without LearnHubMailFrom, with a reason') || diag($output);
 };
 
@@ -59,7 +59,7 @@ my $early = queue($ada, subject => 'Early');
 subtest 'Without LearnHubSMTP mails wait in the outbox' => sub {
     is(state_of($early), 'waiting', 'a new mail waits in the outbox');
     my $silent = second_httpd('');
-    is(scalar(() = log_of($silent) =~ /:notice\].*learnhub: without LearnHubSMTP mails wait/g), 1,
+    is(scalar(() = log_of($silent) =~ /:notice\].*LH0041: /g), 1,
         'httpd logs once at the start that mails wait');
     my $expired = queue($ada, not_after => '2020-01-01T00:00:00Z');
     becomes($expired, 'expired', 'a mail past its not_after expires');
@@ -140,7 +140,7 @@ subtest 'A name with line breaks cannot add a header' => sub {
 subtest 'An address that contains a command is never sent' => sub {
     sql('UPDATE learnhub.outbox SET to_address = ?, state = ?, attempts = 0, due_at = now() WHERE id = ?',
         "a\@b.example>\r\nRCPT TO:<evil\@b.example", 'waiting', $odd);
-    expect_log(qr/mail \d+ was given up after \d+ tries: /);
+    expect_log(qr/LH0021: /);
     becomes($odd, 'failed', 'a mail to an address with a command fails');
     ok(!(grep {/evil\@b/} $mail_server->commands), 'no recipient is taken from the address');
 };
@@ -171,7 +171,7 @@ subtest 'A permanent rejection of a mail is final' => sub {
     is_deeply([map { outbox_row($_)->{attempts} } $unknown, $spam], [1, 1], 'a rejected mail is tried once');
     like(outbox_row($unknown)->{last_error}, qr/^550 5\.1\.1 No such user$/, 'the outbox has the reply to RCPT');
     like(outbox_row($spam)->{last_error}, qr/^554 5\.7\.1 This is spam$/, 'the outbox has the reply to DATA');
-    is(scalar(() = log_of($httpd) =~ /:warn\].*mail $unknown was given up after 1 tries: 550 5.1.1 No such user/g), 1,
+    is(scalar(() = log_of($httpd) =~ /:warn\].*LH0021: mail $unknown failed after 1 attempts: 550 5.1.1 No such user/g), 1,
         'a permanent rejection is logged once');
 };
 
@@ -225,7 +225,7 @@ subtest 'Mails wait while no mail server listens' => sub {
     $mail_server->start;
     becomes($_, 'sent', 'a mail is sent when the mail server is back') for @waiting;
     cmp_ok($before, '<=', 2 * (keys(%outages) + 1), 'each process logs an outage once');
-    like(log_of($httpd), qr/:notice\].*the mail server can be used again/, 'the end of an outage is logged');
+    like(log_of($httpd), qr/:notice\].*LH0023: /, 'the end of an outage is logged');
 };
 
 subtest 'A mail with an unknown outcome is repeated unless it is at_most_once' => sub {
@@ -310,7 +310,7 @@ subtest 'LearnHubMailTries limits the tries' => sub {
     my $few = queue($ada);
     becomes($few, 'failed', 'a mail fails after LearnHubMailTries tries');
     is(outbox_row($few)->{attempts}, 2, 'with LearnHubMailTries 2 a mail is tried twice');
-    is(scalar(() = log_of($httpd) =~ /:warn\].*mail $few was given up after 2 tries: 450 Not now/g), 1,
+    is(scalar(() = log_of($httpd) =~ /:warn\].*LH0021: mail $few failed after 2 attempts: 450 Not now/g), 1,
         'a mail that fails after its last try is logged once');
     $mail_server->behave;
     $httpd->stop;
@@ -382,18 +382,18 @@ subtest 'A mail is not sent unencrypted when TLS fails' => sub {
 };
 
 subtest 'A failing job is logged once and does not stop the others' => sub {
-    expect_log(qr/learnhub: job mentoring\.reminders: /);
+    expect_log(qr/LH0020: job mentoring\.reminders fails: /);
     my ($definition) = map { $_->{d} } sql(q(SELECT pg_get_functiondef('learnhub.post_reminders'::regproc) AS d));
     sql('DROP FUNCTION learnhub.post_reminders()');
     $httpd = second_httpd("LearnHubCORS *\n<VirtualHost *>\nServerName other.example\n$smtp</VirtualHost>\n"
             . "StartServers 1\nServerLimit 1\nMaxRequestWorkers 32\nMaxSpareThreads 32\n");
     like(log_of($httpd), qr/without LearnHubSMTP/, 'the virtual host without LearnHubSMTP is logged');
-    ok(eventually(sub { log_of($httpd) =~ /:warn\].*learnhub: job mentoring\.reminders: SQLSTATE 42883/ }, 20),
+    ok(eventually(sub { log_of($httpd) =~ /:warn\].*LH0020: job mentoring\.reminders fails: SQLSTATE 42883/ }, 20),
         'the failing job is logged');
     my $shared = queue($ada);
     becomes($shared, 'sent', 'a virtual host with LearnHubSMTP sends the mails of its database');
     sleep 6;
-    is(scalar(() = log_of($httpd) =~ /learnhub: job /g), 1, 'the failing job is logged once');
+    is(scalar(() = log_of($httpd) =~ /LH0020: job /g), 1, 'the failing job is logged once');
     sql(q(CREATE FUNCTION learnhub.post_reminders() RETURNS integer LANGUAGE sql AS
         $$SELECT learnhub.post_mail(max(id), 'Reminder', 'Soon.', once => 'reminder')::int
         FROM learnhub.users WHERE is_active$$));
@@ -444,7 +444,7 @@ subtest 'A restart of PostgreSQL loses and repeats no mail' => sub {
     %count = ();
     $count{ $_->{headers}{subject} }++ for $mail_server->accepted;
     is_deeply([grep { ($count{"during $_"} // 0) != 1 } 1 .. 30], [], 'each of the thirty mails was accepted once');
-    unlike(log_of($nodes[0]), qr/learnhub: job /, 'no failing job is logged for a restart of PostgreSQL');
+    unlike(log_of($nodes[0]), qr/LH0020: job /, 'no failing job is logged for a restart of PostgreSQL');
     my $last = queue($ada, subject => 'last');
     becomes($last, 'sent', 'a new mail is sent after a restart of PostgreSQL');
 };
