@@ -191,7 +191,6 @@ sub accepted { my ($self) = @_; return map { decoded($_) } $self->entries('accep
 
 # The messages that were transferred completely and then rejected.
 sub rejected { my ($self) = @_; return map { decoded($_) } $self->entries('rejected') }
-sub refused { goto &rejected }
 
 # The accepted messages to this address.
 sub to { my ($self, $address) = @_; return grep { lc $_->{to} eq lc $address } $self->accepted }

@@ -53,8 +53,6 @@ sub requests {
     return map { $json->decode($_) } <$in>;
 }
 
-sub asked { goto &requests }
-
 sub stop {
     my ($self) = @_;
     close $self->{socket};

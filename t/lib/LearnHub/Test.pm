@@ -23,7 +23,7 @@ use LearnHub::Server;
 
 our @EXPORT = (
     @Test::More::EXPORT,
-    qw(api api_as raw_http port signup user unique role sql database keys_of parallel is_error is_refusal is_invalid),
+    qw(api api_as raw_http port signup user unique role sql database keys_of parallel is_error is_invalid),
     qw(expect_log pg second_httpd configtest restart_httpd resident eventually true false $top $jwt_secret)
 );
 
@@ -175,7 +175,6 @@ sub keys_of { my ($hash) = @_; return [sort keys %$hash] }
 
 # The error formats of the APIs: detail {"detail": "..."}, located (the same; validation errors are a list with `loc`),
 # flat {"error": "..."}, envelope {"success": false, "data": {...}}.
-my %alias = (plain => 'detail', practice => 'located', tutoring => 'flat', coding => 'envelope');
 
 # The sentence of an error response, or undef if the body has another format.
 my %sentence = (
@@ -195,8 +194,7 @@ my %fields = (
 
 sub format_of {
     my ($name) = @_;
-    my $format = $alias{$name} // $name;
-    return $sentence{$format} ? $format : croak "no error format '$name'";
+    return $sentence{$name} ? $name : croak "no error format '$name'";
 }
 
 sub only {
@@ -238,8 +236,6 @@ sub is_error {
     return ok($reply->status == $status && $reply->is_json && ($sentence || '') =~ $like, $name)
         || diag($reply->summary);
 }
-
-sub is_refusal { goto &is_error }
 
 # is_invalid($reply, format, [fields] [, name]): a validation error that reports exactly these fields.
 sub is_invalid {
