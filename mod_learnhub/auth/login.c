@@ -14,6 +14,8 @@
 #include "crypto/password.h"
 #include "http/call.h"
 #include "http/error.h"
+#include "util/gate.h"
+#include "util/role.h"
 
 static const char *int_text(const lh_call *call, apr_int64_t value)
 {

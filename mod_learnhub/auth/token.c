@@ -11,11 +11,11 @@
 
 #include "core/server_state.h"
 #include "crypto/digest.h"
-#include "crypto/jwt.h"
 #include "db/result.h"
 #include "http/error.h"
 #include "http/run.h"
 #include "util/clock.h"
+#include "util/role.h"
 
 #define RELOAD_AFTER (3600 * (apr_time_t)APR_USEC_PER_SEC)
 #define MARGIN 60 /* seconds that clocks of nodes and database may differ by */

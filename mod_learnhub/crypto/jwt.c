@@ -9,9 +9,9 @@
 
 #include "crypto/digest.h"
 #include "crypto/hmac.h"
-#include "learnhub.h"
 #include "util/json.h"
 #include "util/json_value.h"
+#include "util/role.h"
 #include "util/text.h"
 
 #define MAC_TEXT 43 /* LH_HMAC_BYTES in base64url */
@@ -41,35 +41,6 @@ typedef struct slice {
 } slice;
 
 static const char *const types[] = {[LH_JWT_ACCESS] = "access", [LH_JWT_REFRESH] = "refresh"};
-
-static const struct {
-    unsigned role;
-    const char *word;
-} roles[] = {{LH_STUDENT, "student"}, {LH_INSTRUCTOR, "instructor"}, {LH_ADMIN, "admin"}, {LH_SERVICE, "service"}};
-
-const char *lh_role_word(unsigned role)
-{
-    apr_size_t i;
-
-    for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
-        if (roles[i].role == role) {
-            return roles[i].word;
-        }
-    }
-    return NULL;
-}
-
-unsigned lh_role_of(const char *word)
-{
-    apr_size_t i;
-
-    for (i = 0; word && i < sizeof(roles) / sizeof(roles[0]); i++) {
-        if (!strcmp(roles[i].word, word)) {
-            return roles[i].role;
-        }
-    }
-    return 0;
-}
 
 /* ---- base64url without padding (RFC 4648, 5) ---- */
 
@@ -240,7 +211,7 @@ static void write_claims(lh_json *json, const lh_jwt_rules *rules, const lh_clai
     write_number(json, "iat", claims->issued);
     write_number(json, "exp", claims->expires);
     write_member(json, "jti", claims->id);
-    write_member(json, "role", lh_role_word(claims->role));
+    write_member(json, "role", lh_role_name(claims->role));
     write_number(json, "ver", claims->version);
     if (rules->audience) {
         write_member(json, "aud", rules->audience);

@@ -52,8 +52,4 @@ const char *lh_jwt_sign(apr_pool_t *p, const lh_jwt_keys *keys, const lh_jwt_rul
 apr_status_t lh_jwt_verify(apr_pool_t *p, const lh_jwt_keys *keys, const lh_jwt_rules *rules, lh_jwt_type type,
                            const char *token, lh_claims *claims, const char **why);
 
-/* The word of a role in tokens and in the database, and back; 0 for an unknown word. */
-const char *lh_role_word(unsigned role);
-unsigned lh_role_of(const char *word);
-
 #endif

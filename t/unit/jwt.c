@@ -6,6 +6,7 @@
 #include "jwt_cases.h"
 #include "learnhub.h"
 #include "tap.h"
+#include "util/role.h"
 
 #include <apr_encode.h>
 #include <apr_strings.h>
@@ -81,8 +82,8 @@ static void test_keys(void)
 
 static void test_roles(void)
 {
-    is_str(lh_role_word(LH_SERVICE), "service", "a role's word");
-    is_str(lh_role_word(LH_STUDENT | LH_ADMIN), NULL, "two roles have none");
+    is_str(lh_role_name(LH_SERVICE), "service", "a role's word");
+    is_str(lh_role_name(LH_STUDENT | LH_ADMIN), NULL, "two roles have none");
     is_int(lh_role_of("instructor"), LH_INSTRUCTOR, "a word's role");
     is_int(lh_role_of("admi"), 0, "half a word");
     is_int(lh_role_of(NULL), 0, "no word");
