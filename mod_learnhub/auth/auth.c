@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "auth/auth.h"
 
+#include <apr_escape.h>
 #include <apr_strings.h>
 #include <string.h>
 
 #include "auth/token.h"
 #include "core/learnhub_module.h"
 #include "core/server_state.h"
-#include "crypto/digest.h"
 #include "http/error.h"
 #include "http/route.h"
 
@@ -23,17 +23,6 @@ lh_jwt_rules lh_auth_jwt_rules(const lh_call *call)
 static int is_opaque(const char *token)
 {
     return strlen(token) == OPAQUE_LENGTH && strspn(token, "0123456789abcdef") == OPAQUE_LENGTH;
-}
-
-/* The 32 hex digits of a jti as bytes: lh_jwt_verify() has checked them. */
-static void key_of_jti(const char *hex, unsigned char key[LH_TOKEN_KEY])
-{
-    int i;
-
-    for (i = 0; i < LH_TOKEN_KEY; i++) {
-        char pair[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
-        key[i] = (unsigned char)strtol(pair, NULL, 16);
-    }
 }
 
 static lh_error *by_jwt(lh_call *call, const char *token)
@@ -54,7 +43,7 @@ static lh_error *by_jwt(lh_call *call, const char *token)
     call->me.role = claims.role;
     call->me.version = claims.version;
     call->me.expires = claims.expires;
-    key_of_jti(claims.id, call->me.key);
+    apr_unescape_hex(call->me.key, claims.id, APR_ESCAPE_STRING, 0, NULL); /* 32 digits: lh_jwt_verify() checked them */
     call->me.digest = apr_pstrdup(call->r->pool, claims.id);
     return lh_token_check(call);
 }

@@ -2,10 +2,12 @@
 /* The steps of accounts: passwords behind their gate, throttled log-ins, tokens of both kinds, password resets. */
 #include "learnhub_accounts.h"
 
+#include <apr_escape.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
 #include <openssl/crypto.h>
+#include <openssl/rand.h>
 #include <string.h>
 
 #include "auth/auth.h"
@@ -187,16 +189,30 @@ static lh_error *verify_refresh_token(lh_call *call)
     return NULL;
 }
 
+/* Sets *token to 160 random bits in hex and binds `digest`: the database stores only the digest. */
+static lh_error *generate_token(lh_call *call, const char **token)
+{
+    unsigned char bytes[20];
+    const char *digest;
+
+    if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
+        return lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
+    }
+    *token = apr_pescape_hex(call->r->pool, bytes, sizeof(bytes), 0);
+    digest = lh_digest_hex(call->r->pool, *token);
+    lh_bind(call, "digest", digest);
+    return digest ? NULL : lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
+}
+
 static lh_error *new_opaque_token(lh_call *call)
 {
     apr_int64_t lifetime = apr_time_sec(call->server->config.token_ttl);
-    const char *token = lh_digest_token(call->r->pool);
-    unsigned char digest[LH_DIGEST_SIZE];
+    const char *token;
+    lh_error *error = generate_token(call, &token);
 
-    if (!token || !lh_digest(token, strlen(token), digest)) {
-        return lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
+    if (error) {
+        return error;
     }
-    lh_bind(call, "digest", lh_digest_hex(call->r->pool, digest, sizeof(digest)));
     lh_bind(call, "lifetime", lifetime ? int_text(call, lifetime) : NULL);
     lh_reply_string(call, "auth_token", token);
     return NULL;
@@ -232,31 +248,29 @@ static lh_error *new_reset_link(lh_call *call)
 {
     const lh_config *config = &call->server->config;
     apr_pool_t *p = call->r->pool;
-    const char *token = lh_digest_token(p), *link = config->reset_url;
-    unsigned char digest[LH_DIGEST_SIZE];
+    const char *token, *link = config->reset_url;
+    lh_error *error = generate_token(call, &token);
 
-    if (!token || !lh_digest(token, strlen(token), digest)) {
-        return lh_error_of_status(p, HTTP_INTERNAL_SERVER_ERROR);
+    if (error) {
+        return error;
     }
     if (!link) {
         link = apr_pstrcat(p, config->public_url ? config->public_url : own_url(call->r),
                            "/password/reset/confirm/{uid}/{token}", NULL);
     }
-    lh_bind(call, "digest", lh_digest_hex(p, digest, sizeof(digest)));
     lh_bind(call, "link", replace(p, link, "{token}", token));
     return NULL;
 }
 
 static lh_error *find_reset_link(lh_call *call)
 {
-    const char *token = lh_param(call, "token");
-    unsigned char digest[LH_DIGEST_SIZE];
+    const char *digest = lh_digest_hex(call->r->pool, lh_param(call, "token"));
     lh_error *error;
 
-    if (!lh_digest(token, strlen(token), digest)) {
+    if (!digest) {
         return lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
     }
-    lh_bind(call, "digest", lh_digest_hex(call->r->pool, digest, sizeof(digest)));
+    lh_bind(call, "digest", digest);
     error = lh_query(call, 0);
     return error || lh_row_count(call) ? error : lh_fail(call, "missing");
 }

@@ -2,6 +2,7 @@
 #include "auth/token.h"
 
 #include <apr_atomic.h>
+#include <apr_escape.h>
 #include <apr_hash.h>
 #include <apr_shm.h>
 #include <apr_strings.h>
@@ -19,6 +20,7 @@
 
 #define RELOAD_AFTER (3600 * (apr_time_t)APR_USEC_PER_SEC)
 #define MARGIN 60 /* seconds that clocks of nodes and database may differ by */
+#define KEY_BYTES sizeof(((lh_identity *)0)->key)
 #define REMEMBERED 1024
 #define SNAPSHOT_TEXT 8192
 #define SAW_NOTHING "1:1:"
@@ -129,8 +131,8 @@ static apr_int64_t cell_int(lh_call *call, const lh_result *result, int row, int
 
 static void take_dead_token(lh_tokens *tokens, const char *key)
 {
-    if (!apr_hash_get(tokens->dead, key, LH_TOKEN_KEY)) {
-        apr_hash_set(tokens->dead, apr_pmemdup(tokens->pool, key, LH_TOKEN_KEY), LH_TOKEN_KEY, "");
+    if (!apr_hash_get(tokens->dead, key, KEY_BYTES)) {
+        apr_hash_set(tokens->dead, apr_pmemdup(tokens->pool, key, KEY_BYTES), KEY_BYTES, "");
     }
 }
 
@@ -261,7 +263,7 @@ static int stands(lh_tokens *tokens, lh_identity *identity)
 {
     const standing *s = apr_hash_get(tokens->standings, &identity->id, sizeof(identity->id));
 
-    if (apr_hash_get(tokens->dead, identity->key, LH_TOKEN_KEY) || (s && identity->version < s->version)) {
+    if (apr_hash_get(tokens->dead, identity->key, KEY_BYTES) || (s && identity->version < s->version)) {
         return 0;
     }
     if (s) {
@@ -346,7 +348,7 @@ static lh_error *look_up(lh_call *call, const unsigned char *digest, const char 
     call->me.role = lh_role_of(lh_call_cell(call, result, 0, 1));
     call->me.version = (int)cell_int(call, result, 0, 2);
     call->me.expires = cell_int(call, result, 0, 3);
-    memcpy(call->me.key, digest, LH_TOKEN_KEY);
+    memcpy(call->me.key, digest, KEY_BYTES);
     remember(call->server->tokens, digest, &call->me);
     return NULL;
 }
@@ -356,7 +358,7 @@ lh_error *lh_token_find(lh_call *call, const char *token)
     unsigned char digest[LH_DIGEST_SIZE];
     lh_error *error;
 
-    if (!lh_digest(token, strlen(token), digest)) {
+    if (!lh_digest(token, digest)) {
         return lh_error_of_status(call->r->pool, 500);
     }
     error = ensure_events(call); /* before it is looked up, so that no event falls between the two */
@@ -364,8 +366,8 @@ lh_error *lh_token_find(lh_call *call, const char *token)
         return error;
     }
     if (!recall(call->server->tokens, digest, &call->me)) {
-        error = look_up(call, digest, lh_digest_hex(call->r->pool, digest, LH_DIGEST_SIZE));
+        error = look_up(call, digest, apr_pescape_hex(call->r->pool, digest, LH_DIGEST_SIZE, 0));
     }
-    call->me.digest = lh_digest_hex(call->r->pool, digest, LH_DIGEST_SIZE);
+    call->me.digest = apr_pescape_hex(call->r->pool, digest, LH_DIGEST_SIZE, 0);
     return error ? error : judge(call);
 }
