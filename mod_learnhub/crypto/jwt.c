@@ -266,8 +266,8 @@ static const char *split(const char *token, slice parts[3])
 }
 
 /*
- * Sets *key to the key that the header's kid names, or to NULL when it has no kid. `typ` and `kid` are optional; unknown
- * members other than `crit` are ignored.
+ * Sets *key to the key that the header's kid names, or to NULL when it has no kid. `typ` and `kid` are optional;
+ * unknown members other than `crit` are ignored.
  */
 static const char *check_header(apr_pool_t *p, const lh_jwt_keys *keys, const slice *part, jwt_key **key)
 {

@@ -2,8 +2,8 @@
 /*
  * JSON Web Tokens with HS256 (RFC 7515, RFC 7519), following the advice of RFC 8725. Depends on APR and OpenSSL.
  *
- * The module selects the algorithm, not the token: a header with another `alg`, with `crit`, or with an unknown `kid` is
- * rejected. The signature is verified, in constant time, before the payload is parsed.
+ * The module selects the algorithm, not the token: a header with another `alg`, with `crit`, or with an unknown `kid`
+ * is rejected. The signature is verified, in constant time, before the payload is parsed.
  */
 #ifndef LH_JWT_H
 #define LH_JWT_H
@@ -49,9 +49,9 @@ int lh_jwt_keys_count(const lh_jwt_keys *keys);
 const char *lh_jwt_sign(apr_pool_t *p, const lh_jwt_keys *keys, const lh_jwt_rules *rules, lh_claims *claims);
 
 /*
- * Verifies the signature, the rules, exp and nbf (without leeway), and that the token is of `type`. APR_SUCCESS: *claims
- * is set. APR_EACCES: *claims is unchanged, and *why is the first reason, for the debug log; it contains no part of the
- * token.
+ * Verifies the signature, the rules, exp and nbf (without leeway), and that the token is of `type`. APR_SUCCESS:
+ * *claims is set. APR_EACCES: *claims is unchanged, and *why is the first reason, for the debug log; it contains no
+ * part of the token.
  */
 apr_status_t lh_jwt_verify(apr_pool_t *p, const lh_jwt_keys *keys, const lh_jwt_rules *rules, lh_jwt_type type,
                            const char *token, lh_claims *claims, const char **why);

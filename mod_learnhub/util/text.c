@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 apr_size_t lh_utf8_character(const unsigned char *s, apr_size_t left)
 {
@@ -139,6 +140,20 @@ int lh_text_listed(const char *list, const char *word, apr_size_t length)
         }
     }
     return 0;
+}
+
+int lh_text_index(const char *words, const char *word)
+{
+    const char *entry;
+    apr_size_t length;
+    int i;
+
+    for (i = 0; (entry = lh_text_word(&words, &length)); i++) {
+        if (strlen(word) == length && !strncasecmp(entry, word, length)) {
+            return i;
+        }
+    }
+    return -1;
 }
 
 int lh_text_is_email(const char *text)

@@ -28,6 +28,9 @@ const char *lh_text_word(const char **words, apr_size_t *length);
 /* 1 when `word` is one of the words of `list`, which are separated by spaces. */
 int lh_text_listed(const char *list, const char *word, apr_size_t length);
 
+/* The index of `word` in the list `words`, ignoring case; -1 when the list does not contain it. */
+int lh_text_index(const char *words, const char *word);
+
 int lh_text_is_email(const char *text);     /* one @, a local part, a domain with a dot, at most 254 bytes */
 int lh_text_is_object_id(const char *text); /* 24 hex digits */
 int lh_text_is_uuid(const char *text);      /* 8-4-4-4-12 hex digits */
