@@ -416,5 +416,5 @@ const command_rec lh_config_commands[] = {
     DIRECTIVE("LearnHubModelTimeout", read_duration, model_timeout, "the timeout of a request to the model",
               .min = 10 * MILLISECOND, .max = MINUTE, .default_value = "2s"),
 
-    {NULL}};
+    {0}};
 /* clang-format on */
