@@ -34,7 +34,7 @@ static int secure_equal(const char *a, const char *b)
     return length == strlen(b) && !CRYPTO_memcmp(a, b, length);
 }
 
-/* Limits concurrent bcrypt; 503 when the gate admits nobody within LearnHubConnectionWait. */
+/* Limits concurrent bcrypt; 503 when the gate does not admit the request within LearnHubConnectionWait. */
 static lh_error *enter_gate(lh_call *call, lh_gate *gate)
 {
     return lh_gate_enter(gate, call->server->config.connection_wait) == APR_SUCCESS

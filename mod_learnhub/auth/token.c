@@ -73,10 +73,10 @@ apr_status_t lh_token_share(apr_pool_t *pconf)
  * find_events returns the events that the previous read did not see. Neither id nor time can select them: a transaction
  * that started earlier may commit later, and its events, with lower ids, would be missed. PostgreSQL's snapshots can.
  *
- * A snapshot, "xmin:xmax:running,...", describes which transactions a query sees: all below xmin, none from xmax on,
- * and in between those that are not in the list of running ones. Each event contains the id of its transaction (xid).
- * An event is new if that transaction is not visible in the snapshot of the previous read. The query itself sees only
- * committed events, and returns its own snapshot for the next read.
+ * A snapshot, "xmin:xmax:running,...", describes which committed transactions a query sees: all below xmin, none from
+ * xmax on, and in between those that are not in the list of running ones. Each event contains the id of its transaction
+ * (xid). An event is new if that transaction is not visible in the snapshot of the previous read. The query itself sees
+ * only committed events, and returns its own snapshot for the next read.
  *
  * - The comparison with xmin is redundant: it makes the index on xid usable.
  * - The LEFT JOIN returns the snapshot (in a row of NULLs) when there is no new event.

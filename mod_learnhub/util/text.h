@@ -24,7 +24,7 @@ char *lh_text_trim(char *text);
 
 /* A list is a string of words separated by spaces. */
 
-/* Returns the first word of the list and its length, and advances `*list` behind it. NULL when no word is left, or when
+/* Returns the first word of the list and its length, and advances `*list` past it. NULL when no word is left, or when
  * `*list` is NULL. */
 const char *lh_text_word(const char **list, apr_size_t *length);
 

@@ -88,8 +88,8 @@ static void test_roles(void)
     is_str(lh_role_name(LH_SERVICE), "service", "roles: LH_SERVICE has the name service");
     is_str(lh_role_name(LH_STUDENT | LH_ADMIN), NULL, "roles: a combination of roles has no name");
     is_int(lh_role_of("instructor"), LH_INSTRUCTOR, "roles: instructor is a role");
-    is_int(lh_role_of("admi"), 0, "roles: a part of a name is no role");
-    is_int(lh_role_of(NULL), 0, "roles: NULL is no role");
+    is_int(lh_role_of("admi"), 0, "roles: a part of a name is not a role");
+    is_int(lh_role_of(NULL), 0, "roles: NULL is not a role");
 }
 
 /* ---- signing ---- */
@@ -193,7 +193,7 @@ static void test_form(void)
 }
 
 /* A signature has 43 characters for 256 bits: two bits of the last character are unused. */
-static void test_one_spelling(void)
+static void test_last_character(void)
 {
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     char *token = apr_pstrdup(tap_pool, make_token(HEADER, CLAIMS, SECRET)), *last = token + strlen(token) - 1;
@@ -439,7 +439,7 @@ int main(void)
     test_round_trip();
     test_every_change();
     test_form();
-    test_one_spelling();
+    test_last_character();
     test_other_alphabet();
     test_headers();
     test_claims();
