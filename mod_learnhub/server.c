@@ -10,13 +10,13 @@
 #include "auth/token.h"
 #include "core/learnhub_module.h"
 #include "core/server_state.h"
-#include "crypto/password.h"
 #include "db/pool.h"
 #include "http/call.h"
 #include "http/route.h"
 #include "jobs/jobs.h"
 #include "jobs/smtp.h"
 #include "model.h"
+#include "util/gate.h"
 #include "util/json.h"
 
 /*

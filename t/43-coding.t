@@ -453,7 +453,7 @@ subtest 'With LearnHubEcoVerify Self, owners verify their activities' => sub {
             port => $trusting->port)->status, 200, 'an admin verifies an activity');
     for my $wrong ('LearnHubEcoVerify nobody', 'LearnHubEcoVerify', 'LearnHubEcoVerify admin self') {
         my ($code, $output) = configtest("$wrong\n");
-        ok($code != 0 && $output =~ /LearnHubEcoVerify takes one of: admin self/, "configtest rejects \"$wrong\"")
+        ok($code != 0 && $output =~ /LearnHubEcoVerify: must be one of: admin self/, "configtest rejects \"$wrong\"")
             || diag($output);
     }
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Accounts, logins and passwords: /users in the formats of practice, /auth in those of mentoring. */
-#include "learnhub_accounts.h"
 #include "api/shared.h"
+#include "learnhub_accounts.h"
 
 /* clang-format off */
 

@@ -141,15 +141,18 @@ static const lh_route session_routes[] = {
          {"missing",  404, NULL, "Session not found."},
          {"unlocked", 400, NULL, "An unlocked session cannot be deleted."},
          {0}}},
-    {0}};
-/* clang-format on */
 
-const lh_route_group lh_group_coding = {.name = "coding",
-                                        .title = "Coding sessions",
-                                        .prefixes = (const char *const[]){"/api/codingsessions", NULL},
-                                        .error_format = LH_ERRORS_ENVELOPE,
-                                        .time_format = LH_MICROS_Z,
-                                        .routes = session_routes};
+    {0}};
+
+const lh_route_group lh_group_coding = {
+    .name = "coding",
+    .title = "Coding sessions",
+    .prefixes = (const char *const[]){"/api/codingsessions", NULL},
+    .error_format = LH_ERRORS_ENVELOPE,
+    .time_format = LH_MICROS_Z,
+    .routes = session_routes};
+
+/* clang-format on */
 
 /* clang-format off */
 
@@ -304,15 +307,18 @@ static const lh_route activity_routes[] = {
          {"permission", 403, NULL, "You may not verify or reject this activity."},
          {"decided",    400, NULL, "This activity has already been verified or rejected."},
          {0}}},
-    {0}};
-/* clang-format on */
 
-const lh_route_group lh_group_eco = {.name = "coding",
-                                     .title = "Eco-activities",
-                                     .prefixes = (const char *const[]){"/api/ecoactivities", NULL},
-                                     .error_format = LH_ERRORS_ENVELOPE,
-                                     .time_format = LH_MICROS_Z,
-                                     .routes = activity_routes};
+    {0}};
+
+const lh_route_group lh_group_eco = {
+    .name = "coding",
+    .title = "Eco-activities",
+    .prefixes = (const char *const[]){"/api/ecoactivities", NULL},
+    .error_format = LH_ERRORS_ENVELOPE,
+    .time_format = LH_MICROS_Z,
+    .routes = activity_routes};
+
+/* clang-format on */
 
 /* clang-format off */
 
@@ -369,12 +375,15 @@ static const lh_route credit_routes[] = {
      .status = 201,
      .returns = spending_keys,
      .errors = (const lh_route_error[]){{"few", 400, "amount", "You have fewer credits than that."}, {0}}},
-    {0}};
-/* clang-format on */
 
-const lh_route_group lh_group_credits = {.name = "coding",
-                                         .title = "Credits",
-                                         .prefixes = (const char *const[]){"/api/credits", NULL},
-                                         .error_format = LH_ERRORS_ENVELOPE,
-                                         .time_format = LH_MICROS_Z,
-                                         .routes = credit_routes};
+    {0}};
+
+const lh_route_group lh_group_credits = {
+    .name = "coding",
+    .title = "Credits",
+    .prefixes = (const char *const[]){"/api/credits", NULL},
+    .error_format = LH_ERRORS_ENVELOPE,
+    .time_format = LH_MICROS_Z,
+    .routes = credit_routes};
+
+/* clang-format on */

@@ -410,12 +410,15 @@ static const lh_route settings_routes[] = {
      .shape = LH_ONE,
      .returns = settings_keys,
      .errors = (const lh_route_error[]){{"owner", 403, NULL, "These settings belong to another user."}, {0}}},
-    {0}};
-/* clang-format on */
 
-const lh_route_group lh_group_settings = {.name = "mentoring",
-                                          .title = "Notification settings",
-                                          .prefixes = (const char *const[]){"/notificationsettings", NULL},
-                                          .error_format = LH_ERRORS_DETAIL,
-                                          .time_format = LH_SECONDS_Z,
-                                          .routes = settings_routes};
+    {0}};
+
+const lh_route_group lh_group_settings = {
+    .name = "mentoring",
+    .title = "Notification settings",
+    .prefixes = (const char *const[]){"/notificationsettings", NULL},
+    .error_format = LH_ERRORS_DETAIL,
+    .time_format = LH_SECONDS_Z,
+    .routes = settings_routes};
+
+/* clang-format on */

@@ -3,8 +3,8 @@
  * Activities, and the points that a second of one earns: /api/v1/activities and calculate-rates. The built-in engine is
  * the SQL function learnhub.rates_by_words().
  */
-#include "learnhub_model.h"
 #include "api/shared.h"
+#include "learnhub_model.h"
 
 /* clang-format off */
 
@@ -214,12 +214,15 @@ static const lh_route routes[] = {
          {"goal",     400, "goal_id",     "There is no such goal."},
          {"activity", 400, "activity_id", "There is no such activity."},
          {0}}},
-    {0}};
-/* clang-format on */
 
-const lh_route_group lh_group_activities = {.name = "xp",
-                                            .title = "Activities and their rates",
-                                            .prefixes = (const char *const[]){"/api/v1/activities", NULL},
-                                            .error_format = LH_ERRORS_DETAIL,
-                                            .time_format = LH_SECONDS_Z,
-                                            .routes = routes};
+    {0}};
+
+const lh_route_group lh_group_activities = {
+    .name = "xp",
+    .title = "Activities and their rates",
+    .prefixes = (const char *const[]){"/api/v1/activities", NULL},
+    .error_format = LH_ERRORS_DETAIL,
+    .time_format = LH_SECONDS_Z,
+    .routes = routes};
+
+/* clang-format on */

@@ -412,12 +412,15 @@ static const lh_route routes[] = {
              "WHERE u.id = :me::bigint"},
      .shape = LH_ONE,
      .returns = xp_keys},
-    {0}};
-/* clang-format on */
 
-const lh_route_group lh_group_xp = {.name = "xp",
-                                    .title = "Focus sessions, goals and experience points",
-                                    .prefixes = (const char *const[]){"/api/v1", NULL},
-                                    .error_format = LH_ERRORS_DETAIL,
-                                    .time_format = LH_SECONDS_Z,
-                                    .routes = routes};
+    {0}};
+
+const lh_route_group lh_group_xp = {
+    .name = "xp",
+    .title = "Focus sessions, goals and experience points",
+    .prefixes = (const char *const[]){"/api/v1", NULL},
+    .error_format = LH_ERRORS_DETAIL,
+    .time_format = LH_SECONDS_Z,
+    .routes = routes};
+
+/* clang-format on */

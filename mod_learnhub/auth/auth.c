@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "auth/auth.h"
 
+#include <apr_escape.h>
 #include <apr_strings.h>
 #include <string.h>
 
 #include "auth/token.h"
 #include "core/learnhub_module.h"
 #include "core/server_state.h"
-#include "crypto/digest.h"
 #include "http/error.h"
 #include "http/route.h"
 
-#define OPAQUE_LENGTH 40
+#define OPAQUE_LENGTH 40 /* hex digits; JWTs contain dots */
 
 lh_jwt_rules lh_auth_jwt_rules(const lh_call *call)
 {
@@ -25,41 +25,31 @@ static int is_opaque(const char *token)
     return strlen(token) == OPAQUE_LENGTH && strspn(token, "0123456789abcdef") == OPAQUE_LENGTH;
 }
 
-/* The 32 hex digits of a jti as bytes: lh_jwt_verify() has checked them. */
-static void key_of_jti(const char *hex, unsigned char key[LH_TOKEN_KEY])
+static lh_error *authenticate_jwt(lh_call *call, const char *token)
 {
-    int i;
-
-    for (i = 0; i < LH_TOKEN_KEY; i++) {
-        char pair[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
-        key[i] = (unsigned char)strtol(pair, NULL, 16);
-    }
-}
-
-static lh_error *by_jwt(lh_call *call, const char *token)
-{
+    const lh_config *config = &call->server->config;
     lh_jwt_rules rules = lh_auth_jwt_rules(call);
     lh_claims claims;
     const char *why;
 
-    if (lh_jwt_verify(call->r->pool, call->server->config.keys, &rules, LH_JWT_ACCESS, token, &claims, &why) !=
-        APR_SUCCESS) {
+    if (lh_jwt_verify(call->r->pool, config->keys, &rules, LH_JWT_ACCESS, token, &claims, &why) != APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, call->r, LH_LOG(0008) "token rejected: %s", why);
         return lh_error_bad_token(call->r->pool);
     }
-    if (claims.issued + apr_time_sec(call->server->config.access_ttl) <= rules.now) {
-        return lh_error_bad_token(call->r->pool); /* made when tokens lived longer: its end may be forgotten */
+    if (claims.issued + apr_time_sec(config->access_ttl) <= rules.now) {
+        /* Issued under a longer LearnHubAccessTokenTTL: events that old are not loaded, so it may be revoked. */
+        return lh_error_bad_token(call->r->pool);
     }
     call->me.id = claims.subject;
     call->me.role = claims.role;
     call->me.version = claims.version;
     call->me.expires = claims.expires;
-    key_of_jti(claims.id, call->me.key);
+    apr_unescape_hex(call->me.key, claims.id, APR_ESCAPE_STRING, 0, NULL); /* lh_jwt_verify() checked its form */
     call->me.digest = apr_pstrdup(call->r->pool, claims.id);
     return lh_token_check(call);
 }
 
-/* The token behind "Bearer " or "Token "; NULL when the header has neither. */
+/* The token after the scheme "Bearer" or "Token"; NULL for other schemes. */
 static const char *token_of(const char *header)
 {
     apr_size_t scheme = strcspn(header, " ");
@@ -71,7 +61,7 @@ static const char *token_of(const char *header)
     return header + strspn(header, " ");
 }
 
-/* A role is looked up afresh before it is refused: who was just given one need not log in again. */
+/* Before a caller is rejected, the role is read again: a role that was just granted needs no new login. */
 static lh_error *check_role(lh_call *call)
 {
     lh_error *error;
@@ -91,6 +81,7 @@ lh_error *lh_auth(lh_call *call)
     request_rec *r = call->r;
     const char *header = apr_table_get(r->headers_in, "Authorization"), *token;
     lh_error *error;
+    int opaque;
 
     if (call->route->def->roles == LH_ANYONE) {
         return NULL;
@@ -100,13 +91,14 @@ lh_error *lh_auth(lh_call *call)
     }
     token = token_of(header);
     if (!token) {
-        return lh_error_bad_token(call->r->pool);
+        return lh_error_bad_token(r->pool);
     }
-    error = is_opaque(token) ? lh_token_find(call, token) : by_jwt(call, token);
+    opaque = is_opaque(token);
+    error = opaque ? lh_token_find(call, token) : authenticate_jwt(call, token);
     if (error) {
         return error;
     }
     r->user = apr_psprintf(r->pool, "%" APR_INT64_T_FMT, call->me.id);
-    r->ap_auth_type = is_opaque(token) ? "Token" : "Bearer";
+    r->ap_auth_type = opaque ? "Token" : "Bearer";
     return check_role(call);
 }

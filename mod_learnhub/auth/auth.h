@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who calls: the Authorization header, by RFC 6750, and whether their role may. */
+/* Authentication by the Authorization header (RFC 6750), and authorization by role. */
 #ifndef LH_AUTH_H
 #define LH_AUTH_H
 
@@ -7,12 +7,13 @@
 #include "http/call.h"
 
 /*
- * Sets call->me for a route that is not public, and r->user (the id) and r->ap_auth_type for the access log.
- * 401 without a valid token; 403 without one of the route's roles.
+ * Authenticates the caller of a route that is not public: sets call->me, and r->user (users.id) and r->ap_auth_type for
+ * the access log. 401 without a valid token; 403 when the caller has none of the route's roles; 503 when revocations
+ * cannot be read.
  */
 lh_error *lh_auth(lh_call *call);
 
-/* The rules for JWTs of this server, at this moment. */
+/* The rules for JWTs of this server at the current time. */
 lh_jwt_rules lh_auth_jwt_rules(const lh_call *call);
 
 #endif

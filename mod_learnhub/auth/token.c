@@ -2,6 +2,7 @@
 #include "auth/token.h"
 
 #include <apr_atomic.h>
+#include <apr_escape.h>
 #include <apr_hash.h>
 #include <apr_shm.h>
 #include <apr_strings.h>
@@ -11,72 +12,85 @@
 
 #include "core/server_state.h"
 #include "crypto/digest.h"
-#include "crypto/jwt.h"
 #include "db/result.h"
 #include "http/error.h"
 #include "http/run.h"
 #include "util/clock.h"
+#include "util/role.h"
 
-#define RELOAD_AFTER (3600 * (apr_time_t)APR_USEC_PER_SEC)
-#define MARGIN 60 /* seconds that clocks of nodes and database may differ by */
-#define REMEMBERED 1024
-#define SNAPSHOT_TEXT 8192
-#define SAW_NOTHING "1:1:"
+#define RELOAD_INTERVAL (3600 * (apr_time_t)APR_USEC_PER_SEC)
+#define CLOCK_SKEW 60 /* seconds by which the clocks of the nodes and the database may differ */
+#define CACHE_SIZE 1024
+#define KEY_BYTES sizeof(((lh_identity *)0)->key)
+#define SNAPSHOT_SIZE 8192
+#define EMPTY_SNAPSHOT "1:1:" /* no transaction is visible in it */
 
-/* What the events say of a user. */
-typedef struct standing {
+/* The state of a user by the latest event. */
+typedef struct account_state {
     apr_int64_t user;
-    int version; /* tokens made before it are dead */
+    int version; /* tokens of lower versions are revoked */
     unsigned role;
-} standing;
+} account_state;
 
-/* An opaque token that was found; its place is decided by its digest. */
-typedef struct remembered {
+/* An opaque token that was found in the database. Its digest selects its entry in the cache. */
+typedef struct known_token {
     unsigned char digest[LH_DIGEST_SIZE];
-    lh_identity identity; /* id 0: free */
-} remembered;
+    lh_identity identity; /* id 0: the entry is free */
+} known_token;
 
 struct lh_tokens {
     apr_pool_t *parent, *pool; /* `pool` is replaced at each reload */
-    apr_thread_rwlock_t *lock; /* of standings, dead, known */
-    apr_hash_t *standings;     /* user -> standing */
-    apr_hash_t *dead;          /* key of a token -> "" */
-    remembered *known;         /* REMEMBERED places */
+    apr_thread_rwlock_t *lock; /* of accounts, revoked and cache */
+    apr_hash_t *accounts;      /* users.id -> account_state */
+    apr_hash_t *revoked;       /* keys of revoked tokens; the values have no meaning */
+    known_token *cache;        /* CACHE_SIZE entries */
 
-    apr_thread_mutex_t *reading; /* one thread reads the events */
-    apr_time_t read_at;          /* on lh_clock(); 0: never */
-    char seen[SNAPSHOT_TEXT];    /* the snapshot of the last reading: what it saw was read */
-    apr_time_t loaded_at;
-    apr_uint32_t read_change;       /* the counter when the events were read */
-    volatile apr_uint32_t attempts; /* to read them */
+    apr_thread_mutex_t *reading;    /* held by the thread that reads events */
+    apr_time_t read_at;             /* when events were read, on lh_clock(); 0: never */
+    apr_time_t loaded_at;           /* when all events were read; 0: the next read is a reload */
+    apr_uint32_t read_counter;      /* change_counter before events were read */
+    volatile apr_uint32_t attempts; /* to read events, successful or not */
+    char snapshot[SNAPSHOT_SIZE];   /* of the last read */
 };
 
-static volatile apr_uint32_t *changes;
+static volatile apr_uint32_t *change_counter; /* in shared memory */
 
 static const lh_statement *find_events, *find_token;
 
 apr_status_t lh_token_share(apr_pool_t *pconf)
 {
     apr_shm_t *shm;
-    apr_status_t rv = apr_shm_create(&shm, sizeof(*changes), NULL, pconf);
+    apr_status_t rv = apr_shm_create(&shm, sizeof(*change_counter), NULL, pconf);
 
     if (rv == APR_SUCCESS) {
-        changes = apr_shm_baseaddr_get(shm);
-        apr_atomic_set32(changes, 0);
+        change_counter = apr_shm_baseaddr_get(shm);
+        apr_atomic_set32(change_counter, 0);
     }
     return rv;
 }
 
+/*
+ * find_events returns the events that the previous read did not see. Neither id nor time can select them: a transaction
+ * that started earlier may commit later, and its events, with lower ids, would be missed. PostgreSQL's snapshots can.
+ *
+ * A snapshot, "xmin:xmax:running,...", describes which committed transactions a query sees: all below xmin, none from
+ * xmax on, and in between those that are not in the list of running ones. Each event contains the id of its transaction
+ * (xid). An event is new if that transaction is not visible in the snapshot of the previous read. The query itself sees
+ * only committed events, and returns its own snapshot for the next read.
+ *
+ * - The comparison with xmin is redundant: it makes the index on xid usable.
+ * - The LEFT JOIN returns the snapshot (in a row of NULLs) when there is no new event.
+ */
 int lh_token_compile(lh_statements *registry, const char **why)
 {
-    static const char *const names[] = {"seconds", "seen", "digest"};
+    static const char *const names[] = {"seconds", "snapshot", "digest"};
     static const lh_slots slots = {names, 3};
 
     find_events = lh_statement_compile(
         registry, "tokens.events",
-        "SELECT e.user_id, e.role, e.version, e.token, pg_current_snapshot()::text AS seen "
-        "FROM (SELECT) one LEFT JOIN learnhub.auth_events e ON e.xid >= pg_snapshot_xmin(:seen::pg_snapshot) "
-        "AND NOT pg_visible_in_snapshot(e.xid, :seen::pg_snapshot) "
+        "SELECT e.user_id, e.role, e.version, e.token, pg_current_snapshot()::text AS snapshot "
+        "FROM (SELECT) one LEFT JOIN learnhub.auth_events e ON e.xid >= pg_snapshot_xmin(:snapshot::pg_snapshot) "
+        "AND NOT pg_visible_in_snapshot(e.xid, :snapshot::pg_snapshot) "
         "AND e.at > now() - make_interval(secs => :seconds::int) ORDER BY e.id",
         NULL, &slots, why);
     if (!*why) {
@@ -93,18 +107,18 @@ int lh_token_compile(lh_statements *registry, const char **why)
 
 void lh_token_announce(void)
 {
-    apr_atomic_inc32(changes);
+    apr_atomic_inc32(change_counter);
 }
 
-static void forget_all(lh_tokens *tokens)
+static void clear(lh_tokens *tokens)
 {
     if (tokens->pool) {
         apr_pool_destroy(tokens->pool);
     }
     apr_pool_create(&tokens->pool, tokens->parent);
-    tokens->standings = apr_hash_make(tokens->pool);
-    tokens->dead = apr_hash_make(tokens->pool);
-    tokens->known = apr_pcalloc(tokens->pool, sizeof(remembered) * REMEMBERED);
+    tokens->accounts = apr_hash_make(tokens->pool);
+    tokens->revoked = apr_hash_make(tokens->pool);
+    tokens->cache = apr_pcalloc(tokens->pool, sizeof(known_token) * CACHE_SIZE);
 }
 
 lh_tokens *lh_tokens_create(apr_pool_t *p)
@@ -114,11 +128,11 @@ lh_tokens *lh_tokens_create(apr_pool_t *p)
     tokens->parent = p;
     apr_thread_rwlock_create(&tokens->lock, p);
     apr_thread_mutex_create(&tokens->reading, APR_THREAD_MUTEX_DEFAULT, p);
-    forget_all(tokens);
+    clear(tokens);
     return tokens;
 }
 
-/* ---- reading the events ---- */
+/* ---- reading events ---- */
 
 static apr_int64_t cell_int(lh_call *call, const lh_result *result, int row, int column)
 {
@@ -127,70 +141,77 @@ static apr_int64_t cell_int(lh_call *call, const lh_result *result, int row, int
     return text ? apr_atoi64(text) : 0;
 }
 
-static void take_dead_token(lh_tokens *tokens, const char *key)
+static void store_revoked_token(lh_tokens *tokens, const char *key)
 {
-    if (!apr_hash_get(tokens->dead, key, LH_TOKEN_KEY)) {
-        apr_hash_set(tokens->dead, apr_pmemdup(tokens->pool, key, LH_TOKEN_KEY), LH_TOKEN_KEY, "");
+    if (!apr_hash_get(tokens->revoked, key, KEY_BYTES)) {
+        apr_hash_set(tokens->revoked, apr_pmemdup(tokens->pool, key, KEY_BYTES), KEY_BYTES, "");
     }
 }
 
-/* One row of find_events; without any event there is a row of nulls. */
-static void take_event(lh_call *call, const lh_result *events, int row)
+/* Returns the state of a user; a new one is stored with only `user` set. */
+static account_state *account_of(lh_tokens *tokens, apr_int64_t user)
+{
+    account_state *account = apr_hash_get(tokens->accounts, &user, sizeof(user));
+
+    if (!account) {
+        account = apr_pcalloc(tokens->pool, sizeof(*account));
+        account->user = user;
+        apr_hash_set(tokens->accounts, &account->user, sizeof(account->user), account);
+    }
+    return account;
+}
+
+/* Stores a row of find_events: a revoked token, the state of a user, or NULLs when there is no event. */
+static void store_event(lh_call *call, const lh_result *events, int row)
 {
     lh_tokens *tokens = call->server->tokens;
     apr_int64_t user = cell_int(call, events, row, 0);
     int length;
     const char *token = lh_result_cell(events, row, 3, &length);
-    standing *s;
 
     if (token) {
-        take_dead_token(tokens, token);
-        return;
+        store_revoked_token(tokens, token);
     }
-    s = apr_hash_get(tokens->standings, &user, sizeof(user));
-    if (!s && user) {
-        s = apr_palloc(tokens->pool, sizeof(*s));
-        s->user = user;
-        apr_hash_set(tokens->standings, &s->user, sizeof(s->user), s);
-    }
-    if (s) {
-        s->role = lh_role_of(lh_call_cell(call, events, row, 1));
-        s->version = (int)cell_int(call, events, row, 2);
+    else if (user) {
+        account_state *account = account_of(tokens, user);
+        account->role = lh_role_of(lh_call_cell(call, events, row, 1));
+        account->version = (int)cell_int(call, events, row, 2);
     }
 }
 
 /*
- * A snapshot is xmin:xmax:running,... One that is too long is cut to its xmin: then some events are read twice. A
- * database whose transactions begin anew (restored, or failed over to one that lagged) is read from the beginning.
+ * Stores the snapshot for the next read. If its text is too long (many running transactions), an older snapshot takes
+ * its place, in which nothing from xmin on is visible: the next read returns some events again, which is harmless.
+ *
+ * If xmin is lower than before, the database has lost transactions: it was restored from a backup, or is a former
+ * standby that lagged behind. Then the next read loads all events.
  */
-static void remember_snapshot(lh_tokens *tokens, const char *snapshot)
+static void store_snapshot(lh_tokens *tokens, const char *snapshot)
 {
     apr_int64_t xmin = apr_atoi64(snapshot);
 
-    if (xmin < apr_atoi64(tokens->seen)) {
+    if (xmin < apr_atoi64(tokens->snapshot)) {
         tokens->loaded_at = 0;
     }
-    if (strlen(snapshot) < sizeof(tokens->seen)) {
-        apr_cpystrn(tokens->seen, snapshot, sizeof(tokens->seen));
+    if (strlen(snapshot) < sizeof(tokens->snapshot)) {
+        apr_cpystrn(tokens->snapshot, snapshot, sizeof(tokens->snapshot));
     }
     else {
-        apr_snprintf(tokens->seen, sizeof(tokens->seen), "%" APR_INT64_T_FMT ":%" APR_INT64_T_FMT ":", xmin, xmin);
+        apr_snprintf(tokens->snapshot, sizeof(tokens->snapshot), "%" APR_INT64_T_FMT ":%" APR_INT64_T_FMT ":", xmin,
+                     xmin);
     }
 }
 
-/*
- * Asks for what is new, or for everything that still matters: what the transactions did that were not over when it
- * asked last. The caller holds `reading`.
- */
+/* Reads the new events, or all that still matter. The caller holds `reading`. */
 static lh_error *read_events(lh_call *call)
 {
     lh_tokens *tokens = call->server->tokens;
     apr_time_t now = lh_clock();
-    apr_uint32_t change = apr_atomic_read32(changes);
-    int reload = !tokens->loaded_at || now - tokens->loaded_at > RELOAD_AFTER, row;
-    apr_int64_t seconds = apr_time_sec(call->server->config.access_ttl) + MARGIN;
+    apr_uint32_t counter = apr_atomic_read32(change_counter);
+    int reload = !tokens->loaded_at || now - tokens->loaded_at > RELOAD_INTERVAL, row;
+    apr_int64_t seconds = apr_time_sec(call->server->config.access_ttl) + CLOCK_SKEW;
     const char *values[] = {apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, seconds),
-                            reload ? SAW_NOTHING : tokens->seen, NULL};
+                            reload ? EMPTY_SNAPSHOT : tokens->snapshot, NULL};
     lh_result *events;
     lh_error *error = lh_run_statement(call, find_events, values, &events);
 
@@ -200,43 +221,50 @@ static lh_error *read_events(lh_call *call)
     }
     apr_thread_rwlock_wrlock(tokens->lock);
     if (reload) {
-        forget_all(tokens);
+        clear(tokens);
         tokens->loaded_at = now;
     }
     for (row = 0; row < lh_result_rows(events); row++) {
-        take_event(call, events, row);
+        store_event(call, events, row);
     }
-    remember_snapshot(tokens, lh_call_cell(call, events, 0, 4));
+    store_snapshot(tokens, lh_call_cell(call, events, 0, 4));
     tokens->read_at = now;
-    tokens->read_change = change;
+    tokens->read_counter = counter;
     apr_thread_rwlock_unlock(tokens->lock);
     return NULL;
 }
 
+/* 1 when the copy is younger than `age` microseconds and no change through this node has been announced since. */
 static int is_fresh(lh_tokens *tokens, apr_time_t age)
 {
-    return tokens->read_at && apr_atomic_read32(changes) == tokens->read_change && lh_clock() - tokens->read_at < age;
+    return tokens->read_at && apr_atomic_read32(change_counter) == tokens->read_counter &&
+           lh_clock() - tokens->read_at < age;
 }
 
-/* Waits for the events; who waited while another thread read them takes its outcome. */
-static lh_error *wait_for_events(lh_call *call, int always)
+/*
+ * Reads the events; `always`: even if the copy is fresh. A thread that waited while other threads read them uses their
+ * result: the copy, or 503 after two failures. A single failure does not count, because that read may have started
+ * before this thread began to wait.
+ */
+static lh_error *refresh(lh_call *call, int always)
 {
     lh_tokens *tokens = call->server->tokens;
-    apr_time_t asked = lh_clock();
+    apr_time_t began = lh_clock();
     apr_uint32_t attempts = apr_atomic_read32(&tokens->attempts);
     lh_error *error = NULL;
 
     apr_thread_mutex_lock(tokens->reading);
-    if (tokens->read_at < asked && (always || !is_fresh(tokens, call->server->config.revocation_interval))) {
-        /* One failure while we waited may have begun before we asked; two have not. */
-        error = apr_atomic_read32(&tokens->attempts) - attempts > 1 ? lh_error_of_status(call->r->pool, 503)
-                                                                    : read_events(call);
+    if (tokens->read_at < began && (always || !is_fresh(tokens, call->server->config.revocation_interval))) {
+        error = apr_atomic_read32(&tokens->attempts) - attempts > 1
+                    ? lh_error_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE)
+                    : read_events(call);
     }
     apr_thread_mutex_unlock(tokens->reading);
     return error;
 }
 
-static lh_error *ensure_events(lh_call *call)
+/* Ensures that the copy is not older than the interval. */
+static lh_error *ensure_fresh(lh_call *call)
 {
     lh_tokens *tokens = call->server->tokens;
     apr_time_t interval = call->server->config.revocation_interval;
@@ -245,10 +273,10 @@ static lh_error *ensure_events(lh_call *call)
         return NULL;
     }
     if (!is_fresh(tokens, interval)) {
-        return wait_for_events(call, 0);
+        return refresh(call, 0);
     }
     if (apr_thread_mutex_trylock(tokens->reading) == APR_SUCCESS) {
-        read_events(call); /* early: a failure does not matter yet */
+        read_events(call); /* ahead of time: an error does not matter yet */
         apr_thread_mutex_unlock(tokens->reading);
     }
     return NULL;
@@ -256,83 +284,84 @@ static lh_error *ensure_events(lh_call *call)
 
 /* ---- checking ---- */
 
-/* What the events say of an identity; the caller holds the lock. Returns 0 when the token is dead. */
-static int stands(lh_tokens *tokens, lh_identity *identity)
+/* Sets the current role of an identity; returns 0 when its token is revoked. The caller holds the lock. */
+static int apply_events(lh_tokens *tokens, lh_identity *identity)
 {
-    const standing *s = apr_hash_get(tokens->standings, &identity->id, sizeof(identity->id));
+    const account_state *account = apr_hash_get(tokens->accounts, &identity->id, sizeof(identity->id));
 
-    if (apr_hash_get(tokens->dead, identity->key, LH_TOKEN_KEY) || (s && identity->version < s->version)) {
+    if (apr_hash_get(tokens->revoked, identity->key, KEY_BYTES) || (account && identity->version < account->version)) {
         return 0;
     }
-    if (s) {
-        identity->role = s->role;
+    if (account) {
+        identity->role = account->role;
     }
     return 1;
 }
 
-static lh_error *judge(lh_call *call)
+static lh_error *check_identity(lh_call *call)
 {
     lh_tokens *tokens = call->server->tokens;
-    int alive;
+    int valid;
 
     apr_thread_rwlock_rdlock(tokens->lock);
-    alive = stands(tokens, &call->me);
+    valid = apply_events(tokens, &call->me);
     apr_thread_rwlock_unlock(tokens->lock);
-    return alive ? NULL : lh_error_bad_token(call->r->pool);
+    return valid ? NULL : lh_error_bad_token(call->r->pool);
 }
 
 lh_error *lh_token_check(lh_call *call)
 {
-    lh_error *error = ensure_events(call);
+    lh_error *error = ensure_fresh(call);
 
-    return error ? error : judge(call);
+    return error ? error : check_identity(call);
 }
 
 lh_error *lh_token_check_now(lh_call *call)
 {
-    lh_error *error = wait_for_events(call, 1);
+    lh_error *error = refresh(call, 1);
 
-    return error ? error : judge(call);
+    return error ? error : check_identity(call);
 }
 
 /* ---- opaque tokens ---- */
 
-static remembered *place_of(lh_tokens *tokens, const unsigned char *digest)
+static known_token *cache_entry(lh_tokens *tokens, const unsigned char *digest)
 {
-    return &tokens->known[(digest[0] | digest[1] << 8) % REMEMBERED];
+    return &tokens->cache[(digest[0] | digest[1] << 8) % CACHE_SIZE];
 }
 
-static int recall(lh_tokens *tokens, const unsigned char *digest, lh_identity *identity)
+static int find_in_cache(lh_tokens *tokens, const unsigned char *digest, lh_identity *identity)
 {
-    const remembered *place;
+    const known_token *entry;
     int found;
 
     apr_thread_rwlock_rdlock(tokens->lock);
-    place = place_of(tokens, digest);
-    found = place->identity.id && !memcmp(place->digest, digest, LH_DIGEST_SIZE) &&
-            (!place->identity.expires || place->identity.expires > apr_time_sec(apr_time_now()));
+    entry = cache_entry(tokens, digest);
+    found = entry->identity.id && !memcmp(entry->digest, digest, LH_DIGEST_SIZE) &&
+            (!entry->identity.expires || entry->identity.expires > apr_time_sec(apr_time_now()));
     if (found) {
-        *identity = place->identity;
+        *identity = entry->identity;
     }
     apr_thread_rwlock_unlock(tokens->lock);
     return found;
 }
 
-static void remember(lh_tokens *tokens, const unsigned char *digest, const lh_identity *identity)
+/* Replaces any other token in the entry. */
+static void store_in_cache(lh_tokens *tokens, const unsigned char *digest, const lh_identity *identity)
 {
-    remembered *place;
+    known_token *entry;
 
     apr_thread_rwlock_wrlock(tokens->lock);
-    place = place_of(tokens, digest);
-    memcpy(place->digest, digest, LH_DIGEST_SIZE);
-    place->identity = *identity;
-    place->identity.digest = NULL;
+    entry = cache_entry(tokens, digest);
+    memcpy(entry->digest, digest, LH_DIGEST_SIZE);
+    entry->identity = *identity;
+    entry->identity.digest = NULL; /* belongs to the request */
     apr_thread_rwlock_unlock(tokens->lock);
 }
 
-static lh_error *look_up(lh_call *call, const unsigned char *digest, const char *hex)
+static lh_error *find_in_database(lh_call *call, const unsigned char *digest)
 {
-    const char *values[] = {NULL, NULL, hex};
+    const char *values[] = {NULL, NULL, apr_pescape_hex(call->r->pool, digest, LH_DIGEST_SIZE, 0)};
     lh_result *result;
     lh_error *error = lh_run_statement(call, find_token, values, &result);
 
@@ -346,26 +375,30 @@ static lh_error *look_up(lh_call *call, const unsigned char *digest, const char 
     call->me.role = lh_role_of(lh_call_cell(call, result, 0, 1));
     call->me.version = (int)cell_int(call, result, 0, 2);
     call->me.expires = cell_int(call, result, 0, 3);
-    memcpy(call->me.key, digest, LH_TOKEN_KEY);
-    remember(call->server->tokens, digest, &call->me);
+    memcpy(call->me.key, digest, KEY_BYTES);
+    store_in_cache(call->server->tokens, digest, &call->me);
     return NULL;
 }
 
+/*
+ * The copy is refreshed before the lookup, so that no revocation is missed: those that the copy does not contain are
+ * either seen by the lookup or read later.
+ */
 lh_error *lh_token_find(lh_call *call, const char *token)
 {
     unsigned char digest[LH_DIGEST_SIZE];
     lh_error *error;
 
-    if (!lh_digest(token, strlen(token), digest)) {
-        return lh_error_of_status(call->r->pool, 500);
+    if (!lh_digest(token, digest)) {
+        return lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
     }
-    error = ensure_events(call); /* before it is looked up, so that no event falls between the two */
+    error = ensure_fresh(call);
+    if (!error && !find_in_cache(call->server->tokens, digest, &call->me)) {
+        error = find_in_database(call, digest);
+    }
     if (error) {
         return error;
     }
-    if (!recall(call->server->tokens, digest, &call->me)) {
-        error = look_up(call, digest, lh_digest_hex(call->r->pool, digest, LH_DIGEST_SIZE));
-    }
-    call->me.digest = lh_digest_hex(call->r->pool, digest, LH_DIGEST_SIZE);
-    return error ? error : judge(call);
+    call->me.digest = apr_pescape_hex(call->r->pool, digest, LH_DIGEST_SIZE, 0);
+    return check_identity(call);
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which tokens still work, known in each process without asking the database on each request.
+ * Checks whether tokens are still valid, without a database query for each request: every process keeps a copy of what
+ * revokes tokens and changes roles.
  *
- * - The database keeps an event for everything that ends tokens or changes a role (table auth_events). A process reads
- *   the new ones when what it knows is half of LearnHubRevocationInterval old, and all of the last
- *   LearnHubAccessTokenTTL when it starts and once an hour: older tokens have expired.
- * - Older than the interval it answers nobody: the request waits for the events, and gets 503 when they do not come.
- * - An opaque token is looked up once and then remembered; events end it like any other.
- * - A change made through this node counts at once in all its processes: a counter in shared memory tells them.
+ * - A transaction that revokes tokens or changes a role inserts an event (table auth_events). A process reads the new
+ *   events when its copy is older than half of LearnHubRevocationInterval. When it starts, and once an hour, it reads
+ *   all events of the last LearnHubAccessTokenTTL; access tokens that were issued before have expired.
+ * - If the copy is older than the interval, requests wait for a refresh, or get 503 when it fails.
+ * - An opaque token is looked up in the database once and then cached. Events revoke it like a JWT.
+ * - A change through this node takes effect immediately in all its processes: a counter in shared memory invalidates
+ *   their copies.
  */
 #ifndef LH_TOKEN_H
 #define LH_TOKEN_H
@@ -15,26 +17,28 @@
 #include "db/statement.h"
 #include "http/call.h"
 
+/* The copy of a server in one process. */
 typedef struct lh_tokens lh_tokens;
 
-/* In post_config: the counter that all processes share. */
+/* Creates the counter that all processes of this node share; call in post_config. Fails without shared memory. */
 apr_status_t lh_token_share(apr_pool_t *pconf);
 
-/* Registers the statements. Returns 1, or 0 and *why. */
+/* Registers the statements. Returns 1, or 0 with *why. */
 int lh_token_compile(lh_statements *registry, const char **why);
 
+/* Creates an empty copy; the first request loads it. */
 lh_tokens *lh_tokens_create(apr_pool_t *p);
 
-/* Something ended tokens or changed roles through this node. */
+/* Invalidates the copies of all processes; call after a change that revokes tokens or changes roles. */
 void lh_token_announce(void);
 
-/* Holds call->me against the events and sets its present role. 401: it no longer works; 503: that cannot be told. */
+/* Checks call->me and sets its current role. 401: the token is revoked; 503: the copy cannot be refreshed. */
 lh_error *lh_token_check(lh_call *call);
 
-/* The same with the events of this moment: before somebody is refused for a role they may just have been given. */
+/* Like lh_token_check(), but refreshes the copy first: for a role that may have been granted a moment ago. */
 lh_error *lh_token_check_now(lh_call *call);
 
-/* Finds whose opaque token (40 hex digits) this is and sets call->me; 401 when it is nobody's. */
+/* Sets call->me by an opaque token (40 hex digits). 401: the token is unknown, expired or revoked; 503 as above. */
 lh_error *lh_token_find(lh_call *call, const char *token);
 
 #endif

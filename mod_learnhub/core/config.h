@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The directives: one row each, with type, place, limits and default. Values start unset, are merged from the main
- * server into its virtual hosts, and get their defaults once, after all of it has been read.
+ * The configuration of a server: the values of its directives. A value is unset until its directive is read; virtual
+ * hosts inherit the values of the main server that they do not set; lh_config_complete() then sets the defaults.
  */
 #ifndef LH_CONFIG_H
 #define LH_CONFIG_H
@@ -18,46 +18,55 @@ typedef struct lh_throttle {
     apr_interval_time_t time;
 } lh_throttle;
 
-/* Durations are in microseconds. */
+/* In the order of conf/DIRECTIVES.md. Durations are in microseconds. */
 typedef struct lh_config {
     apr_int64_t enabled;
-    apr_int64_t apis;  /* bits: places in lh_config_apis */
-    apr_int64_t pages; /* bits: places in lh_config_pages */
+    apr_int64_t apis;       /* bits by index in lh_config_apis */
+    apr_int64_t pages;      /* bits by index in lh_config_pages */
+    const char *origins;    /* separated by spaces, or "*", or NULL */
+    const char *eco_verify; /* "admin" or "self" */
+
     lh_jwt_keys *keys;
+    const char *issuer, *audience;
     apr_int64_t access_ttl, refresh_ttl;
     apr_int64_t token_ttl; /* of opaque tokens; 0: they do not expire */
-    const char *issuer, *audience;
+    apr_int64_t revocation_interval;
     apr_int64_t bcrypt_cost;
     lh_throttle throttle;
-    apr_int64_t revocation_interval;
+
     apr_int64_t max_body, max_photo; /* bytes */
-    const char *origins;             /* separated by spaces, or "*", or NULL */
-    apr_int64_t statement_timeout, connection_wait;
-    const char *eco_verify;  /* "admin" or "self" */
-    const char *meeting_url; /* with one %s, or NULL */
-    const char *public_url;  /* without a slash at the end, or NULL */
+    apr_int64_t connection_wait, statement_timeout;
+
+    const char *public_url;  /* without a trailing slash, or NULL */
     const char *reset_url;   /* with {uid} and {token}, or NULL */
-    const char *smtp;        /* the mail server's URL, or NULL: mails wait */
+    const char *meeting_url; /* with one %s, or NULL */
+
+    const char *smtp; /* the URL of the mail server, or NULL: mails are stored, but not sent */
     const lh_credentials *smtp_login;
-    const char *mail_from; /* an address */
+    const char *mail_from; /* an e-mail address */
     apr_int64_t mail_tries;
+
     const char *model_url, *model_name, *model_key;
     apr_int64_t model_timeout;
 } lh_config;
 
+/* The names that LearnHubAPI and LearnHubPages accept, separated by spaces. */
 extern const char lh_config_apis[], lh_config_pages[];
+
+/* The directives of the module (core/directives.c). */
 extern const command_rec lh_config_commands[];
 
+/* The create_server_config and merge_server_config of the module record. */
 void *lh_config_create(apr_pool_t *p, server_rec *s);
 void *lh_config_merge(apr_pool_t *p, void *base, void *over);
 
-/* Gives every unset value its default. */
+/* Sets the default of every unset value. */
 void lh_config_complete(apr_pool_t *p, lh_config *config);
 
-/* The first thing that is missing for a server with LearnHub On, as a sentence; NULL when nothing is. */
+/* Checks a complete configuration with LearnHub On. Returns the first missing directive as a sentence, or NULL. */
 const char *lh_config_error(const lh_config *config);
 
-/* 1 when the bit of `word` in `words` (lh_config_apis or lh_config_pages) is set. */
+/* 1 when `bits`, a set of names from `words` (lh_config_apis or lh_config_pages), contains `word`. */
 int lh_config_has(const char *words, apr_int64_t bits, const char *word);
 
 #endif

@@ -13,7 +13,7 @@ extern module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) lear
 
 APLOG_USE_MODULE(learnhub);
 
-/* The number of a log message: four digits, used in one place only, listed in conf/OPERATING.md. */
+/* The prefix of a log message with its number: four digits, used once, listed in conf/OPERATING.md. */
 #define LH_LOG(number) "LH" #number ": "
 
 #endif

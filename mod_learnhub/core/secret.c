@@ -10,13 +10,13 @@
 #include <mpm_common.h>
 #include <string.h>
 
-#define LINE_MAX_BYTES 4096
+#define LINE_SIZE 4096 /* bytes, including the terminating zero byte */
 
 static const char *from_file(apr_pool_t *p, const char *name, const char **secret)
 {
     const char *path = ap_server_root_relative(p, name);
     ap_configfile_t *file;
-    char line[LINE_MAX_BYTES];
+    char line[LINE_SIZE];
     apr_status_t rv;
 
     if (!path || ap_pcfg_openfile(&file, p, path) != APR_SUCCESS) {
@@ -25,18 +25,19 @@ static const char *from_file(apr_pool_t *p, const char *name, const char **secre
     rv = ap_cfg_getline(line, sizeof(line), file);
     ap_cfg_closefile(file);
     if (rv != APR_SUCCESS || !*line) {
-        return apr_psprintf(p, "finds no secret in the first line of %s", name);
+        return apr_psprintf(p, "the first line of the file %s is empty or too long", name);
     }
     *secret = apr_pstrdup(p, line);
     return NULL;
 }
 
+/* Does not run the command the first time that a starting httpd reads its configuration. */
 static const char *from_command(apr_pool_t *p, const char *command, const char **secret)
 {
     char **argv, *line;
 
     if (apr_tokenize_to_argv(command, &argv, p) != APR_SUCCESS || !argv[0]) {
-        return "cannot make out the command";
+        return "exec: is not followed by a command";
     }
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG &&
         ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL) {
@@ -44,16 +45,25 @@ static const char *from_command(apr_pool_t *p, const char *command, const char *
     }
     line = ap_get_exec_line(p, argv[0], (const char *const *)argv);
     if (!line || !*line) {
-        return apr_psprintf(p, "got nothing from the command %s", argv[0]);
+        return apr_psprintf(p, "the command %s failed or printed nothing", argv[0]);
     }
     *secret = line;
     return NULL;
 }
 
-const char *lh_secret_read(apr_pool_t *p, const char *source, const char **secret)
+static const char *from_environment(apr_pool_t *p, const char *name, const char **secret)
 {
     char *value;
 
+    if (apr_env_get(&value, name, p) != APR_SUCCESS || !*value) {
+        return apr_psprintf(p, "the environment variable %s is unset or empty", name);
+    }
+    *secret = value;
+    return NULL;
+}
+
+const char *lh_secret_read(apr_pool_t *p, const char *source, const char **secret)
+{
     *secret = NULL;
     if (!strncmp(source, "file:", 5)) {
         return from_file(p, source + 5, secret);
@@ -62,11 +72,7 @@ const char *lh_secret_read(apr_pool_t *p, const char *source, const char **secre
         return from_command(p, source + 5, secret);
     }
     if (!strncmp(source, "env:", 4)) {
-        if (apr_env_get(&value, source + 4, p) != APR_SUCCESS || !*value) {
-            return apr_psprintf(p, "finds no environment variable %s", source + 4);
-        }
-        *secret = value;
-        return NULL;
+        return from_environment(p, source + 4, secret);
     }
     *secret = apr_pstrdup(p, source);
     return NULL;

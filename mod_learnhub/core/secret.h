@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where secrets come from: read while the configuration is, as the user that starts httpd; never logged. */
+/* Secrets of the configuration. They are read by the user who starts httpd, and never logged. */
 #ifndef LH_SECRET_H
 #define LH_SECRET_H
 
@@ -10,9 +10,9 @@ typedef struct lh_credentials {
 } lh_credentials;
 
 /*
- * `source` is file:PATH (relative to ServerRoot; its first line), exec:COMMAND (the first line it prints), env:NAME, or
- * the secret itself. Returns NULL or what is wrong, without any part of the secret. When httpd starts it reads its
- * configuration twice: commands run in the second pass only, in the first *secret is NULL.
+ * Reads a secret from `source`: file:PATH (the first line; PATH is relative to ServerRoot), exec:COMMAND (the first
+ * line of its output), env:NAME, or the secret itself. Returns NULL, or what is wrong for the operator. When httpd
+ * starts it reads its configuration twice; the first time, commands do not run and *secret is NULL.
  */
 const char *lh_secret_read(apr_pool_t *p, const char *source, const char **secret);
 

@@ -1,31 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypto/digest.h"
 
+#include <apr_escape.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
+#include <string.h>
 
-int lh_digest(const char *data, apr_size_t length, unsigned char digest[LH_DIGEST_SIZE])
+int lh_digest(const char *text, unsigned char digest[LH_DIGEST_SIZE])
 {
-    return EVP_Digest(data, length, digest, NULL, EVP_sha256(), NULL);
+    return EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL);
 }
 
-const char *lh_digest_hex(apr_pool_t *p, const unsigned char *bytes, apr_size_t length)
+const char *lh_digest_hex(apr_pool_t *p, const char *text)
 {
-    static const char digits[] = "0123456789abcdef";
-    char *hex = apr_palloc(p, 2 * length + 1);
-    apr_size_t i;
+    unsigned char digest[LH_DIGEST_SIZE];
 
-    for (i = 0; i < length; i++) {
-        hex[2 * i] = digits[bytes[i] >> 4];
-        hex[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    hex[2 * length] = '\0';
-    return hex;
-}
-
-const char *lh_digest_token(apr_pool_t *p)
-{
-    unsigned char bytes[20];
-
-    return RAND_bytes(bytes, sizeof(bytes)) == 1 ? lh_digest_hex(p, bytes, sizeof(bytes)) : NULL;
+    return lh_digest(text, digest) ? apr_pescape_hex(p, digest, sizeof(digest), 0) : NULL;
 }

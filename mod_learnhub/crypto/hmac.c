@@ -6,11 +6,12 @@
 #include <openssl/evp.h>
 #include <stdatomic.h>
 
-#define IDLE_MAX 64 /* more threads than that at once make and free a context each time */
+#define IDLE_MAX 64 /* contexts beyond these are freed after use */
 
 /*
- * An OpenSSL context may be used by one thread at a time, and to key one costs three times what a signature costs.
- * So a thread takes an idle one, or copies `keyed`, which nobody ever feeds, and leaves it for the next thread.
+ * An OpenSSL context can be used by one thread at a time, and setting its key takes three times as long as a signature.
+ * A thread therefore acquires an idle context, or duplicates `keyed`, which has the key and no data; after use it
+ * stores the context as idle for the next thread.
  */
 struct lh_hmac {
     EVP_MAC *algorithm;
@@ -44,7 +45,7 @@ lh_hmac *lh_hmac_make(apr_pool_t *p, const char *secret, apr_size_t length)
     return hmac->keyed && EVP_MAC_init(hmac->keyed, (const unsigned char *)secret, length, params) ? hmac : NULL;
 }
 
-static EVP_MAC_CTX *take(lh_hmac *hmac)
+static EVP_MAC_CTX *acquire(lh_hmac *hmac)
 {
     EVP_MAC_CTX *context = NULL;
     int i;
@@ -57,7 +58,7 @@ static EVP_MAC_CTX *take(lh_hmac *hmac)
     return context ? context : EVP_MAC_CTX_dup(hmac->keyed);
 }
 
-static void leave(lh_hmac *hmac, EVP_MAC_CTX *context)
+static void release(lh_hmac *hmac, EVP_MAC_CTX *context)
 {
     EVP_MAC_CTX *none = NULL;
     int i;
@@ -72,17 +73,17 @@ static void leave(lh_hmac *hmac, EVP_MAC_CTX *context)
 
 int lh_hmac_sign(lh_hmac *hmac, const char *data, apr_size_t length, unsigned char mac[LH_HMAC_BYTES])
 {
-    EVP_MAC_CTX *context = take(hmac);
+    EVP_MAC_CTX *context = acquire(hmac);
     size_t written = 0;
-    int good;
+    int ok;
 
-    good = context && EVP_MAC_init(context, NULL, 0, NULL) &&
-           EVP_MAC_update(context, (const unsigned char *)data, length) &&
-           EVP_MAC_final(context, mac, &written, LH_HMAC_BYTES) && written == LH_HMAC_BYTES;
+    ok = context && EVP_MAC_init(context, NULL, 0, NULL) &&
+         EVP_MAC_update(context, (const unsigned char *)data, length) &&
+         EVP_MAC_final(context, mac, &written, LH_HMAC_BYTES) && written == LH_HMAC_BYTES;
     if (context) {
-        leave(hmac, context);
+        release(hmac, context);
     }
-    return good;
+    return ok;
 }
 
 int lh_hmac_check(lh_hmac *hmac, const char *data, apr_size_t length, const unsigned char mac[LH_HMAC_BYTES])

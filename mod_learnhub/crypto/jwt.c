@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypto/jwt.h"
 
+#include <apr_encode.h>
+#include <apr_escape.h>
 #include <apr_strings.h>
 #include <limits.h>
 #include <openssl/rand.h>
 #include <string.h>
 #include <strings.h>
 
-#include "crypto/digest.h"
 #include "crypto/hmac.h"
-#include "learnhub.h"
 #include "util/json.h"
 #include "util/json_value.h"
+#include "util/role.h"
 #include "util/text.h"
 
-#define MAC_TEXT 43 /* LH_HMAC_BYTES in base64url */
-#define ID_BYTES 16 /* of a jti */
-#define KID_MAX 64
-#define KID_DERIVED 8 /* bytes of a derived kid */
+#define SIGNATURE_LENGTH 43 /* of LH_HMAC_BYTES in base64url */
+#define ID_BYTES 16         /* of a jti */
+#define KID_MAX 64          /* characters */
+#define KID_DERIVED_BYTES 8 /* of a derived kid, which is written in hex */
 
 typedef struct jwt_key {
     const char *kid;
     apr_size_t kid_length;
-    const char *header; /* of the tokens it signs, in base64url */
+    const char *header; /* of the tokens that it signs, in base64url */
     apr_size_t header_length;
     lh_hmac *hmac;
     struct jwt_key *next;
@@ -42,65 +43,14 @@ typedef struct slice {
 
 static const char *const types[] = {[LH_JWT_ACCESS] = "access", [LH_JWT_REFRESH] = "refresh"};
 
-static const struct {
-    unsigned role;
-    const char *word;
-} roles[] = {{LH_STUDENT, "student"}, {LH_INSTRUCTOR, "instructor"}, {LH_ADMIN, "admin"}, {LH_SERVICE, "service"}};
-
-const char *lh_role_word(unsigned role)
-{
-    apr_size_t i;
-
-    for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
-        if (roles[i].role == role) {
-            return roles[i].word;
-        }
-    }
-    return NULL;
-}
-
-unsigned lh_role_of(const char *word)
-{
-    apr_size_t i;
-
-    for (i = 0; word && i < sizeof(roles) / sizeof(roles[0]); i++) {
-        if (!strcmp(roles[i].word, word)) {
-            return roles[i].role;
-        }
-    }
-    return 0;
-}
-
 /* ---- base64url without padding (RFC 4648, 5) ---- */
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/* Writes (4 * length + 2) / 3 characters. */
-static char *encode(char *out, const unsigned char *data, apr_size_t length)
+static const char *encode(apr_pool_t *p, const void *data, apr_size_t length)
 {
-    unsigned held = 0;
-    int bits = 0;
-
-    for (; length > 0; length--) {
-        held = held << 8 | *data++;
-        for (bits += 8; bits >= 6; bits -= 6) {
-            *out++ = alphabet[held >> (bits - 6) & 63];
-        }
-    }
-    if (bits > 0) {
-        *out++ = alphabet[held << (6 - bits) & 63];
-    }
-    return out;
+    return apr_pencode_base64_binary(p, data, (apr_ssize_t)length, APR_ENCODE_BASE64URL, NULL);
 }
 
-static const char *encoded(apr_pool_t *p, const char *data, apr_size_t length)
-{
-    char *text = apr_palloc(p, length / 3 * 4 + 4);
-
-    *encode(text, (const unsigned char *)data, length) = '\0';
-    return text;
-}
-
+/* The six bits of a digit; -1 when the character is not in the alphabet. */
 static int sextet(char c)
 {
     if (c >= 'A' && c <= 'Z') {
@@ -115,11 +65,14 @@ static int sextet(char c)
     return c == '-' ? 62 : c == '_' ? 63 : -1;
 }
 
-/* Strict, so that a token has one spelling: no padding, no other alphabet, and unused bits are zero. Writes at most
- * length * 3 / 4 bytes; returns how many, or -1. */
+/*
+ * Decodes base64url strictly, so that a token cannot be changed and remain valid: padding, characters of the other
+ * alphabet and unused bits that are not zero are errors; apr_decode_base64() accepts all of these. Writes at most
+ * length * 3 / 4 bytes and returns their number, or -1.
+ */
 static int decode(unsigned char *out, const slice *text)
 {
-    unsigned held = 0;
+    unsigned pending = 0; /* its lowest `bits` bits have not been written yet */
     int bits = 0, count = 0, value;
     apr_size_t i;
 
@@ -128,14 +81,14 @@ static int decode(unsigned char *out, const slice *text)
         if (value < 0) {
             return -1;
         }
-        held = held << 6 | (unsigned)value;
+        pending = pending << 6 | (unsigned)value;
         bits += 6;
         if (bits >= 8) {
             bits -= 8;
-            out[count++] = (unsigned char)(held >> bits);
+            out[count++] = (unsigned char)(pending >> bits);
         }
     }
-    return text->length % 4 == 1 || (held & ((1u << bits) - 1)) ? -1 : count;
+    return text->length % 4 == 1 || (pending & ((1u << bits) - 1)) ? -1 : count;
 }
 
 /* ---- keys ---- */
@@ -163,19 +116,19 @@ static jwt_key *find_key(const lh_jwt_keys *keys, const char *kid, apr_size_t le
     return key;
 }
 
-static int valid_kid(const char *kid)
+static int is_kid(const char *kid)
 {
     apr_size_t length = strspn(kid, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
 
     return length >= 1 && length <= KID_MAX && kid[length] == '\0';
 }
 
-/* Which key it is, without saying anything of the secret. */
+/* Identifies a key without revealing its secret: the first bytes of HMAC(secret, "kid"). */
 static const char *derive_kid(apr_pool_t *p, lh_hmac *hmac)
 {
     unsigned char mac[LH_HMAC_BYTES];
 
-    return lh_hmac_sign(hmac, "kid", 3, mac) ? lh_digest_hex(p, mac, KID_DERIVED) : NULL;
+    return lh_hmac_sign(hmac, "kid", 3, mac) ? apr_pescape_hex(p, mac, KID_DERIVED_BYTES, 0) : NULL;
 }
 
 const char *lh_jwt_keys_add(lh_jwt_keys *keys, const char *kid, const char *secret, apr_size_t length)
@@ -183,10 +136,11 @@ const char *lh_jwt_keys_add(lh_jwt_keys *keys, const char *kid, const char *secr
     jwt_key *key;
 
     if (length < LH_JWT_SECRET_MIN) {
-        return apr_psprintf(keys->pool, "A token secret has at least %d bytes.", LH_JWT_SECRET_MIN);
+        return apr_psprintf(keys->pool, "the secret must have at least %d bytes", LH_JWT_SECRET_MIN);
     }
-    if (kid && !valid_kid(kid)) {
-        return apr_psprintf(keys->pool, "A key id has 1 to %d letters, digits, dots, underscores or hyphens.", KID_MAX);
+    if (kid && !is_kid(kid)) {
+        return apr_psprintf(keys->pool, "the key id must be 1 to %d letters, digits, dots, underscores or hyphens",
+                            KID_MAX);
     }
     key = apr_pcalloc(keys->pool, sizeof(*key));
     key->hmac = lh_hmac_make(keys->pool, secret, length);
@@ -194,14 +148,14 @@ const char *lh_jwt_keys_add(lh_jwt_keys *keys, const char *kid, const char *secr
         key->kid = kid ? apr_pstrdup(keys->pool, kid) : derive_kid(keys->pool, key->hmac);
     }
     if (!key->kid) {
-        return "OpenSSL does not offer HMAC-SHA256.";
+        return "OpenSSL does not offer HMAC-SHA256";
     }
     key->kid_length = strlen(key->kid);
     if (find_key(keys, key->kid, key->kid_length)) {
-        return "Each token key needs an id and a secret of its own.";
+        return "each key must have an id and a secret of its own";
     }
     key->header = apr_psprintf(keys->pool, "{\"alg\":\"HS256\",\"typ\":\"JWT\",\"kid\":\"%s\"}", key->kid);
-    key->header = encoded(keys->pool, key->header, strlen(key->header));
+    key->header = encode(keys->pool, key->header, strlen(key->header));
     key->header_length = strlen(key->header);
     if (keys->last) {
         keys->last->next = key;
@@ -240,7 +194,7 @@ static void write_claims(lh_json *json, const lh_jwt_rules *rules, const lh_clai
     write_number(json, "iat", claims->issued);
     write_number(json, "exp", claims->expires);
     write_member(json, "jti", claims->id);
-    write_member(json, "role", lh_role_word(claims->role));
+    write_member(json, "role", lh_role_name(claims->role));
     write_number(json, "ver", claims->version);
     if (rules->audience) {
         write_member(json, "aud", rules->audience);
@@ -251,26 +205,24 @@ static void write_claims(lh_json *json, const lh_jwt_rules *rules, const lh_clai
 const char *lh_jwt_sign(apr_pool_t *p, const lh_jwt_keys *keys, const lh_jwt_rules *rules, lh_claims *claims)
 {
     unsigned char random[ID_BYTES], mac[LH_HMAC_BYTES];
-    char signature[MAC_TEXT + 1];
     jwt_key *key = keys->first;
-    const char *text;
+    const char *content;
     lh_json payload;
 
     if (!key || RAND_bytes(random, sizeof(random)) != 1) {
         return NULL;
     }
-    memcpy(claims->id, lh_digest_hex(p, random, sizeof(random)), sizeof(claims->id));
+    memcpy(claims->id, apr_pescape_hex(p, random, sizeof(random), 0), sizeof(claims->id));
     lh_json_init(&payload, p, 512);
     write_claims(&payload, rules, claims);
-    text = apr_pstrcat(p, key->header, ".", encoded(p, payload.out.data, payload.out.length), NULL);
-    if (!lh_hmac_sign(key->hmac, text, strlen(text), mac)) {
+    content = apr_pstrcat(p, key->header, ".", encode(p, payload.out.data, payload.out.length), NULL);
+    if (!lh_hmac_sign(key->hmac, content, strlen(content), mac)) {
         return NULL;
     }
-    *encode(signature, mac, sizeof(mac)) = '\0';
-    return apr_pstrcat(p, text, ".", signature, NULL);
+    return apr_pstrcat(p, content, ".", encode(p, mac, sizeof(mac)), NULL);
 }
 
-/* ---- verifying: each step returns NULL, or what is wrong ---- */
+/* ---- verifying: each check returns NULL, or the reason for lh_jwt_verify() ---- */
 
 /* The JSON object in a part, or NULL. */
 static lh_json_value *parse_part(apr_pool_t *p, const slice *part)
@@ -285,7 +237,7 @@ static lh_json_value *parse_part(apr_pool_t *p, const slice *part)
     return lh_json_value_kind(json.root) == LH_JSON_OBJECT && !json.only_reals ? json.root : NULL;
 }
 
-/* Whole strings: a claim that only begins like `expected` is another one. */
+/* 1 when the value is a string equal to `expected`; both lengths are compared, so a prefix is not equal. */
 static int equals(const lh_json_value *value, const char *expected)
 {
     apr_size_t length;
@@ -305,7 +257,7 @@ static const char *split(const char *token, slice parts[3])
     for (i = 0; i < 3; i++, token = *end ? end + 1 : end) {
         end = token + strcspn(token, ".");
         if (end == token || (*end == '.') != (i < 2)) {
-            return "it has not three parts";
+            return "it does not have three parts";
         }
         parts[i].data = token;
         parts[i].length = (apr_size_t)(end - token);
@@ -313,7 +265,10 @@ static const char *split(const char *token, slice parts[3])
     return NULL;
 }
 
-/* *key is the key the header names, or NULL when it names none. The header may say less than ours, never more. */
+/*
+ * Sets *key to the key that the header's kid names, or to NULL when it has no kid. `typ` and `kid` are optional;
+ * unknown members other than `crit` are ignored.
+ */
 static const char *check_header(apr_pool_t *p, const lh_jwt_keys *keys, const slice *part, jwt_key **key)
 {
     const lh_json_value *header, *type, *kid;
@@ -322,14 +277,14 @@ static const char *check_header(apr_pool_t *p, const lh_jwt_keys *keys, const sl
 
     for (*key = keys->first; *key; *key = (*key)->next) {
         if ((*key)->header_length == part->length && !memcmp((*key)->header, part->data, part->length)) {
-            return NULL; /* our own spelling: nothing to parse */
+            return NULL; /* exactly a header that lh_jwt_sign() writes: no need to parse it */
         }
     }
     header = parse_part(p, part);
     type = lh_json_value_get(header, "typ");
     kid = lh_json_value_get(header, "kid");
     if (!header) {
-        return "the header is no JSON object";
+        return "the header is not a JSON object";
     }
     if (!equals(lh_json_value_get(header, "alg"), "HS256")) {
         return "alg is not HS256";
@@ -339,7 +294,7 @@ static const char *check_header(apr_pool_t *p, const lh_jwt_keys *keys, const sl
         return "typ is not JWT";
     }
     if (lh_json_value_get(header, "crit")) {
-        return "crit asks for an extension";
+        return "crit is not supported";
     }
     name = lh_json_value_string(kid, &length);
     if (name) {
@@ -348,14 +303,14 @@ static const char *check_header(apr_pool_t *p, const lh_jwt_keys *keys, const sl
     return kid && !*key ? "kid is not configured" : NULL;
 }
 
-/* With a key's own name only that key counts. */
+/* Verifies with the named key only, or with each key when the header names none. */
 static const char *check_signature(const lh_jwt_keys *keys, jwt_key *named, const slice *content, const slice *part)
 {
     unsigned char signature[LH_HMAC_BYTES + 1];
     jwt_key *key = named ? named : keys->first;
 
-    if (part->length != MAC_TEXT || decode(signature, part) != LH_HMAC_BYTES) {
-        return "the signature has a wrong form";
+    if (part->length != SIGNATURE_LENGTH || decode(signature, part) != LH_HMAC_BYTES) {
+        return "the signature is malformed";
     }
     while (key && !lh_hmac_check(key->hmac, content->data, content->length, signature)) {
         key = named ? NULL : key->next;
@@ -363,7 +318,8 @@ static const char *check_signature(const lh_jwt_keys *keys, jwt_key *named, cons
     return key ? NULL : "the signature is wrong";
 }
 
-static int holds(const lh_json_value *audience, const char *expected)
+/* The audience is a string or an array of strings. */
+static int has_audience(const lh_json_value *audience, const char *expected)
 {
     size_t i;
 
@@ -375,29 +331,29 @@ static int holds(const lh_json_value *audience, const char *expected)
     return equals(audience, expected);
 }
 
-/* Whose token it is and for whom: the claims every issuer knows. */
+/* The registered claims of RFC 7519 that do not depend on this module: iss, aud, exp, nbf, iat. */
 static const char *check_registered(const lh_json_value *payload, const lh_jwt_rules *rules, lh_claims *claims)
 {
     const lh_json_value *issued = lh_json_value_get(payload, "iat"), *expires = lh_json_value_get(payload, "exp");
-    const lh_json_value *begins = lh_json_value_get(payload, "nbf");
+    const lh_json_value *not_before = lh_json_value_get(payload, "nbf");
 
     if (rules->issuer && !equals(lh_json_value_get(payload, "iss"), rules->issuer)) {
-        return "iss is another";
+        return "iss does not match";
     }
-    if (rules->audience && !holds(lh_json_value_get(payload, "aud"), rules->audience)) {
-        return "aud is another";
+    if (rules->audience && !has_audience(lh_json_value_get(payload, "aud"), rules->audience)) {
+        return "aud does not match";
     }
     if (lh_json_value_kind(expires) != LH_JSON_INTEGER) {
-        return "exp is no integer";
+        return "exp is not an integer";
     }
     if (lh_json_value_integer(expires) <= rules->now) {
         return "it has expired";
     }
-    if ((begins && lh_json_value_kind(begins) != LH_JSON_INTEGER) ||
+    if ((not_before && lh_json_value_kind(not_before) != LH_JSON_INTEGER) ||
         (issued && lh_json_value_kind(issued) != LH_JSON_INTEGER)) {
-        return "nbf or iat is no integer";
+        return "nbf or iat is not an integer";
     }
-    if (begins && lh_json_value_integer(begins) > rules->now) {
+    if (not_before && lh_json_value_integer(not_before) > rules->now) {
         return "it is not valid yet";
     }
     claims->expires = lh_json_value_integer(expires);
@@ -405,7 +361,7 @@ static const char *check_registered(const lh_json_value *payload, const lh_jwt_r
     return NULL;
 }
 
-/* What this module puts into its tokens. */
+/* The claims with a format of this module: type, sub, jti, role, ver. */
 static const char *check_own(const lh_json_value *payload, lh_jwt_type type, lh_claims *claims)
 {
     const lh_json_value *version = lh_json_value_get(payload, "ver");
@@ -413,13 +369,13 @@ static const char *check_own(const lh_json_value *payload, lh_jwt_type type, lh_
     const char *id = lh_json_value_string(lh_json_value_get(payload, "jti"), NULL);
 
     if (!equals(lh_json_value_get(payload, "type"), types[type])) {
-        return "type is another";
+        return "type does not match";
     }
     if (!subject || *subject < '1' || !lh_text_integer(subject, &claims->subject)) {
-        return "sub is no user id";
+        return "sub is not a user id";
     }
     if (!id || strlen(id) != 2 * ID_BYTES || strspn(id, "0123456789abcdef") != 2 * ID_BYTES) {
-        return "jti has a wrong form";
+        return "jti is malformed";
     }
     claims->role = lh_role_of(lh_json_value_string(lh_json_value_get(payload, "role"), NULL));
     if (claims->role == 0) {
@@ -427,7 +383,7 @@ static const char *check_own(const lh_json_value *payload, lh_jwt_type type, lh_
     }
     if (lh_json_value_kind(version) != LH_JSON_INTEGER || lh_json_value_integer(version) < 0 ||
         lh_json_value_integer(version) > INT_MAX) {
-        return "ver has a wrong form";
+        return "ver is malformed";
     }
     claims->type = type;
     claims->version = (int)lh_json_value_integer(version);
@@ -439,7 +395,7 @@ static const char *check_claims(apr_pool_t *p, const slice *part, const lh_jwt_r
                                 lh_claims *claims)
 {
     const lh_json_value *payload = parse_part(p, part);
-    const char *why = payload ? check_registered(payload, rules, claims) : "the payload is no JSON object";
+    const char *why = payload ? check_registered(payload, rules, claims) : "the payload is not a JSON object";
 
     return why ? why : check_own(payload, type, claims);
 }

@@ -2,6 +2,7 @@
 /* Digests of objects that are stored as they were sent: lh_fingerprint() and lh_canonical_md5(). */
 #include <httpd.h>
 
+#include <apr_escape.h>
 #include <apr_md5.h>
 #include <apr_strings.h>
 #include <string.h>
@@ -14,9 +15,8 @@
 const char *lh_fingerprint(const lh_call *call, const char *name)
 {
     const char *text = lh_param(call, name);
-    unsigned char digest[LH_DIGEST_SIZE];
 
-    return text && lh_digest(text, strlen(text), digest) ? lh_digest_hex(call->r->pool, digest, sizeof(digest)) : NULL;
+    return text ? lh_digest_hex(call->r->pool, text) : NULL;
 }
 
 lh_error *lh_canonical_md5(lh_call *call, const char *name, const char **md5)
@@ -32,7 +32,7 @@ lh_error *lh_canonical_md5(lh_call *call, const char *name, const char **md5)
     why = lh_canonical_write(scratch, text, length, &out);
     if (!why) {
         apr_md5(digest, out.out.data, out.out.length > 2 ? out.out.length : 0); /* of {}: of the empty string */
-        *md5 = lh_digest_hex(p, digest, sizeof(digest));
+        *md5 = apr_pescape_hex(p, digest, sizeof(digest), 0);
     }
     apr_pool_destroy(scratch);
     return why ? lh_error_field(p, NULL, "body", NULL,

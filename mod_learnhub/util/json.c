@@ -9,7 +9,7 @@
 
 #include "util/text.h"
 
-/* Between two values of a list or two members: not at the beginning, after a bracket, a colon or a comma. */
+/* Writes the comma between two entries or members: none at the start or after a bracket, a colon or a comma. */
 static inline void put_comma(lh_json *json)
 {
     switch (json->last) {
@@ -86,17 +86,20 @@ void lh_json_verbatim(lh_json *json, const char *text, apr_size_t length)
     put_value(json, text, length);
 }
 
-/* ---- strings: what must be escaped is rare, so runs of other bytes are found eight at a time and copied whole ---- */
+/* ---- strings ---- */
+
+/* Escapes are rare: bytes that need none are searched eight at a time and copied in runs. */
 
 #define EACH_BYTE(b) (0x0101010101010101u * (apr_uint64_t)(b))
-#define LESS(word, b) (((word)-EACH_BYTE(b)) & ~(word)&EACH_BYTE(0x80)) /* not 0 when a byte is less; b <= 128 */
+#define LESS(word, b)                                                                                                  \
+    (((word)-EACH_BYTE(b)) & ~(word)&EACH_BYTE(0x80)) /* not 0 when one of the bytes is below b; b <= 128 */
 
 static inline int is_plain(unsigned char c)
 {
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
-/* The first byte that is not plain ASCII. */
+/* Returns the first byte that is not ASCII or must be escaped, or `end`. */
 static const char *skip_plain(const char *s, const char *end)
 {
     apr_uint64_t word;
@@ -114,7 +117,7 @@ static const char *skip_plain(const char *s, const char *end)
     return s;
 }
 
-/* The first byte that cannot stay as it is: plain ASCII and well-formed UTF-8 can. */
+/* Returns the first byte that must be escaped or replaced, or `end`: skips plain ASCII and well-formed UTF-8. */
 static const char *skip_valid(const char *s, const char *end)
 {
     apr_size_t bytes = 1;
@@ -128,7 +131,7 @@ static const char *skip_valid(const char *s, const char *end)
 
 static void put_escape(lh_json *json, unsigned char c)
 {
-    static const char digits[] = "0123456789abcdef", letters[] = "btn?fr"; /* of the bytes from 8 on */
+    static const char digits[] = "0123456789abcdef", letters[] = "btn?fr"; /* for the bytes 8 to 13 */
     char hex[] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]}, pair[] = {'\\', (char)c};
 
     if (c >= 0x80) {
@@ -191,7 +194,7 @@ void lh_json_int(lh_json *json, apr_int64_t value)
     put_value(json, s, (apr_size_t)(end - s));
 }
 
-#define EXACT_DIGITS 1e15 /* integers below need no exponent and no trial */
+#define EXACT_DIGITS 1e15 /* integers below are written without an exponent */
 
 void lh_json_number(lh_json *json, double value)
 {
@@ -215,7 +218,7 @@ void lh_json_number(lh_json *json, double value)
     }
     comma = strchr(text, ',');
     if (comma) {
-        *comma = '.'; /* another module has set a locale */
+        *comma = '.'; /* in a process whose locale another module has set */
     }
     put_value(json, text, (apr_size_t)length);
 }
@@ -236,21 +239,25 @@ static char *put_digits(char *out, int value, int count)
 #define FIRST_SECOND (-62135596800) /* 0001-01-01T00:00:00Z */
 #define LAST_SECOND 253402300799    /* 9999-12-31T23:59:59Z */
 
-/* YYYY-MM-DD of the proleptic Gregorian calendar. Years begin in March here, so that the leap day is the last one;
- * 400 of them, an era, have 146097 days, and 719468 days lie between 0000-03-01 and 1970-01-01. */
+/*
+ * Writes YYYY-MM-DD for a number of days since 1970-01-01, in the proleptic Gregorian calendar. The calculation uses
+ * years that start in March, so that the leap day is the last day of its year, and eras of 400 years (146097 days).
+ * 719468 days lie between 0000-03-01 and 1970-01-01.
+ */
 static char *put_date(char *out, int days)
 {
-    int since = days + 719468; /* not negative: the year is at least 1 */
-    int era = since / 146097, of_era = since % 146097;
-    int year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    int of_year = of_era - (365 * year + year / 4 - year / 100), march = (5 * of_year + 2) / 153;
-    int month = march < 10 ? march + 3 : march - 9;
+    int since = days + 719468; /* 0000-03-01; not negative, as the year is at least 1 */
+    int era = since / 146097, day_of_era = since % 146097;
+    int year = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    int month_from_march = (5 * day_of_year + 2) / 153; /* 0: March */
+    int month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
 
     out = put_digits(out, era * 400 + year + (month <= 2), 4);
     *out++ = '-';
     out = put_digits(out, month, 2);
     *out++ = '-';
-    return put_digits(out, of_year - (153 * march + 2) / 5 + 1, 2);
+    return put_digits(out, day_of_year - (153 * month_from_march + 2) / 5 + 1, 2);
 }
 
 static char *put_clock(char *out, int seconds)
@@ -262,14 +269,14 @@ static char *put_clock(char *out, int seconds)
     return put_digits(out, seconds % 60, 2);
 }
 
-void lh_json_time(lh_json *json, apr_int64_t unix_micros, lh_time_format style)
+void lh_json_time(lh_json *json, apr_int64_t unix_micros, lh_time_format format)
 {
     static const char digits[] = {[LH_SECONDS_Z] = 0, [LH_SECONDS] = 0, [LH_MILLIS_Z] = 3, [LH_MICROS_Z] = 6};
-    int micros = (int)(unix_micros % APR_USEC_PER_SEC), fraction = digits[style];
+    int micros = (int)(unix_micros % APR_USEC_PER_SEC), fraction = digits[format];
     apr_int64_t seconds = unix_micros / APR_USEC_PER_SEC, days;
     char text[32], *s = text;
 
-    if (micros < 0) { /* before 1970: the fraction counts forward from an earlier second */
+    if (micros < 0) { /* before 1970: the fraction is counted from the second before */
         micros += APR_USEC_PER_SEC;
         seconds--;
     }
@@ -286,7 +293,7 @@ void lh_json_time(lh_json *json, apr_int64_t unix_micros, lh_time_format style)
         *s++ = '.';
         s = put_digits(s, fraction == 3 ? micros / 1000 : micros, fraction);
     }
-    if (style != LH_SECONDS) {
+    if (format != LH_SECONDS) {
         *s++ = 'Z';
     }
     *s++ = '"';

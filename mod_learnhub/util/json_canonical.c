@@ -6,7 +6,7 @@
 
 #include "util/text.h"
 
-/* ---- finding: only strings and brackets matter ---- */
+/* ---- the raw text of a member: only strings and brackets are recognized ---- */
 
 static const char *skip_space(const char *s, const char *end)
 {
@@ -16,7 +16,7 @@ static const char *skip_space(const char *s, const char *end)
     return s;
 }
 
-/* Behind the string that begins at `s`. */
+/* Returns the end of the string that starts at `s`. */
 static const char *skip_string(const char *s, const char *end)
 {
     for (s++; s < end && *s != '"'; s++) {
@@ -25,7 +25,7 @@ static const char *skip_string(const char *s, const char *end)
     return s < end ? s + 1 : end;
 }
 
-/* Behind the value that begins at `s`. */
+/* Returns the end of the value that starts at `s`, with the white space after it. */
 static const char *skip_value(const char *s, const char *end)
 {
     int depth = 0;
@@ -44,24 +44,24 @@ static const char *skip_value(const char *s, const char *end)
     return s;
 }
 
-const char *lh_canonical_member(const char *text, apr_size_t length, const char *name, apr_size_t *found)
+const char *lh_canonical_member(const char *text, apr_size_t length, const char *name, apr_size_t *value_length)
 {
     const char *end = text + length, *key = skip_space(text, end), *key_end, *value, *value_end;
-    apr_size_t wanted = strlen(name);
+    apr_size_t name_length = strlen(name);
 
-    for (; key < end; key = value_end) { /* `key` is at the opening brace or a comma */
+    for (; key < end; key = value_end) { /* `key` points to the opening brace or to a comma */
         key = skip_space(key + 1, end);
         if (key == end || *key != '"') {
             return NULL;
         }
         key_end = skip_string(key, end);
         value = skip_space(key_end, end);
-        value = skip_space(value + (value < end), end); /* behind the colon */
+        value = skip_space(value + (value < end), end); /* after the colon */
         value_end = skip_value(value, end);
-        if ((apr_size_t)(key_end - key) == wanted + 2 && !memcmp(key + 1, name, wanted)) {
+        if ((apr_size_t)(key_end - key) == name_length + 2 && !memcmp(key + 1, name, name_length)) {
             for (; value_end > value && skip_space(value_end - 1, value_end) == value_end; value_end--) {
             }
-            *found = (apr_size_t)(value_end - value);
+            *value_length = (apr_size_t)(value_end - value);
             return value;
         }
     }
@@ -70,18 +70,19 @@ const char *lh_canonical_member(const char *text, apr_size_t length, const char 
 
 /* ---- reading ---- */
 
+/* A value. Strings are decoded; numbers and literals (true, false, null) are kept as they were sent. */
 typedef struct node {
-    const char *key, *text; /* decoded where they are strings; numbers and words as they are */
+    const char *key, *text;
     apr_size_t key_length, length;
-    char kind; /* '{' '[' '"', or 'v' for numbers and words */
+    char kind; /* '{' '[' '"', or 'v' for a number or literal */
     int count; /* of members or entries */
     struct node *first, *next;
 } node;
 
 typedef struct reader {
     apr_pool_t *pool;
-    const char *s, *end;
-    const char *why;
+    const char *s, *end; /* the text that has not been read yet */
+    const char *why;     /* the first error, or NULL */
     int depth;
 } reader;
 
@@ -95,7 +96,8 @@ static void *fail(reader *in, const char *why)
     return NULL;
 }
 
-static int took(reader *in, char c)
+/* Skips white space, and `c` if it follows; returns whether it did. */
+static int consume(reader *in, char c)
 {
     in->s = skip_space(in->s, in->end);
     if (in->s < in->end && *in->s == c) {
@@ -124,8 +126,8 @@ static int read_hex(reader *in)
     return value;
 }
 
-/* The character of \uXXXX, with its second half where it is one of two; 0 when it is none. */
-static unsigned read_escaped(reader *in)
+/* Reads XXXX of \uXXXX, or of both halves of a surrogate pair. Returns the character; 0 for an error and for \u0000. */
+static unsigned read_code_point(reader *in)
 {
     int high = read_hex(in), low;
 
@@ -155,7 +157,7 @@ static char *put_utf8(char *out, unsigned c)
     return out;
 }
 
-/* `in->s` is behind the backslash; NULL when it is no escape. */
+/* Reads an escape after its backslash and writes its character; returns the end of the output, or NULL on error. */
 static char *read_escape(reader *in, char *out)
 {
     static const char letters[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
@@ -164,7 +166,7 @@ static char *read_escape(reader *in, char *out)
 
     if (in->s < in->end && *in->s == 'u') {
         in->s++;
-        c = read_escaped(in);
+        c = read_code_point(in);
         return c ? put_utf8(out, c) : NULL;
     }
     place = in->s < in->end && *in->s ? strchr(letters, *in->s) : NULL;
@@ -176,8 +178,8 @@ static char *read_escape(reader *in, char *out)
     return out;
 }
 
-/* Decodes from the first escape on; what is decoded is never longer than what was sent. */
-static const char *decode(reader *in, const char *start, apr_size_t *length)
+/* Reads the rest of a string that starts at `start` and contains escapes. Decoded text is never longer than escaped. */
+static const char *read_escaped_string(reader *in, const char *start, apr_size_t *length)
 {
     const char *end = skip_string(start - 1, in->end);
     char *text = apr_palloc(in->pool, (apr_size_t)(end - start) + 1), *out = text + (in->s - start);
@@ -185,7 +187,7 @@ static const char *decode(reader *in, const char *start, apr_size_t *length)
     memcpy(text, start, (apr_size_t)(in->s - start));
     while (in->s < in->end && *in->s != '"') {
         if ((unsigned char)*in->s < ' ') {
-            return fail(in, "a string has a control character");
+            return fail(in, "a string contains a control character that is not escaped");
         }
         if (*in->s != '\\') {
             *out++ = *in->s++;
@@ -194,14 +196,14 @@ static const char *decode(reader *in, const char *start, apr_size_t *length)
         in->s++;
         out = read_escape(in, out);
         if (!out) {
-            return fail(in, "a string has an escape that is none, half a surrogate pair, or \\u0000");
+            return fail(in, "a string contains an invalid escape, an incomplete surrogate pair or \\u0000");
         }
     }
     *length = (apr_size_t)(out - text);
     return text;
 }
 
-/* `in->s` is behind the first quote. */
+/* Reads a string after its opening quote. */
 static const char *read_string(reader *in, apr_size_t *length)
 {
     const char *start = in->s, *text = start;
@@ -211,16 +213,16 @@ static const char *read_string(reader *in, apr_size_t *length)
     }
     *length = (apr_size_t)(in->s - start);
     if (in->s < in->end && *in->s != '"') {
-        text = decode(in, start, length);
+        text = read_escaped_string(in, start, length);
         if (!text) {
             return NULL;
         }
     }
     if (in->s == in->end) {
-        return fail(in, "a string has no end");
+        return fail(in, "a string is not closed");
     }
     in->s++;
-    return lh_utf8_valid(text, *length) ? text : fail(in, "a string is not UTF-8");
+    return lh_utf8_valid(text, *length) ? text : fail(in, "a string is not valid UTF-8");
 }
 
 static apr_size_t skip_digits(reader *in)
@@ -260,14 +262,14 @@ static int read_number(reader *in)
     return 1;
 }
 
-static int read_word(reader *in)
+static int read_literal(reader *in)
 {
-    static const char *const words[] = {"true", "false", "null"};
+    static const char *const literals[] = {"true", "false", "null"};
     int i;
 
     for (i = 0; i < 3; i++) {
-        apr_size_t length = strlen(words[i]);
-        if ((apr_size_t)(in->end - in->s) >= length && !memcmp(in->s, words[i], length)) {
+        apr_size_t length = strlen(literals[i]);
+        if ((apr_size_t)(in->end - in->s) >= length && !memcmp(in->s, literals[i], length)) {
             in->s += length;
             return 1;
         }
@@ -275,23 +277,24 @@ static int read_word(reader *in)
     return 0;
 }
 
-/* The members of an object, or the entries of an array, up to its closing bracket. */
-static node *read_many(reader *in, node *parent, int keys)
+/* Reads the members of an object or the entries of an array, after the opening bracket. */
+static node *read_items(reader *in, node *parent)
 {
-    char close = keys ? '}' : ']';
+    int is_object = parent->kind == '{';
+    char close = is_object ? '}' : ']';
     node **last = &parent->first, *child;
 
-    if (took(in, close)) {
+    if (consume(in, close)) {
         return parent;
     }
     do {
         const char *key = NULL;
         apr_size_t length = 0;
 
-        if (keys) {
-            key = took(in, '"') ? read_string(in, &length) : fail(in, "a member has no name");
-            if (!key || !took(in, ':')) {
-                return fail(in, "a member's name has no colon");
+        if (is_object) {
+            key = consume(in, '"') ? read_string(in, &length) : fail(in, "a member has no name");
+            if (!key || !consume(in, ':')) {
+                return fail(in, "a colon is missing after a name");
             }
         }
         child = read_value(in);
@@ -303,8 +306,8 @@ static node *read_many(reader *in, node *parent, int keys)
         *last = child;
         last = &child->next;
         parent->count++;
-    } while (took(in, ','));
-    return took(in, close) ? parent : fail(in, "a bracket is not closed, or a comma is missing");
+    } while (consume(in, ','));
+    return consume(in, close) ? parent : fail(in, "a closing bracket or a comma is missing");
 }
 
 static node *read_value(reader *in)
@@ -314,16 +317,16 @@ static node *read_value(reader *in)
 
     in->s = skip_space(in->s, in->end);
     if (in->s == in->end) {
-        return fail(in, "it ends too early");
+        return fail(in, "it ends unexpectedly");
     }
     value->kind = *in->s;
     value->text = in->s;
     if (*in->s == '{' || *in->s == '[') {
         in->s++;
         if (++in->depth > LH_CANONICAL_DEPTH) {
-            return fail(in, "it is nested too deep");
+            return fail(in, "it is nested too deeply");
         }
-        ok = read_many(in, value, value->kind == '{');
+        ok = read_items(in, value);
         in->depth--;
         return ok;
     }
@@ -332,17 +335,17 @@ static node *read_value(reader *in)
         value->text = read_string(in, &value->length);
         return value->text ? value : NULL;
     }
-    if (!(*in->s == '-' || (*in->s >= '0' && *in->s <= '9') ? read_number(in) : read_word(in))) {
-        return fail(in, "something in it is no value");
+    if (!(*in->s == '-' || (*in->s >= '0' && *in->s <= '9') ? read_number(in) : read_literal(in))) {
+        return fail(in, "it contains an invalid value");
     }
     value->kind = 'v';
     value->length = (apr_size_t)(in->s - value->text);
     return value;
 }
 
-/* ---- sorting and writing ---- */
+/* ---- the canonical form ---- */
 
-static int by_key(const void *a, const void *b)
+static int compare_keys(const void *a, const void *b)
 {
     const node *x = *(const node *const *)a, *y = *(const node *const *)b;
     apr_size_t common = x->key_length < y->key_length ? x->key_length : y->key_length;
@@ -360,10 +363,10 @@ static const char *sort_members(apr_pool_t *p, node *object)
     for (child = object->first; child; child = child->next) {
         members[count++] = child;
     }
-    qsort(members, (apr_size_t)count, sizeof(*members), by_key);
+    qsort(members, (apr_size_t)count, sizeof(*members), compare_keys);
     for (i = 0; i < count; i++) {
-        if (i > 0 && !by_key(&members[i - 1], &members[i])) {
-            return "a member's name occurs twice";
+        if (i > 0 && !compare_keys(&members[i - 1], &members[i])) {
+            return "a name occurs twice in an object";
         }
         *last = (node *)members[i];
         last = &(*last)->next;
@@ -372,13 +375,14 @@ static const char *sort_members(apr_pool_t *p, node *object)
     return NULL;
 }
 
-static const char *sort_all(apr_pool_t *p, node *value)
+/* Sorts the members of all objects in a value. */
+static const char *sort_value(apr_pool_t *p, node *value)
 {
     const char *why = value->kind == '{' && value->count > 1 ? sort_members(p, value) : NULL;
     node *child;
 
     for (child = value->first; child && !why; child = child->next) {
-        why = sort_all(p, child);
+        why = sort_value(p, child);
     }
     return why;
 }
@@ -414,9 +418,9 @@ const char *lh_canonical_write(apr_pool_t *p, const char *text, apr_size_t lengt
     }
     in.s = skip_space(in.s, in.end);
     if (in.s < in.end) {
-        return "something follows behind its end";
+        return "there is text after its end";
     }
-    why = sort_all(p, value);
+    why = sort_value(p, value);
     if (!why && out) {
         write_value(out, value);
     }

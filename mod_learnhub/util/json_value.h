@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parsed JSON documents, read only, by jansson. Depends on APR and jansson. */
+/* Parsed, read-only JSON documents. Depends on APR and jansson; no other file includes jansson. */
 #ifndef LH_JSON_VALUE_H
 #define LH_JSON_VALUE_H
 
@@ -33,14 +33,14 @@ lh_json_value *lh_json_value_empty(apr_pool_t *p);
 
 lh_json_kind lh_json_value_kind(const lh_json_value *value);
 
-/* A member of an object; NULL when it has none of that name, or `object` is no object. */
+/* A member of an object; NULL when it has no such member, or `object` is not an object. */
 lh_json_value *lh_json_value_get(const lh_json_value *object, const char *name);
 
-/* An array's length and entries; 0 and NULL when it is no array. */
+/* The length and the entries of an array; 0 and NULL when `array` is not an array. */
 apr_size_t lh_json_value_count(const lh_json_value *array);
 lh_json_value *lh_json_value_at(const lh_json_value *array, apr_size_t index);
 
-/* A string's bytes with a zero byte at the end, and its length unless `length` is NULL; NULL when it is no string. */
+/* A string, terminated by a zero byte, and its length unless `length` is NULL; NULL when `value` is not a string. */
 const char *lh_json_value_string(const lh_json_value *value, apr_size_t *length);
 
 /* The value of an integer; 1 for true; otherwise 0. */

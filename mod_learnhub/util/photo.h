@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What kind of picture bytes are, told by the bytes. Nothing is decoded. Knows APR only. */
+/* Recognizes image files by their first bytes, without decoding them. Depends on APR only. */
 #ifndef LH_PHOTO_H
 #define LH_PHOTO_H
 
 #include <apr.h>
 
 /*
- * "image/jpeg", "image/png", "image/webp" or "image/gif", when the bytes begin as such a file does and its header, with
- * a width and a height above 0, is all there; else NULL.
+ * Returns "image/jpeg", "image/png", "image/webp" or "image/gif" when the bytes start with a complete header of such a
+ * file and its width and height are not 0; otherwise NULL.
  */
 const char *lh_photo_type(const char *data, apr_size_t length);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 apr_size_t lh_utf8_character(const unsigned char *s, apr_size_t left)
 {
@@ -86,8 +87,8 @@ char *lh_text_decode(apr_pool_t *p, const char *text, apr_size_t length)
     return lh_utf8_valid(decoded, (apr_size_t)(out - decoded)) ? decoded : NULL;
 }
 
-/* The bytes of the white space character that begins at `s`, or 0. */
-static apr_size_t space(const unsigned char *s)
+/* The length in bytes of the white space character at `s`; 0 when there is none. */
+static apr_size_t space_length(const unsigned char *s)
 {
     if (*s == ' ' || (*s >= '\t' && *s <= '\r')) {
         return 1;
@@ -106,11 +107,11 @@ char *lh_text_trim(char *text)
     char *s, *end;
     apr_size_t n;
 
-    while ((n = space((unsigned char *)text)) > 0) {
+    while ((n = space_length((unsigned char *)text)) > 0) {
         text += n;
     }
     for (s = end = text; *s; s += n ? n : 1) {
-        n = space((unsigned char *)s);
+        n = space_length((unsigned char *)s);
         if (n == 0) {
             end = s + 1;
         }
@@ -119,12 +120,12 @@ char *lh_text_trim(char *text)
     return text;
 }
 
-const char *lh_text_word(const char **words, apr_size_t *length)
+const char *lh_text_word(const char **list, apr_size_t *length)
 {
-    const char *word = *words ? *words + strspn(*words, " ") : "";
+    const char *word = *list ? *list + strspn(*list, " ") : "";
 
     *length = strcspn(word, " ");
-    *words = word + *length;
+    *list = word + *length;
     return *length ? word : NULL;
 }
 
@@ -139,6 +140,20 @@ int lh_text_listed(const char *list, const char *word, apr_size_t length)
         }
     }
     return 0;
+}
+
+int lh_text_index(const char *list, const char *word)
+{
+    const char *entry;
+    apr_size_t length;
+    int i;
+
+    for (i = 0; (entry = lh_text_word(&list, &length)); i++) {
+        if (strlen(word) == length && !strncasecmp(entry, word, length)) {
+            return i;
+        }
+    }
+    return -1;
 }
 
 int lh_text_is_email(const char *text)
@@ -220,8 +235,10 @@ int lh_text_hundredths(const char *text, apr_int64_t *value)
     return *end == '\0' && (*point != '.' || end > point + 1);
 }
 
-/* Reads exactly `count` digits. */
-static int digits(const char **s, int count, int *value)
+/* The parse functions advance *s and return 0 when the text has another form. */
+
+/* Exactly `count` digits. */
+static int parse_digits(const char **s, int count, int *value)
 {
     for (*value = 0; count > 0; count--, (*s)++) {
         if (!isdigit((unsigned char)**s)) {
@@ -232,21 +249,26 @@ static int digits(const char **s, int count, int *value)
     return 1;
 }
 
-/* Days from 1970-01-01 to a date of the proleptic Gregorian calendar; years begin in March here. */
+/*
+ * Days from 1970-01-01 to a date of the proleptic Gregorian calendar in the years 1 to 9999. The calculation uses years
+ * that start in March, so that the leap day is the last day of its year, and eras of 400 years (146097 days). 719468
+ * days lie between 0000-03-01 and 1970-01-01.
+ */
 static apr_int64_t days_of(int year, int month, int day)
 {
-    apr_int64_t y = year - (month <= 2), era = (y >= 0 ? y : y - 399) / 400, yoe = y - era * 400;
-    apr_int64_t doy = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    int from_march = month > 2 ? year : year - 1, era = from_march / 400, year_of_era = from_march % 400;
+    int day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
 
-    return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
 }
 
-static int date(const char **s, apr_int64_t *days)
+static int parse_date(const char **s, apr_int64_t *days)
 {
     static const unsigned char lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int year, month, day, leap;
 
-    if (!digits(s, 4, &year) || *(*s)++ != '-' || !digits(s, 2, &month) || *(*s)++ != '-' || !digits(s, 2, &day)) {
+    if (!parse_digits(s, 4, &year) || *(*s)++ != '-' || !parse_digits(s, 2, &month) || *(*s)++ != '-' ||
+        !parse_digits(s, 2, &day)) {
         return 0;
     }
     leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
@@ -258,17 +280,17 @@ static int date(const char **s, apr_int64_t *days)
 }
 
 /* HH:MM[:SS[.f...]] in microseconds. */
-static int clock_time(const char **s, apr_int64_t *micros)
+static int parse_clock(const char **s, apr_int64_t *micros)
 {
     int hour, minute, second = 0;
     apr_int64_t unit = APR_USEC_PER_SEC / 10;
 
-    if (!digits(s, 2, &hour) || *(*s)++ != ':' || !digits(s, 2, &minute)) {
+    if (!parse_digits(s, 2, &hour) || *(*s)++ != ':' || !parse_digits(s, 2, &minute)) {
         return 0;
     }
     if (**s == ':') {
         (*s)++;
-        if (!digits(s, 2, &second)) {
+        if (!parse_digits(s, 2, &second)) {
             return 0;
         }
     }
@@ -281,8 +303,8 @@ static int clock_time(const char **s, apr_int64_t *micros)
     return hour < 24 && minute < 60 && second < 60;
 }
 
-/* Nothing, Z or +HH[:]MM, in microseconds east of UTC. */
-static int offset(const char **s, apr_int64_t *micros)
+/* Nothing, Z or +HH[[:]MM], in microseconds east of UTC. */
+static int parse_offset(const char **s, apr_int64_t *micros)
 {
     int hour, minute = 0, sign = **s == '-' ? -1 : 1, colon;
 
@@ -295,19 +317,19 @@ static int offset(const char **s, apr_int64_t *micros)
         return 1;
     }
     (*s)++;
-    if (!digits(s, 2, &hour)) {
+    if (!parse_digits(s, 2, &hour)) {
         return 0;
     }
     colon = **s == ':';
     *s += colon;
-    if ((colon || **s) && !digits(s, 2, &minute)) {
+    if ((colon || **s) && !parse_digits(s, 2, &minute)) {
         return 0;
     }
     *micros = sign * (hour * 60 + minute) * 60 * (apr_int64_t)APR_USEC_PER_SEC;
     return hour < 24 && minute < 60;
 }
 
-/* 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z: an offset must not lead out of them. */
+/* 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z, the limits after an offset has been applied. */
 #define FIRST_MOMENT (-62135596800 * (apr_int64_t)APR_USEC_PER_SEC)
 #define LAST_MOMENT (253402300800 * (apr_int64_t)APR_USEC_PER_SEC - 1)
 
@@ -315,12 +337,12 @@ int lh_text_time(const char *text, apr_int64_t *micros)
 {
     apr_int64_t days, time = 0, east = 0;
 
-    if (!date(&text, &days)) {
+    if (!parse_date(&text, &days)) {
         return 0;
     }
     if (*text == 'T' || *text == 't' || *text == ' ') {
         text++;
-        if (!clock_time(&text, &time) || !offset(&text, &east)) {
+        if (!parse_clock(&text, &time) || !parse_offset(&text, &east)) {
             return 0;
         }
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The writer: escapes, UTF-8, commas, numbers, times, growing and flushing. */
+/* The JSON writer: escapes, UTF-8, commas, numbers, times, growing and flushed buffers. */
 #include "util/json.h"
 
 #include "tap.h"
@@ -45,7 +45,7 @@ static const char *expected_escape(int c)
     }
 }
 
-/* Every ASCII byte at every place of the eight that are looked at together. */
+/* Every ASCII byte at every position within the eight bytes that are searched at once. */
 static void test_ascii(void)
 {
     int c, at, wrong;
@@ -61,7 +61,7 @@ static void test_ascii(void)
                                     "xxxxxxxxxxxxxxxxxxxx");
             wrong += strcmp(string_of(text, sizeof(text)), expected) != 0;
         }
-        is_int(wrong, 0, apr_psprintf(tap_pool, "byte 0x%02x anywhere in a string", c));
+        is_int(wrong, 0, apr_psprintf(tap_pool, "strings: byte 0x%02x at any position", c));
     }
 }
 
@@ -77,12 +77,12 @@ static const struct utf8_case {
     {"last before the surrogates", "\xED\x9F\xBF", "\xED\x9F\xBF"},
     {"first after the surrogates", "\xEE\x80\x80", "\xEE\x80\x80"},
     {"last of three bytes", "\xEF\xBF\xBF", "\xEF\xBF\xBF"},
-    {"U+2028 stays", "\xE2\x80\xA8", "\xE2\x80\xA8"},
+    {"U+2028 is not escaped", "\xE2\x80\xA8", "\xE2\x80\xA8"},
     {"first of four bytes", "\xF0\x90\x80\x80", "\xF0\x90\x80\x80"},
-    {"last of all", "\xF4\x8F\xBF\xBF", "\xF4\x8F\xBF\xBF"},
+    {"last of four bytes", "\xF4\x8F\xBF\xBF", "\xF4\x8F\xBF\xBF"},
     {"emoji between text", "go \xF0\x9F\x9A\x80 go", "go \xF0\x9F\x9A\x80 go"},
-    {"DEL stays", "\x7F", "\x7F"},
-    {"a slash stays", "</a>", "</a>"},
+    {"DEL is not escaped", "\x7F", "\x7F"},
+    {"a slash is not escaped", "</a>", "</a>"},
     {"lone continuation", "a\x80z", "a" BAD "z"},
     {"two lone continuations", "\xBF\x80", BAD BAD},
     {"overlong slash, 2 bytes", "\xC0\xAF", BAD BAD},
@@ -121,16 +121,16 @@ static void test_utf8(void)
 
             wrong += strcmp(string_of(text, strlen(text)), expected) != 0;
         }
-        is_int(wrong, 0, apr_psprintf(tap_pool, "UTF-8: %s", c->name));
+        is_int(wrong, 0, apr_psprintf(tap_pool, "strings: UTF-8: %s", c->name));
     }
-    is_str(string_of("\xE2\x82\xAC", 2), "\"" BAD BAD "\"", "the length ends a string, whatever follows");
-    is_str(string_of("a\0b", 3), "\"a\\u0000b\"", "a zero byte inside");
-    is_str(string_of("", 0), "\"\"", "an empty string");
+    is_str(string_of("\xE2\x82\xAC", 2), "\"" BAD BAD "\"", "strings: bytes after the length are ignored");
+    is_str(string_of("a\0b", 3), "\"a\\u0000b\"", "strings: a zero byte inside");
+    is_str(string_of("", 0), "\"\"", "strings: an empty string");
 }
 
 /* ---- structure ---- */
 
-/* One of everything, with every place where a comma may be due. */
+/* All kinds of values, in every position where a comma may be needed. */
 static void write_sample(lh_json *json)
 {
     int i;
@@ -216,12 +216,12 @@ static void test_capacities(void)
                    !memcmp(caught.data, sample, caught.length);
         bounded += caught.largest <= capacity && json.out.capacity == capacity;
     }
-    is_int(grown, 64, "a growing buffer has the same bytes from every first guess 1..64");
-    is_int(flushed, 64, "a stream has the same bytes with every capacity 1..64");
-    is_int(bounded, 64, "no flush is larger than the capacity");
+    is_int(grown, 64, "buffers: a growing buffer has the same contents for initial sizes from 1 to 64");
+    is_int(flushed, 64, "buffers: a stream has the same contents for capacities from 1 to 64");
+    is_int(bounded, 64, "buffers: no flush is larger than the capacity");
     json = fresh();
     write_sample(&json);
-    is_str(written(&json), sample, "the sample itself");
+    is_str(written(&json), sample, "buffers: the contents are those expected");
 }
 
 static void test_stream(void)
@@ -233,25 +233,25 @@ static void test_stream(void)
     memset(&caught, 0, sizeof(caught));
     lh_json_init_stream(&json, tap_pool, 4096, catch_bytes, &caught);
     lh_json_string(&json, big, 50000);
-    is_int(caught.calls, 12, "a long string is split");
-    is_int(lh_buffer_finish(&json.out), APR_SUCCESS, "its stream ends well");
-    is_int((long long)caught.length, 50002, "all of it is handed over");
+    is_int(caught.calls, 12, "stream: a long string is flushed in parts");
+    is_int(lh_buffer_finish(&json.out), APR_SUCCESS, "stream: the flush of the rest succeeds");
+    is_int((long long)caught.length, 50002, "stream: all bytes are flushed");
 
     memset(&caught, 0, sizeof(caught));
     lh_json_init_stream(&json, tap_pool, 8, catch_bytes, &caught);
     lh_json_raw(&json, "12345678", 8);
-    is_int(caught.calls, 1, "a full buffer is flushed at once");
+    is_int(caught.calls, 1, "stream: a full buffer is flushed immediately");
     lh_buffer_finish(&json.out);
-    is_int(caught.calls, 1, "nothing left: no flush at the end");
+    is_int(caught.calls, 1, "stream: an empty buffer is not flushed at the end");
 
     memset(&caught, 0, sizeof(caught));
     caught.fail_at = 3;
     lh_json_init_stream(&json, tap_pool, 16, catch_bytes, &caught);
     write_sample(&json);
     write_sample(&json);
-    is_int(lh_buffer_finish(&json.out), APR_EPIPE, "a failed flush is the writer's status");
-    is_int(caught.calls, 3, "and no flush follows it");
-    is_int((long long)caught.length, 32, "what went before stays");
+    is_int(lh_buffer_finish(&json.out), APR_EPIPE, "stream: the status of a failed flush is returned");
+    is_int(caught.calls, 3, "stream: no flush follows a failed one");
+    is_int((long long)caught.length, 32, "stream: the bytes before a failed flush were flushed");
 }
 
 /* ---- numbers ---- */
@@ -282,7 +282,7 @@ static double double_of(uint64_t bits)
 
 static void test_round_trip(void)
 {
-    uint64_t state = 88172645463325252u; /* xorshift64: the same numbers every time */
+    uint64_t state = 88172645463325252u; /* xorshift64: the same numbers in every run */
     int i, wrong = 0;
 
     for (i = 0; i < 200000; i++) {
@@ -309,32 +309,32 @@ static void test_round_trip(void)
             apr_pool_clear(tap_pool);
         }
     }
-    is_int(wrong, 0, "doubles read back to the same bits");
+    is_int(wrong, 0, "numbers: 200000 doubles read back to the same bits");
 }
 
 static void test_numbers(void)
 {
-    is_str(int_of(0), "0", "zero");
-    is_str(int_of(-1), "-1", "minus one");
-    is_str(int_of(INT64_MAX), "9223372036854775807", "the largest integer");
-    is_str(int_of(INT64_MIN), "-9223372036854775808", "the smallest integer");
-    is_str(number_of(0), "0", "0.0");
-    is_str(number_of(-0.0), "-0", "-0.0");
-    is_str(number_of(0.1), "0.1", "0.1");
-    is_str(number_of(0.1 + 0.2), "0.30000000000000004", "0.1 + 0.2");
-    is_str(number_of(1.0 / 3), "0.3333333333333333", "a third needs 16 digits");
-    is_str(number_of(12), "12", "12.0");
-    is_str(number_of(-37.5), "-37.5", "-37.5");
-    is_str(number_of(999999999999999), "999999999999999", "15 digits");
-    is_str(number_of(1e15), "1e+15", "1e15");
-    is_str(number_of(9007199254740993.0), "9007199254740992", "2^53");
-    is_str(number_of(1e300), "1e+300", "1e300");
-    is_str(number_of(1.7976931348623157e308), "1.7976931348623157e+308", "the largest double");
-    is_str(number_of(-2.2250738585072014e-308), "-2.2250738585072014e-308", "the smallest normal double");
-    ok(strtod(number_of(5e-324), NULL) == 5e-324, "the smallest double");
-    is_str(number_of(NAN), "null", "NaN");
-    is_str(number_of(INFINITY), "null", "infinity");
-    is_str(number_of(-INFINITY), "null", "minus infinity");
+    is_str(int_of(0), "0", "numbers: 0");
+    is_str(int_of(-1), "-1", "numbers: -1");
+    is_str(int_of(INT64_MAX), "9223372036854775807", "numbers: the largest integer");
+    is_str(int_of(INT64_MIN), "-9223372036854775808", "numbers: the smallest integer");
+    is_str(number_of(0), "0", "numbers: 0.0");
+    is_str(number_of(-0.0), "-0", "numbers: -0.0");
+    is_str(number_of(0.1), "0.1", "numbers: 0.1");
+    is_str(number_of(0.1 + 0.2), "0.30000000000000004", "numbers: 0.1 + 0.2");
+    is_str(number_of(1.0 / 3), "0.3333333333333333", "numbers: 1/3 needs 16 digits");
+    is_str(number_of(12), "12", "numbers: 12.0");
+    is_str(number_of(-37.5), "-37.5", "numbers: -37.5");
+    is_str(number_of(999999999999999), "999999999999999", "numbers: 15 digits");
+    is_str(number_of(1e15), "1e+15", "numbers: 1e15");
+    is_str(number_of(9007199254740993.0), "9007199254740992", "numbers: 2^53");
+    is_str(number_of(1e300), "1e+300", "numbers: 1e300");
+    is_str(number_of(1.7976931348623157e308), "1.7976931348623157e+308", "numbers: the largest double");
+    is_str(number_of(-2.2250738585072014e-308), "-2.2250738585072014e-308", "numbers: the smallest normal double");
+    ok(strtod(number_of(5e-324), NULL) == 5e-324, "numbers: the smallest double");
+    is_str(number_of(NAN), "null", "numbers: NaN");
+    is_str(number_of(INFINITY), "null", "numbers: infinity");
+    is_str(number_of(-INFINITY), "null", "numbers: minus infinity");
     test_round_trip();
 }
 
@@ -376,11 +376,11 @@ static const struct time_case {
     {INT64_MIN, NULL, NULL, NULL},
 };
 
-static const char *time_of(apr_int64_t micros, lh_time_format style)
+static const char *time_of(apr_int64_t micros, lh_time_format format)
 {
     lh_json json = fresh();
 
-    lh_json_time(&json, micros, style);
+    lh_json_time(&json, micros, format);
     return written(&json);
 }
 
@@ -395,7 +395,7 @@ static void test_times(void)
 
     for (i = 0; i < sizeof(time_cases) / sizeof(time_cases[0]); i++) {
         const struct time_case *c = &time_cases[i];
-        const char *name = apr_psprintf(tap_pool, "time %" APR_INT64_T_FMT, c->micros);
+        const char *name = apr_psprintf(tap_pool, "times: %" APR_INT64_T_FMT " microseconds since 1970", c->micros);
 
         is_str(time_of(c->micros, LH_SECONDS), quoted(c->seconds, "", ""), name);
         is_str(time_of(c->micros, LH_SECONDS_Z), quoted(c->seconds, "", "Z"), name);
@@ -404,7 +404,7 @@ static void test_times(void)
     }
 }
 
-/* Every day of the ten thousand years, counted on by one and carried by hand. */
+/* Every day of the years 1 to 9999, compared with a date that is advanced day by day. */
 static void test_calendar(void)
 {
     static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -431,8 +431,8 @@ static void test_calendar(void)
             apr_pool_clear(tap_pool);
         }
     }
-    is_int(wrong, 0, "every day from 0001 to 9999");
-    is_int(seconds, 253402300800, "and there were 3652059 of them");
+    is_int(wrong, 0, "calendar: every day from 0001-01-01 to 9999-12-31");
+    is_int(seconds, 253402300800, "calendar: these are 3652059 days");
 }
 
 int main(void)

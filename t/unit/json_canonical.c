@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON that is kept as it was sent: its one form, what is refused, and thousands of broken texts held against jansson. */
+/* JSON that is stored as sent: its canonical form, its errors, and a comparison with jansson over random mutations. */
 #include "util/json_canonical.h"
 
 #include <apr_strings.h>
@@ -35,29 +35,29 @@ static const struct {
 
 static const struct {
     const char *text, *why;
-} broken[] = {
-    {"", "too early"},
-    {" ", "too early"},
+} invalid[] = {
+    {"", "unexpectedly"},
+    {" ", "unexpectedly"},
     {"{", "no name"},
-    {"{\"a\"", "no colon"},
-    {"{\"a\":", "too early"},
-    {"{\"a\":1", "not closed"},
+    {"{\"a\"", "colon is missing"},
+    {"{\"a\":", "unexpectedly"},
+    {"{\"a\":1", "closing bracket"},
     {"{\"a\":1,}", "no name"},
     {"{\"a\":1,\"a\":1}", "twice"},
     {"[{\"a\":1,\"b\":1,\"\\u0061\":1}]", "twice"},
-    {"[1,]", "no value"},
+    {"[1,]", "invalid value"},
     {"[1 2]", "comma"},
-    {"[}", "no value"},
-    {"01", "no value"},
-    {"1.", "no value"},
-    {"-", "no value"},
-    {"+1", "no value"},
-    {"1e", "no value"},
-    {".5", "no value"},
-    {"nul", "no value"},
-    {"nulll", "behind its end"},
-    {"{} {}", "behind its end"},
-    {"\"a", "no end"},
+    {"[}", "invalid value"},
+    {"01", "invalid value"},
+    {"1.", "invalid value"},
+    {"-", "invalid value"},
+    {"+1", "invalid value"},
+    {"1e", "invalid value"},
+    {".5", "invalid value"},
+    {"nul", "invalid value"},
+    {"nulll", "after its end"},
+    {"{} {}", "after its end"},
+    {"\"a", "not closed"},
     {"\"\\", "escape"},
     {"\"\\x\"", "escape"},
     {"\"\\u12\"", "escape"},
@@ -79,12 +79,13 @@ static void test_forms(void)
     apr_size_t i;
 
     for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-        is_str(canonical(tap_pool, forms[i].text, strlen(forms[i].text), &why), forms[i].form, forms[i].form);
-        ok(!lh_canonical_write(tap_pool, forms[i].text, strlen(forms[i].text), NULL), "and it is fine");
+        is_str(canonical(tap_pool, forms[i].text, strlen(forms[i].text), &why), forms[i].form,
+               apr_psprintf(tap_pool, "canonical form %s", forms[i].form));
+        ok(!lh_canonical_write(tap_pool, forms[i].text, strlen(forms[i].text), NULL), "valid text %d", (int)i);
     }
-    for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
-        why = lh_canonical_write(tap_pool, broken[i].text, strlen(broken[i].text), NULL);
-        ok(why && strstr(why, broken[i].why), "broken %d: %s", (int)i, why ? why : "not noticed");
+    for (i = 0; i < sizeof(invalid) / sizeof(invalid[0]); i++) {
+        why = lh_canonical_write(tap_pool, invalid[i].text, strlen(invalid[i].text), NULL);
+        ok(why && strstr(why, invalid[i].why), "invalid text %d: %s", (int)i, why ? why : "no error");
     }
 }
 
@@ -103,11 +104,11 @@ static void test_depth(void)
     const char *why;
 
     ok(!lh_canonical_write(tap_pool, nested(LH_CANONICAL_DEPTH), 2 * LH_CANONICAL_DEPTH, NULL),
-       "as deep as is allowed");
+       "nesting of the maximum depth is valid");
     why = lh_canonical_write(tap_pool, nested(LH_CANONICAL_DEPTH + 1), 2 * LH_CANONICAL_DEPTH + 2, NULL);
-    ok(why && strstr(why, "too deep"), "one deeper");
+    ok(why && strstr(why, "too deep"), "nesting one level deeper is an error");
     why = lh_canonical_write(tap_pool, nested(1000000), 2000000, NULL);
-    ok(why && strstr(why, "too deep"), "very deep");
+    ok(why && strstr(why, "too deep"), "nesting of a million levels is an error");
 }
 
 static void test_members(void)
@@ -133,11 +134,12 @@ static void test_members(void)
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const char *found = lh_canonical_member(cases[i].text, strlen(cases[i].text), "d", &length);
-        is_str(found ? apr_pstrmemdup(tap_pool, found, length) : NULL, cases[i].found, cases[i].text);
+        is_str(found ? apr_pstrmemdup(tap_pool, found, length) : NULL, cases[i].found,
+               apr_psprintf(tap_pool, "raw member d of '%s'", cases[i].text));
     }
 }
 
-/* ---- broken texts by the thousand: what jansson takes we take, and nothing else ---- */
+/* ---- random mutations: a text is valid exactly when jansson accepts it ---- */
 
 static const char *const seeds[] = {
     "{\"d\":{\"elements\":[{\"x\":1.5,\"y\":-2e3,\"t\":\"a\\n\\u00e9\"}],\"s\":{\"z\":null,\"a\":true}},\"t\":5}",
@@ -147,31 +149,32 @@ static const char *const seeds[] = {
 
 static apr_uint64_t state = 42;
 
-static unsigned dice(unsigned sides)
+/* A pseudo-random number below `limit`, the same sequence in every run. */
+static unsigned random_below(unsigned limit)
 {
     state = state * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)(state >> 33) % sides;
+    return (unsigned)(state >> 33) % limit;
 }
 
 static apr_size_t mutate(char *text, apr_size_t length)
 {
     static const char marks[] = "{}[]\",:\\0123.eE+-tfn u\x01\xc3\xa9\x80";
-    int times = 1 + (int)dice(3);
+    int count = 1 + (int)random_below(3);
 
-    while (times-- > 0 && length > 1) {
-        apr_size_t at = dice((unsigned)length);
-        switch (dice(3)) {
-        case 0: text[at] = marks[dice(sizeof(marks) - 1)]; break;
+    while (count-- > 0 && length > 1) {
+        apr_size_t at = random_below((unsigned)length);
+        switch (random_below(3)) {
+        case 0: text[at] = marks[random_below(sizeof(marks) - 1)]; break;
         case 1: memmove(text + at, text + at + 1, length-- - at); break;
-        default: memmove(text + at + 1, text + at, length++ - at); text[at] = marks[dice(sizeof(marks) - 1)];
+        default: memmove(text + at + 1, text + at, length++ - at); text[at] = marks[random_below(sizeof(marks) - 1)];
         }
     }
     text[length] = '\0';
     return length;
 }
 
-/* 1, 0, or -1 when jansson has no opinion: it cannot hold the number. */
-static int jansson_takes(const char *text, apr_size_t length, json_t **json)
+/* 1: jansson accepts the text; 0: it does not; -1: it contains a number that jansson cannot represent. */
+static int jansson_accepts(const char *text, apr_size_t length, json_t **json)
 {
     json_error_t error;
 
@@ -179,19 +182,19 @@ static int jansson_takes(const char *text, apr_size_t length, json_t **json)
     return *json ? 1 : json_error_code(&error) == json_error_numeric_overflow ? -1 : 0;
 }
 
-/* The same document in its one form, which has only itself as its form. */
-static int same_document(apr_pool_t *p, const char *text, apr_size_t length, const json_t *json)
+/* 1 when the canonical form is the same document as `json`, and is its own canonical form. */
+static int is_canonical_form_right(apr_pool_t *p, const char *text, apr_size_t length, const json_t *json)
 {
     const char *why, *form = canonical(p, text, length, &why), *again = canonical(p, form, strlen(form), &why);
     json_t *reread;
-    int same = jansson_takes(form, strlen(form), &reread) == 1 && json_equal(json, reread) && !strcmp(form, again);
+    int same = jansson_accepts(form, strlen(form), &reread) == 1 && json_equal(json, reread) && !strcmp(form, again);
 
     json_decref(reread);
     return same;
 }
 
-/* A body whose member "d" is taken out is JSON when what is left and what was taken are, and not otherwise. */
-static int taken_apart(apr_pool_t *p, const char *text, apr_size_t length, const json_t *json)
+/* 1 when the text is valid (`json` not NULL) exactly if its raw member "d" is, and the text with {} in its place. */
+static int is_member_right(apr_pool_t *p, const char *text, apr_size_t length, const json_t *json)
 {
     apr_size_t size = 0;
     const char *value = lh_canonical_member(text, length, "d", &size), *rest;
@@ -202,7 +205,7 @@ static int taken_apart(apr_pool_t *p, const char *text, apr_size_t length, const
         return !json || !json_is_object(json) || !json_is_object(json_object_get(json, "d")) || strstr(text, "\\u0064");
     }
     rest = apr_pstrcat(p, apr_pstrmemdup(p, text, (apr_size_t)(value - text)), "{}", value + size, NULL);
-    good = jansson_takes(rest, strlen(rest), &other) == 1 && jansson_takes(value, size, &part) == 1;
+    good = jansson_accepts(rest, strlen(rest), &other) == 1 && jansson_accepts(value, size, &part) == 1;
     good = json ? good && json_equal(part, json_object_get(json, "d")) : !good;
     json_decref(other);
     json_decref(part);
@@ -211,7 +214,7 @@ static int taken_apart(apr_pool_t *p, const char *text, apr_size_t length, const
 
 static void test_mutations(void)
 {
-    int rounds = 10000, taken = 0, wrong = 0, apart = 0, i;
+    int rounds = 10000, valid = 0, wrong = 0, wrong_members = 0, i;
     apr_pool_t *p;
 
     apr_pool_create(&p, tap_pool);
@@ -223,21 +226,22 @@ static void test_mutations(void)
 
         strcpy(text, seeds[i % 3]);
         length = mutate(text, strlen(text));
-        theirs = jansson_takes(text, length, &json);
+        theirs = jansson_accepts(text, length, &json);
         ours = !lh_canonical_write(p, text, length, NULL);
-        taken += ours;
-        if (theirs >= 0 && (theirs != ours || (ours && !same_document(p, text, length, json))) && wrong++ < 5) {
-            printf("# jansson %d, we %d: %s\n", theirs, ours, text);
+        valid += ours;
+        if (theirs >= 0 && (theirs != ours || (ours && !is_canonical_form_right(p, text, length, json))) &&
+            wrong++ < 5) {
+            printf("# jansson %d, lh_canonical_write %d: %s\n", theirs, ours, text);
         }
-        if (theirs >= 0 && !taken_apart(p, text, length, json) && apart++ < 5) {
-            printf("# taken apart: %s\n", text);
+        if (theirs >= 0 && !is_member_right(p, text, length, json) && wrong_members++ < 5) {
+            printf("# member: %s\n", text);
         }
         json_decref(json);
         apr_pool_clear(p);
     }
-    is_int(wrong, 0, "ten thousand broken texts are judged as jansson does");
-    is_int(apart, 0, "and taken apart as they should");
-    ok(taken > 500 && taken < rounds - 500, "some are good, some are not: %d", taken);
+    is_int(wrong, 0, "mutations: 10000 texts are accepted exactly when jansson accepts them");
+    is_int(wrong_members, 0, "mutations: raw members of 10000 texts are found");
+    ok(valid > 500 && valid < rounds - 500, "mutations: %d of 10000 texts are valid", valid);
 }
 
 int main(void)

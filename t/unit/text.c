@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text: UTF-8, percent-encoding, white space, word lists, and the forms of addresses, ids, integers and times. */
+/* UTF-8, percent-encoding, white space, lists, and the formats of addresses, ids, numbers and times. */
 #include "util/text.h"
 
 #include "tap.h"
@@ -13,7 +13,7 @@
 
 /* ---- UTF-8 ---- */
 
-/* The table 3-7 of Unicode, independent of the code: the second byte's range depends on the first. */
+/* Table 3-7 of the Unicode standard: the range of the second byte depends on the first. */
 static int well_formed(unsigned first, unsigned second)
 {
     return (first >= 0xC2 && first <= 0xDF && second >= 0x80 && second <= 0xBF) ||
@@ -34,17 +34,18 @@ static void test_utf8(void)
             wrong += lh_utf8_valid(text, length) != well_formed(first, second);
         }
     }
-    is_int(wrong, 0, "every pair of first and second byte");
-    ok(lh_utf8_valid("", 0), "nothing is text");
-    ok(lh_utf8_valid("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x99\x82z", 11), "characters of all lengths");
-    ok(!lh_utf8_valid("a\0b", 3), "a zero byte");
-    ok(!lh_utf8_valid("a\xE2\x82", 3), "cut off in a character");
-    ok(!lh_utf8_valid("\xE2\x82\xAC", 2), "the length counts, not what stands behind");
-    is_int((int)lh_utf8_character((const unsigned char *)"\xE2\x82\xAC", 2), 0, "nor for one character");
-    ok(!lh_utf8_valid("\xE2\x82\x41", 3), "a third byte that is none");
-    ok(!lh_utf8_valid("\xF0\x9F\x99\x41", 4), "a fourth byte that is none");
-    ok(!lh_utf8_valid("\xC0\x80", 2), "a zero in disguise");
-    is_int((int)lh_utf8_length("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x99\x82z"), 5, "characters are counted, not bytes");
+    is_int(wrong, 0, "UTF-8: every pair of first and second byte");
+    ok(lh_utf8_valid("", 0), "UTF-8: an empty text is valid");
+    ok(lh_utf8_valid("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x99\x82z", 11), "UTF-8: characters of 1 to 4 bytes are valid");
+    ok(!lh_utf8_valid("a\0b", 3), "UTF-8: a zero byte is invalid");
+    ok(!lh_utf8_valid("a\xE2\x82", 3), "UTF-8: a truncated character is invalid");
+    ok(!lh_utf8_valid("\xE2\x82\xAC", 2), "UTF-8: bytes after the length are ignored");
+    is_int((int)lh_utf8_character((const unsigned char *)"\xE2\x82\xAC", 2), 0,
+           "UTF-8: a character longer than the bytes left is invalid");
+    ok(!lh_utf8_valid("\xE2\x82\x41", 3), "UTF-8: an invalid third byte");
+    ok(!lh_utf8_valid("\xF0\x9F\x99\x41", 4), "UTF-8: an invalid fourth byte");
+    ok(!lh_utf8_valid("\xC0\x80", 2), "UTF-8: an overlong zero byte is invalid");
+    is_int((int)lh_utf8_length("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x99\x82z"), 5, "UTF-8: the length is in characters");
 }
 
 /* ---- decoding ---- */
@@ -62,13 +63,14 @@ static void test_decode(void)
 
     for (EACH(i, coded)) {
         is_str(lh_text_decode(tap_pool, coded[i].text, strlen(coded[i].text)), coded[i].decoded,
-               apr_psprintf(tap_pool, "decoded \"%s\"", coded[i].text));
+               apr_psprintf(tap_pool, "percent-decoding of \"%s\"", coded[i].text));
     }
-    is_str(lh_text_decode(tap_pool, "a%20b", 3), NULL, "an escape that the length cuts off");
-    is_str(lh_text_decode(tap_pool, "a=b&c", 3), "a=b", "no more than the length");
+    is_str(lh_text_decode(tap_pool, "a%20b", 3), NULL,
+           "percent-decoding: an escape truncated by the length is an error");
+    is_str(lh_text_decode(tap_pool, "a=b&c", 3), "a=b", "percent-decoding: bytes after the length are ignored");
 }
 
-/* ---- white space and words ---- */
+/* ---- white space and lists ---- */
 
 static const struct trimmed {
     const char *text, *expected;
@@ -92,13 +94,16 @@ static void test_words(void)
 
     for (EACH(i, trimmed)) {
         is_str(lh_text_trim(apr_pstrdup(tap_pool, trimmed[i].text)), trimmed[i].expected,
-               apr_psprintf(tap_pool, "trimmed \"%s\"", trimmed[i].expected));
+               apr_psprintf(tap_pool, "trimming to \"%s\"", trimmed[i].expected));
     }
-    ok(lh_text_listed("easy medium hard", "easy", 4) && lh_text_listed("easy medium hard", "hard", 4), "a word listed");
-    ok(!lh_text_listed("easy medium hard", "eas", 3), "the beginning of a word");
-    ok(!lh_text_listed("easy medium hard", "easy medium", 11), "two words");
-    ok(!lh_text_listed("easy medium hard", "", 0) && !lh_text_listed("", "", 0), "no word");
-    ok(!lh_text_listed("easy medium hard", "Easy", 4), "another case");
+    ok(lh_text_listed("easy medium hard", "easy", 4) && lh_text_listed("easy medium hard", "hard", 4),
+       "list: the first and the last word are found");
+    ok(!lh_text_listed("easy medium hard", "eas", 3), "list: a prefix of a word is not found");
+    ok(!lh_text_listed("easy medium hard", "easy medium", 11), "list: two words are not found as one");
+    ok(!lh_text_listed("easy medium hard", "", 0) && !lh_text_listed("", "", 0), "list: an empty word is not found");
+    ok(!lh_text_listed("easy medium hard", "Easy", 4), "list: another case is not found");
+    is_int(lh_text_index("easy medium hard", "HARD"), 2, "list: the index of a word ignores case");
+    is_int(lh_text_index("easy medium hard", "har"), -1, "list: a prefix of a word has no index");
 }
 
 /* ---- addresses and ids ---- */
@@ -117,33 +122,35 @@ static void test_addresses(void)
     apr_size_t i;
 
     for (EACH(i, addresses)) {
-        ok(lh_text_is_email(addresses[i]), "an address: %s", addresses[i]);
+        ok(lh_text_is_email(addresses[i]), "e-mail address: %s", addresses[i]);
     }
     for (EACH(i, no_addresses)) {
-        ok(!lh_text_is_email(no_addresses[i]), "no address, number %d", (int)i);
+        ok(!lh_text_is_email(no_addresses[i]), "no e-mail address: case %d", (int)i);
     }
     memset(local, 'a', 64);
-    ok(lh_text_is_email(apr_pstrcat(tap_pool, local, "@b.c", NULL)), "a local part of 64 bytes");
-    ok(!lh_text_is_email(apr_pstrcat(tap_pool, local, "a@b.c", NULL)), "one of 65");
+    ok(lh_text_is_email(apr_pstrcat(tap_pool, local, "@b.c", NULL)),
+       "e-mail address: a local part of 64 bytes is valid");
+    ok(!lh_text_is_email(apr_pstrcat(tap_pool, local, "a@b.c", NULL)),
+       "e-mail address: a local part of 65 bytes is invalid");
     memset(domain, 'b', 250);
-    ok(lh_text_is_email(apr_pstrcat(tap_pool, "a@", domain, ".c", NULL)), "254 bytes");
-    ok(!lh_text_is_email(apr_pstrcat(tap_pool, "aa@", domain, ".c", NULL)), "255 bytes");
+    ok(lh_text_is_email(apr_pstrcat(tap_pool, "a@", domain, ".c", NULL)), "e-mail address: 254 bytes are valid");
+    ok(!lh_text_is_email(apr_pstrcat(tap_pool, "aa@", domain, ".c", NULL)), "e-mail address: 255 bytes are invalid");
 }
 
 static void test_ids(void)
 {
-    ok(lh_text_is_object_id("0123456789abcdefABCDEF01"), "an object id");
+    ok(lh_text_is_object_id("0123456789abcdefABCDEF01"), "object id: 24 digits in both cases");
     ok(!lh_text_is_object_id("0123456789abcdefABCDEF0") && !lh_text_is_object_id("0123456789abcdefABCDEF012"),
-       "23 and 25 digits");
-    ok(!lh_text_is_object_id("0123456789abcdefABCDEF0g"), "a letter that is no digit");
-    ok(lh_text_is_uuid("01234567-89ab-cdef-0123-456789ABCDEF"), "a UUID");
+       "object id: 23 and 25 digits are invalid");
+    ok(!lh_text_is_object_id("0123456789abcdefABCDEF0g"), "object id: the letter g is invalid");
+    ok(lh_text_is_uuid("01234567-89ab-cdef-0123-456789ABCDEF"), "UUID: 36 characters in both cases");
     ok(!lh_text_is_uuid("0123456789abcdef0123456789abcdef") &&
            !lh_text_is_uuid("01234567-89ab-cdef-0123-456789abcde") &&
            !lh_text_is_uuid("01234567-89ab-cdef-0123-456789abcdef0") && !lh_text_is_uuid(""),
-       "no UUIDs");
+       "UUID: without hyphens, too short, too long or empty is invalid");
 }
 
-/* ---- integers ---- */
+/* ---- numbers ---- */
 
 static const struct number {
     const char *text;
@@ -220,7 +227,7 @@ static void test_integers(void)
 
 /* ---- times ---- */
 
-/* Microseconds as `date -u -d TEXT +%s` counts them. */
+/* The seconds are those of `date -u -d TEXT +%s`. */
 static const struct moment {
     const char *text;
     apr_int64_t micros;
@@ -285,7 +292,8 @@ static void test_times(void)
 
     for (EACH(i, moments)) {
         micros = 42;
-        is_int(lh_text_time(moments[i].text, &micros) ? micros : 42, moments[i].micros, moments[i].text);
+        is_int(lh_text_time(moments[i].text, &micros) ? micros : 42, moments[i].micros,
+               apr_psprintf(tap_pool, "time: \"%s\"", moments[i].text));
     }
     for (EACH(i, no_times)) {
         ok(!lh_text_time(no_times[i], &micros), "no time: \"%s\"", no_times[i]);

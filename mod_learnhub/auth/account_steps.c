@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The steps of accounts: passwords behind their gate, throttled log-ins, tokens of both kinds, password resets. */
+/* The steps that learnhub_accounts.h declares: passwords, log-ins, tokens, password resets. */
 #include "learnhub_accounts.h"
 
+#include <apr_escape.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
 #include <openssl/crypto.h>
+#include <openssl/rand.h>
 #include <string.h>
 
 #include "auth/auth.h"
@@ -14,6 +16,8 @@
 #include "crypto/password.h"
 #include "http/call.h"
 #include "http/error.h"
+#include "util/gate.h"
+#include "util/role.h"
 
 static const char *int_text(const lh_call *call, apr_int64_t value)
 {
@@ -22,7 +26,7 @@ static const char *int_text(const lh_call *call, apr_int64_t value)
 
 /* ---- passwords ---- */
 
-/* Takes the same time wherever the strings differ. */
+/* Compares in constant time. */
 static int secure_equal(const char *a, const char *b)
 {
     apr_size_t length = strlen(a);
@@ -30,38 +34,39 @@ static int secure_equal(const char *a, const char *b)
     return length == strlen(b) && !CRYPTO_memcmp(a, b, length);
 }
 
-static lh_error *enter(lh_call *call, lh_gate *gate)
+/* Limits concurrent bcrypt; 503 when the gate does not admit the request within LearnHubConnectionWait. */
+static lh_error *enter_gate(lh_call *call, lh_gate *gate)
 {
     return lh_gate_enter(gate, call->server->config.connection_wait) == APR_SUCCESS
                ? NULL
                : lh_error_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE);
 }
 
-/* The field of a new password, which differs in name. */
-static const char *new_field(const lh_call *call)
+/* The field with the new password: its name differs between routes. */
+static const char *password_field(const lh_call *call)
 {
     return lh_param(call, "new_password") ? "new_password" : "password";
 }
 
-/* `own`: username, e-mail, first and last name; NULL where there is none. */
-static lh_error *check_rules(lh_call *call, lh_error *errors, const char *const own[4])
+/* `user`: username, e-mail, first and last name; each may be NULL. */
+static lh_error *check_rules(lh_call *call, lh_error *errors, const char *const user[4])
 {
-    const char *all[] = {own[0], own[1], own[2], own[3],
-                         own[2] && own[3] ? apr_pstrcat(call->r->pool, own[2], " ", own[3], NULL) : NULL};
-    const char *field = new_field(call), *password = lh_param(call, field);
-    const char *fault = password ? lh_password_error(password, all, 5) : NULL;
+    const char *full_name = user[2] && user[3] ? apr_pstrcat(call->r->pool, user[2], " ", user[3], NULL) : NULL;
+    const char *names[] = {user[0], user[1], user[2], user[3], full_name};
+    const char *field = password_field(call), *password = lh_param(call, field);
+    const char *text = password ? lh_password_error(password, names, 5) : NULL;
 
-    return fault ? lh_fail_field(call, errors, field, fault) : errors;
+    return text ? lh_fail_field(call, errors, field, text) : errors;
 }
 
 lh_error *lh_check_password(lh_call *call, lh_error *errors)
 {
-    const char *own[] = {lh_param(call, "username"), lh_param(call, "email"), lh_param(call, "first_name"),
-                         lh_param(call, "last_name")};
-    const char *field = new_field(call), *password = lh_param(call, field);
+    const char *user[] = {lh_param(call, "username"), lh_param(call, "email"), lh_param(call, "first_name"),
+                          lh_param(call, "last_name")};
+    const char *field = password_field(call), *password = lh_param(call, field);
     const char *repeated = lh_param(call, apr_pstrcat(call->r->pool, "re_", field, NULL));
 
-    errors = check_rules(call, errors, own);
+    errors = check_rules(call, errors, user);
     return password && repeated && !secure_equal(password, repeated)
                ? lh_fail_field(call, errors, NULL, "The two password fields did not match.")
                : errors;
@@ -69,21 +74,21 @@ lh_error *lh_check_password(lh_call *call, lh_error *errors)
 
 static lh_error *check_own_password(lh_call *call)
 {
-    const char *own[] = {lh_cell(call, "_username"), lh_cell(call, "_email"), lh_cell(call, "_first_name"),
-                         lh_cell(call, "_last_name")};
+    const char *user[] = {lh_cell(call, "_username"), lh_cell(call, "_email"), lh_cell(call, "_first_name"),
+                          lh_cell(call, "_last_name")};
 
-    return check_rules(call, NULL, own);
+    return check_rules(call, NULL, user);
 }
 
 static lh_error *hash_password(lh_call *call)
 {
-    lh_error *error = enter(call, call->server->signup_gate);
+    lh_error *error = enter_gate(call, call->server->signup_gate);
     const char *hash;
 
     if (error) {
         return error;
     }
-    hash = lh_password_hash(call->r->pool, lh_param(call, new_field(call)), (int)call->server->config.bcrypt_cost);
+    hash = lh_password_hash(call->r->pool, lh_param(call, password_field(call)), (int)call->server->config.bcrypt_cost);
     lh_gate_leave(call->server->signup_gate);
     lh_bind(call, "password_hash", hash);
     return hash ? NULL : lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
@@ -91,16 +96,16 @@ static lh_error *hash_password(lh_call *call)
 
 /* ---- logging in ---- */
 
-static lh_error *too_many(lh_call *call, const char *wait)
+static lh_error *throttled(lh_call *call, const char *seconds)
 {
     lh_error *error = lh_error_of_status(call->r->pool, HTTP_TOO_MANY_REQUESTS);
 
-    error->retry_after = atoi(wait) > 0 ? atoi(wait) : 1;
+    error->retry_after = atoi(seconds) > 0 ? atoi(seconds) : 1;
     return error;
 }
 
-/* Inside the gate. */
-static lh_error *try_password(lh_call *call)
+/* The caller has entered the gate. */
+static lh_error *verify_password(lh_call *call)
 {
     const char *current = lh_param(call, "current_password"),
                *password = current ? current : lh_param(call, "password");
@@ -112,7 +117,7 @@ static lh_error *try_password(lh_call *call)
     }
     wait = lh_cell(call, "_wait");
     if (wait) {
-        return too_many(call, wait);
+        return throttled(call, wait);
     }
     if (lh_password_matches(password, lh_cell(call, "_hash"), (int)call->server->config.bcrypt_cost)) {
         lh_bind(call, "user_id", lh_cell(call, "_id"));
@@ -131,9 +136,9 @@ static lh_error *log_in(lh_call *call)
     lh_bind(call, "address", call->r->useragent_ip);
     lh_bind(call, "failures", int_text(call, throttle->failures ? throttle->failures : APR_INT32_MAX));
     lh_bind(call, "seconds", int_text(call, apr_time_sec(throttle->time)));
-    error = enter(call, call->server->login_gate);
+    error = enter_gate(call, call->server->login_gate);
     if (!error) {
-        error = try_password(call);
+        error = verify_password(call);
         lh_gate_leave(call->server->login_gate);
     }
     return error;
@@ -141,7 +146,8 @@ static lh_error *log_in(lh_call *call)
 
 /* ---- tokens ---- */
 
-static const char *sign(lh_call *call, lh_jwt_type type, apr_int64_t lifetime)
+/* `lifetime` is in microseconds. */
+static const char *sign_jwt(lh_call *call, lh_jwt_type type, apr_int64_t lifetime)
 {
     lh_jwt_rules rules = lh_auth_jwt_rules(call);
     lh_claims claims = {.type = type, .issued = rules.now, .expires = rules.now + apr_time_sec(lifetime)};
@@ -152,18 +158,18 @@ static const char *sign(lh_call *call, lh_jwt_type type, apr_int64_t lifetime)
     return lh_jwt_sign(call->r->pool, call->server->config.keys, &rules, &claims);
 }
 
-static lh_error *add_tokens(lh_call *call, int refresh)
+static lh_error *add_tokens(lh_call *call, int with_refresh)
 {
     const lh_config *config = &call->server->config;
-    const char *access = sign(call, LH_JWT_ACCESS, config->access_ttl);
-    const char *second = refresh ? sign(call, LH_JWT_REFRESH, config->refresh_ttl) : NULL;
+    const char *access = sign_jwt(call, LH_JWT_ACCESS, config->access_ttl);
+    const char *refresh = with_refresh ? sign_jwt(call, LH_JWT_REFRESH, config->refresh_ttl) : NULL;
 
-    if (!access || (refresh && !second)) {
+    if (!access || (with_refresh && !refresh)) {
         return lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
     }
     lh_reply_string(call, "access_token", access);
-    if (second) {
-        lh_reply_string(call, "refresh_token", second);
+    if (refresh) {
+        lh_reply_string(call, "refresh_token", refresh);
     }
     lh_reply_string(call, "token_type", "bearer");
     lh_reply_int(call, "expires_in", apr_time_sec(config->access_ttl));
@@ -185,16 +191,30 @@ static lh_error *verify_refresh_token(lh_call *call)
     return NULL;
 }
 
+/* Sets *token to 160 random bits in hex and binds `digest`: the database stores only the digest. */
+static lh_error *generate_token(lh_call *call, const char **token)
+{
+    unsigned char bytes[20];
+    const char *digest;
+
+    if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
+        return lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
+    }
+    *token = apr_pescape_hex(call->r->pool, bytes, sizeof(bytes), 0);
+    digest = lh_digest_hex(call->r->pool, *token);
+    lh_bind(call, "digest", digest);
+    return digest ? NULL : lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
+}
+
 static lh_error *new_opaque_token(lh_call *call)
 {
     apr_int64_t lifetime = apr_time_sec(call->server->config.token_ttl);
-    const char *token = lh_digest_token(call->r->pool);
-    unsigned char digest[LH_DIGEST_SIZE];
+    const char *token;
+    lh_error *error = generate_token(call, &token);
 
-    if (!token || !lh_digest(token, strlen(token), digest)) {
-        return lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
+    if (error) {
+        return error;
     }
-    lh_bind(call, "digest", lh_digest_hex(call->r->pool, digest, sizeof(digest)));
     lh_bind(call, "lifetime", lifetime ? int_text(call, lifetime) : NULL);
     lh_reply_string(call, "auth_token", token);
     return NULL;
@@ -206,55 +226,54 @@ static lh_error *bind_sent_token(lh_call *call)
     return NULL;
 }
 
-/* ---- links ---- */
+/* ---- password resets ---- */
 
-/* Not by the request's Host: whoever asks would choose where somebody else's link leads. */
-static const char *own_url(const request_rec *r)
+/* The base URL by ServerName, never by the Host header: an attacker could direct the link of a user to another host. */
+static const char *server_url(const request_rec *r)
 {
     apr_port_t port = r->server->port ? r->server->port : r->connection->local_addr->port;
     const char *scheme = ap_http_scheme(r);
-    int usual = port == ap_default_port(r);
+    int is_default = port == ap_default_port(r);
 
     return apr_pstrcat(r->pool, scheme, "://", r->server->server_hostname,
-                       usual ? "" : apr_psprintf(r->pool, ":%u", (unsigned)port), NULL);
+                       is_default ? "" : apr_psprintf(r->pool, ":%u", (unsigned)port), NULL);
 }
 
-static const char *replace(apr_pool_t *p, const char *text, const char *what, const char *with)
+/* Replaces the first `word` of a text that contains it. */
+static const char *replace(apr_pool_t *p, const char *text, const char *word, const char *replacement)
 {
-    const char *at = strstr(text, what);
+    const char *at = strstr(text, word);
 
-    return apr_pstrcat(p, apr_pstrmemdup(p, text, (apr_size_t)(at - text)), with, at + strlen(what), NULL);
+    return apr_pstrcat(p, apr_pstrmemdup(p, text, (apr_size_t)(at - text)), replacement, at + strlen(word), NULL);
 }
 
 static lh_error *new_reset_link(lh_call *call)
 {
     const lh_config *config = &call->server->config;
     apr_pool_t *p = call->r->pool;
-    const char *token = lh_digest_token(p), *link = config->reset_url;
-    unsigned char digest[LH_DIGEST_SIZE];
+    const char *token, *link = config->reset_url;
+    lh_error *error = generate_token(call, &token);
 
-    if (!token || !lh_digest(token, strlen(token), digest)) {
-        return lh_error_of_status(p, HTTP_INTERNAL_SERVER_ERROR);
+    if (error) {
+        return error;
     }
     if (!link) {
-        link = apr_pstrcat(p, config->public_url ? config->public_url : own_url(call->r),
+        link = apr_pstrcat(p, config->public_url ? config->public_url : server_url(call->r),
                            "/password/reset/confirm/{uid}/{token}", NULL);
     }
-    lh_bind(call, "digest", lh_digest_hex(p, digest, sizeof(digest)));
     lh_bind(call, "link", replace(p, link, "{token}", token));
     return NULL;
 }
 
 static lh_error *find_reset_link(lh_call *call)
 {
-    const char *token = lh_param(call, "token");
-    unsigned char digest[LH_DIGEST_SIZE];
+    const char *digest = lh_digest_hex(call->r->pool, lh_param(call, "token"));
     lh_error *error;
 
-    if (!lh_digest(token, strlen(token), digest)) {
+    if (!digest) {
         return lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
     }
-    lh_bind(call, "digest", lh_digest_hex(call->r->pool, digest, sizeof(digest)));
+    lh_bind(call, "digest", digest);
     error = lh_query(call, 0);
     return error || lh_row_count(call) ? error : lh_fail(call, "missing");
 }

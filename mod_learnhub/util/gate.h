@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A gate limits how many threads of a process do something expensive at once, and how many wait for it, so that the
+ * other threads remain free for other requests. Depends on APR only.
+ */
+#ifndef LH_GATE_H
+#define LH_GATE_H
+
+#include <apr_pools.h>
+#include <apr_time.h>
+
+typedef struct lh_gate lh_gate;
+
+/* A gate that admits `width` threads at a time and lets `queue_max` more wait. NULL when APR cannot create a lock. */
+lh_gate *lh_gate_create(apr_pool_t *p, int width, int queue_max);
+
+/*
+ * Waits at most `timeout` microseconds for admission. APR_SUCCESS: the caller must call lh_gate_leave(). APR_TIMEUP:
+ * the time is over, or `queue_max` threads are waiting already (returned immediately).
+ */
+apr_status_t lh_gate_enter(lh_gate *gate, apr_interval_time_t timeout);
+
+void lh_gate_leave(lh_gate *gate);
+
+#endif

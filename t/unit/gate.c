@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The gate: its width, its queue, and timeouts, with one thread and with twelve. */
+#include "util/gate.h"
+
+#include "tap.h"
+
+#include <apr_thread_proc.h>
+#include <stdatomic.h>
+
+#define WIDTH 3
+#define THREADS 12
+#define ROUNDS 40
+
+static lh_gate *gate;
+static atomic_int inside, most, entered, timed_out;
+
+static void *APR_THREAD_FUNC pass(apr_thread_t *thread, void *data)
+{
+    int i, now, seen;
+
+    (void)thread;
+    for (i = 0; i < ROUNDS; i++) {
+        if (lh_gate_enter(gate, *(apr_interval_time_t *)data) != APR_SUCCESS) {
+            atomic_fetch_add(&timed_out, 1);
+            continue;
+        }
+        atomic_fetch_add(&entered, 1);
+        now = atomic_fetch_add(&inside, 1) + 1;
+        seen = atomic_load(&most);
+        while (now > seen && !atomic_compare_exchange_weak(&most, &seen, now)) {
+        }
+        apr_sleep(1000);
+        atomic_fetch_sub(&inside, 1);
+        lh_gate_leave(gate);
+    }
+    return NULL;
+}
+
+static void run_threads(apr_interval_time_t timeout)
+{
+    apr_thread_t *threads[THREADS];
+    apr_status_t rv;
+    int i;
+
+    inside = most = entered = timed_out = 0;
+    for (i = 0; i < THREADS; i++) {
+        apr_thread_create(&threads[i], NULL, pass, &timeout, tap_pool);
+    }
+    for (i = 0; i < THREADS; i++) {
+        apr_thread_join(&rv, threads[i]);
+    }
+}
+
+static void test_threads(void)
+{
+    run_threads(apr_time_from_sec(60));
+    is_int(most, WIDTH, "12 threads: at most 3 are inside at once, and 3 at some time");
+    is_int(entered, THREADS * ROUNDS, "12 threads with a timeout of 60 s: all are admitted");
+    run_threads(1500);
+    ok(most <= WIDTH && timed_out > 0 && entered > 0, "12 threads with a timeout of 1.5 ms: %d admitted, %d timed out",
+       entered, timed_out);
+    is_int(entered + timed_out, THREADS * ROUNDS, "every attempt is either admitted or timed out");
+}
+
+static void test_no_queue(void)
+{
+    lh_gate *narrow = lh_gate_create(tap_pool, 1, 0);
+    apr_time_t began = apr_time_now();
+
+    is_int(lh_gate_enter(narrow, 0), APR_SUCCESS, "a free gate without a queue admits a thread");
+    is_int(lh_gate_enter(narrow, apr_time_from_sec(600)), APR_TIMEUP, "a full gate without a queue rejects a thread");
+    ok(apr_time_now() - began < apr_time_from_sec(60), "a full gate without a queue rejects immediately");
+    lh_gate_leave(narrow);
+}
+
+static void test_timeouts(void)
+{
+    apr_time_t start;
+    int i;
+
+    gate = lh_gate_create(tap_pool, WIDTH, 1000);
+    for (i = 0; i < WIDTH; i++) {
+        is_int(lh_gate_enter(gate, 0), APR_SUCCESS, "a free gate admits without a timeout");
+    }
+    start = apr_time_now();
+    is_int(lh_gate_enter(gate, 0), APR_TIMEUP, "a full gate rejects with a timeout of 0");
+    is_int(lh_gate_enter(gate, -1), APR_TIMEUP, "a full gate rejects with a negative timeout");
+    ok(apr_time_now() - start < 50000, "a full gate rejects immediately if the timeout is 0 or negative");
+    start = apr_time_now();
+    is_int(lh_gate_enter(gate, 100000), APR_TIMEUP, "a full gate rejects with a timeout of 100 ms");
+    ok(apr_time_now() - start >= 100000, "a full gate waits for the timeout of 100 ms");
+    lh_gate_leave(gate);
+    is_int(lh_gate_enter(gate, 0), APR_SUCCESS, "when one thread leaves, another is admitted");
+    is_int(lh_gate_enter(gate, 0), APR_TIMEUP, "when one thread leaves, only one is admitted");
+    for (i = 0; i < WIDTH; i++) {
+        lh_gate_leave(gate);
+    }
+}
+
+int main(void)
+{
+    tap_begin();
+    test_timeouts();
+    test_threads();
+    test_no_queue();
+    return tap_end();
+}
