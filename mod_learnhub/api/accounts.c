@@ -48,7 +48,7 @@
 /* For the caller's own password. A new one must not equal any of the names. */
 #define OWN_ACCOUNT                                                                                                    \
     "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait, "    \
-    "    u.username AS _username, u.email AS _email, u.first_name AS _first_name, u.last_name AS _last_name "          \
+    "       u.username AS _username, u.email AS _email, u.first_name AS _first_name, u.last_name AS _last_name "       \
     "FROM (SELECT ceil(extract(epoch FROM max(f.since) + make_interval(secs => :seconds::int) - now()))::int AS wait " \
     "      FROM learnhub.login_failures f "                                                                            \
     "      WHERE f.key IN ('address ' || :address::text, 'user ' || :me::bigint) AND f.failures >= :failures::int "    \
@@ -132,8 +132,8 @@ static const lh_route users_routes[] = {
      .extra_sql = {LOGIN_ACCOUNT, LOGIN_FAILURE},
      .sql = {"WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
              "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.object_id AS \"user.id\", "
-             "    u.first_name AS \"user.first_name\", u.last_name AS \"user.last_name\", "
-             "    u.email AS \"user.email\", u.created_at AS \"user.created_at\" "
+             "       u.first_name AS \"user.first_name\", u.last_name AS \"user.last_name\", "
+             "       u.email AS \"user.email\", u.created_at AS \"user.created_at\" "
              "FROM learnhub.users u "
              "WHERE u.id = :user_id::bigint AND u.is_active"},
      .after = {&lh_step_issue_tokens},
@@ -362,7 +362,7 @@ static const lh_route auth_routes[] = {
      .before = {&lh_step_find_reset_link, &lh_step_check_own_password, &lh_step_hash_password},
      .extra_sql = {
              "SELECT u.username AS _username, u.email AS _email, "
-             "    u.first_name AS _first_name, u.last_name AS _last_name "
+             "       u.first_name AS _first_name, u.last_name AS _last_name "
              "FROM learnhub.password_resets r "
              "JOIN learnhub.users u ON u.id = r.user_id "
              "WHERE " RESET_LINK_IS_VALID},

@@ -152,10 +152,6 @@ const lh_route_group lh_group_coding = {
     .time_format = LH_MICROS_Z,
     .routes = session_routes};
 
-/* clang-format on */
-
-/* clang-format off */
-
 /* ---- eco-activities ---- */
 
 #define ACTIVITY_COLUMNS                                                                                               \
@@ -216,7 +212,7 @@ static const lh_route activity_routes[] = {
      .roles = LH_MEMBER,
      .body = activity_fields,
      .sql = {"INSERT INTO learnhub.eco_activities AS a "
-             "  (user_id, kind, seconds, description, point_parts, performed_at) "
+             "    (user_id, kind, seconds, description, point_parts, performed_at) "
              "SELECT :me::bigint, k.kind, :duration::int, :description, k.factor * :duration::int, "
              "       coalesce(:performed_at::timestamptz, now()) "
              "FROM learnhub.eco_kinds k "
@@ -260,18 +256,18 @@ static const lh_route activity_routes[] = {
 
              ACTIVITY_LOCK,
 
-             "WITH verified AS ( "
-             "  UPDATE learnhub.eco_activities a "
-             "  SET status = 'verified', verified_at = now() "
-             "  WHERE a.id = :id::bigint AND a.status = 'pending' AND " VERIFIER " "
-             "  RETURNING a.user_id, a.point_parts), "
-             "purse AS ( "
-             "  SELECT v.user_id, v.point_parts + c.point_parts AS parts "
-             "  FROM verified v, learnhub.credits_of(v.user_id) c), "
-             "queue AS ( "
-             "  SELECT s.id, 3600 * sum(s.credits_awarded) OVER (ORDER BY s.id) AS cost "
-             "  FROM learnhub.coding_sessions s "
-             "  WHERE s.user_id = (SELECT user_id FROM purse) AND s.status = 'locked') "
+             "WITH verified AS ("
+             "    UPDATE learnhub.eco_activities a "
+             "    SET status = 'verified', verified_at = now() "
+             "    WHERE a.id = :id::bigint AND a.status = 'pending' AND " VERIFIER " "
+             "    RETURNING a.user_id, a.point_parts), "
+             "purse AS ("
+             "    SELECT v.user_id, v.point_parts + c.point_parts AS parts "
+             "    FROM verified v, learnhub.credits_of(v.user_id) c), "
+             "queue AS ("
+             "    SELECT s.id, 3600 * sum(s.credits_awarded) OVER (ORDER BY s.id) AS cost "
+             "    FROM learnhub.coding_sessions s "
+             "    WHERE s.user_id = (SELECT user_id FROM purse) AND s.status = 'locked') "
              "UPDATE learnhub.coding_sessions s "
              "SET status = 'unlocked' "
              "FROM queue, purse "
@@ -317,10 +313,6 @@ const lh_route_group lh_group_eco = {
     .error_format = LH_ERRORS_ENVELOPE,
     .time_format = LH_MICROS_Z,
     .routes = activity_routes};
-
-/* clang-format on */
-
-/* clang-format off */
 
 /* ---- credits ---- */
 

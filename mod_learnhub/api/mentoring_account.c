@@ -2,13 +2,14 @@
 /* The caller's own mentoring profile and its photo: /myprofile. */
 #include "api/shared.h"
 
+/* clang-format off */
+
 #define OWN_PROFILE                                                                                                    \
     "SELECT u.id AS pk, u.username, u.first_name, u.last_name, u.email, u.phone_number, "                              \
     "       learnhub.photo_url(:base, u.profile_photo) AS profile_photo, u.is_mentor, u.is_mentee, u.is_active "       \
     "FROM learnhub.users u "                                                                                           \
     "WHERE u.id = :me::bigint"
 
-/* clang-format off */
 static const lh_field profile_keys[] = {
     {.name = "pk",            .type = LH_INTEGER},
     {.name = "username",      .type = LH_STRING},
@@ -52,33 +53,33 @@ static const lh_route routes[] = {
      .sql = {"SELECT id FROM learnhub.users WHERE id = :me::bigint FOR UPDATE",
 
              "WITH verdict AS (SELECT learnhub.taken_names(:username::text, :email::text, :me::bigint) AS codes), "
-             "photo AS ( "
-             "  INSERT INTO learnhub.photos AS p (user_id, name, media_type, content) "
-             "  SELECT u.id, learnhub.photo_name(:profile_photo_type), :profile_photo_type, "
-             "         decode(:profile_photo::text, 'hex') "
-             "  FROM verdict, learnhub.users u "
-             "  WHERE codes = '' AND u.id = :me::bigint AND :profile_photo::text <> '' "
-             "  ON CONFLICT (user_id) DO UPDATE "
-             "  SET name = excluded.name, media_type = excluded.media_type, content = excluded.content, "
-             "      created_at = excluded.created_at "
-             "  RETURNING name), "
-             "removed AS ( "
-             "  DELETE FROM learnhub.photos p "
-             "  USING verdict "
-             "  WHERE codes = '' AND :profile_photo::text = '' AND p.user_id = :me::bigint), "
-             "changed AS ( "
-             "  UPDATE learnhub.users u "
-             "  SET username = coalesce(:username, u.username), "
-             "      email = coalesce(:email, u.email), "
-             "      first_name = coalesce(:first_name, u.first_name), "
-             "      last_name = coalesce(:last_name, u.last_name), "
-             "      phone_number = nullif(coalesce(:phone_number, u.phone_number), ''), "
-             "      profile_photo = CASE WHEN :profile_photo::text IS NULL THEN u.profile_photo "
-             "                           ELSE (SELECT name FROM photo) END, "
-             "      is_mentor = coalesce(:is_mentor::boolean, u.is_mentor), "
-             "      is_mentee = coalesce(:is_mentee::boolean, u.is_mentee) "
-             "  FROM verdict "
-             "  WHERE codes = '' AND u.id = :me::bigint) "
+             "photo AS ("
+             "    INSERT INTO learnhub.photos AS p (user_id, name, media_type, content) "
+             "    SELECT u.id, learnhub.photo_name(:profile_photo_type), :profile_photo_type, "
+             "           decode(:profile_photo::text, 'hex') "
+             "    FROM verdict, learnhub.users u "
+             "    WHERE codes = '' AND u.id = :me::bigint AND :profile_photo::text <> '' "
+             "    ON CONFLICT (user_id) DO UPDATE "
+             "    SET name = excluded.name, media_type = excluded.media_type, content = excluded.content, "
+             "        created_at = excluded.created_at "
+             "    RETURNING name), "
+             "removed AS ("
+             "    DELETE FROM learnhub.photos p "
+             "    USING verdict "
+             "    WHERE codes = '' AND :profile_photo::text = '' AND p.user_id = :me::bigint), "
+             "changed AS ("
+             "    UPDATE learnhub.users u "
+             "    SET username = coalesce(:username, u.username), "
+             "        email = coalesce(:email, u.email), "
+             "        first_name = coalesce(:first_name, u.first_name), "
+             "        last_name = coalesce(:last_name, u.last_name), "
+             "        phone_number = nullif(coalesce(:phone_number, u.phone_number), ''), "
+             "        profile_photo = CASE WHEN :profile_photo::text IS NULL THEN u.profile_photo "
+             "                             ELSE (SELECT name FROM photo) END, "
+             "        is_mentor = coalesce(:is_mentor::boolean, u.is_mentor), "
+             "        is_mentee = coalesce(:is_mentee::boolean, u.is_mentee) "
+             "    FROM verdict "
+             "    WHERE codes = '' AND u.id = :me::bigint) "
              "SELECT nullif(codes, '') AS \"!\" "
              "FROM verdict",
 
@@ -93,13 +94,15 @@ static const lh_route routes[] = {
              "FROM learnhub.photos "
              "WHERE name = :name"},
      .shape = LH_BYTES},
-    {0}};
-/* clang-format on */
 
+    {0}};
 /* Belongs to mentoring: LearnHubAPI enables and disables both. */
-const lh_route_group lh_group_profile = {.name = "mentoring",
-                                         .title = "Profiles",
-                                         .prefixes = (const char *const[]){"/myprofile", NULL},
-                                         .error_format = LH_ERRORS_DETAIL,
-                                         .time_format = LH_SECONDS_Z,
-                                         .routes = routes};
+const lh_route_group lh_group_profile = {
+    .name = "mentoring",
+    .title = "Profiles",
+    .prefixes = (const char *const[]){"/myprofile", NULL},
+    .error_format = LH_ERRORS_DETAIL,
+    .time_format = LH_SECONDS_Z,
+    .routes = routes};
+
+/* clang-format on */

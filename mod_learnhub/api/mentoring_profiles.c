@@ -7,6 +7,8 @@
  */
 #include "api/shared.h"
 
+/* clang-format off */
+
 /* The availabilities of a mentor that have not ended, as JSON. */
 #define OPEN_AVAILABILITIES(mentor)                                                                                    \
     "coalesce((SELECT json_agg(json_build_object('pk', a.id, 'mentor', a.mentor_id, "                                  \
@@ -15,8 +17,6 @@
     "                          ORDER BY a.starts_at, a.id) "                                                           \
     "          FROM learnhub.availabilities a "                                                                        \
     "          WHERE a.mentor_id = " mentor " AND a.deleted_at IS NULL AND a.ends_at > now()), '[]') "
-
-/* clang-format off */
 
 /* ---- responses ---- */
 
@@ -132,14 +132,14 @@ static const lh_route routes[] = {
      .summary = "Create the caller's mentor profile.",
      .roles = LH_MEMBER,
      .body = mentor_fields,
-     .sql = {"WITH p AS ( "
-             "  INSERT INTO learnhub.mentor_profiles (user_id, about_me, skills) "
-             "  VALUES (:me::bigint, :about_me, :skills::jsonb) "
-             "  RETURNING *), "
-             "flag AS ( "
-             "  UPDATE learnhub.users "
-             "  SET is_mentor = true "
-             "  WHERE id = :me::bigint) "
+     .sql = {"WITH p AS ("
+             "    INSERT INTO learnhub.mentor_profiles (user_id, about_me, skills) "
+             "    VALUES (:me::bigint, :about_me, :skills::jsonb) "
+             "    RETURNING *), "
+             "flag AS ("
+             "    UPDATE learnhub.users "
+             "    SET is_mentor = true "
+             "    WHERE id = :me::bigint) "
              "SELECT p.about_me, p.skills "
              "FROM p"},
      .shape = LH_ONE,
@@ -189,10 +189,10 @@ static const lh_route routes[] = {
              "FROM learnhub.mentor_profiles "
              "WHERE user_id = :me::bigint",
 
-             "WITH deleted AS ( "
-             "  DELETE FROM learnhub.mentor_profiles "
-             "  WHERE user_id = :me::bigint "
-             "  RETURNING user_id) "
+             "WITH deleted AS ("
+             "    DELETE FROM learnhub.mentor_profiles "
+             "    WHERE user_id = :me::bigint "
+             "    RETURNING user_id) "
              "UPDATE learnhub.users u "
              "SET is_mentor = false "
              "FROM deleted "
@@ -219,14 +219,14 @@ static const lh_route routes[] = {
      .summary = "Create the caller's mentee profile.",
      .roles = LH_MEMBER,
      .body = team_fields,
-     .sql = {"WITH p AS ( "
-             "  INSERT INTO learnhub.mentee_profiles (user_id, team_number) "
-             "  VALUES (:me::bigint, :team_number::int) "
-             "  RETURNING *), "
-             "flag AS ( "
-             "  UPDATE learnhub.users "
-             "  SET is_mentee = true "
-             "  WHERE id = :me::bigint) "
+     .sql = {"WITH p AS ("
+             "    INSERT INTO learnhub.mentee_profiles (user_id, team_number) "
+             "    VALUES (:me::bigint, :team_number::int) "
+             "    RETURNING *), "
+             "flag AS ("
+             "    UPDATE learnhub.users "
+             "    SET is_mentee = true "
+             "    WHERE id = :me::bigint) "
              "SELECT p.team_number "
              "FROM p"},
      .shape = LH_ALL,
@@ -261,10 +261,10 @@ static const lh_route routes[] = {
     {.name = "mentees.delete", .method = "DELETE", .path = "/menteeinfoupdate/",
      .summary = "Delete the caller's mentee profile; sessions remain.",
      .roles = LH_MEMBER,
-     .sql = {"WITH deleted AS ( "
-             "  DELETE FROM learnhub.mentee_profiles "
-             "  WHERE user_id = :me::bigint "
-             "  RETURNING user_id) "
+     .sql = {"WITH deleted AS ("
+             "    DELETE FROM learnhub.mentee_profiles "
+             "    WHERE user_id = :me::bigint "
+             "    RETURNING user_id) "
              "UPDATE learnhub.users u "
              "SET is_mentee = false "
              "FROM deleted "
@@ -272,6 +272,7 @@ static const lh_route routes[] = {
              "RETURNING u.id AS _id"},
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){PROFILE_NOT_FOUND, {0}}},
+
     {0}};
 
 const lh_route_group lh_group_mentors = {
@@ -282,4 +283,5 @@ const lh_route_group lh_group_mentors = {
     .error_format = LH_ERRORS_DETAIL,
     .time_format = LH_SECONDS_Z,
     .routes = routes};
+
 /* clang-format on */

@@ -96,7 +96,9 @@ static const lh_field request_fields[] = {
 
 static const lh_field status_fields[] = {
     {.name = "status", .type = LH_STRING, .flags = LH_REQUIRED, .enum_values = "Confirmed Canceled"},
+
     {0}};
+
 /* clang-format on */
 
 static lh_error *check_length(lh_call *call, lh_error *errors)
@@ -108,10 +110,11 @@ static lh_error *check_length(lh_call *call, lh_error *errors)
                : errors;
 }
 
+/* clang-format off */
+
 /* ---- routes ---- */
 
-/* /availabilty/ is the published spelling; /availability/ is the same. */
-/* clang-format off */
+/* /availabilty/ is the published spelling; /availability/ is an alias. */
 static const lh_route routes[] = {
     {.name = "availabilty.list", .method = "GET", .path = "/availabilty/",
      .summary = "List the availabilities that have not ended, by start.",
@@ -185,14 +188,14 @@ static const lh_route routes[] = {
      .flags = LH_STREAMED,
      /* UNION ALL, not OR: each half is a range of its own index. */
      .sql = {SESSIONS
-             "WHERE s.id IN ( "
-             "  SELECT id "
-             "  FROM learnhub.mentoring_sessions "
-             "  WHERE mentor_id = :me::bigint AND starts_at >= now() - interval '24 hours' "
-             "  UNION ALL "
-             "  SELECT id "
-             "  FROM learnhub.mentoring_sessions "
-             "  WHERE mentee_id = :me::bigint AND starts_at >= now() - interval '24 hours') "
+             "WHERE s.id IN ("
+             "    SELECT id "
+             "    FROM learnhub.mentoring_sessions "
+             "    WHERE mentor_id = :me::bigint AND starts_at >= now() - interval '24 hours' "
+             "    UNION ALL "
+             "    SELECT id "
+             "    FROM learnhub.mentoring_sessions "
+             "    WHERE mentee_id = :me::bigint AND starts_at >= now() - interval '24 hours') "
              "ORDER BY s.starts_at, s.id"},
      .shape = LH_ALL,
      .returns = session_keys},
@@ -202,14 +205,14 @@ static const lh_route routes[] = {
      .roles = LH_MEMBER,
      .flags = LH_STREAMED,
      .sql = {SESSIONS
-             "WHERE s.id IN ( "
-             "  SELECT id "
-             "  FROM learnhub.mentoring_sessions "
-             "  WHERE mentor_id = :me::bigint AND starts_at < now() - interval '24 hours' "
-             "  UNION ALL "
-             "  SELECT id "
-             "  FROM learnhub.mentoring_sessions "
-             "  WHERE mentee_id = :me::bigint AND starts_at < now() - interval '24 hours') "
+             "WHERE s.id IN ("
+             "    SELECT id "
+             "    FROM learnhub.mentoring_sessions "
+             "    WHERE mentor_id = :me::bigint AND starts_at < now() - interval '24 hours' "
+             "    UNION ALL "
+             "    SELECT id "
+             "    FROM learnhub.mentoring_sessions "
+             "    WHERE mentee_id = :me::bigint AND starts_at < now() - interval '24 hours') "
              "ORDER BY s.starts_at DESC, s.id DESC"},
      .shape = LH_ALL,
      .returns = session_keys},
@@ -237,15 +240,15 @@ static const lh_route routes[] = {
              "                             + make_interval(mins => :session_length::int) THEN 'outside' "
              "       END AS \"!\" "
              "FROM (SELECT) one "
-             "LEFT JOIN ( "
-             "  SELECT a.* "
-             "  FROM learnhub.availabilities a "
-             "  JOIN learnhub.users u ON u.id = a.mentor_id "
-             "  WHERE a.id = :mentor_availability::bigint AND a.deleted_at IS NULL AND u.is_mentor AND u.is_active "
-             "  FOR SHARE OF a) a ON true",
+             "LEFT JOIN ("
+             "    SELECT a.* "
+             "    FROM learnhub.availabilities a "
+             "    JOIN learnhub.users u ON u.id = a.mentor_id "
+             "    WHERE a.id = :mentor_availability::bigint AND a.deleted_at IS NULL AND u.is_mentor AND u.is_active "
+             "    FOR SHARE OF a) a ON true",
 
              "INSERT INTO learnhub.mentoring_sessions "
-             "  (availability_id, mentor_id, mentee_id, starts_at, session_length) "
+             "    (availability_id, mentor_id, mentee_id, starts_at, session_length) "
              "SELECT a.id, a.mentor_id, :me::bigint, date_trunc('second', :start_time::timestamptz), "
              "       :session_length::int "
              "FROM learnhub.availabilities a "
@@ -323,6 +326,7 @@ static const lh_route routes[] = {
          {"confirm",     400, NULL, "Only the mentor can confirm a session, while it is pending and has not started."},
          {"cancel",      400, NULL, "Only a session that has not started and is not canceled can be canceled."},
          {0}}},
+
     {0}};
 
 const lh_route_group lh_group_mentoring = {
@@ -378,6 +382,7 @@ static const lh_route settings_routes[] = {
      .summary = "Get the caller's notification settings by pk.",
      .roles = LH_MEMBER,
      .sql = {"SELECT CASE WHEN :id::bigint <> :me::bigint THEN 'owner' END AS \"!\"",
+
              OWN_SETTINGS},
      .shape = LH_ONE,
      .returns = settings_keys,
@@ -390,8 +395,8 @@ static const lh_route settings_routes[] = {
      .sql = {"SELECT CASE WHEN :id::bigint <> :me::bigint THEN 'owner' END AS \"!\"",
 
              "INSERT INTO learnhub.notification_settings AS n "
-             "  (user_id, session_requested, session_confirmed, session_canceled, fifteen_minute_alert, "
-             "   sixty_minute_alert) "
+             "    (user_id, session_requested, session_confirmed, session_canceled, fifteen_minute_alert, "
+             "     sixty_minute_alert) "
              "SELECT :me::bigint, "
              "       coalesce(:session_requested::boolean, false), "
              "       coalesce(:session_confirmed::boolean, false), "

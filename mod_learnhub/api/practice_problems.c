@@ -82,9 +82,9 @@ static const lh_route routes[] = {
              "    (title, description, difficulty, categories, estimated_time, "
              "     requirements, constraints, hints, created_by) "
              "VALUES (:title, :description, :difficulty, "
-             "    coalesce(:categories::jsonb, '[]'), coalesce(:estimated_time, '30 mins'), "
-             "    coalesce(:requirements::jsonb, '[]'), coalesce(:constraints::jsonb, '[]'), "
-             "    coalesce(:hints::jsonb, '[]'), :me::bigint) "
+             "        coalesce(:categories::jsonb, '[]'), coalesce(:estimated_time, '30 mins'), "
+             "        coalesce(:requirements::jsonb, '[]'), coalesce(:constraints::jsonb, '[]'), "
+             "        coalesce(:hints::jsonb, '[]'), :me::bigint) "
              "RETURNING " PROBLEM_COLUMNS},
      .shape = LH_ONE,
      .status = 201,

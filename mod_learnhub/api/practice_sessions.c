@@ -107,7 +107,7 @@ static const lh_route routes[] = {
              "WHERE p.id = decode(:problem_id, 'hex') "
              "ON CONFLICT (user_id, problem_id) WHERE status IN ('active', 'paused') DO UPDATE SET status = s.status "
              "RETURNING CASE WHEN s.id = (SELECT id FROM new) THEN 201 ELSE 200 END AS _status, "
-             "    s.diagram_data, " SESSION_COLUMNS},
+             "          s.diagram_data, " SESSION_COLUMNS},
      .shape = LH_ONE,
      .status = 201,
      .returns = session_keys,
@@ -211,16 +211,16 @@ static const lh_route routes[] = {
      .roles = LH_MEMBER,
      .body = CHAT_FIELDS,
      .sql = {"SELECT CASE WHEN status NOT IN ('active', 'paused') THEN 'closed' "
-             "            WHEN NOT learnhub.chat_has_room(chat_messages) THEN 'full' END AS \"!\" "
+             "            WHEN NOT learnhub.chat_has_room(chat_messages) THEN 'full' "
+             "       END AS \"!\" "
              "FROM learnhub.practice_sessions "
              "WHERE id = decode(:id, 'hex') AND user_id = :me::bigint "
              "FOR UPDATE",
 
              "UPDATE learnhub.practice_sessions s "
-             "SET chat_messages = s.chat_messages || jsonb_build_object( "
-             "       'role', :role::text, "
-             "       'content', :content::text, "
-             "       'timestamp', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')), "
+             "SET chat_messages = s.chat_messages || jsonb_build_object("
+             "        'role', :role::text, 'content', :content::text, 'timestamp', "
+             "        to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')), "
              "    updated_at = clock_timestamp() "
              "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint AND s.status IN ('active', 'paused') "
              "  AND learnhub.chat_has_room(s.chat_messages) "

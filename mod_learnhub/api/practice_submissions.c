@@ -80,9 +80,9 @@ static const lh_route routes[] = {
              "    (user_id, problem_id, status, score, time_spent, "
              "     diagram_data, strengths, improvements, missing_components) "
              "SELECT :me::bigint, p.id, coalesce(:status, 'in-progress'), coalesce(:score::int, 0), "
-             "    coalesce(:time_spent::bigint, 0), coalesce(:diagram_data::json, '{}'), "
-             "    coalesce(:feedback_strengths::jsonb, '[]'), coalesce(:feedback_improvements::jsonb, '[]'), "
-             "    coalesce(:feedback_missing_components::jsonb, '[]') "
+             "       coalesce(:time_spent::bigint, 0), coalesce(:diagram_data::json, '{}'), "
+             "       coalesce(:feedback_strengths::jsonb, '[]'), coalesce(:feedback_improvements::jsonb, '[]'), "
+             "       coalesce(:feedback_missing_components::jsonb, '[]') "
              "FROM learnhub.problems p "
              "WHERE p.id = decode(:problem_id, 'hex') "
              "RETURNING " SUBMISSION_COLUMNS},
@@ -98,7 +98,8 @@ static const lh_route routes[] = {
      .roles = LH_MEMBER,
      .sql = {"SELECT CASE WHEN user_id <> :me::bigint THEN 'owner' "
              "            WHEN status = 'submitted' THEN 'submitted' "
-             "            WHEN status = 'abandoned' THEN 'abandoned' END AS \"!\" "
+             "            WHEN status = 'abandoned' THEN 'abandoned' "
+             "       END AS \"!\" "
              "FROM learnhub.practice_sessions "
              "WHERE id = decode(:id, 'hex') "
              "FOR UPDATE",
@@ -132,7 +133,7 @@ static const lh_route routes[] = {
               "FROM learnhub.submissions "
               "WHERE user_id = :me::bigint",
      .sql = {"SELECT s.id, (SELECT email FROM learnhub.users WHERE id = s.user_id) AS user_id, s.problem_id, "
-             "    s.score, s.time_spent, s.status, s.submitted_at, s.updated_at "
+             "       s.score, s.time_spent, s.status, s.submitted_at, s.updated_at "
              "FROM learnhub.submissions s "
              "WHERE s.user_id = :me::bigint "
              "ORDER BY s.submitted_at DESC, s.id DESC "
@@ -198,16 +199,16 @@ static const lh_route routes[] = {
      .roles = LH_MEMBER,
      .body = CHAT_FIELDS,
      .sql = {"SELECT CASE WHEN user_id <> :me::bigint THEN 'owner' "
-             "            WHEN NOT learnhub.chat_has_room(chat_messages) THEN 'full' END AS \"!\" "
+             "            WHEN NOT learnhub.chat_has_room(chat_messages) THEN 'full' "
+             "       END AS \"!\" "
              "FROM learnhub.submissions "
              "WHERE id = decode(:id, 'hex') "
              "FOR UPDATE",
 
              "UPDATE learnhub.submissions s "
-             "SET chat_messages = s.chat_messages || jsonb_build_object( "
-             "       'role', :role::text, "
-             "       'content', :content::text, "
-             "       'timestamp', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')), "
+             "SET chat_messages = s.chat_messages || jsonb_build_object("
+             "        'role', :role::text, 'content', :content::text, 'timestamp', "
+             "        to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')), "
              "    updated_at = clock_timestamp() "
              "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint AND learnhub.chat_has_room(s.chat_messages) "
              "RETURNING s.id, s.chat_messages"},

@@ -19,14 +19,14 @@
 /* PostgreSQL builds the JSON of the participants: there are at most 20. */
 #define SESSION_DETAIL                                                                                                 \
     "SELECT " SESSION_COLUMNS                                                                                          \
-    "    coalesce((SELECT json_agg(json_build_object('id', p.id, "                                                     \
-    "                  'user', json_build_object('id', u.id, 'first_name', u.first_name, "                             \
-    "                      'last_name', u.last_name, 'email', u.email, 'role', u.role), "                              \
-    "                  'joined_at', learnhub.iso_seconds(p.joined_at), 'role', p.role) ORDER BY p.id) "                \
-    "              FROM learnhub.tutoring_participants p "                                                             \
-    "              JOIN learnhub.users u ON u.id = p.user_id "                                                         \
-    "              WHERE p.session_id = s.id), '[]') AS participants, "                                                \
-    "    s.status, s.created_at, s.updated_at, " SEAT_COLUMNS                                                          \
+    "       coalesce((SELECT json_agg(json_build_object('id', p.id, "                                                  \
+    "                     'user', json_build_object('id', u.id, 'first_name', u.first_name, "                          \
+    "                         'last_name', u.last_name, 'email', u.email, 'role', u.role), "                           \
+    "                     'joined_at', learnhub.iso_seconds(p.joined_at), 'role', p.role) ORDER BY p.id) "             \
+    "                 FROM learnhub.tutoring_participants p "                                                          \
+    "                 JOIN learnhub.users u ON u.id = p.user_id "                                                      \
+    "                 WHERE p.session_id = s.id), '[]') AS participants, "                                             \
+    "       s.status, s.created_at, s.updated_at, " SEAT_COLUMNS                                                       \
     "FROM learnhub.tutoring_sessions s "                                                                               \
     "JOIN learnhub.users c ON c.id = s.creator_id "                                                                    \
     "WHERE s.id = :id::bigint"
@@ -35,7 +35,8 @@
 #define SESSION_CHANGE_LOCK                                                                                            \
     "SELECT CASE WHEN creator_id <> :me::bigint THEN 'creator' "                                                       \
     "            WHEN status IN ('completed', 'cancelled') THEN 'over' "                                               \
-    "            WHEN :max_participants::int < participant_count THEN 'seats' END AS \"!\" "                           \
+    "            WHEN :max_participants::int < participant_count THEN 'seats' "                                        \
+    "       END AS \"!\" "                                                                                             \
     "FROM learnhub.tutoring_sessions "                                                                                 \
     "WHERE id = :id::bigint "                                                                                          \
     "FOR UPDATE"
@@ -220,8 +221,8 @@ static const lh_route routes[] = {
              "WHERE id = :id::bigint",
 
              "SELECT p.id, u.id AS \"user.id\", u.first_name AS \"user.first_name\", "
-             "    u.last_name AS \"user.last_name\", u.email AS \"user.email\", u.role AS \"user.role\", "
-             "    p.joined_at, p.role "
+             "       u.last_name AS \"user.last_name\", u.email AS \"user.email\", u.role AS \"user.role\", "
+             "       p.joined_at, p.role "
              "FROM learnhub.tutoring_participants p "
              "JOIN learnhub.users u ON u.id = p.user_id "
              "WHERE p.session_id = :id::bigint "
@@ -280,7 +281,8 @@ static const lh_route routes[] = {
      .summary = "Delete an upcoming or cancelled session.",
      .roles = LH_MEMBER,
      .sql = {"SELECT CASE WHEN creator_id <> :me::bigint THEN 'creator' "
-             "            WHEN status IN ('ongoing', 'completed') THEN 'begun' END AS \"!\" "
+             "            WHEN status IN ('ongoing', 'completed') THEN 'begun' "
+             "       END AS \"!\" "
              "FROM learnhub.tutoring_sessions "
              "WHERE id = :id::bigint "
              "FOR UPDATE",
@@ -303,11 +305,12 @@ static const lh_route routes[] = {
 
              "WITH verdict AS ("
              "    SELECT s.id, "
-             "        CASE WHEN s.creator_id = :me::bigint THEN 'own' "
-             "             WHEN EXISTS (SELECT FROM learnhub.tutoring_participants p "
-             "                          WHERE p.session_id = s.id AND p.user_id = :me::bigint) THEN 'joined' "
-             "             WHEN s.participant_count >= s.max_participants THEN 'full' "
-             "             WHEN s.status <> 'upcoming' OR s.starts_at <= now() THEN 'closed' END AS error "
+             "           CASE WHEN s.creator_id = :me::bigint THEN 'own' "
+             "                WHEN EXISTS (SELECT FROM learnhub.tutoring_participants p "
+             "                             WHERE p.session_id = s.id AND p.user_id = :me::bigint) THEN 'joined' "
+             "                WHEN s.participant_count >= s.max_participants THEN 'full' "
+             "                WHEN s.status <> 'upcoming' OR s.starts_at <= now() THEN 'closed' "
+             "           END AS error "
              "    FROM learnhub.tutoring_sessions s "
              "    WHERE s.id = :id::bigint), "
              "entry AS ("
@@ -345,9 +348,10 @@ static const lh_route routes[] = {
 
              "WITH verdict AS ("
              "    SELECT s.id, "
-             "        CASE WHEN NOT EXISTS (SELECT FROM learnhub.tutoring_participants p "
-             "                              WHERE p.session_id = s.id AND p.user_id = :me::bigint) THEN 'absent' "
-             "             WHEN s.status IN ('ongoing', 'completed') THEN 'begun' END AS error "
+             "           CASE WHEN NOT EXISTS (SELECT FROM learnhub.tutoring_participants p "
+             "                                 WHERE p.session_id = s.id AND p.user_id = :me::bigint) THEN 'absent' "
+             "                WHEN s.status IN ('ongoing', 'completed') THEN 'begun' "
+             "           END AS error "
              "    FROM learnhub.tutoring_sessions s "
              "    WHERE s.id = :id::bigint), "
              "entry AS ("
@@ -377,7 +381,8 @@ static const lh_route routes[] = {
      .summary = "Cancel an upcoming or ongoing session.",
      .roles = LH_MEMBER,
      .sql = {"SELECT CASE WHEN creator_id <> :me::bigint THEN 'creator' "
-             "            WHEN status NOT IN ('upcoming', 'ongoing') THEN 'state' END AS \"!\" "
+             "            WHEN status NOT IN ('upcoming', 'ongoing') THEN 'state' "
+             "       END AS \"!\" "
              "FROM learnhub.tutoring_sessions "
              "WHERE id = :id::bigint "
              "FOR UPDATE",
@@ -401,7 +406,8 @@ static const lh_route routes[] = {
      .summary = "Start an upcoming session.",
      .roles = LH_MEMBER,
      .sql = {"SELECT CASE WHEN creator_id <> :me::bigint THEN 'creator' "
-             "            WHEN status <> 'upcoming' THEN 'state' END AS \"!\" "
+             "            WHEN status <> 'upcoming' THEN 'state' "
+             "       END AS \"!\" "
              "FROM learnhub.tutoring_sessions "
              "WHERE id = :id::bigint "
              "FOR UPDATE",
@@ -425,7 +431,8 @@ static const lh_route routes[] = {
      .summary = "Complete an ongoing session.",
      .roles = LH_MEMBER,
      .sql = {"SELECT CASE WHEN creator_id <> :me::bigint THEN 'creator' "
-             "            WHEN status <> 'ongoing' THEN 'state' END AS \"!\" "
+             "            WHEN status <> 'ongoing' THEN 'state' "
+             "       END AS \"!\" "
              "FROM learnhub.tutoring_sessions "
              "WHERE id = :id::bigint "
              "FOR UPDATE",
