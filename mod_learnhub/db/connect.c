@@ -17,8 +17,9 @@
 #define SET_UP_TIMEOUT apr_time_from_sec(2)
 
 /*
- * force_generic_plan: otherwise PostgreSQL plans a prepared statement with LIMIT $1 again for each execution, or
- * keeps a plan for all users that suits the values of one. Responses have times in UTC and text in UTF-8.
+ * force_generic_plan: otherwise PostgreSQL plans a prepared statement again for each execution if a plan for its
+ * current values, for example of LIMIT $1, looks cheaper than a plan for any values. Responses have times in UTC and
+ * text in UTF-8.
  */
 #define SESSION                                                                                                        \
     "SET statement_timeout TO %" APR_INT64_T_FMT ";"                                                                   \
@@ -27,7 +28,7 @@
     "SET client_encoding TO 'UTF8';"                                                                                   \
     "SET search_path TO learnhub, public"
 
-/* Stores DBDMax, which mod_dbd passes to this hook only, where open_entry() finds it. */
+/* Stores DBDMax in the pool of the connection, for open_entry(): mod_dbd passes it to this hook only. */
 static apr_status_t store_dbd_max(apr_pool_t *p, dbd_cfg_t *cfg, ap_dbd_t *dbd)
 {
     int *dbd_max = apr_palloc(p, sizeof(*dbd_max));
@@ -110,7 +111,7 @@ static int wait_for_result(PGconn *pg, apr_time_t deadline)
     return 1;
 }
 
-/* PQexec() with a deadline: child exit waits for this thread, so a server that hangs must not block it. */
+/* PQexec() with a deadline: child exit waits for this thread, so it must not wait for a hanging server. */
 static int execute(PGconn *pg, const char *sql)
 {
     apr_time_t deadline = lh_clock() + SET_UP_TIMEOUT;

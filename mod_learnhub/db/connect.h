@@ -3,8 +3,8 @@
  * One entry of the pool and its connection: opened by mod_dbd, set up, checked, reset and closed.
  *
  * An entry is opened through mod_dbd once and keeps its PGconn until the process exits: a broken connection is reset in
- * place. mod_dbd's pool, which connects while it holds its lock, is therefore used once per entry. pool.c decides who
- * owns an entry; no function here locks anything, so only the owner may call them.
+ * place. mod_dbd's pool is therefore used only once per entry; it holds its lock while it connects. The functions of
+ * this file take no lock, so only the owner of an entry (see pool.c) may call them.
  */
 #ifndef LH_CONNECT_H
 #define LH_CONNECT_H
@@ -17,7 +17,7 @@
 struct server_rec;
 struct pg_conn;
 
-/* A connection as the code that acquired it sees it. */
+/* The part of an entry that the code that acquired it uses. */
 typedef struct lh_connection {
     struct pg_conn *pg;      /* non-blocking and in pipeline mode */
     unsigned char *prepared; /* one bit per statement number */
@@ -34,10 +34,10 @@ typedef struct lh_pool_entry {
     apr_pool_t *pool;         /* used by mod_dbd; one per entry, because entries are opened by different threads */
     int dbd_max;              /* DBDMax; 0: unknown */
     unsigned char prepared[LH_STATEMENTS_MAX / 8];
-    struct lh_pool_entry *next; /* in the list that it is on */
+    struct lh_pool_entry *next; /* the next entry of the same list */
 } lh_pool_entry;
 
-/* Registers a post_connect hook with mod_dbd. For register_hooks. */
+/* Registers a post_connect hook with mod_dbd. Called in register_hooks. */
 void lh_connect_hooks(void);
 
 /* 1 if mod_dbd is loaded. */
@@ -52,14 +52,15 @@ int lh_connect(lh_pool_entry *entry, struct server_rec *s, apr_time_t statement_
 /* 1 if the connection is open, idle, in pipeline mode and without a pending result. */
 int lh_connect_is_clean(const lh_pool_entry *entry);
 
-/* 1 if the connection is clean and no data has arrived: on an idle connection, data announces that it ends. */
+/* 1 if the connection is clean and no data has arrived: on an idle connection, data usually means that the server is
+ * closing it. */
 int lh_connect_is_alive(const lh_pool_entry *entry);
 
 /* Shuts the socket down, without waiting, so that the server notices and a later reset does not block on unsent
  * data. */
 void lh_connect_shutdown(lh_pool_entry *entry);
 
-/* Returns the connection to mod_dbd for good; does nothing if the entry was never opened. */
+/* Returns the connection to mod_dbd; the entry is then no longer open. No-op if it is not open. */
 void lh_connect_close(lh_pool_entry *entry, struct server_rec *s);
 
 #endif

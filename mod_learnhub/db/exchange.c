@@ -46,7 +46,7 @@ static int send_preliminaries(lh_exchange *x)
         x->connection->stale = 0;
         memset(x->connection->prepared, 0, LH_STATEMENTS_MAX / 8);
     }
-    /* A stream lasts as long as its client reads: instead of statement_timeout, a deadline for each row limits it. */
+    /* A stream lasts as long as the client reads, so each row has a deadline and statement_timeout is off. */
     if (x->stream || x->run->timeout_ms) {
         return send_command(x, apr_psprintf(x->pool, "SELECT set_config('statement_timeout', '%d', true)",
                                             x->stream ? 0 : x->run->timeout_ms));
@@ -110,7 +110,7 @@ static void store_cause(lh_exchange *x, const char *label, const char *why)
     }
 }
 
-/* Sends pending data and waits until PQgetResult() does not block. */
+/* Sends pending data and waits until PQgetResult() would not block. */
 static lh_sql_outcome wait_for_result(lh_exchange *x)
 {
     while (PQstatus(x->pg) == CONNECTION_OK && PQisBusy(x->pg)) {
@@ -119,7 +119,7 @@ static lh_sql_outcome wait_for_result(lh_exchange *x)
         apr_time_t left = x->deadline - lh_clock();
         int ready;
 
-        if (fd.fd < 0) { /* poll() would ignore it and wait */
+        if (fd.fd < 0) { /* poll() would ignore it and wait until the deadline */
             return LH_SQL_LOST;
         }
         ready = left > 0 ? poll(&fd, 1, (int)((left + 999) / 1000)) : 0;
@@ -130,7 +130,7 @@ static lh_sql_outcome wait_for_result(lh_exchange *x)
             return LH_SQL_LOST;
         }
         if (ready > 0 && (fd.revents & ~POLLOUT)) {
-            PQconsumeInput(x->pg); /* the loop sees a failure in PQstatus() */
+            PQconsumeInput(x->pg); /* the loop checks PQstatus() */
         }
     }
     return LH_SQL_OK;

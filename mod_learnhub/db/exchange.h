@@ -2,15 +2,15 @@
 /*
  * One attempt to execute a run: all statements in one pipeline with one sync, hence in one round trip.
  *
- * An attempt neither retries nor releases its connection. It reports exactly how far it came, and sql.c decides.
+ * An attempt neither retries nor releases its connection: sql.c does, depending on how far the attempt got.
  */
 #ifndef LH_EXCHANGE_H
 #define LH_EXCHANGE_H
 
 #include "db/sql_run.h"
 
-/* The failure's message when a callback of a stream returned an error. */
-#define LH_EXCHANGE_STREAM_ENDED "the reader ended the stream"
+/* The failure's message if a callback of a stream returned an error. */
+#define LH_EXCHANGE_STREAM_ENDED "the receiver ended the stream"
 
 /* The receiver of a stream's rows; see lh_sql_stream(). */
 typedef struct lh_exchange_stream {
@@ -31,14 +31,14 @@ typedef struct lh_exchange {
     lh_result **results;
     lh_sql_failure *failure;
     lh_exchange_stream *stream; /* or NULL */
-    apr_time_t deadline;        /* of the attempt; of a stream: of the next row */
+    apr_time_t deadline;        /* for the attempt; in a stream: for the next row */
 
     /* Of the current attempt. The caller sets the connection, lh_exchange_run() the rest. */
     lh_connection *connection;
     struct pg_conn *pg;
     unsigned char parsed[LH_SQL_STATEMENTS]; /* the statement is prepared in this round trip */
     int preliminaries;                       /* commands before the statements */
-    int sync_sent;                           /* from here on the server may commit */
+    int sync_sent;                           /* once set, the server may commit */
     int completed;                           /* statements that succeeded */
     int error_received;                      /* the server reported an error, stored in `failure` */
     int sync_received;                       /* the transaction has ended: committed, or rolled back after an error */

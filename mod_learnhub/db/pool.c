@@ -2,7 +2,7 @@
 /*
  * The pool. Each entry is always in exactly one of these states:
  *
- *   idle        connected, on the list `idle`. Last in, first out, so that few connections stay in use and warm
+ *   idle        connected, on the list `idle`, a stack: the connection used last is used next
  *   acquired    owned by the caller of lh_pool_acquire() until it releases or discards the connection; on no list
  *   broken      not connected yet, or to be reset; on the list `broken`
  *   connecting  owned by a connector thread, which opens or resets it without holding the lock; on no list
@@ -30,12 +30,12 @@
 #define BACK_OFF_MIN apr_time_from_msec(50)
 #define BACK_OFF_MAX apr_time_from_sec(1)
 
-/* The database counts as down after so many failures in a row over at least such a time. During a short outage, such as
- * a restart of the database, requests wait instead of failing. */
+/* The database counts as down after at least DOWN_FAILURES failed attempts in a row during at least DOWN_AFTER. In a
+ * shorter outage, such as a restart of the database, requests wait instead of failing. */
 #define DOWN_FAILURES 2
 #define DOWN_AFTER apr_time_from_sec(2)
 
-/* A run that is to become a stream holds a connection while it waits for its turn, at most this long. */
+/* How long an acquired connection waits to become a streaming one. */
 #define STREAM_WAIT apr_time_from_sec(1)
 
 /* How long child exit waits for acquired connections. Request threads have ended by then; only a job can still hold
@@ -60,7 +60,7 @@ struct lh_pool {
     int acquired, connecting; /* entries in these states */
     int waiting;              /* callers that wait for an idle entry */
     int streams;              /* acquired entries that are streaming */
-    int limited;              /* limited runs that own an entry or wait for an idle one */
+    int limited;              /* callers with `limited` that own an entry or wait for an idle one */
 
     int failures;             /* to connect, in a row */
     apr_time_t failing_since; /* the start of the first of them */
@@ -186,7 +186,7 @@ static void add_failed(lh_pool *pool, lh_pool_entry *entry, apr_time_t began, co
 
 /* ---- connectors ---- */
 
-/* Waits for work, or for the time of the next attempt. */
+/* Waits until an entry may have to be connected, or until the next attempt is due. */
 static void wait_for_work(lh_pool *pool)
 {
     if (connect_is_due(pool) && pool->connecting == 0) {
@@ -253,8 +253,8 @@ static void start_connectors(lh_pool *pool)
 /* ---- creation and child exit ---- */
 
 /*
- * Runs before mod_dbd's pool is destroyed, which asserts that all connections have been returned. An entry that is
- * still acquired after the wait is not closed: its owner is using the connection.
+ * Must run before mod_dbd destroys its pool, because mod_dbd asserts that all connections have been returned. An entry
+ * that is still acquired after the wait is not closed: its owner is using the connection.
  */
 static apr_status_t stop(void *data)
 {
@@ -317,7 +317,7 @@ void lh_pool_hooks(void)
 
 /* ---- acquiring ---- */
 
-/* Asks for another entry if all that should be connected are in use; the connectors open it, up to `size`. */
+/* Raises `target` to the demand, at most to `size`, and wakes a connector. */
 static void request_connection(lh_pool *pool)
 {
     int demand = pool->acquired + pool->waiting;
@@ -355,7 +355,7 @@ static int share(const lh_pool *pool, int part)
     return pool->size < part ? 1 : pool->size / part;
 }
 
-/* Limited runs may use a quarter of the pool. */
+/* Waits until fewer than a quarter of the entries are used by limited runs, and counts another one. */
 static apr_status_t wait_for_share(lh_pool *pool, apr_time_t deadline)
 {
     while (pool->limited >= share(pool, 4)) {
@@ -371,7 +371,7 @@ static apr_status_t wait_for_share(lh_pool *pool, apr_time_t deadline)
     return APR_SUCCESS;
 }
 
-static void return_share(lh_pool *pool)
+static void release_share(lh_pool *pool)
 {
     pool->limited--;
     pthread_cond_broadcast(&pool->share_available);
@@ -392,7 +392,7 @@ static apr_status_t acquire_entry(lh_pool *pool, apr_time_t deadline, int limite
             pool->acquired++;
         }
         else if (limited) {
-            return_share(pool);
+            release_share(pool);
         }
     }
     pthread_mutex_unlock(&pool->lock);
@@ -416,7 +416,7 @@ static void release_to(lh_pool_entry *entry, lh_pool_entry **list)
     }
     if (entry->connection.limited) {
         entry->connection.limited = 0;
-        return_share(pool);
+        release_share(pool);
     }
     if (list == &pool->broken) {
         pool->live--;

@@ -7,7 +7,7 @@
  *   reset.
  * - Only background threads connect. If no connection is idle, a request wakes one of them and waits until its
  *   deadline.
- * - A released connection that is not provably clean is reset in the background, never by a request.
+ * - A released connection that is not idle, or has pending results, is reset by a background thread, not by a request.
  * - While the database is down (no live connection and several failures in a row), acquiring fails at once; the
  *   background threads keep trying to connect.
  * - The log has one line when the database becomes unavailable and one when it is available again.
@@ -24,13 +24,13 @@ typedef struct lh_connection lh_connection; /* db/connect.h */
 typedef struct lh_pool lh_pool;
 
 /*
- * Creates the pool and starts its background threads; connects nothing yet. For child_init. `statement_timeout`
- * (microseconds) is set on every connection. A pre-cleanup of `p` closes everything before mod_dbd's pool is destroyed.
- * Never fails: without mod_dbd or threads the database counts as down, which is logged.
+ * Creates the pool and starts its background threads, which open the first connection. Called in child_init.
+ * `statement_timeout` (microseconds) is set on every connection. A pre-cleanup of `p` closes everything before
+ * mod_dbd's pool is destroyed. Never fails: without mod_dbd or threads the database counts as down, which is logged.
  */
 lh_pool *lh_pool_create(apr_pool_t *p, struct server_rec *s, apr_time_t statement_timeout);
 
-/* Registers the hook that learns DBDMax from mod_dbd. For register_hooks. */
+/* Registers the hook that receives DBDMax from mod_dbd. Called in register_hooks. */
 void lh_pool_hooks(void);
 
 /*
@@ -40,8 +40,8 @@ void lh_pool_hooks(void);
  */
 apr_status_t lh_pool_acquire(lh_pool *pool, apr_time_t deadline, int limited, lh_connection **connection);
 
-/* Marks an acquired connection as streaming, that is, held for as long as the client reads. Waits up to a second while
- * half of the pool is streaming; returns 1, or 0 if that does not change. */
+/* Marks an acquired connection as streaming, that is, held for as long as the client reads. At most half of the pool
+ * may be streaming: waits up to a second for a share, and returns 1, or 0 if none became free. */
 int lh_pool_stream(lh_connection *connection);
 
 /* Releases a connection. Unless it is idle, in pipeline mode and without pending results, it is reset. */

@@ -11,10 +11,10 @@ typedef struct lh_result {
     struct pg_result *pg;
 } lh_result;
 
-/* Takes ownership of `pg` (or NULL): freed with `p`, or earlier by lh_result_clear(). */
+/* Takes ownership of `pg`, which may be NULL: it is freed with `p`, or earlier by lh_result_clear(). */
 lh_result *lh_result_own(apr_pool_t *p, struct pg_result *pg);
 
-/* Frees the rows now. May be called again. */
+/* Frees the rows. May be called again. */
 void lh_result_clear(lh_result *result);
 
 /* The numbers of rows and columns. */

@@ -21,11 +21,11 @@ enum {
     OID_JSONB = 3802
 };
 
-/* PostgreSQL counts times from 2000-01-01: its seconds since 1970. */
+/* PostgreSQL counts times from 2000-01-01; this is its Unix time. */
 #define EPOCH_2000 946684800
 
 typedef struct column_plan {
-    const char *before; /* what precedes the value: closing braces, keys of new objects, the column's key and colon */
+    const char *before; /* the text before the value: closing braces, keys of new objects, the column's key and colon */
     apr_size_t length;  /* of `before` */
     unsigned type;
     int hidden;
@@ -38,9 +38,9 @@ struct lh_plan {
     lh_time_format times;
 };
 
-/* ---- the plan: what is written between the values, made once per result ---- */
+/* ---- the plan: the text between the values, made once per result ---- */
 
-/* The length of the part of `name` that names objects, with its dots: 8 for "creator.id". */
+/* The length of `name` up to and including its last dot: 8 for "creator.id". */
 static apr_size_t prefix_length(const char *name)
 {
     const char *dot = strrchr(name, '.');
@@ -48,7 +48,7 @@ static apr_size_t prefix_length(const char *name)
     return dot ? (apr_size_t)(dot - name) + 1 : 0;
 }
 
-/* The length of the part that two such prefixes have in common. */
+/* The length of the objects' names, with their dots, that two such prefixes have in common. */
 static apr_size_t common_length(const char *a, apr_size_t a_length, const char *b, apr_size_t b_length)
 {
     apr_size_t i, common = 0;
@@ -71,7 +71,7 @@ static int count_dots(const char *s, apr_size_t length)
     return n;
 }
 
-/* Writes what precedes the value of the column `name`; `previous` is the name of the column before it, or "". */
+/* Writes the text before the value of the column `name`; `previous` is the name of the column before it, or "". */
 static void plan_column(lh_buffer *out, const char *previous, const char *name)
 {
     apr_size_t open = prefix_length(previous);
@@ -166,7 +166,7 @@ static double floating(const lh_cell_value *cell)
     return value;
 }
 
-/* PostgreSQL's infinity is the largest integer. It is not converted: lh_json_time() writes it as null. */
+/* PostgreSQL's infinity is the largest integer and stays it; lh_json_time() writes it as null. */
 static apr_int64_t unix_micros(const lh_cell_value *cell)
 {
     const apr_int64_t offset = EPOCH_2000 * (apr_int64_t)APR_USEC_PER_SEC;
@@ -219,8 +219,8 @@ static void write_hex(lh_json *json, const lh_cell_value *cell)
 
 /*
  * The format: int16 number of digits, weight, sign and scale, then the digits, all int16. Digits are to base 10000; the
- * first is multiplied by 10000 to the power of `weight`. `scale` decimals follow the point. Returns 0 for NaN, infinity
- * and numbers that are too long.
+ * first is multiplied by 10000 to the power of `weight`. `scale` is the number of decimals after the point. Returns 0
+ * for NaN, infinity and numbers that are too long.
  */
 static int put_numeric(char out[NUMERIC_TEXT], const lh_cell_value *cell)
 {

@@ -9,7 +9,8 @@
  * - bool, integers, floats and numeric become JSON literals, and NULL becomes null. json and jsonb are copied,
  *   timestamptz is written in the plan's format, bytea in lower-case hex, uuid in its usual form, any other type as a
  *   string of its bytes.
- * - A value that JSON or its format cannot hold (NaN, infinity, a time outside the years 1 to 9999) becomes null.
+ * - A value that JSON or the time format cannot represent (NaN, infinity, a time outside the years 1 to 9999) becomes
+ *   null.
  */
 #ifndef LH_ROWS_H
 #define LH_ROWS_H

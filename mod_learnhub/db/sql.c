@@ -82,7 +82,7 @@ static lh_sql_outcome acquire_connection(lh_exchange *x)
         }
         return LH_SQL_OK;
     }
-    if (!x->failure->message) { /* otherwise it is of an earlier attempt */
+    if (!x->failure->message) { /* otherwise keep the failure of the last attempt */
         x->failure->label = run->statements[0]->label;
         x->failure->message = "no database connection";
     }

@@ -5,8 +5,8 @@
  *
  * - A statement is prepared on a connection the first time it is used there, in the same round trip.
  * - One deadline covers the wait for a connection, preparing, execution and all retries.
- * - Retried are: any run that was not sent completely; any run that the server rejected with a SQLSTATE of a table
- *   (sql.c) and did not commit; and retryable runs after the loss of the connection.
+ * - A run is retried if it was not sent completely, if the server rejected it with a SQLSTATE of the table in sql.c and
+ *   did not commit it, or if it is retryable and the connection was lost.
  * - Success is reported only after the response to the sync, because nothing is committed before it.
  */
 #ifndef LH_SQL_H
@@ -22,10 +22,10 @@ lh_sql_outcome lh_sql_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **
                               apr_interval_time_t *elapsed);
 
 /*
- * Executes the run and passes the rows of its last statement to `row` as they arrive. The connection is held
- * meanwhile, the deadline starts again with each row, and statement_timeout is off. The callbacks are not called
- * before the earlier statements succeeded. Any failure after the first row is LH_SQL_LOST, and so is a callback that
- * ended the stream. *connection is set to the current connection, for lh_pool_stream().
+ * Executes the run and passes the rows of its last statement to `row` as they arrive. The connection is held until the
+ * last row, the deadline starts again with each row, and statement_timeout is off. The callbacks are not called before
+ * the earlier statements succeeded. Any failure after the first row is LH_SQL_LOST, and so is a callback that ended the
+ * stream. *connection is set to the current connection, for lh_pool_stream().
  */
 lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_begin *begin, lh_sql_row *row, void *context,
                              lh_connection **connection, lh_sql_failure *failure);

@@ -11,21 +11,21 @@ typedef struct lh_pool lh_pool;
 typedef struct lh_result lh_result;
 typedef struct lh_statement lh_statement;
 
-#define LH_SQL_STATEMENTS 8 /* the most that a run can have */
+#define LH_SQL_STATEMENTS 8 /* the maximum of a run */
 
 typedef enum {
     LH_SQL_OK,
     LH_SQL_BUSY,    /* no connection became available in time */
     LH_SQL_DOWN,    /* the database is unavailable, or the process exits */
-    LH_SQL_TIMEOUT, /* the deadline passed during execution: the outcome is unknown unless the run is retryable */
-    LH_SQL_LOST,    /* the connection broke during execution: the outcome is unknown unless the run is retryable */
+    LH_SQL_TIMEOUT, /* the deadline passed during execution: the run may have been committed */
+    LH_SQL_LOST,    /* the connection broke during execution: the run may have been committed */
     LH_SQL_ERROR    /* the server reported an error: sqlstate, constraint, message */
 } lh_sql_outcome;
 
 typedef struct lh_sql_failure {
     char sqlstate[6];
-    const char *constraint; /* that was violated, or NULL */
-    const char *message;    /* the server's message, or the cause: for the error log only */
+    const char *constraint; /* the violated constraint, or NULL */
+    const char *message;    /* the server's message or another cause; for the error log only */
     const char *label;      /* of the statement that failed */
 } lh_sql_failure;
 

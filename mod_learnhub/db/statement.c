@@ -34,7 +34,7 @@ static apr_size_t name_length(const char *s)
     return n;
 }
 
-/* The bytes that the compiled text needs at most. ":a" can become "$40", so the text at most doubles. */
+/* The maximum length of the compiled text. ":a" can become "$40", so the text at most doubles. */
 static apr_size_t room_for(const char *sql, const char *filters)
 {
     apr_size_t room = 2 * strlen(sql) + 16;
@@ -88,7 +88,7 @@ static int find_slot(const lh_slots *slots, const char *name, apr_size_t length)
     return -1;
 }
 
-/* Returns the number n of $n for a slot; a slot has the same number throughout a statement. */
+/* Returns the n of $n for a slot; it is the same throughout a statement. */
 static int number_of(compiler *c, int slot)
 {
     lh_statement *st = c->statement;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Statements with named parameters, compiled before httpd starts: `:name` becomes `$n`, bound to a slot of a call's
+ * Statements with named parameters, compiled when httpd starts: `:name` becomes `$n`, bound to a slot of a call's
  * values. Quoted text, comments and `::type` are left unchanged. Depends on APR only.
  *
  * The registry numbers statements in the order in which they are compiled. The number of a statement is its name on a
@@ -42,8 +42,8 @@ int lh_statements_count(const lh_statements *statements);
 const lh_statement *lh_statements_at(const lh_statements *statements, int number);
 
 /*
- * Compiles and registers `sql`, in which `:filters` is replaced by `filters` (NULL: nothing). Returns NULL and sets
- * *why, to a clause without the label, if a name is unknown or there are too many parameters or statements; otherwise
+ * Compiles and registers `sql`, in which `:filters` is replaced by `filters` (NULL: nothing). If a name is unknown, or
+ * there are too many parameters or statements, returns NULL and sets *why to the cause, without the label; otherwise
  * sets *why to NULL. `label` and `slots` are not copied.
  */
 const lh_statement *lh_statement_compile(lh_statements *statements, const char *label, const char *sql,
