@@ -15,10 +15,10 @@
 #include "util/json_value.h"
 
 #define FAILURES_MAX 3     /* in a row, before the breaker opens */
-#define OPEN_TIMEOUTS 10   /* how long the breaker stays open, in timeouts of the model */
-#define CONCURRENT_MAX 8   /* requests of a process that wait for the model; others go on without rates */
+#define OPEN_TIMEOUTS 10   /* how long the breaker stays open, in multiples of the model's timeout */
+#define CONCURRENT_MAX 8   /* requests of a process that wait for the model; others do not query it */
 #define RESPONSE_MAX 65536 /* bytes */
-#define RATE_MAX 100       /* of a number; also the limit for admins */
+#define RATE_MAX 100       /* of each dimension; the limit is the same for rates set by admins */
 #define DIMENSIONS 5
 
 static const char *const dimensions[DIMENSIONS] = {"physique", "energy", "logic", "creativity", "social"};
@@ -26,7 +26,7 @@ static const char *const dimensions[DIMENSIONS] = {"physique", "energy", "logic"
 struct lh_model {
     const char *url, *name, *authorization; /* a header line, or NULL */
     apr_interval_time_t timeout;
-    apr_thread_mutex_t *lock; /* guards what follows */
+    apr_thread_mutex_t *lock; /* guards the fields below */
     int failures;             /* in a row; FAILURES_MAX and more: the breaker is open or half-open */
     int concurrent;           /* requests that wait for the model */
     apr_time_t open_until;    /* on lh_clock(); from then on the breaker is half-open */
@@ -36,7 +36,7 @@ typedef enum { SUCCEEDED, FAILED, NOT_ASKED } outcome;
 
 /* ---- circuit breaker ---- */
 
-/* Returns 1 if a request may ask the model; it must call leave() afterwards. */
+/* Returns 1 if the request may query the model; it must call leave() afterwards. */
 static int enter(lh_model *model)
 {
     apr_time_t now = lh_clock();
@@ -46,7 +46,7 @@ static int enter(lh_model *model)
     allowed = model->concurrent < CONCURRENT_MAX && (model->failures < FAILURES_MAX || now >= model->open_until);
     if (allowed) {
         model->concurrent++;
-        /* Half-open: other requests are not allowed while this one tries. */
+        /* Half-open: no other request may query the model until this one has its result. */
         model->open_until = now + OPEN_TIMEOUTS * model->timeout;
     }
     apr_thread_mutex_unlock(model->lock);
@@ -61,7 +61,7 @@ static void leave(lh_model *model, outcome result, server_rec *s)
     before = model->failures;
     model->concurrent--;
     if (result == NOT_ASKED) {
-        model->open_until = 0; /* half-open: the next request tries */
+        model->open_until = 0; /* still half-open: the next request queries the model */
     }
     else {
         model->failures = result == SUCCEEDED ? 0 : before + 1;
@@ -97,7 +97,7 @@ static void write_message(lh_json *json, const char *role, const char *content)
     lh_json_close(json, '}');
 }
 
-/* {"activity": ..., "category": ..., "goal": ..., "goal_category": ...} of the row that claimed the question. */
+/* {"activity": ..., "category": ..., "goal": ..., "goal_category": ...} from the row of extra_sql[0]. */
 static const char *describe_activity(lh_call *call)
 {
     static const char *const columns[] = {"_activity", "_category", "_goal", "_goal_category"};
@@ -167,7 +167,7 @@ static struct curl_slist *make_headers(apr_pool_t *p, const lh_model *model)
     return headers;
 }
 
-/* Returns NULL, or why there is no response. */
+/* Returns NULL, or the cause of the failure. */
 static const char *post(apr_pool_t *p, const lh_model *model, const lh_json *request, lh_buffer *response)
 {
     CURL *curl = curl_easy_init();
@@ -197,7 +197,7 @@ static const char *post(apr_pool_t *p, const lh_model *model, const lh_json *req
 
 /* ---- the response ---- */
 
-/* Finds the JSON object in the model's text. Some models add code fences or sentences, some nest it in "rates". */
+/* Finds the JSON object in the model's text. Some models add code fences or sentences, others nest it in "rates". */
 static const lh_json_value *find_object(apr_pool_t *p, const char *content)
 {
     const char *from = content ? strchr(content, '{') : NULL, *to = from ? strrchr(from, '}') : NULL;
@@ -231,7 +231,7 @@ static int bind_rates(lh_call *call, const lh_json_value *object)
     return sum >= 0.01;
 }
 
-/* {"choices": [{"message": {"content": "{...}"}}]}: returns NULL, or why the response is invalid. */
+/* Reads {"choices": [{"message": {"content": "{...}"}}]}. Returns NULL, or the cause of the failure. */
 static const char *read_response(lh_call *call, const lh_buffer *response)
 {
     apr_pool_t *p = call->r->pool;
@@ -245,7 +245,7 @@ static const char *read_response(lh_call *call, const lh_buffer *response)
 
 /* ---- the step ---- */
 
-/* Asks the question that the last statement claimed, if any, and binds the rates. */
+/* Queries the model if extra_sql[0] claimed the question for this request, and binds the rates. */
 static outcome ask(lh_call *call)
 {
     const char *question = lh_cell(call, "_question"), *why;

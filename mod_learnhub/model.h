@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asks a language model for the rates of activities (include/learnhub_model.h): one HTTP request within
- * LearnHubModelTimeout, a response of which every number is validated, and a circuit breaker, so that an
- * unavailable model does not slow requests down. Uses libcurl, which lh_smtp_prepare() initialises.
+ * Queries a language model for the rates of activities (include/learnhub_model.h), with one HTTP request within
+ * LearnHubModelTimeout. All numbers of the response are validated. A circuit breaker prevents an unavailable model from
+ * slowing requests down. Uses libcurl, which lh_smtp_prepare() initialises.
  *
- * The breaker is closed at first. Three failures in a row open it for ten times the timeout; nothing is asked then.
- * After that it is half-open: one request tries, and its result closes the breaker or opens it again.
+ * The breaker is closed at first. Three failures in a row open it for ten times the timeout; the model is not queried
+ * then. After that the breaker is half-open: the result of one query closes it or opens it again.
  */
 #ifndef LH_MODEL_H
 #define LH_MODEL_H

@@ -21,7 +21,7 @@ void lh_job_stop(void)
     apr_atomic_set32(&stopping, 1);
 }
 
-/* Sets whether the statement is failing; returns 1 if that is a change. */
+/* Stores whether the statement is failing; returns 1 if this has changed. */
 static int set_failing(lh_job_state *state, const lh_statement *statement, int failing)
 {
     unsigned char *byte = &state->failing[statement->number / 8], bit = (unsigned char)(1 << statement->number % 8);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a running job uses: its statements, its state for each database, and whether it must stop. */
+/* For running jobs: executes their statements, keeps their state for each database, and stops them at child exit. */
 #ifndef LH_JOB_H
 #define LH_JOB_H
 
@@ -13,19 +13,19 @@ typedef struct lh_server lh_server;
 /* The state of all jobs for one database in one process. Needs no lock: the jobs of a process run one after another. */
 typedef struct lh_job_state {
     unsigned char failing[LH_STATEMENTS_MAX / 8]; /* one bit per statement: its current failure has been logged */
-    int mail_server_down;                         /* the last mail could not be sent for this reason; logged */
+    int mail_server_down;                         /* when the last mail was sent; changes are logged */
 } lh_job_state;
 
 /* 1 if the process is about to exit: jobs end early. */
 int lh_job_stopping(void);
 
-/* From now on lh_job_stopping() returns 1. May be called by any thread. */
+/* Makes lh_job_stopping() return 1 from now on. May be called by any thread. */
 void lh_job_stop(void);
 
 /*
  * Executes one statement of a job within LearnHubConnectionWait and LearnHubStatementTimeout. An error of the server is
- * logged if the statement did not fail the last time, per statement and database. Not logged are timeouts, lost
- * connections and errors that mean that the database is unavailable or busy; the pool logs when it is unavailable.
+ * logged once, until the statement succeeds again in that database. Timeouts, lost connections and errors that mean
+ * that the database is unavailable or busy are not logged; the pool logs when it is unavailable.
  */
 lh_sql_outcome lh_job_execute(const lh_server *server, apr_pool_t *p, const lh_statement *statement,
                               const char *const *values, int retryable, lh_result **result);

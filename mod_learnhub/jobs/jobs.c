@@ -28,14 +28,14 @@ static const job jobs[] = {
     {.name = "mentoring.reminders", .interval = 5, .sql = "SELECT learnhub.post_reminders()"},
 };
 
-#define JOBS (int)(sizeof(jobs) / sizeof(jobs[0]))
+#define JOB_COUNT (int)(sizeof(jobs) / sizeof(jobs[0]))
 
-static const lh_statement *statements[JOBS]; /* of the jobs with `sql` */
+static const lh_statement *statements[JOB_COUNT]; /* of the jobs with `sql` */
 
-/* Held while a job runs; guards `servers`. */
+/* Locked while a job runs; guards `servers`. */
 static apr_thread_mutex_t *running;
 
-/* One lh_server * per database; NULL before the process is ready and after it began to exit. */
+/* One lh_server * per database; NULL before lh_jobs_begin() and after stop(). */
 static apr_array_header_t *servers;
 
 int lh_jobs_compile(lh_statements *registry, const char **why)
@@ -44,7 +44,7 @@ int lh_jobs_compile(lh_statements *registry, const char **why)
     int i;
 
     *why = NULL;
-    for (i = 0; i < JOBS && !*why; i++) {
+    for (i = 0; i < JOB_COUNT && !*why; i++) {
         if (jobs[i].sql) {
             statements[i] = lh_statement_compile(registry, jobs[i].name, jobs[i].sql, NULL, &none, why);
         }
@@ -98,13 +98,13 @@ apr_status_t lh_jobs_prepare(apr_pool_t *pconf)
     if (rv == APR_SUCCESS) {
         rv = apr_thread_mutex_create(&running, APR_THREAD_MUTEX_DEFAULT, pconf);
     }
-    for (i = 0; i < JOBS && rv == APR_SUCCESS; i++) {
+    for (i = 0; i < JOB_COUNT && rv == APR_SUCCESS; i++) {
         rv = add(watchdog, apr_time_from_sec(jobs[i].interval), &jobs[i], on_watchdog);
     }
     return rv;
 }
 
-/* Waits for the running job: jobs are short, and the sending of a mail is aborted. */
+/* Waits for the running job. This is short: jobs check lh_job_stopping(), and sending a mail is aborted. */
 static apr_status_t stop(void *unused)
 {
     (void)unused;
@@ -115,7 +115,7 @@ static apr_status_t stop(void *unused)
     return APR_SUCCESS;
 }
 
-/* Adds a server, unless its database has one already. A server with a mail server takes precedence. */
+/* Adds a server if none of its database is in the array. A server with LearnHubSMTP replaces one without. */
 static void add_server(apr_array_header_t *chosen, lh_server *server)
 {
     int i;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Work without a request: in each child process, mod_watchdog runs the jobs of a table (jobs.c) at their intervals,
- * one after another in one thread.
+ * Background jobs: in each child process, mod_watchdog runs the jobs of the table in jobs.c at their intervals, one
+ * after another in one thread.
  *
- * - Several processes on several nodes run the same jobs at once, so a job locks or claims the rows that it works on.
+ * - Several processes on several nodes run the same jobs at once, so a job locks or claims the rows that it changes.
  * - A job always reports success to mod_watchdog, which would otherwise not run it again. Failures are stored in rows
  *   or logged.
  * - When a child process exits it waits for its running job, so that no job outlives the connections that it uses.
@@ -19,13 +19,13 @@
 /* Registers the statements of all jobs. Returns 1, or 0 and sets *why. */
 int lh_jobs_compile(lh_statements *registry, const char **why);
 
-/* Registers the jobs with mod_watchdog. For post_config, before mod_watchdog's. Fails if mod_watchdog cannot run
- * them. */
+/* Registers the jobs with mod_watchdog. Called in post_config, before mod_watchdog's. Fails if mod_watchdog cannot
+ * run them. */
 apr_status_t lh_jobs_prepare(apr_pool_t *pconf);
 
 /*
  * Starts the jobs for `servers` (lh_server *), once per database: of the servers that share a database, one with
- * LearnHubSMTP is used, if any. For child_init. A pre-cleanup of `pchild` stops them.
+ * LearnHubSMTP is used, if any. Called in child_init. A pre-cleanup of `pchild` stops them.
  */
 void lh_jobs_begin(apr_pool_t *pchild, const apr_array_header_t *servers);
 

@@ -9,8 +9,8 @@
 #include "util/text.h"
 
 #define LINE_CHARACTERS 76 /* of a line of the body, without its end (RFC 2045, 6.7) */
-#define WORD_BYTES 39      /* of text in an encoded word, so that lines have at most 76 characters (RFC 2047, 2) */
-#define PLAIN_BYTES 60     /* of a header's value that is not folded */
+#define WORD_BYTES 39      /* of text in an encoded word: keeps lines within 76 characters (RFC 2047, 2) */
+#define PLAIN_BYTES 60     /* of a header's value; longer ones become encoded words, which can be folded */
 
 static void put(lh_buffer *out, const char *text)
 {
@@ -28,7 +28,7 @@ int lh_mail_address(const char *address)
 
 /* ---- headers ---- */
 
-/* A copy on one line, without control characters and outer white space. */
+/* A copy with spaces instead of control characters, and without white space at both ends. */
 static char *to_one_line(apr_pool_t *p, const char *text)
 {
     char *line = apr_pstrdup(p, text), *s;
@@ -41,7 +41,7 @@ static char *to_one_line(apr_pool_t *p, const char *text)
     return lh_text_trim(line);
 }
 
-/* 1 if a header can have the text as it is. */
+/* 1 if the text can be written to a header without encoding. */
 static int is_plain(const char *text)
 {
     const char *s;
@@ -51,7 +51,7 @@ static int is_plain(const char *text)
     return !*s && s - text <= PLAIN_BYTES && !strstr(text, "=?");
 }
 
-/* The bytes of the characters at the start of `text` that fit into one encoded word: a character is never split. */
+/* The length of the longest start of `text` that fits into one encoded word and does not split a character. */
 static apr_size_t word_length(const char *text)
 {
     apr_size_t left = strlen(text), length = 0, next;
@@ -124,7 +124,7 @@ static void put_subject(lh_buffer *out, apr_pool_t *p, const char *text)
     put(out, "\r\n");
 }
 
-/* Replaces GMT, with which apr_rfc822_date() ends, by +0000 as in RFC 5322. */
+/* apr_rfc822_date() ends with GMT; RFC 5322 requires +0000. */
 static const char *date(apr_pool_t *p, apr_time_t when)
 {
     char text[APR_RFC822_DATE_LEN];
@@ -133,7 +133,7 @@ static const char *date(apr_pool_t *p, apr_time_t when)
     return apr_pstrcat(p, apr_pstrmemdup(p, text, strlen(text) - 3), "+0000", NULL);
 }
 
-/* The same for each attempt, so that the recipient's mail server can recognise a copy. */
+/* The same in each attempt, so that the recipient can recognise a duplicate. */
 static const char *message_id(apr_pool_t *p, const lh_mail *mail)
 {
     const char *at = strrchr(mail->from, '@');
@@ -144,7 +144,7 @@ static const char *message_id(apr_pool_t *p, const lh_mail *mail)
 
 /* ---- the body ---- */
 
-/* 1 if the byte at `s` is written as it is; white space at the end of a line and a dot at its start are encoded. */
+/* 1 if the byte at `s` needs no encoding. White space at the end of a line and a dot at its start do. */
 static int is_literal(const char *s, int column)
 {
     if (*s == ' ' || *s == '\t') {

@@ -4,7 +4,7 @@
  *
  * - Names and subjects outside ASCII become encoded words (RFC 2047). Line breaks and other control characters in them
  *   become spaces, so that a name cannot add a header.
- * - The body is encoded as quoted-printable (RFC 2045): it can hold any text, and no line begins with a dot.
+ * - The body is encoded as quoted-printable (RFC 2045), so it can contain any text, and no line begins with a dot.
  */
 #ifndef LH_MAIL_H
 #define LH_MAIL_H
@@ -23,8 +23,8 @@ typedef struct lh_mail {
     const char *body; /* lines ended by LF, CR LF or CR */
 } lh_mail;
 
-/* 1 if the address can be used in headers and SMTP commands: not empty, no space, control character or angle
- * bracket. */
+/* 1 if the address can be used in headers and SMTP commands: it is not empty and has no space, control character or
+ * angle bracket. */
 int lh_mail_address(const char *address);
 
 /* Composes the message, allocated from `p`, and sets *length to its bytes. Both addresses must satisfy

@@ -16,9 +16,9 @@
 #define RUN_LIMIT apr_time_from_sec(5)    /* of one run of the job: other jobs wait meanwhile */
 #define SEND_LIMIT apr_time_from_sec(15)  /* of sending one mail */
 #define STORE_LIMIT apr_time_from_sec(30) /* of storing the outcome */
-#define LEASE "60 seconds"                /* more than SEND_LIMIT and STORE_LIMIT */
+#define LEASE "60 seconds"                /* longer than SEND_LIMIT plus STORE_LIMIT */
 
-/* Claims a mail that is due. One whose lease expired becomes `failed` if it may not be sent again. */
+/* Claims a mail that is due. A mail whose lease expired becomes `failed` if it must not be sent again. */
 #define CLAIM                                                                                                          \
     "WITH due AS (SELECT id, state = 'sending' AND (at_most_once OR attempts >= :tries::int) AS lost "                 \
     "FROM learnhub.outbox WHERE state IN ('waiting', 'sending') AND due_at <= now() "                                  \
@@ -113,8 +113,8 @@ static int claim(claimed *mail)
     return 1;
 }
 
-/* Retries while the database is unavailable: otherwise a mail that has been sent would be sent again after its
- * lease. */
+/* Retries while the database is unavailable: otherwise a mail that was sent would be sent again when its lease
+ * expires. */
 static void store_outcome(const claimed *mail, const char *outcome, const char *why)
 {
     const char *values[SLOT_COUNT] = {NULL};

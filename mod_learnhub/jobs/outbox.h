@@ -7,7 +7,7 @@
  * - A mail fails if the mail server rejects it permanently, or if it may be sent at most once and the outcome of an
  *   attempt is unknown. Otherwise it is retried after 1, 4, 16 ... seconds (at most 6 hours; 1 minute for a mail that
  *   expires), until LearnHubMailTries. A failed mail is kept with its error, and logged.
- * - If the mail server is unavailable, each run of the job tries one mail only; the others wait.
+ * - If the mail server is unavailable, each run of the job tries only one mail.
  */
 #ifndef LH_OUTBOX_H
 #define LH_OUTBOX_H

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #define CONNECT_LIMIT 5000L /* milliseconds */
-#define REPLY_BYTES 300     /* of a server's reply that are kept */
+#define REPLY_BYTES 300     /* of a server's reply; the rest is cut off */
 
-/* The last command, as far as the meaning of a reply depends on it. */
+/* The last command: errors in reply to RCPT, DATA or the message concern only the mail. */
 typedef enum {
     STAGE_OTHER,
     STAGE_RECIPIENT, /* RCPT */
@@ -24,7 +24,7 @@ struct lh_smtp {
     const char *message;
     apr_size_t length, sent; /* bytes of the message; how many of them libcurl has read */
     stage stage;
-    int quit;                /* QUIT was sent: later replies do not concern the mail */
+    int quit;                /* QUIT was sent: later replies are ignored */
     int code;                /* of the reply to the last command; 0: none yet */
     char reply[REPLY_BYTES]; /* the last line of that reply */
 };
@@ -98,7 +98,7 @@ static void store_reply(lh_smtp *smtp, const char *line, size_t length)
     }
 }
 
-/* The debug callback: receives every line that is sent and received. Sent lines may contain the password: not
+/* The debug callback: receives every line that is sent or received. Sent lines may contain the password and are not
  * stored. */
 static int watch_line(CURL *curl, curl_infotype type, char *line, size_t length, void *data)
 {
@@ -136,7 +136,7 @@ static apr_status_t close_curl(void *curl)
     return APR_SUCCESS;
 }
 
-/* 1 if the host of an SMTP URL is certainly this machine. */
+/* 1 if the host of an SMTP URL is localhost or a loopback address. */
 static int is_local(const char *url)
 {
     const char *host = strstr(url, "://") + 3;
@@ -181,7 +181,7 @@ lh_smtp *lh_smtp_open(apr_pool_t *p, const char *url, const lh_credentials *logi
 
 /* ---- sending ---- */
 
-/* A reply 421 means that the server closes, whatever the command was. */
+/* With the reply 421 to any command the server closes the connection. */
 static lh_smtp_outcome classify(const lh_smtp *smtp, CURLcode result)
 {
     if (result == CURLE_OK) {
@@ -199,7 +199,7 @@ static lh_smtp_outcome classify(const lh_smtp *smtp, CURLcode result)
     return smtp->code < 500 ? LH_SMTP_LATER : LH_SMTP_REJECTED;
 }
 
-/* Not the reply to a login, which may repeat the password. */
+/* The reply to a failed login is not used: it may repeat the password. */
 static const char *cause(const lh_smtp *smtp, CURLcode result)
 {
     return smtp->code >= 400 && result != CURLE_LOGIN_DENIED ? apr_pstrdup(smtp->pool, smtp->reply)

@@ -17,7 +17,7 @@ typedef enum {
     LH_SMTP_SENT,
     LH_SMTP_REJECTED, /* this mail was rejected permanently: 5xx to RCPT or DATA */
     LH_SMTP_LATER,    /* this mail was rejected temporarily: 4xx to RCPT or DATA */
-    LH_SMTP_DOWN,     /* not sent; the server accepts no mail: no connection, TLS or login, 421, or a timeout */
+    LH_SMTP_DOWN,     /* not sent: connection, TLS or login failed, reply 421, or timeout */
     LH_SMTP_UNKNOWN,  /* the whole message was sent, but no reply arrived */
     LH_SMTP_STOPPED   /* not sent, because lh_smtp_stop returned 1 */
 } lh_smtp_outcome;
@@ -27,11 +27,11 @@ typedef int lh_smtp_stop(void);
 
 typedef struct lh_smtp lh_smtp;
 
-/* Initialises libcurl, until `pconf` is destroyed. For post_config. */
+/* Initialises libcurl until `pconf` is destroyed. Called in post_config. */
 apr_status_t lh_smtp_prepare(apr_pool_t *pconf);
 
-/* Creates a client to be used by one thread; does not connect yet. It keeps its connection between mails, until `p` is
- * destroyed. `login` may be NULL. Returns NULL if there is no memory. */
+/* Creates a client for one thread, without connecting. It keeps its connection between mails, until `p` is destroyed.
+ * `login` may be NULL. Returns NULL if libcurl is out of memory. */
 lh_smtp *lh_smtp_open(apr_pool_t *p, const char *url, const lh_credentials *login, lh_smtp_stop *stop);
 
 typedef struct lh_envelope {
@@ -41,7 +41,7 @@ typedef struct lh_envelope {
     apr_interval_time_t limit; /* microseconds from connecting to the last reply */
 } lh_envelope;
 
-/* Sends a mail. Unless it is sent, *why is set to the cause: one line without secrets, as long-lived as `smtp`. */
+/* Sends a mail. If it is not sent, *why is the cause: one line without secrets, valid as long as `smtp`. */
 lh_smtp_outcome lh_smtp_send(lh_smtp *smtp, const lh_envelope *envelope, const char **why);
 
 #endif
