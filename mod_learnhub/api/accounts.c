@@ -11,8 +11,8 @@
 
 /*
  * Failures are counted by client address, and by account or, if the name that was sent is unknown, by that name. The
- * counts are in the database, so that all nodes share them. A login enters the login gate before it reads the counts:
- * at most as many attempts as the gate admits can exceed the limit.
+ * counts are in the database, so that all nodes share them. A login enters the login gate before it reads the counts,
+ * so concurrent attempts can exceed the limit only by as many as the gates of all processes admit.
  */
 #define LOGIN_KEYS                                                                                                     \
     "'address ' || :address::text, "                                                                                   \
@@ -45,7 +45,7 @@
 
 #define LOGIN_FAILURE "WITH keys AS (SELECT unnest(ARRAY[" LOGIN_KEYS "]) AS key), " FAILURE_COUNT
 
-/* For the caller's own password. A new one must not equal any of the names. */
+/* For changes that require the caller's password. The names are read because a new password must not equal them. */
 #define OWN_ACCOUNT                                                                                                    \
     "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait, "    \
     "       u.username AS _username, u.email AS _email, u.first_name AS _first_name, u.last_name AS _last_name "       \
@@ -317,7 +317,7 @@ static const lh_route auth_routes[] = {
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"credentials", 400, "current_password", "Invalid password."},
-         {"missing",     400, "current_password", "Invalid password."}, /* a concurrent request has changed it */
+         {"missing",     400, "current_password", "Invalid password."}, /* a concurrent request changed it */
          {0}}},
 
     {.name = "auth.reset_password", .method = "POST", .path = "/auth/users/reset_password/",

@@ -2,7 +2,8 @@
 /*
  * Coding sessions, the credits that they award, and the eco-activities that unlock the sessions.
  *
- * Only a verification unlocks sessions: a session created while points are left over stays locked until the next one.
+ * Sessions are unlocked only when an activity is verified. A session that is created while points are left over stays
+ * locked until the next verification.
  */
 #include "api/shared.h"
 
@@ -14,7 +15,7 @@
     "s.id, s.user_id AS user, s.session_name, learnhub.duration(s.seconds) AS duration, s.source, s.status, "          \
     "s.created_at, s.credits_awarded "
 
-/* The credits of an unlocked session may be spent already: its duration cannot change. */
+/* The duration of an unlocked session cannot change: its credits may have been spent. */
 #define SESSION_LOCK                                                                                                   \
     "SELECT CASE WHEN s.status = 'unlocked' AND :duration::int <> s.seconds THEN 'unlocked' END AS \"!\" "             \
     "FROM learnhub.coding_sessions s "                                                                                 \
@@ -160,7 +161,7 @@ const lh_route_group lh_group_coding = {
 
 #define ADMIN_CALLER "(SELECT role = 'admin' FROM learnhub.users WHERE id = :me::bigint)"
 
-/* The caller's activities; for admins all. A range of user ids, so that one index serves both. */
+/* The caller's activities, or for admins all: a range of user ids, so that both use the same index. */
 #define VISIBLE_ACTIVITY                                                                                               \
     "a.user_id >= CASE WHEN " ADMIN_CALLER " THEN 0 ELSE :me::bigint END "                                             \
     "AND a.user_id <= CASE WHEN " ADMIN_CALLER " THEN 9223372036854775807 ELSE :me::bigint END "
@@ -248,7 +249,7 @@ static const lh_route activity_routes[] = {
     {.name = "eco.verify", .method = "POST", .path = "/api/ecoactivities/{id:int}/verify/",
      .summary = "Verify an activity; its points unlock the owner's oldest locked sessions.",
      .roles = LH_MEMBER,
-     /* Lock the owner first, as every change of sessions and credits does. */
+     /* Locks the owner first, as every change of sessions and credits does. */
      .sql = {"SELECT id "
              "FROM learnhub.users "
              "WHERE id = (SELECT user_id FROM learnhub.eco_activities WHERE id = :id::bigint) "

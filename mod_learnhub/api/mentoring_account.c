@@ -49,7 +49,8 @@ static const lh_route routes[] = {
      .roles = LH_MEMBER,
      .accepts = LH_MULTIPART | LH_JSON,
      .body = profile_fields,
-     /* The verdict reports both names at once; between concurrent requests for one name, its constraint decides. */
+     /* `verdict` reports both names at once. Concurrent requests for the same name are decided by the trigger
+      * keep_login_names. */
      .sql = {"SELECT id FROM learnhub.users WHERE id = :me::bigint FOR UPDATE",
 
              "WITH verdict AS (SELECT learnhub.taken_names(:username::text, :email::text, :me::bigint) AS codes), "
@@ -96,7 +97,7 @@ static const lh_route routes[] = {
      .shape = LH_BYTES},
 
     {0}};
-/* Belongs to mentoring: LearnHubAPI enables and disables both. */
+/* A part of `mentoring` in LearnHubAPI. */
 const lh_route_group lh_group_profile = {
     .name = "mentoring",
     .title = "Profiles",

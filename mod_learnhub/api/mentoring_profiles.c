@@ -176,8 +176,8 @@ static const lh_route routes[] = {
     {.name = "mentors.delete", .method = "DELETE", .path = "/mentorinfoupdate/",
      .summary = "Delete the caller's mentor profile and availabilities, and cancel the future sessions in them.",
      .roles = LH_MEMBER,
-     /* Lock the user first, as POST /availabilty/ and POST /sessionrequest/ do: an availability created concurrently is
-      * either ended here or rejected, and bookings cannot deadlock with this. */
+     /* Locks the user first, as POST /availabilty/ and POST /sessionrequest/ do: an availability created concurrently
+      * is either deleted here or rejected, and concurrent bookings cannot cause a deadlock. */
      .sql = {CALLER_LOCK,
 
              "SELECT NULL::text AS \"!\" "

@@ -3,7 +3,7 @@
  * One-to-one sessions: availabilities, bookings and notification settings. Triggers queue the mails and maintain the
  * booked hours of the participants.
  *
- * Times of requests are cut to the second, the precision of responses: clients can send back what they received.
+ * Times in requests are truncated to seconds, the precision of responses, so that clients can send received times back.
  */
 #include <string.h>
 
@@ -13,7 +13,7 @@
 
 /* ---- statements ---- */
 
-/* Availabilities of users who are not active mentors at present are neither listed nor booked. */
+/* Availabilities of users who are not mentors or not active are not listed and cannot be booked. */
 #define AVAILABILITY_LIST                                                                                              \
     "SELECT a.id AS pk, a.mentor_id AS mentor, a.starts_at AS start_time, a.ends_at AS end_time "                      \
     "FROM learnhub.availabilities a "                                                                                  \
@@ -47,7 +47,7 @@
     "JOIN learnhub.users u ON u.id = :me::bigint "                                                                     \
     "WHERE a.id = :id::bigint AND a.deleted_at IS NULL AND (a.mentor_id = u.id OR u.role = 'admin')"
 
-#define SESSIONS                                                                                                       \
+#define SESSION_SELECT                                                                                                 \
     "SELECT s.id AS pk, mentor.first_name AS mentor_first_name, mentor.last_name AS mentor_last_name, "                \
     "       s.availability_id AS mentor_availability, s.mentor_id AS mentor, s.mentee_id AS mentee, "                  \
     "       mentee.first_name AS mentee_first_name, mentee.last_name AS mentee_last_name, "                            \
@@ -186,8 +186,8 @@ static const lh_route routes[] = {
      .summary = "List the caller's sessions that start from 24 hours ago on, by start.",
      .roles = LH_MEMBER,
      .flags = LH_STREAMED,
-     /* UNION ALL, not OR: each half is a range of its own index. */
-     .sql = {SESSIONS
+     /* UNION ALL instead of OR: each half uses its own index. */
+     .sql = {SESSION_SELECT
              "WHERE s.id IN ("
              "    SELECT id "
              "    FROM learnhub.mentoring_sessions "
@@ -204,7 +204,7 @@ static const lh_route routes[] = {
      .summary = "List the caller's older sessions, newest first.",
      .roles = LH_MEMBER,
      .flags = LH_STREAMED,
-     .sql = {SESSIONS
+     .sql = {SESSION_SELECT
              "WHERE s.id IN ("
              "    SELECT id "
              "    FROM learnhub.mentoring_sessions "
@@ -222,8 +222,8 @@ static const lh_route routes[] = {
      .roles = LH_MEMBER,
      .body = request_fields,
      .check = check_length,
-     /* Lock both users in id order; otherwise concurrent bookings deadlock in the exclusion constraint. is_active: the
-      * account may have been deactivated on another node a moment ago. */
+     /* Locks both users in id order; otherwise concurrent bookings can deadlock in the exclusion constraint. is_active
+      * is checked because this node may not know yet that the account was deactivated. */
      .sql = {"SELECT id "
              "FROM learnhub.users "
              "WHERE id IN (:me::bigint, (SELECT mentor_id "
@@ -260,7 +260,7 @@ static const lh_route routes[] = {
              "  AND a.ends_at >= date_trunc('second', :start_time::timestamptz) "
              "                   + make_interval(mins => :session_length::int)",
 
-             SESSIONS
+             SESSION_SELECT
              "WHERE s.id = (SELECT max(id) "
              "              FROM learnhub.mentoring_sessions "
              "              WHERE mentee_id = :me::bigint AND created_at = now())"},
@@ -283,7 +283,7 @@ static const lh_route routes[] = {
              "FROM learnhub.mentoring_sessions s "
              "WHERE s.id = :id::bigint",
 
-             SESSIONS
+             SESSION_SELECT
              "WHERE s.id = :id::bigint AND :me::bigint IN (s.mentor_id, s.mentee_id)"},
      .shape = LH_ONE,
      .returns = session_keys,
@@ -315,7 +315,7 @@ static const lh_route routes[] = {
              "  AND (:status = 'Confirmed' AND s.status = 'Pending' AND s.mentor_id = :me::bigint "
              "       OR :status = 'Canceled' AND s.status <> 'Canceled')",
 
-             SESSIONS
+             SESSION_SELECT
              "WHERE s.id = :id::bigint AND :me::bigint IN (s.mentor_id, s.mentee_id)"},
      .shape = LH_ONE,
      .status = 201, /* not 200: published behaviour */

@@ -4,7 +4,7 @@
 
 #include "learnhub.h"
 
-/* Echoes `q` as `query`. Without special characters it is no expensive expression: the route's limits are lifted. */
+/* Adds `query` to the response. A search without special characters is cheap, so the route's limits are lifted. */
 static lh_error *classify_search(lh_call *call)
 {
     const char *q = lh_param(call, "q");
@@ -24,7 +24,7 @@ static const lh_step classify = {.name = "classify_search", .run = classify_sear
     "p.id, p.title, p.description, p.difficulty, p.categories, p.estimated_time, p.requirements, p.constraints, "      \
     "p.hints, (SELECT email FROM learnhub.users WHERE id = p.created_by) AS created_by, p.created_at, p.updated_at "
 
-/* The subqueries compute the pattern once; the trigram index serves the comparison. */
+/* The subqueries compute the pattern once per statement, so that the trigram index can be used. */
 #define PROBLEM_MATCHES                                                                                                \
     "(p.title ~* (SELECT learnhub.search_pattern(:q)) OR p.description ~* (SELECT learnhub.search_pattern(:q))) "
 
@@ -127,7 +127,7 @@ static const lh_route routes[] = {
      .count = "SELECT count(*) "
               "FROM learnhub.problems p "
               "WHERE " PROBLEM_MATCHES,
-     /* Find before sorting: for a rare word the planner would otherwise scan the index of the newest problems. */
+     /* MATERIALIZED: otherwise the planner may scan all problems, newest first, even if few of them match. */
      .sql = {"WITH matches AS MATERIALIZED ("
              "    SELECT p.id "
              "    FROM learnhub.problems p "

@@ -5,7 +5,7 @@
 /*
  * Clients save the whole diagram every ten seconds, mostly unchanged. A diagram that is byte-identical to the last one
  * sent is recognised by its fingerprint: it is neither parsed, nor sent to the database, nor read back. A diagram that
- * differs only in spelling has the same hash, and the stored one remains.
+ * differs only in white space, order of keys or escapes has the same hash; the stored diagram is kept.
  */
 static lh_error *save_unchanged(lh_call *call)
 {
@@ -99,7 +99,7 @@ static const lh_route routes[] = {
              "WHERE id = decode(:problem_id, 'hex') "
              "FOR KEY SHARE",
 
-             /* The update changes nothing, but locks the open session, so that it is still open in the response. */
+             /* The update changes nothing; it locks the open session, so that a concurrent request cannot close it. */
              "WITH new AS (SELECT learnhub.object_id() AS id) "
              "INSERT INTO learnhub.practice_sessions AS s (id, user_id, problem_id) "
              "SELECT new.id, :me::bigint, p.id "

@@ -12,7 +12,7 @@ static lh_error *describe(lh_call *call)
 
 static const lh_step describe_service = {.name = "describe", .run = describe};
 
-/* Without a database the response is a 503 with the same keys: monitors read `status`. */
+/* If the database is down, the response is a 503 with the same keys, so that monitors can read `status`. */
 static lh_error *probe(lh_call *call)
 {
     int down = lh_query(call, 0) != NULL;

@@ -41,7 +41,7 @@
 
 /* ---- xp ---- */
 
-/* The caller `c` may act for all users. */
+/* True if the caller `c` may act for all users. */
 #define TRUSTED_CALLER "c.role IN ('service', 'admin')"
 
 #endif

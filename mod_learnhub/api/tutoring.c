@@ -16,7 +16,7 @@
     "s.max_participants - s.participant_count AS available_spots, "                                                    \
     "s.status = 'upcoming' AND s.starts_at > now() AND s.participant_count < s.max_participants AS can_join "
 
-/* PostgreSQL builds the JSON of the participants: there are at most 20. */
+/* The participants, at most 20, are one column of JSON. */
 #define SESSION_DETAIL                                                                                                 \
     "SELECT " SESSION_COLUMNS                                                                                          \
     "       coalesce((SELECT json_agg(json_build_object('id', p.id, "                                                  \
@@ -41,7 +41,7 @@
     "WHERE id = :id::bigint "                                                                                          \
     "FOR UPDATE"
 
-/* Runs even if SESSION_CHANGE_LOCK reports an error, so it repeats the conditions; so do the changes in the routes. */
+/* Repeats the conditions of SESSION_CHANGE_LOCK: statements run even if an earlier one reports an error. */
 #define SESSION_CHANGE                                                                                                 \
     "UPDATE learnhub.tutoring_sessions "                                                                               \
     "SET title = coalesce(:title, title), "                                                                            \

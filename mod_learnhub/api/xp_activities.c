@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Activities, and the points that a second of one earns: /api/v1/activities and calculate-rates. The built-in engine is
- * the SQL function learnhub.rates_by_words().
+ * Activities and their rates, the points that one second of an activity earns: /api/v1/activities and calculate-rates.
+ * The built-in engine for rates is the SQL function learnhub.rates_by_words().
  */
 #include "api/shared.h"
 #include "learnhub_model.h"
 
 /* clang-format off */
 
-/* An activity with its own rates; only admins see these. */
+/* The columns of activities a with their own rates, which only admins can see. */
 #define RATED_COLUMNS                                                                                                  \
     "a.id, a.name, a.emoji, a.category, a.color, CASE WHEN a.rates IS NOT NULL THEN to_json(a.rates) END AS rates"
 
@@ -163,8 +163,8 @@ static const lh_route routes[] = {
      .body = calculate_fields,
      .before = {&lh_step_ask_model},
      /* The first statement claims the question: it inserts the row of rates_kept, or takes it over if the names have
-      * changed or the request that claimed it has timed out. Meanwhile other requests do without the model. A valid row
-      * is only read, not locked. */
+      * changed or the request that claimed it has timed out. Until the rates are stored, other requests use the
+      * built-in engine. A valid row is read but not locked. */
      .extra_sql = {
              "WITH asked AS ("
              "    SELECT a.id AS activity_id, g.id AS goal_id, a.name, a.category, g.title, g.category_name, "
@@ -198,7 +198,7 @@ static const lh_route routes[] = {
              "SET rates = (:physique::numeric, :energy::numeric, :logic::numeric, :creativity::numeric, "
              "             :social::numeric)::learnhub.rates "
              "WHERE activity_id = :activity_id::uuid AND goal_id = :goal_id::uuid AND question = :question"},
-     /* The activity's own rates, else the model's, else the engine's. */
+     /* The activity's own rates, else those of the model, else those of the built-in engine. */
      .sql = {"SELECT nullif(concat_ws(' ', CASE WHEN a.id IS NULL THEN 'activity' END, "
              "                             CASE WHEN g.id IS NULL THEN 'goal' END), '') AS \"!\", "
              "       to_json(CASE WHEN a.rates IS NOT NULL THEN a.rates "

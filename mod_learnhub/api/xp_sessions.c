@@ -6,7 +6,7 @@
 
 /* ---- statements ---- */
 
-/* Of goals g and their owners u. */
+/* The columns of goals g with their owners u. */
 #define GOAL_COLUMNS                                                                                                   \
     "g.id, g.title, g.emoji, g.category_name AS \"category.name\", g.category_color AS \"category.color\", "           \
     "u.uuid AS \"user\", g.status, g.days_total, "                                                                     \
@@ -14,7 +14,7 @@
     " FROM learnhub.xp_sessions s "                                                                                    \
     " WHERE s.goal_id = g.id AND s.status = 'completed') AS days_completed "
 
-/* Of sessions s and their activities a. */
+/* The columns of sessions s with their activities a. */
 #define EARNED_COLUMNS                                                                                                 \
     "s.started_at, s.ended_at, s.total_duration_seconds, s.focused_duration_seconds, s.xp_total, s.xp_physique, "      \
     "s.xp_energy, s.xp_logic, s.xp_creativity, s.xp_social, s.completed_reason, "                                      \
@@ -155,7 +155,7 @@ static const lh_field end_fields[] = {
 
 /* clang-format on */
 
-/* The id becomes a segment of a path. */
+/* The id is used as a path segment. */
 static lh_error *check_session_id(lh_call *call, lh_error *errors)
 {
     const char *id = lh_param(call, "session_id");
@@ -180,7 +180,7 @@ static const lh_route routes[] = {
      .flags = LH_RETRYABLE,
      .body = register_fields,
      .check = check_session_id,
-     /* xmax is 0 in an inserted row; ON CONFLICT sets it in an existing one by locking it. */
+     /* xmax is 0 in a new row; in an existing row ON CONFLICT sets it when it locks the row. */
      .sql = {"WITH owner AS ("
              "    SELECT c.id AS caller, " TRUSTED_CALLER " AS trusted, "
              "           CASE WHEN :user_id::text IS NOT NULL THEN learnhub.user_shown_as(:user_id::text) "
@@ -252,7 +252,7 @@ static const lh_route routes[] = {
      .roles = LH_MEMBER,
      .flags = LH_RETRYABLE,
      .body = end_fields,
-     /* Without a user_id the session is the caller's, but services and admins end an existing session of any user. */
+     /* Without user_id it is the caller's session; for services and admins, the existing session of any user. */
      .sql = {"WITH owner AS ("
              "    SELECT c.id AS caller, " TRUSTED_CALLER " AS trusted, "
              "           CASE WHEN :user_id::text IS NOT NULL THEN learnhub.user_shown_as(:user_id::text) "
