@@ -22,9 +22,11 @@ static const job jobs[] = {
     {.name = "outbox.send", .interval = 1, .run = lh_outbox_send},
     {.name = "outbox.expire",
      .interval = 5,
-     .sql = "UPDATE learnhub.outbox SET state = 'expired' WHERE id IN (SELECT id FROM learnhub.outbox "
-            "WHERE (state = 'waiting' OR state = 'sending' AND due_at <= now()) AND not_after <= now() "
-            "FOR UPDATE SKIP LOCKED)"},
+     .sql = "UPDATE learnhub.outbox "
+            "SET state = 'expired' "
+            "WHERE id IN (SELECT id FROM learnhub.outbox "
+            "             WHERE (state = 'waiting' OR state = 'sending' AND due_at <= now()) AND not_after <= now() "
+            "             FOR UPDATE SKIP LOCKED)"},
     {.name = "mentoring.reminders", .interval = 5, .sql = "SELECT learnhub.post_reminders()"},
 };
 

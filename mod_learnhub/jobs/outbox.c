@@ -20,29 +20,40 @@
 
 /* Claims a mail that is due. A mail whose lease expired becomes `failed` if it must not be sent again. */
 #define CLAIM                                                                                                          \
-    "WITH due AS (SELECT id, state = 'sending' AND (at_most_once OR attempts >= :tries::int) AS lost "                 \
-    "FROM learnhub.outbox WHERE state IN ('waiting', 'sending') AND due_at <= now() "                                  \
-    "AND (not_after IS NULL OR not_after > now()) ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) "                    \
-    "UPDATE learnhub.outbox o SET state = CASE WHEN lost THEN 'failed' ELSE 'sending' END, "                           \
-    "attempts = attempts + (NOT lost)::int, due_at = now() + interval '" LEASE "', "                                   \
-    "last_error = CASE WHEN lost THEN 'The process that was sending it ended: the outcome is unknown.' "               \
-    "ELSE last_error END "                                                                                             \
-    "FROM due WHERE o.id = due.id "                                                                                    \
+    "WITH due AS ("                                                                                                    \
+    "    SELECT id, state = 'sending' AND (at_most_once OR attempts >= :tries::int) AS lost "                          \
+    "    FROM learnhub.outbox "                                                                                        \
+    "    WHERE state IN ('waiting', 'sending') AND due_at <= now() AND (not_after IS NULL OR not_after > now()) "      \
+    "    ORDER BY due_at "                                                                                             \
+    "    LIMIT 1 "                                                                                                     \
+    "    FOR UPDATE SKIP LOCKED) "                                                                                     \
+    "UPDATE learnhub.outbox o "                                                                                        \
+    "SET state = CASE WHEN lost THEN 'failed' ELSE 'sending' END, "                                                    \
+    "    attempts = attempts + (NOT lost)::int, "                                                                      \
+    "    due_at = now() + interval '" LEASE "', "                                                                      \
+    "    last_error = CASE WHEN lost THEN 'The process that was sending it ended: the outcome is unknown.' "           \
+    "                      ELSE last_error END "                                                                       \
+    "FROM due "                                                                                                        \
+    "WHERE o.id = due.id "                                                                                             \
     "RETURNING o.id, o.attempts, o.state, o.last_error, o.to_address, o.to_name, o.subject, o.body, o.at_most_once, "  \
-    "(extract(epoch FROM o.created_at) * 1000000)::bigint AS created, "                                                \
-    "(extract(epoch FROM o.not_after - now()) * 1000000)::bigint AS remaining"
+    "          (extract(epoch FROM o.created_at) * 1000000)::bigint AS created, "                                      \
+    "          (extract(epoch FROM o.not_after - now()) * 1000000)::bigint AS remaining"
 
 /* Stores the outcome: sent, failed, later or untried. Does nothing if the lease was lost. */
 #define STORE                                                                                                          \
-    "UPDATE learnhub.outbox SET last_error = :error, "                                                                 \
-    "state = CASE WHEN :outcome::text IN ('sent', 'failed') THEN :outcome::text "                                      \
-    "WHEN :outcome::text = 'later' AND attempts >= :tries::int THEN 'failed' ELSE 'waiting' END, "                     \
-    "sent_at = CASE WHEN :outcome::text = 'sent' THEN now() END, "                                                     \
-    "attempts = attempts - (:outcome::text = 'untried')::int, "                                                        \
-    "due_at = now() + CASE WHEN :outcome::text = 'later' THEN "                                                        \
-    "least(CASE WHEN not_after IS NULL THEN interval '6 hours' ELSE interval '1 minute' END, "                         \
-    "interval '1 second' * power(4, least(attempts, 10) - 1)) ELSE interval '0' END "                                  \
-    "WHERE id = :id::bigint AND attempts = :attempts::int AND state = 'sending' RETURNING state"
+    "UPDATE learnhub.outbox "                                                                                          \
+    "SET last_error = :error, "                                                                                        \
+    "    state = CASE WHEN :outcome::text IN ('sent', 'failed') THEN :outcome::text "                                  \
+    "                 WHEN :outcome::text = 'later' AND attempts >= :tries::int THEN 'failed' "                        \
+    "                 ELSE 'waiting' END, "                                                                            \
+    "    sent_at = CASE WHEN :outcome::text = 'sent' THEN now() END, "                                                 \
+    "    attempts = attempts - (:outcome::text = 'untried')::int, "                                                    \
+    "    due_at = now() + CASE WHEN :outcome::text = 'later' THEN "                                                    \
+    "                 least(CASE WHEN not_after IS NULL THEN interval '6 hours' ELSE interval '1 minute' END, "        \
+    "                       interval '1 second' * power(4, least(attempts, 10) - 1)) "                                 \
+    "                 ELSE interval '0' END "                                                                          \
+    "WHERE id = :id::bigint AND attempts = :attempts::int AND state = 'sending' "                                      \
+    "RETURNING state"
 
 /* The parameters of both statements, and the columns of CLAIM. */
 enum { SLOT_TRIES, SLOT_ID, SLOT_ATTEMPTS, SLOT_OUTCOME, SLOT_ERROR, SLOT_COUNT };
