@@ -4,8 +4,8 @@
 CREATE SCHEMA IF NOT EXISTS learnhub;
 
 -- 12-byte ids in the style of ObjectId: 4 bytes of Unix time, 5 bytes specific to this database, 3 bytes of a counter.
--- They sort by creation time. The 5 bytes are drawn here and become a constant of the function. It precedes the tables
--- because they use it as a default.
+-- They sort by creation time. The 5 bytes are drawn when this file is applied and become a constant of the function,
+-- which precedes the tables because they use it as a default.
 CREATE SEQUENCE learnhub.object_id_seq CYCLE MAXVALUE 16777215;
 
 DO $$
@@ -64,7 +64,7 @@ CREATE TABLE learnhub.tokens (
 );
 CREATE INDEX tokens_user_id_idx ON learnhub.tokens (user_id);
 
--- Changes that every httpd process must learn of: a user's current role and token version, or one revoked token (its
+-- Changes that every httpd process must apply: a user's current role and token version, or one revoked token (its
 -- jti, or the first 16 bytes of its digest). Each process polls for the events that its previous snapshot did not
 -- include. Events older than 31 days are deleted; access tokens live 30 days at most.
 CREATE TABLE learnhub.auth_events (
@@ -80,7 +80,8 @@ CREATE TABLE learnhub.auth_events (
 CREATE INDEX auth_events_xid_idx ON learnhub.auth_events (xid);
 CREATE INDEX auth_events_at_idx ON learnhub.auth_events (at);
 
--- Failed logins by login name and by client address. UNLOGGED: losing them in a crash is harmless.
+-- Failed logins: `key` is 'user ID', 'name NAME' for an unknown login name, or 'address ADDRESS' for a client address.
+-- UNLOGGED: losing them in a crash is harmless.
 CREATE UNLOGGED TABLE learnhub.login_failures (
     key text PRIMARY KEY,
     failures integer NOT NULL,
@@ -169,8 +170,8 @@ BEGIN
 END
 $$;
 
--- Revokes all tokens of a user whose password changes or whose account is deactivated; announces every change of role
--- or token version.
+-- Revokes all tokens of a user whose password changes or whose account is deactivated. Adds an event for every change
+-- of a role or token version.
 CREATE FUNCTION learnhub.end_tokens() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.password_hash <> OLD.password_hash OR (OLD.is_active AND NOT NEW.is_active) THEN
@@ -184,7 +185,7 @@ BEGIN
 END
 $$;
 
--- Revokes all tokens of a user whose row is deleted: no token has the highest version.
+-- Revokes all tokens of a user whose row is deleted: their versions are below the highest integer.
 CREATE FUNCTION learnhub.end_all_tokens() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO learnhub.auth_events (user_id, role, version) VALUES (OLD.id, OLD.role, 2147483647);
@@ -212,7 +213,7 @@ CREATE FUNCTION learnhub.photo_name(media_type text) RETURNS text LANGUAGE sql V
 CREATE FUNCTION learnhub.photo_url(base text, photo text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN base || '/myprofile/photos/' || photo;
 
--- Anonymizes and deactivates an account, and deletes its mails and its photo. The triggers on users revoke its tokens
+-- Anonymises and deactivates an account, and deletes its mails and its photo. The triggers on users revoke its tokens
 -- and end its mentoring.
 CREATE FUNCTION learnhub.delete_account(account bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Outbox: mails to send. A mail is queued in the transaction of the change it reports, and sent by a job of httpd.
+-- Outbox: mails to send. A mail is queued in the transaction of the change that it reports; a job in httpd sends it.
 
 -- ---- tables ----
 
@@ -42,14 +42,16 @@ CREATE INDEX outbox_user_id_idx ON learnhub.outbox (user_id);
 CREATE FUNCTION learnhub.post_mail(recipient bigint, subject text, body text, about text DEFAULT NULL,
     once text DEFAULT NULL, not_after timestamptz DEFAULT NULL, at_most_once boolean DEFAULT false) RETURNS bigint
 LANGUAGE sql AS $$
-    INSERT INTO learnhub.outbox (user_id, to_address, to_name, subject, body, subject_ref, once, not_after, at_most_once)
+    INSERT INTO learnhub.outbox
+        (user_id, to_address, to_name, subject, body, subject_ref, once, not_after, at_most_once)
     SELECT u.id, u.email, btrim(u.first_name || ' ' || u.last_name), $2, $3, $4, $5, $6, $7
     FROM learnhub.users u WHERE u.id = $1 AND u.is_active
     ON CONFLICT ON CONSTRAINT outbox_once_key DO NOTHING
     RETURNING id
 $$;
 
--- A password reset mail contains the token in clear, so its body is erased once the mail is sent or given up.
+-- A password reset mail contains the token in clear text, so its body is erased once the mail is sent, has failed or
+-- has expired.
 CREATE FUNCTION learnhub.forget_reset_mail() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.body := '';

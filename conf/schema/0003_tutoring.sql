@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Tutoring: sessions and their participants.
 
--- participant_count is stored in the session's row. Joining and leaving lock that row, so lists need no counting and
--- the last seat cannot be taken twice.
+-- participant_count is stored, so that lists need no counting. Joining and leaving lock the session's row, so the last
+-- seat cannot be taken twice.
 CREATE TABLE learnhub.tutoring_sessions (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     title text NOT NULL,

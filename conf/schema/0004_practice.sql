@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Practice: problems, the sessions spent on them, and submissions.
+-- Practice: problems, sessions in which users work on them, and submissions.
 --
 -- Sessions and submissions outlive the deletion of their problem, so problem_id has no foreign key.
 
@@ -22,15 +22,16 @@ CREATE TABLE learnhub.problems (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     -- Keeps a list of 100 problems below 7 MB.
-    CONSTRAINT problems_size_check CHECK (octet_length(title) + octet_length(description) + octet_length(categories::text)
-        + octet_length(requirements::text) + octet_length(constraints::text) + octet_length(hints::text) <= 65536)
+    CONSTRAINT problems_size_check CHECK (octet_length(title) + octet_length(description)
+        + octet_length(categories::text) + octet_length(requirements::text) + octet_length(constraints::text)
+        + octet_length(hints::text) <= 65536)
 );
 CREATE INDEX problems_newest_idx ON learnhub.problems (created_at DESC, id DESC);
 CREATE INDEX problems_creator_idx ON learnhub.problems (created_by, created_at DESC, id DESC);
 CREATE INDEX problems_search_idx ON learnhub.problems USING gin (title gin_trgm_ops, description gin_trgm_ops);
 
--- diagram_hash is the MD5 of the canonical document, diagram_fingerprint the SHA-256 of the bytes last sent for this
--- diagram. Diagrams are large, and most saves do not change them. The low toast_tuple_target moves even diagrams that
+-- diagram_hash is the MD5 of the diagram as canonical JSON, diagram_fingerprint the SHA-256 of the bytes last sent for
+-- it. Diagrams are large, and most saves do not change them. The low toast_tuple_target moves even diagrams that
 -- compress to less than 2 KB to TOAST, so that updates of other columns do not copy them.
 CREATE TABLE learnhub.practice_sessions (
     id bytea PRIMARY KEY DEFAULT learnhub.object_id() CHECK (length(id) = 12),

@@ -45,7 +45,7 @@ CREATE TABLE learnhub.mentee_profiles (
     team_number integer NOT NULL CHECK (team_number >= 0)
 );
 
--- Which mails a user wants. Without a row, none.
+-- The mails that a user wants; users without a row get none.
 CREATE TABLE learnhub.notification_settings (
     user_id bigint PRIMARY KEY REFERENCES learnhub.users,
     session_requested boolean NOT NULL DEFAULT false,
@@ -217,7 +217,7 @@ $$;
 -- Queues the reminders that are due and returns their number. The 60-minute reminder is queued between 60 and 15
 -- minutes before a confirmed session, the 15-minute reminder in the last 15 minutes. Several nodes may run this at
 -- once: the unique key in outbox.once prevents duplicates. The row lock prevents a concurrent cancellation; sessions
--- locked by one are left for the next run.
+-- that are locked by another transaction are skipped until the next run.
 CREATE FUNCTION learnhub.post_reminders() RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     due record;

@@ -2,7 +2,7 @@
 -- Coding: sessions that award credits, eco-activities whose points unlock them, and spent credits.
 --
 -- No totals are stored: credits_of() computes them from these rows. Every change locks the user's row first, which
--- serializes the changes of one user.
+-- serialises the changes of one user.
 
 -- ---- tables ----
 
