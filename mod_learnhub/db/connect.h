@@ -17,7 +17,7 @@
 struct server_rec;
 struct pg_conn;
 
-/* The part of an entry that the code that acquired it uses. */
+/* The part of an entry that its owner uses. */
 typedef struct lh_connection {
     struct pg_conn *pg;      /* non-blocking and in pipeline mode */
     unsigned char *prepared; /* one bit per statement number */

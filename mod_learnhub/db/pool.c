@@ -2,7 +2,7 @@
 /*
  * The pool. Each entry is always in exactly one of these states:
  *
- *   idle        connected, on the list `idle`, a stack: the connection used last is used next
+ *   idle        connected, on the list `idle`; the one released last is acquired next
  *   acquired    owned by the caller of lh_pool_acquire() until it releases or discards the connection; on no list
  *   broken      not connected yet, or to be reset; on the list `broken`
  *   connecting  owned by a connector thread, which opens or resets it without holding the lock; on no list

@@ -166,7 +166,7 @@ static double floating(const lh_cell_value *cell)
     return value;
 }
 
-/* PostgreSQL's infinity is the largest integer and stays it; lh_json_time() writes it as null. */
+/* PostgreSQL's infinity is the largest integer. It is returned unchanged; lh_json_time() writes it as null. */
 static apr_int64_t unix_micros(const lh_cell_value *cell)
 {
     const apr_int64_t offset = EPOCH_2000 * (apr_int64_t)APR_USEC_PER_SEC;

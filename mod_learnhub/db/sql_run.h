@@ -11,7 +11,7 @@ typedef struct lh_pool lh_pool;
 typedef struct lh_result lh_result;
 typedef struct lh_statement lh_statement;
 
-#define LH_SQL_STATEMENTS 8 /* the maximum of a run */
+#define LH_SQL_STATEMENTS 8 /* statements of a run, at most */
 
 typedef enum {
     LH_SQL_OK,
