@@ -14,11 +14,11 @@
 #include "util/json.h"
 #include "util/json_value.h"
 
-#define FAILURES_MAX 3     /* in a row, before the breaker opens */
+#define FAILURES_MAX 3     /* consecutive failures that open the breaker */
 #define OPEN_TIMEOUTS 10   /* how long the breaker stays open, in timeouts of the model */
-#define CONCURRENT_MAX 8   /* requests of a process that wait for the model; others go on without rates */
+#define CONCURRENT_MAX 8   /* requests of a process that wait for the model; others continue without it */
 #define RESPONSE_MAX 65536 /* bytes */
-#define RATE_MAX 100       /* of a number; also the limit for admins */
+#define RATE_MAX 100       /* the highest rate, as for rates that admins set */
 #define DIMENSIONS 5
 
 static const char *const dimensions[DIMENSIONS] = {"physique", "energy", "logic", "creativity", "social"};
@@ -27,7 +27,7 @@ struct lh_model {
     const char *url, *name, *authorization; /* a header line, or NULL */
     apr_interval_time_t timeout;
     apr_thread_mutex_t *lock; /* guards what follows */
-    int failures;             /* in a row; FAILURES_MAX and more: the breaker is open or half-open */
+    int failures;             /* consecutive; FAILURES_MAX and more: the breaker is open or half-open */
     int concurrent;           /* requests that wait for the model */
     apr_time_t open_until;    /* on lh_clock(); from then on the breaker is half-open */
 };
@@ -36,7 +36,7 @@ typedef enum { SUCCEEDED, FAILED, NOT_ASKED } outcome;
 
 /* ---- circuit breaker ---- */
 
-/* Returns 1 if a request may ask the model; it must call leave() afterwards. */
+/* Returns 1 if a request may be sent to the model; the caller must then call leave(). */
 static int enter(lh_model *model)
 {
     apr_time_t now = lh_clock();
@@ -46,7 +46,7 @@ static int enter(lh_model *model)
     allowed = model->concurrent < CONCURRENT_MAX && (model->failures < FAILURES_MAX || now >= model->open_until);
     if (allowed) {
         model->concurrent++;
-        /* Half-open: other requests are not allowed while this one tries. */
+        /* If the breaker is half-open: allows no other request while this one tries. */
         model->open_until = now + OPEN_TIMEOUTS * model->timeout;
     }
     apr_thread_mutex_unlock(model->lock);
@@ -61,7 +61,7 @@ static void leave(lh_model *model, outcome result, server_rec *s)
     before = model->failures;
     model->concurrent--;
     if (result == NOT_ASKED) {
-        model->open_until = 0; /* half-open: the next request tries */
+        model->open_until = 0; /* if the breaker is half-open: the next request may try */
     }
     else {
         model->failures = result == SUCCEEDED ? 0 : before + 1;
@@ -97,7 +97,7 @@ static void write_message(lh_json *json, const char *role, const char *content)
     lh_json_close(json, '}');
 }
 
-/* {"activity": ..., "category": ..., "goal": ..., "goal_category": ...} of the row that claimed the question. */
+/* {"activity": ..., "category": ..., "goal": ..., "goal_category": ...}, from the row of the claimed question. */
 static const char *describe_activity(lh_call *call)
 {
     static const char *const columns[] = {"_activity", "_category", "_goal", "_goal_category"};
@@ -144,7 +144,7 @@ static apr_status_t free_headers(void *headers)
     return APR_SUCCESS;
 }
 
-/* 0 aborts the transfer. */
+/* The write callback of libcurl; returning 0 aborts the transfer. */
 static size_t receive(char *data, size_t size, size_t count, void *response)
 {
     lh_buffer *buffer = response;
@@ -167,7 +167,7 @@ static struct curl_slist *make_headers(apr_pool_t *p, const lh_model *model)
     return headers;
 }
 
-/* Returns NULL, or why there is no response. */
+/* Returns NULL, or the reason why there is no response. */
 static const char *post(apr_pool_t *p, const lh_model *model, const lh_json *request, lh_buffer *response)
 {
     CURL *curl = curl_easy_init();
@@ -197,7 +197,7 @@ static const char *post(apr_pool_t *p, const lh_model *model, const lh_json *req
 
 /* ---- the response ---- */
 
-/* Finds the JSON object in the model's text. Some models add code fences or sentences, some nest it in "rates". */
+/* Finds the JSON object in the model's text. Some models add code fences or sentences, or nest it in {"rates": ...}. */
 static const lh_json_value *find_object(apr_pool_t *p, const char *content)
 {
     const char *from = content ? strchr(content, '{') : NULL, *to = from ? strrchr(from, '}') : NULL;
@@ -207,7 +207,7 @@ static const lh_json_value *find_object(apr_pool_t *p, const char *content)
     return inner ? inner : object;
 }
 
-/* Binds the five numbers. Returns 0 if one is missing or outside 0 .. RATE_MAX, or if their sum is below 0.01. */
+/* Binds the five rates. Returns 0 if one is missing or outside 0 .. RATE_MAX, or if their sum is below 0.01. */
 static int bind_rates(lh_call *call, const lh_json_value *object)
 {
     const char *texts[DIMENSIONS];
@@ -231,7 +231,7 @@ static int bind_rates(lh_call *call, const lh_json_value *object)
     return sum >= 0.01;
 }
 
-/* {"choices": [{"message": {"content": "{...}"}}]}: returns NULL, or why the response is invalid. */
+/* Reads {"choices": [{"message": {"content": "{...}"}}]}. Returns NULL, or the reason why it is invalid. */
 static const char *read_response(lh_call *call, const lh_buffer *response)
 {
     apr_pool_t *p = call->r->pool;
@@ -245,7 +245,7 @@ static const char *read_response(lh_call *call, const lh_buffer *response)
 
 /* ---- the step ---- */
 
-/* Asks the question that the last statement claimed, if any, and binds the rates. */
+/* Sends the question that the last statement claimed, if any, and binds the rates in the response. */
 static outcome ask(lh_call *call)
 {
     const char *question = lh_cell(call, "_question"), *why;

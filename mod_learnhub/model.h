@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asks a language model for the rates of activities (include/learnhub_model.h): one HTTP request within
- * LearnHubModelTimeout, a response of which every number is validated, and a circuit breaker, so that an
- * unavailable model does not slow requests down. Uses libcurl, which lh_smtp_prepare() initialises.
+ * The HTTP client of a language model that rates activities (include/learnhub_model.h). Each request is limited by
+ * LearnHubModelTimeout, and every number in the response is validated. Uses libcurl, which lh_smtp_prepare()
+ * initialises.
  *
- * The breaker is closed at first. Three failures in a row open it for ten times the timeout; nothing is asked then.
- * After that it is half-open: one request tries, and its result closes the breaker or opens it again.
+ * With a circuit breaker, an unavailable model does not delay requests. The breaker is closed at first. Three
+ * consecutive failures open it for ten times the timeout; meanwhile the model gets no requests. After that it is
+ * half-open: one request tries, and its result closes the breaker or opens it again.
  */
 #ifndef LH_MODEL_H
 #define LH_MODEL_H
