@@ -8,13 +8,17 @@
  * need no C function; the others add steps, C functions that run before or after the statements.
  *
  * - The SQL defines the response: a column's name is its key, a dotted name nests, the type selects the format.
- *   Columns whose name begins with `_` are read by steps and not written; `_status` sets the status of the response.
- * - A statement reports errors itself: a column named `!` holds NULL or error codes (separated by spaces), and a
- *   violated constraint reports its name as the code. The route's errors map a code to a status and a sentence. No
- *   row at all is the code `missing`.
+ *   Columns whose name begins with `_` are not written: steps read them, and `_status` sets the status of the response.
+ * - A statement reports errors as codes in the first row of a column named `!`: NULL, or codes separated by spaces.
+ *   With that column, no row is the code `missing`. A violated constraint reports its name as the code. The route's
+ *   errors map a code to a status and a sentence. The first statement that reports an error decides the response.
+ * - All statements of a route run and are committed, even if an earlier one reports an error in its `!` column.
+ *   Therefore each later statement that writes must repeat the condition. A shape that needs a row (see lh_shape) does
+ *   not roll back either when it gets none. Only errors of PostgreSQL, such as a violated constraint, roll back all
+ *   statements of the route.
  * - Statements name their parameters: `:name` of path, query, body or steps. Always defined are `:me` (the caller's
  *   users.id), `:base` (the base URL of this server without a trailing slash), `:meeting_url` and `:eco_verify` (the
- *   values of these directives), and for pages `:limit` and `:offset`.
+ *   values of LearnHubMeetingURL and LearnHubEcoVerify), and `:limit` and `:offset` (of the page; NULL without pages).
  * - A function that can fail returns an lh_error: NULL is success; otherwise it is the complete error response.
  *
  * httpd checks all routes when it starts, and for `apachectl configtest`: an invalid route is reported by its name.
@@ -42,13 +46,13 @@ typedef enum {
     LH_TIME,      /* ISO 8601 date-time, bound in UTC */
     LH_DURATION,  /* HH:MM:SS, more than 00:00:00 and at most 24:00:00; bound in seconds */
     LH_OBJECT_ID, /* 24 hex digits */
-    LH_STRINGS,   /* an array of min..max strings, bound as its JSON text */
+    LH_STRINGS,   /* an array of min..max strings (max 0: no upper limit), bound as its JSON text */
     LH_OBJECT, /* input: any object, bound as the JSON text that was sent; response: an object with the keys `items` */
-    LH_GROUP,  /* an object whose members are fields of their own, "name.part"; bound as true when it was sent */
+    LH_GROUP,  /* an object whose members are separate fields, "name.part"; bound as true when it was sent */
     LH_PHONE,  /* E.164: + and 8 to 15 digits, the first of them not 0 */
     LH_PHOTO,  /* a file in a multipart body: JPEG, PNG, WebP, GIF; bound as hex, its media type as <name>_type */
     LH_UUID,   /* 8-4-4-4-12 hex digits */
-    LH_NUMBER, /* min..max with at most two decimals */
+    LH_NUMBER, /* min..max, even if both are 0, with at most two decimals */
     LH_COLOR,  /* #rrggbb */
     LH_LIST    /* in responses only: an array of objects with the keys `items` */
 } lh_type;
@@ -57,13 +61,14 @@ enum {
     LH_REQUIRED = 1,    /* must be present and not null */
     LH_TRIM = 2,        /* white space at both ends is removed before validation: names and titles */
     LH_NULL = 4,        /* null is accepted and means the same as an absent field */
-    LH_COERCE = 8,      /* accepts integers and booleans as strings ("4", "True", "1"), an integer for an LH_STRING,
-                         * and a single string for LH_STRINGS */
+    LH_COERCE = 8,      /* accepts integers and booleans as strings ("4", "True", "1"), 0 and 1 for an LH_BOOLEAN, an
+                         * integer for an LH_STRING, and a single string for LH_STRINGS, bound as a JSON string */
     LH_FUTURE = 16,     /* the time must be in the future */
     LH_CLAMP = 32,      /* an integer above max becomes max */
     LH_SECRET = 64,     /* no statement can name it; only steps can read it, with lh_param() */
-    LH_DEFERRED = 128,  /* of an LH_OBJECT: its contents are not validated before a step calls lh_canonical_md5() */
-    LH_CLEARABLE = 256, /* null and an empty string are bound as an empty string: they remove the stored value */
+    LH_DEFERRED = 128,  /* of an LH_OBJECT: its contents are not validated until a step calls lh_canonical_md5() */
+    LH_CLEARABLE = 256, /* null and an empty string (not for LH_PHOTO in JSON) are bound as an empty string, with which
+                         * the statement removes the stored value */
     LH_PAST = 512       /* the time must not be in the future */
 };
 
@@ -76,17 +81,22 @@ typedef struct lh_field {
     const char *name;
     lh_type type;
     unsigned flags;
-    apr_int64_t min, max;      /* characters of a string, entries of an array, or the value itself; both 0: no limit */
+    apr_int64_t min, max; /* characters of a string, entries of an array, or the value itself; both 0: no limit, except
+                           * for LH_NUMBER */
     const char *enum_values;   /* the allowed values, separated by spaces */
     const char *default_value; /* used when the field is absent, as text */
-    const char *where;         /* of a query field: the condition added at :filters when the field is present */
+    const char *where;         /* of a query field: " AND where" replaces :filters in the route's count and in its last
+                                * statement when the field is present */
     const struct lh_field *items; /* of LH_OBJECT and LH_LIST in responses: the keys of the objects */
-    const char *note;             /* one sentence for the API's description */
+    const char *note;             /* one sentence for readers of the table; not used at run time */
 } lh_field;
 
 /* ---- errors ---- */
 
-/* Arrays of errors end with {0}. `code` is a value of a statement's `!` column or the name of a constraint. */
+/*
+ * Arrays of errors end with {0}. `code` is a code of a statement's `!` column or the name of a constraint. The codes
+ * `missing` (404), `page` (404), `role` (403) and `slow` (422) have defaults, which a route can replace.
+ */
 typedef struct lh_route_error {
     const char *code;
     int status;        /* ignored when `field` is set: then the group's status of a validation error is used */
@@ -103,11 +113,11 @@ typedef struct lh_route_error {
 typedef struct lh_step {
     const char *name; /* for messages at start */
     lh_error *(*run)(lh_call *call);
-    const char *fields; /* body fields that it reads, separated by spaces: the route must have them */
+    const char *fields; /* body fields that it reads, separated by spaces: the route must have them; a|b: one of both */
     const char *binds;  /* parameters that it sets with lh_bind(), separated by spaces */
-    int extra_sql;      /* it runs the first extra_sql of the route's extra statements: these must exist */
+    int extra_sql; /* the number of extra statements that it runs, from extra_sql[0] on: the route must have them */
     /* Columns that it reads, separated by spaces: of extra_sql[0] for a step before the statements, of the last
-     * statement for a step after them. */
+     * statement for a step after them. That statement must contain `AS name` for each. */
     const char *columns;
 } lh_step;
 
@@ -123,7 +133,7 @@ enum {
     LH_MEMBER = LH_STUDENT | LH_INSTRUCTOR | LH_ADMIN | LH_SERVICE
 };
 
-/* The shape of a successful response. */
+/* The shape of a successful response. "The first row" and "all rows" are those of the route's last statement. */
 typedef enum {
     LH_ONE,         /* the first row as an object; no row is the error `missing` */
     LH_ONE_OR_NULL, /* the first row as an object, or null */
@@ -148,11 +158,11 @@ enum { LH_JSON = 1, LH_FORM = 2, LH_MULTIPART = 4 };
 
 enum {
     LH_RETRYABLE = 1,    /* its statements may be run twice: they are retried after a lost connection (as every GET) */
-    LH_REVOKES = 2,      /* success ends tokens or changes roles: all processes of this node read the events at once */
+    LH_REVOKES = 2,      /* revokes tokens or changes roles: after success it takes effect at once on this node */
     LH_UNWRAP_ARRAY = 4, /* a body that is an array of one object is accepted as that object */
-    LH_STREAMED = 8,     /* of LH_ALL: the response is sent while the rows arrive, whatever their number */
-    LH_UNPAGED = 16,     /* of LH_PAGE and LH_ALL: adds page and page_size; when neither is sent, all rows are streamed,
-                          * of an LH_PAGE as {results} */
+    LH_STREAMED = 8,     /* of LH_ALL: the response is sent while the rows arrive; their number is not limited */
+    LH_UNPAGED = 16,     /* of LH_PAGE and LH_ALL: adds the query fields page and page_size; when neither is sent, all
+                          * rows are streamed, for LH_PAGE as {results} */
     LH_SLICED = 32       /* of LH_ALL: adds the query fields skip and limit */
 };
 
@@ -164,24 +174,25 @@ enum {
 typedef lh_error *lh_check(lh_call *call, lh_error *errors);
 
 typedef struct lh_route {
-    const char *name;    /* unique: "tutoring.join"; the label in logs and metrics, the operation's id */
+    const char *name;    /* unique, such as "tutoring.join"; identifies the route in logs */
     const char *method;  /* GET serves HEAD as well */
     const char *path;    /* "/api/sessions/{id:int}/join/": {name:int|oid|uuid|text}; the last slash is optional */
-    const char *summary; /* one sentence */
-    unsigned roles;
+    const char *summary; /* one sentence for readers of the table */
+    unsigned roles;      /* LH_ANYONE, or the roles that may call it */
     unsigned flags;
     unsigned accepts; /* LH_JSON, LH_FORM, LH_MULTIPART */
     const lh_field *query;
     const lh_field *body;
     lh_check *check;                         /* NULL: the fields' own rules suffice */
-    const lh_step *before[LH_STEPS_MAX];     /* run in order before the statements; the first error ends the call */
+    const lh_step *before[LH_STEPS_MAX];     /* run in order before the statements; the first error ends the request */
     const char *extra_sql[LH_EXTRA_SQL_MAX]; /* statements that steps run with lh_query() */
     const char *count;                       /* of LH_PAGE and LH_SKIP_LIMIT: SELECT count(*) with :filters */
-    const char *sql[LH_SQL_MAX];             /* run in order in one transaction; the last one returns the response */
-    const lh_step *after[LH_STEPS_MAX];      /* run in order after the statements have been committed */
-    /* Milliseconds that a statement may run, else the error `slow`; 0: no limit of its own. All routes
-     * with a limit together use at most a quarter of the connections. */
-    int timeout_ms;
+    const char *sql[LH_SQL_MAX];             /* run in order in one transaction, all of them even if an earlier one
+                                              * reports an error in `!`; the last one returns the response */
+    const lh_step *after[LH_STEPS_MAX];      /* run in order after the statements have been committed, unless these
+                                              * reported an error */
+    int timeout_ms; /* of each statement in sql, in milliseconds: then the error `slow`; 0: LearnHubStatementTimeout.
+                     * All requests with a timeout_ms together use at most a quarter of the connections */
     lh_shape shape;
     int status;              /* of success; 0: 200, or 204 for LH_NOTHING */
     const char *message;     /* {"message": message, key: response} */
@@ -192,9 +203,9 @@ typedef struct lh_route {
 
 /* Routes with common path prefixes and formats. */
 typedef struct lh_route_group {
-    const char *name; /* as in LearnHubAPI */
-    const char *title;
-    const char *const *prefixes; /* its paths, terminated by NULL; "/x" is /x and all paths below it */
+    const char *name;            /* as in LearnHubAPI */
+    const char *title;           /* for readers of the table; not used at run time */
+    const char *const *prefixes; /* terminated by NULL; "/x" is /x and all paths below it */
     lh_error_format error_format;
     lh_time_format time_format;
     int always;             /* served whatever LearnHubAPI contains */
@@ -217,8 +228,8 @@ const char *lh_param(const lh_call *call, const char *name);
 /* Sets a parameter that the step's `binds` names; NULL is SQL NULL. The text is not copied. */
 void lh_bind(lh_call *call, const char *name, const char *value);
 
-/* Runs extra_sql[index] in a transaction of its own. Its `!` column and constraints report errors as in `sql`; no row
- * is not an error. */
+/* Runs extra_sql[index] in a transaction of its own, which is committed even if the statement reports an error in `!`.
+ * Errors are mapped as for `sql`; no row is not an error. */
 lh_error *lh_query(lh_call *call, int index);
 
 /* The number of rows of the statement that ran last. */
@@ -228,7 +239,8 @@ int lh_row_count(const lh_call *call);
  * Booleans are "true" and "false". */
 const char *lh_cell(const lh_call *call, const char *column);
 
-/* Adds a member in front of the response's own: a string, an integer or JSON text. */
+/* Adds a member (a string, an integer or JSON text) to the response: before the members of the row, or of an
+ * LH_SKIP_LIMIT after `total`. `key` and JSON text are not copied. */
 void lh_reply_string(lh_call *call, const char *key, const char *value);
 void lh_reply_int(lh_call *call, const char *key, apr_int64_t value);
 void lh_reply_json(lh_call *call, const char *key, const char *value);
@@ -236,22 +248,23 @@ void lh_reply_json(lh_call *call, const char *key, const char *value);
 /* Sets the status of the response instead of the route's. */
 void lh_reply_status(lh_call *call, int status);
 
-/* The response is complete: the route's statements and the steps that remain are skipped. */
+/* Skips the route's statements and the remaining steps. The response is written from the last result of lh_query(). */
 void lh_reply_complete(lh_call *call);
 
-/* {"users": "/users", ...}: the path prefixes that this server serves, as JSON. */
+/* The path prefixes that this server serves, as JSON: {"users": "/users", ...}. */
 const char *lh_links(const lh_call *call);
 
-/* Lifts the route's timeout_ms and its share of connections for this request. */
+/* For this request, neither the route's timeout_ms nor its limit of connections applies. */
 void lh_lift_timeout(lh_call *call);
 
-/* The SHA-256, in hex, of a field's text as it was sent; NULL when it is absent. */
+/* The SHA-256, in hex, of the value that lh_param() returns (of an LH_OBJECT, the text as it was sent); NULL when it is
+ * absent. */
 const char *lh_fingerprint(const lh_call *call, const char *name);
 
 /*
- * Sets *md5 to the MD5, in hex, of an object as compact JSON with sorted keys, strings in their shortest form and
- * numbers as they were sent; of the empty string for an empty object. Invalid JSON, duplicate keys and deep nesting
- * are errors.
+ * Sets *md5 to the MD5, in hex, of the canonical form of an LH_OBJECT: compact JSON with sorted keys, strings in their
+ * shortest form and numbers as they were sent. For an empty object it is the MD5 of the empty string. Invalid JSON,
+ * duplicate keys and more than 200 levels of nesting are errors. The field must be present.
  */
 lh_error *lh_canonical_md5(lh_call *call, const char *name, const char **md5);
 

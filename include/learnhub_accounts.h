@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Steps and checks for routes of accounts: passwords, log-ins, tokens, password resets. */
+/* Steps and checks for routes of accounts: passwords, logins, tokens, password resets. */
 #ifndef LEARNHUB_ACCOUNTS_H
 #define LEARNHUB_ACCOUNTS_H
 
@@ -8,27 +8,28 @@
 /* ---- passwords ---- */
 
 /*
- * The `check` of a route with a new password in the field `password` or `new_password`: the password rules, with the
- * route's fields username, email, first_name and last_name as the user's own. A field with the prefix `re_` must have
- * the same value when it is sent.
+ * The `check` of a route with a new password in the field `password` or `new_password`. The password must satisfy the
+ * rules and differ from the fields username, email, first_name and last_name, if the route has them. The repeated
+ * password, the field with the prefix `re_`, must be equal when it is sent.
  */
 lh_error *lh_check_password(lh_call *call, lh_error *errors);
 
-/* Checks `new_password` by the same rules for the account in `_username`, `_email`, `_first_name` and `_last_name` of
- * extra_sql[0]. */
+/* Checks the new password by the same rules, for the account in the columns `_username`, `_email`, `_first_name` and
+ * `_last_name` of extra_sql[0], which an earlier step has run. */
 extern const lh_step lh_step_check_own_password;
 
-/* Binds `password_hash` of `password` or `new_password`. 503 when no thread may hash within LearnHubConnectionWait. */
+/* Binds `password_hash`, the bcrypt hash of `password` or `new_password`. 503 when too many threads are hashing for
+ * longer than LearnHubConnectionWait. */
 extern const lh_step lh_step_hash_password;
 
 /* ---- logging in ---- */
 
 /*
- * The only way to verify a password, of the field `password` or `current_password`. An unknown user and a wrong
- * password take the same time and return the route's error `credentials`; 429 when throttled. extra_sql[0] returns one
- * row: `_id`, `_role`, `_version` and `_hash` of the account or NULLs, and in `_wait` the seconds until the throttle
- * ends, or NULL. extra_sql[1] counts a failure. Binds `user_id` and `version`; for the two statements `address`,
- * `failures` and `seconds`.
+ * Verifies the password in the field `password` or `current_password`. Passwords must not be verified in any other way:
+ * this step throttles failures (429), and takes the same time for an unknown user as for a wrong password, both the
+ * route's error `credentials`. extra_sql[0] returns one row: `_id`, `_role`, `_version` and `_hash` of the account or
+ * NULLs, and in `_wait` the seconds until the throttle ends, or NULL. extra_sql[1] counts a failure. Binds `address`,
+ * `failures` and `seconds` for these two statements; on success also `user_id` and `version`.
  */
 extern const lh_step lh_step_log_in;
 
@@ -39,14 +40,15 @@ extern const lh_step lh_step_issue_tokens;
 /* The same without `refresh_token`. */
 extern const lh_step lh_step_issue_access_token;
 
-/* Verifies the field `refresh_token` and binds its `user_id` and `version`; otherwise the route's error `missing`. */
+/* Verifies the token in the field `refresh_token` and binds its `user_id` and `version`; the route's error `missing`
+ * when it is invalid. */
 extern const lh_step lh_step_verify_refresh_token;
 
-/* Generates an opaque token: binds `digest` (hex) and `lifetime` (seconds, or NULL), adds `auth_token` to the
- * response. */
+/* Generates an opaque token: binds `digest` (hex) and `lifetime` (seconds, or NULL: it does not expire), and adds
+ * `auth_token` to the response. */
 extern const lh_step lh_step_new_opaque_token;
 
-/* Binds `digest` (hex) of the token that authenticated the request; of a JWT its jti. */
+/* Binds `digest` (hex) of the opaque token that authenticated the request; for a JWT its jti. */
 extern const lh_step lh_step_bind_sent_token;
 
 /* ---- password resets ---- */

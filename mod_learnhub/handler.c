@@ -23,8 +23,8 @@
 #define HANDLER "learnhub"
 
 /* The target of internal redirects for errors that httpd or another module sets on our requests; handle() returns them
- * in the group's error format. Clients cannot request it. */
-#define ERROR_PATH "/.learnhub-refused"
+ * in the group's error format. Requests of clients for this path are left to httpd. */
+#define ERROR_PATH "/.learnhub-error"
 
 static lh_call *call_of(const request_rec *r)
 {
@@ -44,7 +44,7 @@ static lh_call *make_call(request_rec *r, lh_server *server, const lh_route_grou
 
 /* ---- selecting requests ---- */
 
-/* Creates the call of an internal redirect from a request of ours to ERROR_PATH; NULL for any other request. */
+/* Creates the call of an internal redirect from one of our requests to ERROR_PATH; returns NULL for other requests. */
 static lh_call *make_error_call(request_rec *r)
 {
     const lh_call *first = r->prev && !strcmp(r->uri, ERROR_PATH) ? call_of(r->prev) : NULL;
@@ -56,7 +56,7 @@ static lh_call *make_error_call(request_rec *r)
     return call;
 }
 
-/* Redirects errors that httpd or another module sets on this request from now on. */
+/* From now on, errors that httpd or another module sets on this request are redirected to ERROR_PATH. */
 static void redirect_errors(request_rec *r)
 {
     static const short statuses[] = {400, 401, 403, 404, 405, 408, 413, 414, 417, 429, 500, 501, 503};
@@ -67,7 +67,7 @@ static void redirect_errors(request_rec *r)
     }
 }
 
-/* Runs before httpd decodes the path, which may fail (%2F, %zz), so that these errors have the API's format as well. */
+/* Claims requests by the encoded path, before httpd decodes it, so that decoding errors (%2F, %zz) are redirected. */
 static int pre_translate_name(request_rec *r)
 {
     lh_server *server = r->proxyreq ? NULL : lh_server_of(r);
@@ -80,8 +80,8 @@ static int pre_translate_name(request_rec *r)
     return DECLINED;
 }
 
-/* Decides by the decoded path; pre_translate_name() has seen the encoded one. Updates the request's call. */
-static int is_ours(request_rec *r)
+/* Claims the request by the decoded path, or drops it if only the encoded one matched. Returns 1 if it is claimed. */
+static int claim(request_rec *r)
 {
     lh_call *call = call_of(r);
     lh_server *server = r->proxyreq ? NULL : lh_server_of(r);
@@ -106,7 +106,7 @@ static int is_ours(request_rec *r)
 /* Our paths are not files. A filename without an extension keeps mod_mime and others from processing it. */
 static int translate_name(request_rec *r)
 {
-    if (!is_ours(r)) {
+    if (!claim(r)) {
         return DECLINED;
     }
     r->filename = (char *)"/" HANDLER;
@@ -129,7 +129,7 @@ static int fixups(request_rec *r)
     return DECLINED;
 }
 
-/* The internal error redirect needs no authorization: <Location /> may deny ERROR_PATH itself. */
+/* Allows internal error redirects: <Location /> may deny ERROR_PATH as well. */
 static int allow_error_redirect(request_rec *r)
 {
     const lh_call *call = call_of(r);
@@ -188,7 +188,7 @@ static lh_error *authenticate(lh_call *call)
     return error;
 }
 
-/* A 413 takes precedence over 404 and 405: the size limit applies without a route as well. */
+/* 413 takes precedence over 404 and 405, because the size limit applies to requests without a route as well. */
 static lh_error *serve(lh_call *call)
 {
     lh_error *routing = find_route(call), *error = lh_receive_check_length(call);
@@ -214,7 +214,7 @@ static lh_error *serve(lh_call *call)
     return error;
 }
 
-/* Does not set WWW-Authenticate: that of the operator's own authentication (such as mod_auth_basic) is kept. */
+/* Without a challenge, so that the WWW-Authenticate header of another module (such as mod_auth_basic) is kept. */
 static lh_error *error_of_httpd(lh_call *call)
 {
     lh_error *error = lh_error_of_status(call->r->pool, call->error_status);

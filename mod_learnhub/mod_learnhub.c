@@ -9,7 +9,7 @@ static void register_hooks(apr_pool_t *p)
     lh_handler_hooks(p);
 }
 
-/* The only symbol that httpd looks up: -fvisibility hides all others. */
+/* The only exported symbol, which httpd looks up; -fvisibility=hidden hides all others. */
 extern module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) learnhub_module;
 
 AP_DECLARE_MODULE(learnhub) = {

@@ -20,8 +20,8 @@
 #include "util/json.h"
 
 /*
- * Threads of a process that may hash passwords at once, as bcrypt occupies a core. Sign-ups have a gate of their own:
- * they cannot delay log-ins. A quarter of all threads may wait at each gate.
+ * The number of threads of a process that may hash passwords at once, because bcrypt occupies a core. Sign-ups have
+ * their own gate, so that they cannot delay logins. At most a quarter of all threads may wait at each gate.
  */
 #define LOGIN_GATE 4
 #define SIGNUP_GATE 2
@@ -36,7 +36,7 @@ static lh_config *config_of(const server_rec *s)
 
 /* ---- before the start ---- */
 
-/* Logs why httpd cannot start. */
+/* Logs the reason why httpd cannot start. */
 static int fail(server_rec *s, apr_status_t rv, const char *why)
 {
     ap_log_error(APLOG_MARK, APLOG_EMERG, rv, s, LH_LOG(0040) "%s", why);
@@ -143,7 +143,8 @@ static const void *dbd_of(const server_rec *s)
     return ap_get_module_config(s->module_config, ap_find_linked_module("mod_dbd.c"));
 }
 
-/* The longest LearnHubStatementTimeout of the servers that share connections; each has its own deadline in httpd. */
+/* The statement_timeout of shared connections: the longest LearnHubStatementTimeout of the servers that share them.
+ * Deadlines in httpd (http/run.c) apply each server's own timeout. */
 static apr_int64_t longest_timeout(const void *dbd, server_rec *main_server)
 {
     apr_int64_t longest = 0;
@@ -170,7 +171,7 @@ static void set_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_ser
     }
 }
 
-/* The state of a server in this process; NULL when LearnHub is Off. */
+/* Creates the state of a server in this process; NULL when LearnHub is Off. */
 static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
 {
     lh_server *server = apr_pcalloc(pchild, sizeof(*server));
@@ -229,7 +230,7 @@ const lh_routes *lh_server_routes(void)
     return routes;
 }
 
-/* 1 when the server serves `path`, which belongs to `group`. */
+/* 1 when the server serves `path`, which is in `group`: LearnHubPages lists service pages, LearnHubAPI groups. */
 static int serves(const lh_server *server, const lh_route_group *group, const char *path)
 {
     if (group == &lh_group_service) {

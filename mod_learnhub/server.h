@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Start of httpd and of its child processes: checks the configuration, compiles the routes, creates the servers. */
+/* The start of httpd and its child processes: checks the configuration, compiles the routes, creates the servers. */
 #ifndef LH_SERVER_H
 #define LH_SERVER_H
 

@@ -215,7 +215,7 @@ subtest 'errors of httpd in the API error formats' => sub {
     my $closed = second_httpd("<Location />\nRequire ip 10.9.8.7\n</Location>\n");
     is_error(api(GET => '/users/me', port => $closed->port), 'located', 403,
         'a failed Require of the whole server returns 403 in the located format');
-    unlike(api(GET => '/.learnhub-refused')->header('Content-Type'), qr/json/,
+    unlike(api(GET => '/.learnhub-error')->header('Content-Type'), qr/json/,
         'clients cannot request the internal error path');
     my $limited = second_httpd("LimitRequestBody 100\n");
     my %body = (body => 'x' x 200, headers => { 'Content-Type' => $json });

@@ -86,7 +86,7 @@ subtest 'values of lifetimes and timeouts' => sub {
 
 subtest 'values of issuer, audience, bcrypt cost and login throttle' => sub {
     for my $directive (qw(LearnHubJWTIssuer LearnHubJWTAudience)) {
-        rejects($directive => qr/text/, '', '""', 'two words');
+        rejects($directive => qr/string/, '', '""', 'two words');
         accepts($directive => 'learn.example.com', '"two words"', 'https://learn.example/');
     }
     rejects(LearnHubBcryptCost => qr/\b4\b.*\b15\b/, '', '3', '16', 'ten', '10.5', '-4', '1e1', '4 5', '9' x 20);
@@ -140,7 +140,7 @@ subtest 'values of the model directives' => sub {
         '/v1/chat/completions', 'https://');
     accepts(LearnHubModelURL => 'https://model.example.com/v1/chat/completions',
         'http://127.0.0.1:11434/v1/chat/completions');
-    rejects(LearnHubModelName => qr/text/, '', '""', 'two words');
+    rejects(LearnHubModelName => qr/string/, '', '""', 'two words');
     accepts(LearnHubModelName => 'small', '"two words"', 'vendor/small:1b');
     rejects(LearnHubModelTimeout => $time, @no_time, '0', '9ms', '61s');
     accepts(LearnHubModelTimeout => '10ms', '2s', '60s');

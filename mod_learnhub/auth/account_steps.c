@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The steps that learnhub_accounts.h declares: passwords, log-ins, tokens, password resets. */
+/* The steps that learnhub_accounts.h declares: passwords, logins, tokens, password resets. */
 #include "learnhub_accounts.h"
 
 #include <apr_escape.h>
@@ -34,7 +34,7 @@ static int secure_equal(const char *a, const char *b)
     return length == strlen(b) && !CRYPTO_memcmp(a, b, length);
 }
 
-/* Limits concurrent bcrypt; 503 when the gate does not admit the request within LearnHubConnectionWait. */
+/* Waits for a place among the threads that hash passwords; 503 without one within LearnHubConnectionWait. */
 static lh_error *enter_gate(lh_call *call, lh_gate *gate)
 {
     return lh_gate_enter(gate, call->server->config.connection_wait) == APR_SUCCESS
@@ -42,7 +42,7 @@ static lh_error *enter_gate(lh_call *call, lh_gate *gate)
                : lh_error_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE);
 }
 
-/* The field with the new password: its name differs between routes. */
+/* The name of the field with the new password, which differs between routes. */
 static const char *password_field(const lh_call *call)
 {
     return lh_param(call, "new_password") ? "new_password" : "password";
@@ -104,7 +104,7 @@ static lh_error *throttled(lh_call *call, const char *seconds)
     return error;
 }
 
-/* The caller has entered the gate. */
+/* Must be called between enter_gate() and lh_gate_leave(). */
 static lh_error *verify_password(lh_call *call)
 {
     const char *current = lh_param(call, "current_password"),
@@ -228,7 +228,7 @@ static lh_error *bind_sent_token(lh_call *call)
 
 /* ---- password resets ---- */
 
-/* The base URL by ServerName, never by the Host header: an attacker could direct the link of a user to another host. */
+/* The base URL, from ServerName: with the Host header, an attacker could direct a user's link to another host. */
 static const char *server_url(const request_rec *r)
 {
     apr_port_t port = r->server->port ? r->server->port : r->connection->local_addr->port;
@@ -239,7 +239,7 @@ static const char *server_url(const request_rec *r)
                        is_default ? "" : apr_psprintf(r->pool, ":%u", (unsigned)port), NULL);
 }
 
-/* Replaces the first `word` of a text that contains it. */
+/* Replaces the first `word` in a text, which must contain it. */
 static const char *replace(apr_pool_t *p, const char *text, const char *word, const char *replacement)
 {
     const char *at = strstr(text, word);

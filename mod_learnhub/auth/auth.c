@@ -37,7 +37,7 @@ static lh_error *authenticate_jwt(lh_call *call, const char *token)
         return lh_error_bad_token(call->r->pool);
     }
     if (claims.issued + apr_time_sec(config->access_ttl) <= rules.now) {
-        /* Issued under a longer LearnHubAccessTokenTTL: events that old are not loaded, so it may be revoked. */
+        /* Issued under a longer LearnHubAccessTokenTTL. It may be revoked, as events that old are not loaded. */
         return lh_error_bad_token(call->r->pool);
     }
     call->me.id = claims.subject;
@@ -61,7 +61,7 @@ static const char *token_of(const char *header)
     return header + strspn(header, " ");
 }
 
-/* Before a caller is rejected, the role is read again: a role that was just granted needs no new login. */
+/* Before it rejects the caller, it reads the role again, so that a role that was just granted needs no new login. */
 static lh_error *check_role(lh_call *call)
 {
     lh_error *error;

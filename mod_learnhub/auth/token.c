@@ -50,7 +50,7 @@ struct lh_tokens {
     apr_time_t loaded_at;           /* when all events were read; 0: the next read is a reload */
     apr_uint32_t read_counter;      /* change_counter before events were read */
     volatile apr_uint32_t attempts; /* to read events, successful or not */
-    char snapshot[SNAPSHOT_SIZE];   /* of the last read */
+    char snapshot[SNAPSHOT_SIZE];   /* of the last read: selects the events of the next one */
 };
 
 static volatile apr_uint32_t *change_counter; /* in shared memory */
@@ -180,8 +180,9 @@ static void store_event(lh_call *call, const lh_result *events, int row)
 }
 
 /*
- * Stores the snapshot for the next read. If its text is too long (many running transactions), an older snapshot takes
- * its place, in which nothing from xmin on is visible: the next read returns some events again, which is harmless.
+ * Stores the snapshot for the next read. If its text is too long (many running transactions), it is replaced by the
+ * snapshot "xmin:xmin:", in which nothing from xmin on is visible: the next read returns some events again, which is
+ * harmless.
  *
  * If xmin is lower than before, the database has lost transactions: it was restored from a backup, or is a former
  * standby that lagged behind. Then the next read loads all events.
@@ -202,7 +203,7 @@ static void store_snapshot(lh_tokens *tokens, const char *snapshot)
     }
 }
 
-/* Reads the new events, or all that still matter. The caller holds `reading`. */
+/* Reads the new events, or for a reload all events within the lifetime of access tokens. The caller holds `reading`. */
 static lh_error *read_events(lh_call *call)
 {
     lh_tokens *tokens = call->server->tokens;
@@ -276,7 +277,7 @@ static lh_error *ensure_fresh(lh_call *call)
         return refresh(call, 0);
     }
     if (apr_thread_mutex_trylock(tokens->reading) == APR_SUCCESS) {
-        read_events(call); /* ahead of time: an error does not matter yet */
+        read_events(call); /* an error can be ignored: the copy is still fresh */
         apr_thread_mutex_unlock(tokens->reading);
     }
     return NULL;
@@ -346,7 +347,7 @@ static int find_in_cache(lh_tokens *tokens, const unsigned char *digest, lh_iden
     return found;
 }
 
-/* Replaces any other token in the entry. */
+/* Replaces the token that the entry contains. */
 static void store_in_cache(lh_tokens *tokens, const unsigned char *digest, const lh_identity *identity)
 {
     known_token *entry;

@@ -63,7 +63,7 @@ void *lh_config_merge(apr_pool_t *p, void *base, void *over);
 /* Sets the default of every unset value. */
 void lh_config_complete(apr_pool_t *p, lh_config *config);
 
-/* Checks a complete configuration with LearnHub On. Returns the first missing directive as a sentence, or NULL. */
+/* Checks a complete configuration with LearnHub On. Returns NULL, or a message about the first missing directive. */
 const char *lh_config_error(const lh_config *config);
 
 /* 1 when `bits`, a set of names from `words` (lh_config_apis or lh_config_pages), contains `word`. */

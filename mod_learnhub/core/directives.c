@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The directives: a table with one entry for each, and the functions that read their arguments. A message about wrong
- * arguments follows "<directive>: " and says what is allowed; it never contains a part of a secret.
+ * arguments follows "<directive>: " and states what is allowed; it never contains any part of a secret.
  */
 #include <apr_strings.h>
 #include <apr_uri.h>
@@ -43,7 +43,7 @@ static const char *read_integer(apr_pool_t *p, const lh_setting *setting, void *
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 
-/* Microseconds of a number with the unit ms, s, m, h, d or none (seconds); -1 when the text has another form. */
+/* Parses a number with the unit ms, s, m, h, d or none (seconds). Returns microseconds; -1 for any other text. */
 static apr_int64_t parse_duration(const char *text)
 {
     static const struct {
@@ -67,7 +67,7 @@ static apr_int64_t parse_duration(const char *text)
     return -1;
 }
 
-/* A duration of whole milliseconds in its largest unit. */
+/* Writes a duration of whole milliseconds with the largest unit that divides it. */
 static const char *duration_text(apr_pool_t *p, apr_int64_t micros)
 {
     static const struct {
@@ -119,7 +119,7 @@ static const char *read_throttle(apr_pool_t *p, const lh_setting *setting, void 
 
 #define ALL_WORDS 0x7FFFFFFF
 
-/* Names out of setting->words, as bits by their index. */
+/* Names of setting->words, stored as bits by their index. */
 static const char *read_words(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
 {
     apr_int64_t bits = 0;
@@ -159,7 +159,7 @@ static const char *read_string(apr_pool_t *p, const lh_setting *setting, void *t
 {
     (void)setting;
     if (argc != 1 || !*argv[0] || !lh_utf8_valid(argv[0], strlen(argv[0]))) {
-        return "must be one UTF-8 text that is not empty, in quotes if it contains spaces";
+        return "must be one UTF-8 string that is not empty, in quotes if it contains spaces";
     }
     *(const char **)target = apr_pstrdup(p, argv[0]);
     return NULL;
@@ -301,7 +301,7 @@ static const char *read_key(apr_pool_t *p, const lh_setting *setting, void *targ
         *keys = lh_jwt_keys_make(p);
     }
     if (!secret) {
-        return NULL; /* httpd reads its configuration for the first time: commands do not run */
+        return NULL; /* httpd reads its configuration for the first time: the command was not run */
     }
     return lh_jwt_keys_add(*keys, kid ? apr_pstrdup(p, kid) : NULL, secret, strlen(secret));
 }

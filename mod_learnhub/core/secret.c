@@ -31,7 +31,7 @@ static const char *from_file(apr_pool_t *p, const char *name, const char **secre
     return NULL;
 }
 
-/* Does not run the command the first time that a starting httpd reads its configuration. */
+/* When httpd starts, it reads its configuration twice; the command is run the second time only. */
 static const char *from_command(apr_pool_t *p, const char *command, const char **secret)
 {
     char **argv, *line;

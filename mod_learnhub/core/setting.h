@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A setting: how the value of one directive is read and where it is stored; cmd_data of a command_rec. */
+/* A setting is the cmd_data of a directive: it describes how the value is read and where it is stored. */
 #ifndef LH_SETTING_H
 #define LH_SETTING_H
 
@@ -7,7 +7,7 @@
 
 typedef struct lh_setting lh_setting;
 
-/* Reads the arguments of a directive into *target. Returns NULL, or what is wrong for the operator. */
+/* Reads the arguments of a directive into *target. Returns NULL, or an error message for the operator. */
 typedef const char *lh_setting_reader(apr_pool_t *p, const lh_setting *setting, void *target, int argc,
                                       char *const argv[]);
 

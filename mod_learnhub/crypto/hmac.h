@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HMAC-SHA256 with prepared keys that many threads may use at once. Depends on APR and OpenSSL. */
+/* HMAC-SHA256 with prepared keys that several threads may use at once. Depends on APR and OpenSSL. */
 #ifndef LH_HMAC_H
 #define LH_HMAC_H
 
@@ -9,7 +9,7 @@
 
 typedef struct lh_hmac lh_hmac;
 
-/* Prepares a key; the secret itself is not kept. NULL when OpenSSL does not offer the algorithm. */
+/* Prepares a key; the secret itself is not stored. NULL when OpenSSL does not provide the algorithm. */
 lh_hmac *lh_hmac_make(apr_pool_t *p, const char *secret, apr_size_t length);
 
 /* Computes the HMAC of the data. Returns 1, or 0 when OpenSSL fails. Thread-safe. */

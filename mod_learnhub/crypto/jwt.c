@@ -23,7 +23,7 @@
 typedef struct jwt_key {
     const char *kid;
     apr_size_t kid_length;
-    const char *header; /* of the tokens that it signs, in base64url */
+    const char *header; /* of the tokens that the key signs, in base64url */
     apr_size_t header_length;
     lh_hmac *hmac;
     struct jwt_key *next;
@@ -35,7 +35,7 @@ struct lh_jwt_keys {
     int count;
 };
 
-/* A part of a token. */
+/* A part of a token, which is not copied. */
 typedef struct slice {
     const char *data;
     apr_size_t length;
@@ -266,8 +266,8 @@ static const char *split(const char *token, slice parts[3])
 }
 
 /*
- * Sets *key to the key that the header's kid names, or to NULL when it has no kid. `typ` and `kid` are optional;
- * unknown members other than `crit` are ignored.
+ * Sets *key to the key with the header's kid, or to NULL without a kid. `typ` and `kid` are optional; unknown members
+ * other than `crit` are ignored.
  */
 static const char *check_header(apr_pool_t *p, const lh_jwt_keys *keys, const slice *part, jwt_key **key)
 {
@@ -277,7 +277,7 @@ static const char *check_header(apr_pool_t *p, const lh_jwt_keys *keys, const sl
 
     for (*key = keys->first; *key; *key = (*key)->next) {
         if ((*key)->header_length == part->length && !memcmp((*key)->header, part->data, part->length)) {
-            return NULL; /* exactly a header that lh_jwt_sign() writes: no need to parse it */
+            return NULL; /* lh_jwt_sign() writes exactly this header: it need not be parsed */
         }
     }
     header = parse_part(p, part);
@@ -361,7 +361,7 @@ static const char *check_registered(const lh_json_value *payload, const lh_jwt_r
     return NULL;
 }
 
-/* The claims with a format of this module: type, sub, jti, role, ver. */
+/* The claims whose format this module defines: type, sub, jti, role, ver. */
 static const char *check_own(const lh_json_value *payload, lh_jwt_type type, lh_claims *claims)
 {
     const lh_json_value *version = lh_json_value_get(payload, "ver");

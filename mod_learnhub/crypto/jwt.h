@@ -2,8 +2,8 @@
 /*
  * JSON Web Tokens with HS256 (RFC 7515, RFC 7519), following the advice of RFC 8725. Depends on APR and OpenSSL.
  *
- * The module selects the algorithm, not the token: a header with another `alg`, with `crit`, or with an unknown `kid`
- * is rejected. The signature is verified, in constant time, before the payload is parsed.
+ * The token does not select the algorithm: a header with an `alg` other than HS256, with `crit`, or with an unknown
+ * `kid` is rejected. The signature is verified, in constant time, before the payload is parsed.
  */
 #ifndef LH_JWT_H
 #define LH_JWT_H
@@ -15,7 +15,7 @@
 typedef struct lh_jwt_keys lh_jwt_keys;
 
 #define LH_JWT_SECRET_MIN 32  /* bytes */
-#define LH_JWT_TOKEN_MAX 4096 /* bytes; longer tokens are rejected unread */
+#define LH_JWT_TOKEN_MAX 4096 /* bytes; longer tokens are rejected without parsing */
 
 typedef enum { LH_JWT_ACCESS, LH_JWT_REFRESH } lh_jwt_type;
 
@@ -28,10 +28,10 @@ typedef struct lh_claims {
     char id[33];                 /* jti: 128 random bits in lower-case hex */
 } lh_claims;
 
-/* What a token must match in addition to its signature. */
+/* The conditions that a token must satisfy besides its signature. */
 typedef struct lh_jwt_rules {
-    const char *issuer;   /* of iss; NULL: not checked, and signed as "learnhub" */
-    const char *audience; /* of aud, a string or an array that contains it; NULL: neither checked nor signed */
+    const char *issuer;   /* iss must be equal; NULL: iss is not checked, and new tokens have "learnhub" */
+    const char *audience; /* aud must be equal or an array that contains it; NULL: not checked, and not in new tokens */
     apr_int64_t now;      /* seconds since 1970 */
 } lh_jwt_rules;
 
@@ -39,13 +39,13 @@ lh_jwt_keys *lh_jwt_keys_make(apr_pool_t *p);
 
 /*
  * Adds a key; the first one signs, all verify. With `kid` NULL the id is derived from the secret, so that all nodes
- * derive the same id. Returns NULL, or what is wrong for the operator: a secret of less than LH_JWT_SECRET_MIN bytes, a
- * kid other than 1 to 64 of [A-Za-z0-9._-], or a kid that exists already.
+ * have the same id. Returns NULL, or an error message for the operator: the secret is shorter than LH_JWT_SECRET_MIN
+ * bytes, the kid is not 1 to 64 characters of [A-Za-z0-9._-], or the kid exists already.
  */
 const char *lh_jwt_keys_add(lh_jwt_keys *keys, const char *kid, const char *secret, apr_size_t length);
 int lh_jwt_keys_count(const lh_jwt_keys *keys);
 
-/* Generates claims->id and returns the signed token; NULL without a key or when OpenSSL fails. */
+/* Sets claims->id to a random id and returns the signed token; NULL without a key or when OpenSSL fails. */
 const char *lh_jwt_sign(apr_pool_t *p, const lh_jwt_keys *keys, const lh_jwt_rules *rules, lh_claims *claims);
 
 /*

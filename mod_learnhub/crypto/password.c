@@ -52,7 +52,7 @@ const char *lh_password_hash(apr_pool_t *p, const char *password, int cost)
     return hash;
 }
 
-/* The result is combined only after the hash has been computed, so that all failures take the same time. */
+/* The hash is computed first in every case, so that all failures take the same time. */
 int lh_password_matches(const char *password, const char *hash, int cost)
 {
     char decoy[HASH_SIZE];

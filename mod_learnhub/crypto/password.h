@@ -6,9 +6,9 @@
 #include <apr_pools.h>
 
 /*
- * The rules for a new password: 8 to 72 bytes, not all digits, and not equal to one of the `count` `names` of the user
- * or to the part before the @ of an e-mail address among them; case is ignored, and so are NULL entries. Returns NULL,
- * or a sentence for the client.
+ * Checks a new password: 8 to 72 bytes, not only digits, and not equal to one of the user's `names` or, if that is an
+ * e-mail address, to the part before the @. The comparison ignores case. `names` has `count` entries; NULL entries are
+ * skipped. Returns NULL, or a sentence for the client.
  */
 const char *lh_password_error(const char *password, const char *const *names, int count);
 
@@ -16,8 +16,8 @@ const char *lh_password_error(const char *password, const char *const *names, in
 const char *lh_password_hash(apr_pool_t *p, const char *password, int cost);
 
 /*
- * 1 when the password matches the hash. NULL never matches, but takes the time of a wrong password at `cost`, so that
- * the response time does not reveal whether a user exists.
+ * 1 when the password matches the hash. A NULL hash never matches, but takes as long as a hash of `cost`, so that the
+ * response time does not reveal whether a user exists.
  */
 int lh_password_matches(const char *password, const char *hash, int cost);
 

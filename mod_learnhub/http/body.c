@@ -115,12 +115,12 @@ static lh_error *check_json(lh_call *call, const char *text, apr_size_t length)
 
         errors = check_body_field(call, errors, i, &input, 0);
     }
-    /* After an error no step will validate the LH_DEFERRED objects. Invalid JSON takes precedence over all fields. */
+    /* If a field is invalid, no step runs, so LH_DEFERRED objects are validated here. Invalid JSON takes precedence. */
     why = lh_json_body_check_objects(body, errors != NULL);
     return why ? error_of_body(call, why) : errors;
 }
 
-/* The input of a text part or a file. Browsers send an empty file field as a file without name and content. */
+/* The input of a field. Browsers send an empty file field as a file without name and content: it counts as absent. */
 static lh_input input_in_parts(apr_pool_t *p, const apr_array_header_t *parts, const char *name)
 {
     lh_input input = {LH_INPUT_ABSENT, NULL, 0};
@@ -198,8 +198,8 @@ static lh_error *read_fields(lh_call *call)
     }
     type = lh_receive_type(call->r);
     if (!(type & accepts)) {
-        /* Where only forms are accepted, another media type counts as an empty form: the error lists the required
-         * fields, as with FastAPI. */
+        /* If a route accepts only forms, a body of another media type counts as an empty form, as with FastAPI: the
+         * error lists the required fields. */
         return !(accepts & LH_JSON) ? check_form(call, "")
                                     : lh_error_of_status(call->r->pool, HTTP_UNSUPPORTED_MEDIA_TYPE);
     }
@@ -216,8 +216,8 @@ static lh_error *read_fields(lh_call *call)
     return strlen(text) == length ? check_form(call, text) : error_of_body(call, "The form contains a zero byte.");
 }
 
-/* 1 when the body was readable: any error is about its fields. */
-static int has_fields(const lh_error *error)
+/* 1 when the body was parsed: `error` is NULL or a list of invalid fields. */
+static int was_parsed(const lh_error *error)
 {
     return !error || (error->first && error->first->field);
 }
@@ -226,7 +226,7 @@ lh_error *lh_body_read(lh_call *call)
 {
     lh_error *error = read_fields(call);
 
-    if (call->route->def->check && has_fields(error)) {
+    if (call->route->def->check && was_parsed(error)) {
         error = call->route->def->check(call, error);
     }
     return error;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The input of a request: its query and its body (JSON, form or multipart), parsed and validated against the route's
- * fields. One error lists all invalid fields.
+ * Parses the query and the body (JSON, form or multipart) of a request and validates them against the route's fields.
+ * One error lists all invalid fields of the query; if the query is valid, one error lists all of the body.
  */
 #ifndef LH_BODY_H
 #define LH_BODY_H

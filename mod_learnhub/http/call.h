@@ -12,17 +12,17 @@ typedef struct lh_json lh_json;
 typedef struct lh_result lh_result;
 typedef struct lh_server lh_server;
 
-/* The authenticated caller. */
+/* The user that a token authenticates. */
 typedef struct lh_identity {
     apr_int64_t id; /* users.id; 0: not authenticated */
     unsigned role;
-    int version;           /* of the user's tokens when this one was issued */
+    int version;           /* users.token_version when the token was issued */
     apr_int64_t expires;   /* seconds since 1970; 0: never */
     unsigned char key[16]; /* of the token: its jti, or the first bytes of its digest */
-    const char *digest;    /* the complete key in hex, as stored in the database; NULL before lh_auth() */
+    const char *digest; /* in hex: the jti, or the complete digest as stored in the database; NULL before lh_auth() */
 } lh_identity;
 
-/* A member that a step adds in front of the response's own. */
+/* A member that a step adds to the response: see lh_reply_json(). */
 typedef struct lh_member {
     const char *key;
     const char *json;
@@ -34,16 +34,16 @@ struct lh_call {
     lh_server *server;
     const lh_route_group *group;
     const lh_compiled_route *route; /* NULL until the request is routed */
-    int error_status;               /* of an internal redirect: the status that httpd has set; otherwise 0 */
+    int error_status;               /* of an internal error redirect: the status to return; otherwise 0 */
     lh_identity me;
     const char **values;     /* by slot, as text for PostgreSQL; NULL is SQL NULL */
     unsigned filters;        /* bits: which of the route's filters were sent */
     int page_sent;           /* page or page_size was sent */
-    lh_result *count, *last; /* of the route's count, and of the statement that ran last */
+    lh_result *count, *last; /* the results of the route's count, and of the statement that ran last */
     int status;              /* of the response, when a step set it; 0: the route's */
     int complete;            /* a step completed the response */
     lh_member *members, *last_member;
-    int timeout_lifted;          /* the route's timeout_ms does not apply */
+    int timeout_lifted;          /* lh_lift_timeout() was called: the route's timeout_ms does not apply */
     lh_json *buffered;           /* the complete body of a streamed response that fits into one part */
     int streaming;               /* the first part of a streamed response has been sent */
     apr_interval_time_t db_time; /* microseconds spent in the database layer */

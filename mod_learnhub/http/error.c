@@ -25,7 +25,7 @@ static const struct {
                 {500, 0, "Something went wrong on the server."},
                 {503, 1, "The service is busy or its database cannot be reached. Try again shortly."}};
 
-/* The first matching prefix decides, so longer prefixes precede shorter ones. */
+/* The first entry whose prefix matches is used, so longer prefixes precede shorter ones. */
 static const struct {
     const char *prefix;
     int status;
@@ -188,7 +188,7 @@ static void write_pair(lh_json *json, const char *key, const char *text)
     lh_json_close(json, '}');
 }
 
-/* {"error": "field: sentence", "fields": {...}}: `error` is the first entry, as clients display only that. */
+/* {"error": "field: sentence", "fields": {...}}. `error` is the first entry, because clients display only `error`. */
 static void write_flat(lh_json *json, const lh_error *error)
 {
     const lh_field_error *first = error->first;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Error responses: status, sentences, and the four formats in which they are written. All error responses are created
- * here, so that no SQL, file path or stack trace can reach a client. Depends on APR only.
+ * Error responses: status, sentences and the four formats. All error responses are created here, so that none of them
+ * contains SQL, a file path or a stack trace. Depends on APR only.
  */
 #ifndef LH_ERROR_H
 #define LH_ERROR_H
@@ -27,7 +27,7 @@ struct lh_error {
     int retry_after;              /* seconds for Retry-After; 0: no such header */
     const char *challenge;        /* for WWW-Authenticate, or NULL */
     const char *allow;            /* for Allow, or NULL */
-    int response_sent;            /* httpd has sent a response already */
+    int response_sent;            /* a filter of httpd has sent the response already */
 };
 
 /* An error with its own sentence. A 401 gets the Bearer challenge, a 503 Retry-After: 1. `text` is not copied. */

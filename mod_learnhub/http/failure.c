@@ -10,7 +10,7 @@
 
 #define QUERY_CANCELED "57014"
 
-/* The errors of every route, unless it defines its own with the same code. */
+/* The defaults for routes that do not define an error with the same code. */
 static const lh_route_error common[] = {{"missing", 404, NULL, "Not found."},
                                         {"page", 404, NULL, "Invalid page."},
                                         {"role", 403, NULL, "You do not have permission to perform this action."},
@@ -36,7 +36,7 @@ static const lh_route_error *error_for(const lh_call *call, const char *code, ap
     return own ? own : find(common, code, length);
 }
 
-/* One error with all invalid fields, unless a code has no field: then that code's error. */
+/* Returns one error with all invalid fields; if a code has no field, the error of the first such code. */
 lh_error *lh_fail(lh_call *call, const char *codes)
 {
     lh_error *errors = NULL;

@@ -53,7 +53,7 @@ static const char *enum_sentence(check *c)
     return apr_psprintf(c->pool, "This must be one of: %s.", list);
 }
 
-/* 1 when the text contains a control character (C0, DEL, C1), a line separator or a mark that changes its direction. */
+/* 1 when the text contains a control character (C0, DEL, C1), a line or paragraph separator, or a directional mark. */
 static int has_control(const char *text)
 {
     const unsigned char *s;

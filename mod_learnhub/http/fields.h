@@ -15,7 +15,7 @@ typedef enum {
     LH_INPUT_OBJECT,
     LH_INPUT_FILE,
     LH_INPUT_NUMBER, /* with a fraction or an exponent */
-    LH_INPUT_OTHER
+    LH_INPUT_OTHER   /* any other array */
 } lh_input_kind;
 
 typedef struct lh_input {

@@ -33,7 +33,7 @@ static const char *cut_out(apr_pool_t *p, const char *text, apr_size_t *length, 
 }
 
 /* Moves the objects of LH_OBJECT fields from the text to body->objects and returns the rest of the text. The text is
- * valid JSON exactly when the rest and all objects are. */
+ * valid JSON if and only if the rest and all objects are. */
 static const char *cut_out_objects(lh_json_body *body, const char *text, apr_size_t *length)
 {
     int i;
@@ -139,7 +139,7 @@ static void read_strings(apr_pool_t *p, const lh_json_value *array, lh_input *in
 
 #define MAX_EXACT 9007199254740992.0 /* 2^53: doubles up to here represent every integer */
 
-/* With `only_reals` integers were parsed as reals as well. */
+/* `only_reals`: integers were parsed as reals as well (see lh_json_parsed). */
 static void read_real(apr_pool_t *p, const lh_json_value *real, int only_reals, lh_input *input)
 {
     double value = lh_json_value_real(real);

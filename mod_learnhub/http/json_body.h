@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A JSON body, read by its fields. Depends on APR and jansson.
+ * Parses a JSON body and returns the input of each field. Depends on APR and jansson.
  *
  * The objects of LH_OBJECT fields are stored as they were sent, so they are cut out of the text before jansson parses
  * it: jansson would round their numbers. They are validated separately, by lh_json_body_check_objects().

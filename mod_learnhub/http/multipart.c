@@ -58,7 +58,7 @@ static const char *read_value(apr_pool_t *p, const char **s)
     return closed ? value : NULL;
 }
 
-/* The parameters of a header; `text` is empty or begins with the first semicolon. NULL when they are malformed. */
+/* Parses the parameters of a header; `text` is what follows its value. NULL when they are malformed. */
 static apr_array_header_t *read_parameters(apr_pool_t *p, const char *text)
 {
     apr_array_header_t *found = apr_array_make(p, 4, sizeof(parameter));
@@ -225,7 +225,7 @@ static int is_identity(const char *encoding)
            !strcasecmp(encoding, "binary");
 }
 
-/* Reads name and filename. Some libraries send only filename*, although RFC 7578 forbids it: the part is a file too. */
+/* Reads name and filename. A part with only filename*, which some libraries send despite RFC 7578, is also a file. */
 static const char *read_disposition(parser *in, const char *disposition, lh_part *part)
 {
     apr_size_t length = disposition ? strcspn(disposition, "; \t") : 0;
@@ -260,7 +260,7 @@ static int has_name(const apr_array_header_t *parts, const char *name)
     return 0;
 }
 
-/* Reads the content up to the next boundary. The CRLF of the empty line may belong to the boundary: no content then. */
+/* Reads the content up to the next delimiter. It is empty if the delimiter begins with the CRLF of the empty line. */
 static const char *read_content(parser *in, lh_part *part)
 {
     const char *data = in->at, *from = data - 2;

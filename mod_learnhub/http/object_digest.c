@@ -31,7 +31,7 @@ lh_error *lh_canonical_md5(lh_call *call, const char *name, const char **md5)
     lh_json_init(&out, scratch, length + 1);
     why = lh_canonical_write(scratch, text, length, &out);
     if (!why) {
-        apr_md5(digest, out.out.data, out.out.length > 2 ? out.out.length : 0); /* of {}: of the empty string */
+        apr_md5(digest, out.out.data, out.out.length > 2 ? out.out.length : 0); /* {}: the MD5 of no bytes */
         *md5 = apr_pescape_hex(p, digest, sizeof(digest), 0);
     }
     apr_pool_destroy(scratch);

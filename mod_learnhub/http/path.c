@@ -11,6 +11,7 @@ static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
 
 typedef enum { PARAM_TEXT, PARAM_INT, PARAM_OID, PARAM_UUID } param_type;
 
+/* The types of parameters in a template, with the brace that ends the parameter. */
 static const struct {
     const char *word;
     param_type type;
@@ -154,7 +155,8 @@ static int is_valid(param_type type, const char *text)
     }
 }
 
-/* The node that matches the rest of the path, or NULL; `count` parameters precede it. Literals are tried first. */
+/* Returns the node below `n` that matches the rest of the path, or NULL; params[0 .. count - 1] are set already. Tries
+ * literals first. */
 static const node *descend(const node *n, apr_pool_t *p, const char *path, const char **params, int count)
 {
     apr_size_t length;

@@ -18,8 +18,8 @@ lh_path_tree *lh_path_tree_create(apr_pool_t *p);
 
 /*
  * Adds a template such as "/api/sessions/{id:int}/join/" ({name:int|oid|uuid|text}) with the value that a match
- * returns. Returns NULL, or a clause: an invalid template, an unknown method, a method and path that exist already, a
- * parameter of another type at the same position.
+ * returns. Returns NULL, or a clause for an error message when the template is invalid, the method is unknown, the
+ * template already has a value for the method, or a parameter at the same position has another type.
  */
 const char *lh_path_add(lh_path_tree *tree, const char *method, const char *template, const void *value);
 

@@ -10,10 +10,10 @@
 #include "http/route.h"
 #include "util/buffer.h"
 
-/* Bytes of a multipart body besides the photo: boundaries, headers and the other parts. */
+/* The maximum number of bytes of a multipart body besides the photo: boundaries, headers and the other parts. */
 #define MULTIPART_EXTRA 65536
 
-/* Bytes that are read at once, and the initial size of the buffer. */
+/* The number of bytes that are read at once, and the default initial size of the buffer. */
 #define BLOCK 65536
 
 unsigned lh_receive_type(const request_rec *r)
@@ -66,7 +66,7 @@ static int accepts_photo(const lh_call *call)
     return field && field->name;
 }
 
-/* In bytes. */
+/* The maximum size of the request's body in bytes. */
 static apr_int64_t limit_of(const lh_call *call)
 {
     const lh_config *config = &call->server->config;
@@ -88,7 +88,7 @@ lh_error *lh_receive_check_length(lh_call *call)
     return content_length(call->r) > limit_of(call) ? too_large(call) : NULL;
 }
 
-/* Appends a brigade's bytes; sets *end at the end of the body, *rv when reading fails. 0 when they exceed the limit. */
+/* Appends a brigade's bytes; sets *end at the end of the body, *rv to the status of reads. 0: the limit is exceeded. */
 static int append(lh_buffer *buffer, apr_bucket_brigade *bb, apr_int64_t limit, apr_status_t *rv, int *end)
 {
     apr_bucket *bucket;

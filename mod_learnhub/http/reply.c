@@ -99,7 +99,7 @@ static const char *page_url(const lh_call *call, apr_int64_t page)
         }
         args += length;
     }
-    if (page > 1 || (call->route->def->flags & LH_UNPAGED)) { /* without one such a list is unpaged */
+    if (page > 1 || (call->route->def->flags & LH_UNPAGED)) { /* without `page` an LH_UNPAGED list is not paged */
         query = apr_psprintf(r->pool, "%s%spage=%" APR_INT64_T_FMT, query, *query ? "&" : "?", page);
     }
     return apr_pstrcat(r->pool, base, path, query, NULL);
@@ -154,7 +154,7 @@ static void write_response(lh_json *json, const lh_call *call)
     }
 }
 
-/* The key of the object that contains the response: {"message": ..., key: response}, {key: [...]}; NULL: none. */
+/* The key that contains the response, as in {"message": ..., key: response} or {key: [...]}; NULL: no such object. */
 static const char *outer_key(const lh_call *call)
 {
     const lh_route *def = call->route->def;
@@ -197,7 +197,7 @@ void lh_reply_close_envelope(lh_json *json, const lh_call *call)
 
 /* ---- headers and sending ---- */
 
-/* Sets the CORS headers (Fetch standard). `preflight_methods`: of an OPTIONS request the path's methods, else NULL. */
+/* Sets the CORS headers (Fetch standard). `preflight_methods`: for OPTIONS the path's methods, otherwise NULL. */
 static void set_cors(const lh_call *call, const char *preflight_methods)
 {
     request_rec *r = call->r;
@@ -223,7 +223,7 @@ static void set_cors(const lh_call *call, const char *preflight_methods)
     }
 }
 
-/* For LogFormat: %{learnhub-route}n and %{learnhub-db-us}n. */
+/* Sets notes for the access log: %{learnhub-route}n and %{learnhub-db-us}n in LogFormat. */
 static void set_notes(const lh_call *call)
 {
     if (call->route) {

@@ -24,20 +24,20 @@ int lh_reply_options(lh_call *call, const char *allow);
 
 /* ---- streamed responses ---- */
 
-/* How the rows of one result are written; starts as {NULL, NULL}, lh_reply_row() fills it with the first row. */
+/* State for writing the rows of one result. Initialise it to {NULL, NULL}; the first lh_reply_row() sets it. */
 typedef struct lh_reply_rows {
     lh_plan *plan;
     lh_cell_value *cells;
 } lh_reply_rows;
 
-/* Write what precedes and follows the rows: the envelope, and the object with the route's key. */
+/* Write the parts before and after the response's value: the envelope, and the object with the route's key. */
 void lh_reply_open_envelope(lh_json *json, const lh_call *call);
 void lh_reply_close_envelope(lh_json *json, const lh_call *call);
 
 /* Writes one row as an object. */
 void lh_reply_row(lh_json *json, const lh_call *call, lh_reply_rows *rows, const lh_result *result, int row);
 
-/* Sends a part of the body, before the first one the headers. Fails when the client has disconnected. */
+/* Sends a part of the body; with the first one also the headers. Fails when the client has disconnected. */
 apr_status_t lh_reply_send_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length);
 
 /* Ends the body. If it is not `complete`, the connection is aborted so that the client detects it. */

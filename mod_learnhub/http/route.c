@@ -57,7 +57,7 @@ static const lh_field *fields_of_shape(const lh_route *def)
 
 /* ---- slots ---- */
 
-/* Records the first error; `what` NULL: none. */
+/* Stores the first error of all routes; `what` NULL: no error. */
 static void fail(lh_routes *routes, const lh_route *def, const char *what)
 {
     if (!routes->why && what) {
@@ -156,7 +156,7 @@ static void name_slots(apr_pool_t *p, lh_compiled_route *route)
     route->builtin_slot = names->nelts;
     add_words(p, names, "me base meeting_url eco_verify limit offset");
     if (has_skip_limit(route->def)) {
-        /* :limit is a query field here: drops the built-in limit and offset, which are the last slots. */
+        /* `limit` is a query field: removes the built-in limit and offset, which are the last slots. */
         names->nelts = route->builtin_slot + LH_BUILTIN_LIMIT;
     }
     route->slots.names = (const char *const *)names->elts;
@@ -176,7 +176,7 @@ static const lh_statement *compile(lh_routes *routes, const lh_compiled_route *r
     return statement;
 }
 
-/* One statement for each set of filters; :filters is replaced by " AND condition" for each filter of the set. */
+/* Compiles one statement for each set of filters: " AND condition" for each filter of the set replaces :filters. */
 static const lh_statement **compile_sets(lh_routes *routes, const lh_compiled_route *route, const char *sql)
 {
     int sets = 1 << route->filter_count, set, i;

@@ -59,7 +59,7 @@ const lh_routes *lh_routes_compile(apr_pool_t *p, const lh_route_group *const *g
 int lh_routes_count(const lh_routes *routes);
 const lh_compiled_route *lh_routes_at(const lh_routes *routes, int index);
 
-/* The group with a prefix of `path`, or NULL (see lh_path_below()). */
+/* The group with a prefix at or above `path` (see lh_path_below()), or NULL. */
 const lh_route_group *lh_route_find_group(const lh_route_group *const *groups, const char *path);
 
 typedef struct lh_match {

@@ -31,7 +31,7 @@ static int has_field(const lh_route *route, const char *name, apr_size_t length)
     return 0;
 }
 
-/* `names` are alternatives separated by `|`. */
+/* 1 when the route has one of the fields in `names`, which `|` separates. */
 static int has_one_field(const lh_route *route, const char *names, apr_size_t length)
 {
     const char *end = names + length, *bar;
@@ -46,7 +46,7 @@ static int has_one_field(const lh_route *route, const char *names, apr_size_t le
     return 0;
 }
 
-/* 1 when the statement has `AS name`. */
+/* 1 when the statement contains `AS name`. */
 static int has_column(const char *sql, const char *name, apr_size_t length)
 {
     for (sql = sql ? strstr(sql, "AS ") : NULL; sql; sql = strstr(sql + 3, "AS ")) {

@@ -15,16 +15,17 @@
 #include "http/stream.h"
 #include "util/clock.h"
 
-/* The deadline in httpd is this much later than PostgreSQL's statement_timeout: an error that PostgreSQL reports leaves
- * the connection usable. */
+/* The deadline in httpd is this much later than PostgreSQL's statement_timeout, so that normally PostgreSQL cancels the
+ * statement and the connection can be used again. */
 #define DEADLINE_MARGIN apr_time_from_msec(250)
 
 /* ---- one run ---- */
 
-static lh_sql_run make_run(const lh_call *call, const lh_statement *const *steps, int count, const char *const *values)
+static lh_sql_run make_run(const lh_call *call, const lh_statement *const *statements, int count,
+                           const char *const *values)
 {
     const lh_config *config = &call->server->config;
-    lh_sql_run run = {.db = call->server->db, .statements = steps, .count = count, .values = values};
+    lh_sql_run run = {.db = call->server->db, .statements = statements, .count = count, .values = values};
 
     run.wait_until = lh_clock() + config->connection_wait;
     run.attempt_timeout = config->statement_timeout + DEADLINE_MARGIN;
@@ -81,23 +82,23 @@ static void bind_page(lh_call *call)
     lh_call_set_builtin(call, LH_BUILTIN_OFFSET, apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, (page - 1) * size));
 }
 
-/* Sets `steps` to the statements to run, for the filters that were sent, the count first; returns their number. */
-static int choose_statements(const lh_call *call, const lh_statement **steps)
+/* Sets `statements` to those of the route for the filters that were sent, its count first. Returns their number. */
+static int choose_statements(const lh_call *call, const lh_statement **statements)
 {
     const lh_compiled_route *route = call->route;
     int counted = route->counts && !lh_call_unpaged(call), count = counted + route->sql_count;
 
     if (counted) {
-        steps[0] = route->counts[call->filters];
+        statements[0] = route->counts[call->filters];
     }
-    memcpy(steps + counted, route->sql, sizeof(*steps) * (apr_size_t)route->sql_count);
+    memcpy(statements + counted, route->sql, sizeof(*statements) * (apr_size_t)route->sql_count);
     if (route->filtered) {
-        steps[count - 1] = route->filtered[call->filters];
+        statements[count - 1] = route->filtered[call->filters];
     }
     return count;
 }
 
-/* Reports the error `missing` or `page` when the last statement returned no row, and applies its column `_status`. */
+/* Returns the error `missing` or `page` if the last result lacks a row that it needs. Applies its column `_status`. */
 static lh_error *check_last_result(lh_call *call)
 {
     lh_shape shape = call->route->def->shape;
@@ -118,10 +119,10 @@ static lh_error *check_last_result(lh_call *call)
 static lh_error *run_statements(lh_call *call)
 {
     const lh_route *def = call->route->def;
-    const lh_statement *steps[LH_SQL_MAX + 1];
+    const lh_statement *statements[LH_SQL_MAX + 1];
     lh_result *results[LH_SQL_MAX + 1];
-    int count = choose_statements(call, steps);
-    lh_sql_run run = make_run(call, steps, count, call->values);
+    int count = choose_statements(call, statements);
+    lh_sql_run run = make_run(call, statements, count, call->values);
     lh_error *error;
 
     run.retryable = is_get(call) || (def->flags & LH_RETRYABLE);

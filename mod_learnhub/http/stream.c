@@ -18,12 +18,12 @@
 
 typedef struct stream {
     lh_call *call;
-    int steps; /* statements of the run */
+    int count; /* of statements */
     apr_bucket_brigade *bb;
     lh_json *json;
     lh_reply_rows rows;
     lh_connection *connection;
-    lh_error *error; /* reported by an earlier statement, or too many streams: rows are discarded */
+    lh_error *error; /* an earlier statement reported it, or there are too many streams: rows are discarded */
 } stream;
 
 static apr_status_t flush(void *context, const char *data, apr_size_t length)
@@ -41,7 +41,7 @@ static apr_status_t begin(void *context, lh_result *const *earlier)
 {
     stream *s = context;
 
-    s->error = lh_failure_in_results(s->call, earlier, s->steps - 1);
+    s->error = lh_failure_in_results(s->call, earlier, s->count - 1);
     lh_reply_open_envelope(s->json, s->call);
     lh_json_open(s->json, '[');
     return APR_SUCCESS;
@@ -72,7 +72,7 @@ static void finish(stream *s, lh_sql_outcome outcome, const lh_sql_failure *fail
 lh_error *lh_stream_run(lh_call *call, const lh_sql_run *run)
 {
     apr_pool_t *p = call->r->pool;
-    stream s = {.call = call, .steps = run->count};
+    stream s = {.call = call, .count = run->count};
     lh_sql_failure failure = {{0}, NULL, NULL, run->statements[0]->label};
     apr_time_t began = lh_clock();
     lh_sql_outcome outcome;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sends a list of any length while its rows arrive; needs memory for one part (64 KB) and one row.
+ * Sends a list of any length while its rows arrive. The memory needed is one part (64 KB) and one row.
  *
- * A list that fits into one part is buffered and sent like any other response, with Content-Length; errors get an error
- * response. A longer list keeps its database connection until the client has read it; the pool limits the number of
- * such connections. A failure after the first part has been sent aborts the response.
+ * A list that fits into one part is buffered and sent like any other response, with Content-Length; on failure, an
+ * error response is sent instead. A longer list keeps its database connection until the client has read it; the pool
+ * limits the number of such connections. A failure after the first part has been sent aborts the response.
  */
 #ifndef LH_STREAM_H
 #define LH_STREAM_H

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A byte buffer that grows, or one of fixed size that is flushed whenever it is full. Depends on APR only. */
+/* A byte buffer that grows, or has a fixed size and is flushed whenever it is full. Depends on APR only. */
 #ifndef LH_BUFFER_H
 #define LH_BUFFER_H
 
 #include <apr_pools.h>
 #include <string.h>
 
-/* Consumes `length` bytes. After any result but APR_SUCCESS the buffer discards what is appended. */
+/* Consumes `length` bytes. After a result other than APR_SUCCESS, the buffer discards all further bytes. */
 typedef apr_status_t lh_buffer_flush(void *context, const char *data, apr_size_t length);
 
 typedef struct lh_buffer {
@@ -41,7 +41,7 @@ static inline void lh_buffer_append(lh_buffer *buffer, const char *bytes, apr_si
 /* The contents of a growing buffer with a zero byte after the last; valid until something is appended. */
 const char *lh_buffer_text(lh_buffer *buffer);
 
-/* Flushes what is left of a buffer of fixed size; returns the status of the last flush. */
+/* Flushes the rest of a buffer of fixed size; returns the status of the last flush. */
 apr_status_t lh_buffer_finish(lh_buffer *buffer);
 
 #endif

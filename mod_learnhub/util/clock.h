@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A monotonic clock, which changes of the system's time do not affect. Depends on APR only. */
+/* A monotonic clock, unaffected by changes of the system's time. Depends on APR only. */
 #ifndef LH_CLOCK_H
 #define LH_CLOCK_H
 

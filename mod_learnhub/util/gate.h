@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A gate limits how many threads of a process do something expensive at once, and how many wait for it, so that the
- * other threads remain free for other requests. Depends on APR only.
+ * A gate limits the number of threads that do something expensive at once and the number that wait for it, so that the
+ * other threads remain available for other requests. Depends on APR only.
  */
 #ifndef LH_GATE_H
 #define LH_GATE_H
@@ -16,7 +16,7 @@ lh_gate *lh_gate_create(apr_pool_t *p, int width, int queue_max);
 
 /*
  * Waits at most `timeout` microseconds for admission. APR_SUCCESS: the caller must call lh_gate_leave(). APR_TIMEUP:
- * the time is over, or `queue_max` threads are waiting already (returned immediately).
+ * the timeout passed, or `queue_max` threads are waiting already (returned immediately).
  */
 apr_status_t lh_gate_enter(lh_gate *gate, apr_interval_time_t timeout);
 

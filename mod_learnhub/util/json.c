@@ -88,7 +88,7 @@ void lh_json_verbatim(lh_json *json, const char *text, apr_size_t length)
 
 /* ---- strings ---- */
 
-/* Escapes are rare: bytes that need none are searched eight at a time and copied in runs. */
+/* Most bytes need no escape: they are searched eight at a time and copied in runs. */
 
 #define EACH_BYTE(b) (0x0101010101010101u * (apr_uint64_t)(b))
 #define LESS(word, b)                                                                                                  \
@@ -194,7 +194,7 @@ void lh_json_int(lh_json *json, apr_int64_t value)
     put_value(json, s, (apr_size_t)(end - s));
 }
 
-#define EXACT_DIGITS 1e15 /* integers below are written without an exponent */
+#define EXACT_DIGITS 1e15 /* integers between -1e15 and 1e15 are written without an exponent */
 
 void lh_json_number(lh_json *json, double value)
 {
@@ -218,7 +218,7 @@ void lh_json_number(lh_json *json, double value)
     }
     comma = strchr(text, ',');
     if (comma) {
-        *comma = '.'; /* in a process whose locale another module has set */
+        *comma = '.'; /* the decimal comma of a locale that another module has set */
     }
     put_value(json, text, (apr_size_t)length);
 }
@@ -276,7 +276,7 @@ void lh_json_time(lh_json *json, apr_int64_t unix_micros, lh_time_format format)
     apr_int64_t seconds = unix_micros / APR_USEC_PER_SEC, days;
     char text[32], *s = text;
 
-    if (micros < 0) { /* before 1970: the fraction is counted from the second before */
+    if (micros < 0) { /* before 1970: division rounds towards zero, but the fraction must be positive */
         micros += APR_USEC_PER_SEC;
         seconds--;
     }

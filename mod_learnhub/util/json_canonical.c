@@ -96,7 +96,7 @@ static void *fail(reader *in, const char *why)
     return NULL;
 }
 
-/* Skips white space, and `c` if it follows; returns whether it did. */
+/* Skips white space, then `c` if it follows. Returns 1 if it did follow. */
 static int consume(reader *in, char c)
 {
     in->s = skip_space(in->s, in->end);
@@ -178,7 +178,7 @@ static char *read_escape(reader *in, char *out)
     return out;
 }
 
-/* Reads the rest of a string that starts at `start` and contains escapes. Decoded text is never longer than escaped. */
+/* Reads the rest of a string that starts at `start` and contains escapes. Decoding never makes it longer. */
 static const char *read_escaped_string(reader *in, const char *start, apr_size_t *length)
 {
     const char *end = skip_string(start - 1, in->end);

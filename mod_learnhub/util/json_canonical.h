@@ -13,14 +13,14 @@
 
 /*
  * Finds the member `name` of the object in `text` without validating it. Returns the raw value, which is a part of
- * `text`, or NULL. `text` is valid JSON if the value is, and `text` with another value in its place is.
+ * `text`, or NULL. If the value is valid JSON, and so is `text` with {} in its place, then `text` is valid JSON.
  */
 const char *lh_canonical_member(const char *text, apr_size_t length, const char *name, apr_size_t *value_length);
 
 /*
  * Validates `text` and writes its canonical form to `out` (NULL: only validates): compact, members sorted by the bytes
  * of their names, strings with the shortest escapes, numbers as they were sent. Duplicate names are errors. Returns
- * NULL, or what is wrong: a clause for the client. Allocates from `p`.
+ * NULL, or a clause for the client that states the error. Allocates from `p`.
  */
 const char *lh_canonical_write(apr_pool_t *p, const char *text, apr_size_t length, lh_json *out);
 

@@ -19,7 +19,7 @@ static json_t *own(apr_pool_t *p, json_t *root)
     return root;
 }
 
-/* jansson's message with line and column, without its quotation of the text and the names of its options. */
+/* jansson's message with line and column, without the part that quotes the text or names an option of jansson. */
 static const char *clause(apr_pool_t *p, const json_error_t *error)
 {
     const char *near = strstr(error->text, " near "), *option = strstr(error->text, " without JSON_");

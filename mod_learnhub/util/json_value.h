@@ -22,7 +22,7 @@ typedef enum {
 typedef struct lh_json_parsed {
     lh_json_value *root; /* NULL: `why` is set */
     int only_reals;      /* an integer exceeds 64 bits: all numbers are LH_JSON_REAL */
-    const char *why;     /* a clause with line and column that quotes nothing of the text */
+    const char *why;     /* a clause with line and column; it does not quote the text */
 } lh_json_parsed;
 
 /* Parses a document of `length` bytes; duplicate keys, invalid UTF-8 and \u0000 are errors. Freed with `p`. */

@@ -235,7 +235,7 @@ int lh_text_hundredths(const char *text, apr_int64_t *value)
     return *end == '\0' && (*point != '.' || end > point + 1);
 }
 
-/* The parse functions advance *s and return 0 when the text has another form. */
+/* The parse functions below advance *s past what they parse, and return 0 when the text has another form. */
 
 /* Exactly `count` digits. */
 static int parse_digits(const char **s, int count, int *value)
@@ -303,7 +303,7 @@ static int parse_clock(const char **s, apr_int64_t *micros)
     return hour < 24 && minute < 60 && second < 60;
 }
 
-/* Nothing, Z or +HH[[:]MM], in microseconds east of UTC. */
+/* No offset (UTC), Z or +HH[[:]MM], in microseconds east of UTC. */
 static int parse_offset(const char **s, apr_int64_t *micros)
 {
     int hour, minute = 0, sign = **s == '-' ? -1 : 1, colon;
@@ -329,7 +329,7 @@ static int parse_offset(const char **s, apr_int64_t *micros)
     return hour < 24 && minute < 60;
 }
 
-/* 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z, the limits after an offset has been applied. */
+/* The limits in UTC: 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z. */
 #define FIRST_MOMENT (-62135596800 * (apr_int64_t)APR_USEC_PER_SEC)
 #define LAST_MOMENT (253402300800 * (apr_int64_t)APR_USEC_PER_SEC - 1)
 

@@ -6,8 +6,8 @@
 #include <apr_pools.h>
 #include <apr_time.h>
 
-/* The length in bytes of the character at `s`, with `left` > 0 bytes left; 0 when it is not well-formed UTF-8
- * (RFC 3629) or is a zero byte. */
+/* The length in bytes of the character at `s`; `left`, more than 0, is the number of bytes from `s` to the end. 0 when
+ * the character is not well-formed UTF-8 (RFC 3629) or is a zero byte. */
 apr_size_t lh_utf8_character(const unsigned char *s, apr_size_t left);
 
 /* 1 when the bytes are well-formed UTF-8 without a zero byte. */

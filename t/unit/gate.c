@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The gate: its width, its queue, and timeouts, with one thread and with twelve. */
+/* The gate: its width, its queue and its timeouts, with one thread and with twelve. */
 #include "util/gate.h"
 
 #include "tap.h"
@@ -54,7 +54,7 @@ static void run_threads(apr_interval_time_t timeout)
 static void test_threads(void)
 {
     run_threads(apr_time_from_sec(60));
-    is_int(most, WIDTH, "12 threads: at most 3 are inside at once, and 3 at some time");
+    is_int(most, WIDTH, "12 threads: the maximum inside at once is 3");
     is_int(entered, THREADS * ROUNDS, "12 threads with a timeout of 60 s: all are admitted");
     run_threads(1500);
     ok(most <= WIDTH && timed_out > 0 && entered > 0, "12 threads with a timeout of 1.5 ms: %d admitted, %d timed out",

@@ -180,7 +180,7 @@ static const char sample[] =
 typedef struct catcher {
     char data[65536];
     apr_size_t length, largest;
-    int calls, fail_at; /* fail_at: the call that fails, from 1; 0: none */
+    int calls, fail_at; /* fail_at: the number of the call that fails; 0: none */
 } catcher;
 
 static catcher caught;
@@ -221,7 +221,7 @@ static void test_capacities(void)
     is_int(bounded, 64, "buffers: no flush is larger than the capacity");
     json = fresh();
     write_sample(&json);
-    is_str(written(&json), sample, "buffers: the contents are those expected");
+    is_str(written(&json), sample, "buffers: the contents are as expected");
 }
 
 static void test_stream(void)
@@ -432,7 +432,7 @@ static void test_calendar(void)
         }
     }
     is_int(wrong, 0, "calendar: every day from 0001-01-01 to 9999-12-31");
-    is_int(seconds, 253402300800, "calendar: these are 3652059 days");
+    is_int(seconds, 253402300800, "calendar: all 3652059 days have been written");
 }
 
 int main(void)

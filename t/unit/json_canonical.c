@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON that is stored as sent: its canonical form, its errors, and a comparison with jansson over random mutations. */
+/* JSON that is stored as it was sent: canonical form and errors; random mutations, compared with jansson. */
 #include "util/json_canonical.h"
 
 #include <apr_strings.h>
@@ -139,7 +139,7 @@ static void test_members(void)
     }
 }
 
-/* ---- random mutations: a text is valid exactly when jansson accepts it ---- */
+/* ---- random mutations: a text is valid if and only if jansson accepts it ---- */
 
 static const char *const seeds[] = {
     "{\"d\":{\"elements\":[{\"x\":1.5,\"y\":-2e3,\"t\":\"a\\n\\u00e9\"}],\"s\":{\"z\":null,\"a\":true}},\"t\":5}",
@@ -193,7 +193,8 @@ static int is_canonical_form_right(apr_pool_t *p, const char *text, apr_size_t l
     return same;
 }
 
-/* 1 when the text is valid (`json` not NULL) exactly if its raw member "d" is, and the text with {} in its place. */
+/* Compares the validity of the text (`json` NULL: invalid) with that of its raw member "d" and of the text with {} in
+ * place of that member. 1 when the text is valid if and only if both are. */
 static int is_member_right(apr_pool_t *p, const char *text, apr_size_t length, const json_t *json)
 {
     apr_size_t size = 0;
@@ -239,7 +240,7 @@ static void test_mutations(void)
         json_decref(json);
         apr_pool_clear(p);
     }
-    is_int(wrong, 0, "mutations: 10000 texts are accepted exactly when jansson accepts them");
+    is_int(wrong, 0, "mutations: 10000 texts are accepted if and only if jansson accepts them");
     is_int(wrong_members, 0, "mutations: raw members of 10000 texts are found");
     ok(valid > 500 && valid < rounds - 500, "mutations: %d of 10000 texts are valid", valid);
 }

@@ -30,7 +30,7 @@ static const char *sign_text(const char *text, const char *secret)
     return apr_pstrcat(tap_pool, text, ".", base64url((const char *)mac, sizeof(mac)), NULL);
 }
 
-/* A token with any header and payload, signed with the secret. */
+/* A token with this header and payload, signed with the secret. */
 static const char *make_token(const char *header, const char *payload, const char *secret)
 {
     return sign_text(
@@ -38,7 +38,7 @@ static const char *make_token(const char *header, const char *payload, const cha
         secret);
 }
 
-/* "good", or why the token is rejected. */
+/* "good", or the reason why the token is rejected. */
 static const char *result_of(const lh_jwt_rules *with, lh_jwt_type type, const char *token)
 {
     lh_claims claims;
@@ -78,7 +78,7 @@ static void test_keys(void)
     ok(lh_jwt_keys_add(none, "A-Z_a.z9", SECRET, 40) != NULL, "keys: a kid that exists already is rejected");
     is_int(lh_jwt_keys_count(none), 3, "keys: accepted keys are counted");
     keys = lh_jwt_keys_make(tap_pool);
-    is_result(make_token(HEADER, CLAIMS, SECRET), "kid is not configured", "keys: a token, without keys");
+    is_result(make_token(HEADER, CLAIMS, SECRET), "kid is not configured", "keys: without keys no token is accepted");
     ok(!lh_jwt_sign(tap_pool, keys, &rules, &(lh_claims){.role = LH_ADMIN}), "keys: without keys nothing is signed");
     lh_jwt_keys_add(keys, "k1", SECRET, 40);
 }
@@ -294,7 +294,7 @@ static void test_hostile_payloads(void)
     is_result(sign_text(apr_pstrcat(tap_pool, header, ".", base64url(CLAIMS "\0", strlen(CLAIMS) + 1), NULL), SECRET),
               "the payload is not a JSON object", "payload: a zero byte after the object");
     is_result(sign_text(apr_pstrcat(tap_pool, header, ".", "A", NULL), SECRET), "the payload is not a JSON object",
-              "payload: 6 bits");
+              "payload: one character (6 bits)");
     is_result(sign_text(apr_pstrcat(tap_pool, header, ".", base64url(CLAIMS, strlen(CLAIMS)), "=", NULL), SECRET),
               "the payload is not a JSON object", "payload: padding");
 }

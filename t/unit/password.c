@@ -108,7 +108,7 @@ static void test_matches(void)
 }
 
 /*
- * The measurements alternate, and the shortest of each kind counts, so that other processes do not disturb them. The
+ * The measurements alternate and the shortest of each kind is compared, to exclude the effects of other processes. The
  * next higher cost would double the time.
  */
 static void test_time(void)

@@ -20,7 +20,7 @@ static const lh_step after = {.name = "after", .run = succeed, .columns = "_id"}
 
 static const char *const prefixes[] = {"/api/things", "/x", NULL};
 
-/* Compiles a route after a valid one; returns the error, or NULL. */
+/* Compiles a table of a valid route and this one; returns the error, or NULL. */
 static const char *why_invalid(const lh_route *route)
 {
     lh_route definitions[3] = {
@@ -224,10 +224,10 @@ static void test_values(const lh_routes *routes)
 
 static void test_groups(const lh_route_group *const *groups)
 {
-    ok(lh_route_find_group(groups, "/api/things") == groups[0], "a prefix is in its group");
+    ok(lh_route_find_group(groups, "/api/things") == groups[0], "a path equal to a prefix is in the group");
     ok(lh_route_find_group(groups, "/api/things/7/nothing") == groups[0], "a path below a prefix is in the group");
     ok(!lh_route_find_group(groups, "/api/thingsx"),
-       "a path that shares only the characters of a prefix is not in the group");
+       "a path that begins with a prefix but not with its segments is not in the group");
     ok(!lh_route_find_group(groups, "/api"), "a path above a prefix is not in the group");
     ok(!lh_route_find_group(groups, "/"), "the root is not in a group without that prefix");
 }
@@ -283,7 +283,7 @@ int main(void)
     tap_begin();
     test_invalid_routes();
     routes = lh_routes_compile(tap_pool, groups, lh_statements_create(tap_pool), &why);
-    if (ok(routes != NULL, "a table of valid routes compiles")) {
+    if (ok(routes != NULL, "a table of valid routes is compiled")) {
         is_int(lh_routes_count(routes), 11, "the table has all routes");
         test_lookups(routes);
         test_values(routes);

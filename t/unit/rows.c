@@ -128,8 +128,8 @@ static void test_nesting(void)
     }
 }
 
-/* Members that the caller writes first. */
-static void test_front(void)
+/* Members that the caller writes before those of the row. */
+static void test_members_before(void)
 {
     const lh_column column = {"a", 21};
     const lh_cell_value one = CELL("\0\1");
@@ -137,11 +137,11 @@ static void test_front(void)
 
     lh_json_init(&json, tap_pool, 8);
     lh_json_open(&json, '{');
-    lh_json_key(&json, "front");
+    lh_json_key(&json, "before");
     lh_json_int(&json, 0);
     lh_rows_members(&json, lh_rows_plan(tap_pool, &column, 1, LH_SECONDS), &one);
     lh_json_close(&json, '}');
-    is_str(lh_json_result(&json), "{\"front\":0,\"a\":1}", "a comma separates the row from the members before it");
+    is_str(lh_json_result(&json), "{\"before\":0,\"a\":1}", "a comma separates the row from the members before it");
 }
 
 int main(void)
@@ -150,6 +150,6 @@ int main(void)
     test_types();
     test_time_formats();
     test_nesting();
-    test_front();
+    test_members_before();
     return tap_end();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Statements: names become numbers, quoted text is unchanged, errors name their cause. */
+/* Statements: names become numbers, quoted text is unchanged, errors are reported. */
 #include "db/statement.h"
 
 #include "tap.h"
@@ -120,7 +120,7 @@ static void test_registry(void)
        "a statement beyond LH_STATEMENTS_MAX is rejected");
 }
 
-/* Many parameters with the shortest names: the text grows most. */
+/* The maximum number of parameters, with names of one character: compiling lengthens this text the most. */
 static void test_many(void)
 {
     const char *list[LH_STATEMENT_PARAMS + 1], *sql = "", *expected = "", *why;

@@ -42,8 +42,8 @@ static void test_utf8(void)
     ok(!lh_utf8_valid("\xE2\x82\xAC", 2), "UTF-8: bytes after the length are ignored");
     is_int((int)lh_utf8_character((const unsigned char *)"\xE2\x82\xAC", 2), 0,
            "UTF-8: a character longer than the bytes left is invalid");
-    ok(!lh_utf8_valid("\xE2\x82\x41", 3), "UTF-8: an invalid third byte");
-    ok(!lh_utf8_valid("\xF0\x9F\x99\x41", 4), "UTF-8: an invalid fourth byte");
+    ok(!lh_utf8_valid("\xE2\x82\x41", 3), "UTF-8: a character with an invalid third byte is invalid");
+    ok(!lh_utf8_valid("\xF0\x9F\x99\x41", 4), "UTF-8: a character with an invalid fourth byte is invalid");
     ok(!lh_utf8_valid("\xC0\x80", 2), "UTF-8: an overlong zero byte is invalid");
     is_int((int)lh_utf8_length("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x99\x82z"), 5, "UTF-8: the length is in characters");
 }
