@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Checks over the source. Each check fails when it finds nothing to look at.
+# Checks of the source. Each check fails if it finds no input.
 use strict;
 use warnings;
 
@@ -33,7 +33,7 @@ sub slurp {
     return scalar <$in>;
 }
 
-# Passes when the list of faults is empty. `$inputs`: how many things were looked at; a check of none fails.
+# Passes if the list of faults is empty. $inputs is the number of items checked; a check of no items fails.
 sub none {
     my ($inputs, $wrong, $name) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -42,7 +42,7 @@ sub none {
 }
 
 # Runs a command; returns its output if it failed or wrote anything, else nothing.
-sub complaints {
+sub failure_output {
     my ($command) = @_;
     my $output = `$command 2>&1`;
     return $? || length $output ? "$command: $output" : ();
@@ -58,8 +58,8 @@ sub includes {
     return @all;
 }
 
-# The files for which a condition holds.
-sub with_text {
+# The files whose text meets a condition.
+sub files_where {
     my ($condition, @files) = @_;
     return grep { my $text = slurp($_); $condition->($text) } @files;
 }
@@ -67,9 +67,9 @@ sub with_text {
 my @sources = (@c, @headers);
 my @includes = includes(@sources);
 
-subtest 'dependencies: files can be tested and changed alone' => sub {
+subtest 'dependencies' => sub {
 
-    # Which folders a folder may include; mod_learnhub/README.md draws the same. '' is mod_learnhub/ itself.
+    # Which folders a folder may include; mod_learnhub/README.md has an overview. '' is mod_learnhub/ itself.
     my %may_include = (
         include => [],
         util => [qw(include)],
@@ -119,7 +119,7 @@ sub cycles {
     return @found;
 }
 
-subtest 'libraries are used in few files' => sub {
+subtest 'each library is used in a few files' => sub {
     my $httpd = qr{^(?:httpd|http_\w+|ap_\w+|util_\w+|mod_\w+|scoreboard|mpm_common)\.h$};
     my $libpq = qr{^(?:libpq-fe|libpq-events|postgres_ext)\.h$};
     my %only = ( # the files that may include a library
@@ -131,13 +131,13 @@ subtest 'libraries are used in few files' => sub {
         my ($header, $allowed) = @{ $only{$library} };
         my @users = grep { $_->[1] =~ $header } @includes;
         none(scalar @users, [map {"$_->[0] includes $_->[1]"} grep { $_->[0] !~ $allowed } @users],
-            "$library is used in its files only");
+            "$library is included in no other file");
     }
     my $vocabulary = qr{^(?:learnhub\w*|api/shared)\.h$};
     my $foreign = qr/$httpd|$libpq|^jansson|^curl/;
     my @api = grep { $_->[0] =~ m{/api/} } @includes;
     my @leaks = grep { $_->[2] ? $_->[1] !~ $vocabulary : $_->[1] =~ $foreign } @api;
-    none(scalar @api, [map {"$_->[0] includes $_->[1]"} @leaks], 'route files include the vocabulary only');
+    none(scalar @api, [map {"$_->[0] includes $_->[1]"} @leaks], 'route files include include/ and api/shared.h only');
     my $plain = qr{/(?:(?:util|crypto)/\w+|db/(?:rows|statement)|jobs/mail
         |http/(?:error|fields|multipart|path|route|route_check))\.[ch]$}x;
     my @below = grep { $_->[0] =~ $plain } @includes;
@@ -149,8 +149,8 @@ subtest 'sizes' => sub {
     my @functions = grep {/\tf(?:unction)?\t.*end:/} `ctags --languages=C --c-kinds=f --fields=+ne -o - @c`;
     my @long = grep { /\tline:(\d+).*\tend:(\d+)/ && $2 - $1 + 1 > 60 } @functions;
     none(scalar @functions, [map { join ' ', (split /\t/)[0, 1] } @long], 'no function has more than 60 lines');
-    none(scalar @sources, [with_text(sub { ($_[0] =~ tr/\n//) > 500 }, @sources)], 'no file has more than 500 lines');
-    none(scalar @sources, [with_text(sub { $_[0] =~ /^.{121}/m }, @sources, @tests)],
+    none(scalar @sources, [files_where(sub { ($_[0] =~ tr/\n//) > 500 }, @sources)], 'no file has more than 500 lines');
+    none(scalar @sources, [files_where(sub { $_[0] =~ /^.{121}/m }, @sources, @tests)],
         'no line of C or of a test has more than 120 columns');
 };
 
@@ -158,19 +158,19 @@ my $make = 'make -s --no-print-directory -f Makefile.apxs';
 chomp(my $flags = `$make flags`);
 
 subtest 'compilers' => sub {
-    none(scalar @headers, [map { complaints("gcc $flags -fsyntax-only -x c $_") } @headers],
+    none(scalar @headers, [map { failure_output("gcc $flags -fsyntax-only -x c $_") } @headers],
         'each header compiles alone: the order of includes does not matter');
-    none(scalar @c, [complaints("$make -j2 build OUT=build/gcc")], 'gcc compiles without a warning');
-    none(scalar @c, [complaints("$make -j2 build CC=clang OUT=build/clang")], 'clang compiles without a warning');
+    none(scalar @c, [failure_output("$make -j2 build OUT=build/gcc")], 'gcc compiles without a warning');
+    none(scalar @c, [failure_output("$make -j2 build CC=clang OUT=build/clang")], 'clang compiles without a warning');
     my @symbols = `nm -D --defined-only build/gcc/mod_learnhub.so`;
     none(scalar @symbols, [grep { !/ learnhub_module$/ } @symbols],
-        'the module exports one symbol: other modules of the process are not disturbed');
+        'the module exports learnhub_module only');
     my @globals = `find build/gcc/obj -name '*.o' -exec nm -g --defined-only {} +`;
     none(scalar @globals, [grep { / [A-TV-Z] / && !/ [A-Z] (?:lh_|learnhub_module$)/ } @globals],
-        'global names begin with lh_: no clash in a static build');
+        'global names begin with lh_');
 };
 
-subtest 'form' => sub {
+subtest 'format' => sub {
     my @formatted = (@sources, glob 't/unit/*.[ch] t/fuzz/*.c t/lib/*.c');
     none(scalar @formatted, [grep { `clang-format '$_'` ne `cat '$_'` } @formatted],
         'C files have the format of clang-format (make -f Makefile.apxs format)');
@@ -178,25 +178,26 @@ subtest 'form' => sub {
         'tests have the format of perltidy (make -f Makefile.apxs format)');
     my @licensed = grep { !m{^(?:LICENSE|\.gitignore|.*\.(?:md|json|txt|html|csv|png))$} } @text;
     my $spdx = qr/\A(?:#![^\n]*\n)?[^\n]*SPDX-License-Identifier: Apache-2\.0/;
-    none(scalar @licensed, [with_text(sub { length $_[0] && $_[0] !~ $spdx }, @licensed)],
-        'the licence is the first line of each file');
-    none(scalar @text, [with_text(sub { $_[0] =~ /[ \t]+$/m }, @text)], 'no white space at the end of a line');
-    none(scalar @text, [with_text(sub { length $_[0] && $_[0] !~ /\n\z/ }, @text)], 'every file ends with a new line');
-    none(scalar @c, [with_text(sub { $_[0] =~ /\t/ }, @sources, @sql)], 'no tabs in C and SQL');
+    none(scalar @licensed, [files_where(sub { length $_[0] && $_[0] !~ $spdx }, @licensed)],
+        'each file begins with its licence');
+    none(scalar @text, [files_where(sub { $_[0] =~ /[ \t]+$/m }, @text)], 'no white space at the end of a line');
+    none(scalar @text, [files_where(sub { length $_[0] && $_[0] !~ /\n\z/ }, @text)],
+        'every file ends with a new line');
+    none(scalar @c, [files_where(sub { $_[0] =~ /\t/ }, @sources, @sql)], 'no tabs in C and SQL');
     my $unfinished = qr/\b(?:TO(?:DO)|FIX(?:ME)|XX(?:X))\b/;
-    none(scalar @text, [with_text(sub { $_[0] =~ $unfinished }, @text)], 'no marks of unfinished work');
+    none(scalar @text, [files_where(sub { $_[0] =~ $unfinished }, @text)], 'no marks of unfinished work');
 };
 
-subtest 'nothing of the machine is in the files' => sub {
+subtest 'no reference to the machine of a developer' => sub {
     my $registry = qr{\b(?:(?:deb|security|archive|ports|files|registry|index|proxy|sum|www)\.)?
         (?:debian|ubuntu|pypi|pythonhosted|npmjs|crates|cpan|metacpan|golang|rubygems|docker)\.(?:org|com|io|net)\b}x;
     my $path = qr{(?<![\w.\$\}])/(?:work|farm|root)/|/home/[a-z]};
-    none(scalar @text, [with_text(sub { $_[0] =~ $registry }, @text)], 'no host of a package registry');
-    none(scalar @text, [with_text(sub { $_[0] =~ $path }, @text)], 'no path of one machine');
+    none(scalar @text, [files_where(sub { $_[0] =~ $registry }, @text)], 'no host of a package registry');
+    none(scalar @text, [files_where(sub { $_[0] =~ $path }, @text)], 'no path of one machine');
 };
 
-subtest 'directives are complete everywhere' => sub {
-    my ($file) = with_text(sub { $_[0] =~ /^\s*DIRECTIVE\("/m }, @c);
+subtest 'directives' => sub {
+    my ($file) = files_where(sub { $_[0] =~ /^\s*DIRECTIVE\("/m }, @c);
     my @rows = slurp($file // '') =~ /^\s*DIRECTIVE\("(LearnHub\w*)",\s*\w+,\s*(\w+)/mg;
     my @directives = @rows[grep { $_ % 2 == 0 } 0 .. $#rows];
     my %covered = @rows ? reverse @rows : ();
@@ -212,7 +213,7 @@ subtest 'directives are complete everywhere' => sub {
         'every member of lh_config has a directive: it is created, merged and gets its default');
 };
 
-subtest 'operators find log messages by their numbers' => sub {
+subtest 'numbers of log messages' => sub {
     my %used;
     for my $file (@c) {
         push @{ $used{$_} }, $file for slurp($file) =~ /\bLH_LOG\((\w+)\)/g;
@@ -243,20 +244,20 @@ subtest 'documents' => sub {
     none($count, \@stale, 'the code in mod_learnhub/README.md is the code of the files that it names');
     my $absent = qr/\bcontract section\b|\bseeds'|\bthe contract\b/i;
     my @checked = grep { $_ ne 'LICENSE' && $_ ne 't/00-source.t' } @text;
-    none(scalar @checked, [with_text(sub { $_[0] =~ $absent }, @checked)],
+    none(scalar @checked, [files_where(sub { $_[0] =~ $absent }, @checked)],
         'no reference to documents outside of the repository');
 };
 
 subtest 'scripts, tests, migrations' => sub {
     local $ENV{LEARNHUB_TOP} = $ENV{LEARNHUB_TOP} || getcwd;
     none(scalar @tests, [grep { !/syntax OK/ } map { scalar `perl -It/lib -c $_ 2>&1` } @tests], 'every test parses');
-    my @shell = with_text(sub { $_[0] =~ m{\A#!/bin/sh} }, @text);
-    none(scalar @shell, [map { complaints("sh -n '$_'") } @shell], 'every shell script parses');
+    my @shell = files_where(sub { $_[0] =~ m{\A#!/bin/sh} }, @text);
+    none(scalar @shell, [map { failure_output("sh -n '$_'") } @shell], 'every shell script parses');
     none(scalar @shell, [grep { !-x } @shell], 'every shell script is executable');
     my @numbers = map { m{/(\d{4})_\w+\.sql$} ? $1 + 0 : 0 } @sql;
     is("@numbers", join(' ', 1 .. @sql), 'migrations are numbered without a gap');
-    none(scalar @sql, [with_text(sub { $_[0] =~ /^\s*(?:BEGIN|COMMIT|ROLLBACK|START TRANSACTION)\s*;/mi }, @sql)],
-        'a migration leaves its transaction to the runner: half of it is never applied');
+    none(scalar @sql, [files_where(sub { $_[0] =~ /^\s*(?:BEGIN|COMMIT|ROLLBACK|START TRANSACTION)\s*;/mi }, @sql)],
+        'migrations have no transaction statements: the migrate script applies each in one transaction');
 };
 
 done_testing;

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-# The walk over the route table: every statement can be prepared against the schema, every route rejects what it must
-# reject, is called once, and returns exactly the keys that it declares. A new route fails here until it has its case.
+# Tests of every route in the route table: its statements can be prepared against the schema; it rejects missing tokens,
+# other roles, missing fields and other methods; a valid request succeeds and returns exactly the keys that the route
+# declares. A new route fails here until it has a case.
 use strict;
 use warnings;
 
 use JSON::XS ();
 use LearnHub::Test;
 
-# The compiled table, printed by a program. It links the route files and what compiles them; functions that steps call
-# are stubs, as no step runs.
+# Compiles t/lib/routes.c, which prints the route table as JSON, and returns the decoded output. The program is linked
+# with the route files and stubs for the functions that only steps call, because it runs no step.
 sub run { my ($command) = @_; system($command) == 0 or die "failed: $command"; return }
 
 sub table {
@@ -35,7 +36,7 @@ cmp_ok(scalar @routes, '>', 20, 'the table has routes');
 subtest 'every statement can be prepared against the schema' => sub {
     my $number = 0;
     for my $statement (@{ $table->{statements} }) {
-        my $name = 'walk' . $number++;
+        my $name = 'statement_' . $number++;
         my $prepared = eval { database()->do("PREPARE $name AS $statement->{sql}", { pg_direct => 1 }) };
         ok($prepared, "$statement->{label}: statement $number can be prepared") || diag($@);
     }
@@ -43,34 +44,37 @@ subtest 'every statement can be prepared against the schema' => sub {
 
 # ---- users and objects for the cases ----
 
-my %who = map { $_ => signup(role => $_) } qw(student instructor admin service);
+my %caller = map { $_ => signup(role => $_) } qw(student instructor admin service);
 my $second = signup();
 my %bit = (student => 1, instructor => 2, admin => 4, service => 8);
-my %proposal = (title => 'T', description => 'D', date => '2040-01-01T00:00:00Z', max_participants => 5);
+my %tutoring_session = (title => 'T', description => 'D', date => '2040-01-01T00:00:00Z', max_participants => 5);
 
+# A tutoring session; returns its id.
 sub session {
     my (@joined) = @_;
-    my $id = api(POST => '/api/sessions/', token => $who{instructor}{token}, json => \%proposal)->json->{id};
+    my $id = api(POST => '/api/sessions/', token => $caller{instructor}{token}, json => \%tutoring_session)->json->{id};
     api(POST => "/api/sessions/$id/join/", token => $_->{token}) for @joined;
     return $id;
 }
 
-sub made { my ($reply) = @_; $reply->status =~ /^2/ or die $reply->summary; return $reply->json }
+# The body of a reply; dies unless it is a success.
+sub json_of { my ($reply) = @_; $reply->status =~ /^2/ or die $reply->summary; return $reply->json }
 
 sub problem {
     my ($creator) = @_;
-    return made(api(POST => '/problems/', token => $creator->{token},
+    return json_of(api(POST => '/problems/', token => $creator->{token},
             json => { title => 'T', description => 'D', difficulty => 'easy' }))->{problem}{id};
 }
 
+# A practice session.
 sub practice {
     my ($user) = @_;
-    return made(api(POST => '/sessions/', token => $user->{token}, json => { problem_id => problem($user) }));
+    return json_of(api(POST => '/sessions/', token => $user->{token}, json => { problem_id => problem($user) }));
 }
 
 sub submission {
     my ($user) = @_;
-    return made(api(POST => '/submissions/', token => $user->{token}, json => { problem_id => problem($user) }))
+    return json_of(api(POST => '/submissions/', token => $user->{token}, json => { problem_id => problem($user) }))
         ->{submission};
 }
 
@@ -79,52 +83,56 @@ my %hours = (start_time => '2040-01-01T10:00:00Z', end_time => '2040-01-01T12:00
 
 sub mentor {
     my $mentor = signup();
-    made(api(POST => '/mentorinfo/', token => $mentor->{token}, json => \%about));
+    json_of(api(POST => '/mentorinfo/', token => $mentor->{token}, json => \%about));
     return $mentor;
 }
 
 sub mentee {
     my $mentee = signup();
-    made(api(POST => '/menteeinfo/', token => $mentee->{token}, json => { team_number => 4 }));
+    json_of(api(POST => '/menteeinfo/', token => $mentee->{token}, json => { team_number => 4 }));
     return $mentee;
 }
 
 sub offer {
     my ($mentor) = @_;
-    return made(api(POST => '/availabilty/', token => $mentor->{token}, json => \%hours))->{pk};
+    return json_of(api(POST => '/availabilty/', token => $mentor->{token}, json => \%hours))->{pk};
 }
 
 my $meetings = 0;
 
-sub wish {
+# The body that requests a mentoring session.
+sub session_request {
     my ($availability) = @_;
     my $day = sprintf '2040-01-%02dT10:00:00Z', ++$meetings;
     sql("UPDATE learnhub.availabilities SET ends_at = '2041-01-01' WHERE id = ?", $availability);
     return { mentor_availability => $availability, start_time => $day, session_length => 30 };
 }
 
-sub meeting { return made(api(POST => '/sessionrequest/', token => $second->{token}, json => wish(offer(mentor())))) }
-
-my %coding = (duration => '01:00:00', source => 'manual', session_name => 'S');
-my %walk = (kind => 'walking', duration => '01:00:00', description => 'D');
-
-sub coding {
-    return made(api(POST => '/api/codingsessions/', token => $who{student}{token}, json => \%coding))->{data}{id};
+# A mentoring session.
+sub meeting {
+    return json_of(api_as($second, POST => '/sessionrequest/', json => session_request(offer(mentor()))));
 }
 
-sub walk {
-    return made(api(POST => '/api/ecoactivities/', token => $who{student}{token}, json => \%walk))->{data}{id};
+my %coding = (duration => '01:00:00', source => 'manual', session_name => 'S');
+my %eco_activity = (kind => 'walking', duration => '01:00:00', description => 'D');
+
+sub coding {
+    return json_of(api(POST => '/api/codingsessions/', token => $caller{student}{token}, json => \%coding))->{data}{id};
+}
+
+sub eco_activity {
+    return json_of(api_as($caller{student}, POST => '/api/ecoactivities/', json => \%eco_activity))->{data}{id};
 }
 
 my %message = (role => 'user', content => 'Why?');
 
-sub person {
-    my $email = unique('walk') . '@example.com';
+sub user_fields {
+    my $email = unique('route') . '@example.com';
     return { first_name => 'A', last_name => 'B', email => $email, password => 'good enough' };
 }
 
 sub registration {
-    my $name = unique('walk');
+    my $name = unique('route');
     my %password = (password => 'good enough', re_password => 'good enough');
     return { username => $name, email => "$name\@example.com", %password };
 }
@@ -152,14 +160,14 @@ sub link_of {
     return (uid => $uid, token => $token);
 }
 
-sub xp { my (@request) = @_; return api(@request[0, 1], token => $who{student}{token}, json => $request[2])->json }
+sub xp { my (@request) = @_; return api(@request[0, 1], token => $caller{student}{token}, json => $request[2])->json }
 
 sub goal { return xp(POST => '/api/v1/goals/', { title => 'T' })->{id} }
 
 sub activity { return xp(GET => '/api/v1/activities/?q=drawing')->{results}[0]{id} }
 
 sub focus {
-    my %ids = (session_id => unique('walk'), goal_id => goal(), activity_id => activity());
+    my %ids = (session_id => unique('route'), goal_id => goal(), activity_id => activity());
     return { %ids, started_at => '2025-01-15T10:30:00Z' };
 }
 
@@ -167,7 +175,7 @@ my %ended = (status => 'completed', ended_at => '2025-01-15T12:00:00Z', complete
     map { $_ => 5 } qw(total_duration_seconds focused_duration_seconds xp_total xp_physique xp_energy xp_logic
         xp_creativity xp_social));
 
-# The ids of a session that has ended and of its goal.
+# The ids of a new XP session that has ended and of its goal.
 sub ended {
     my $focus = focus();
     xp(POST => '/api/v1/sessions/', $focus);
@@ -177,9 +185,9 @@ sub ended {
 
 my %rates = map { $_ => 0.25 } qw(physique energy logic creativity social);
 
-# For each route: the role of the caller, the id in the path, and the rest of the request.
+# For each route a function that returns the role of the caller, the id in the path, and the rest of the request.
 my %case = (
-    'users.signup' => sub { (undef, undef, json => person()) },
+    'users.signup' => sub { (undef, undef, json => user_fields()) },
     'users.login' => sub { (undef, undef, form => { username => $second->{email}, password => $second->{password} }) },
     'users.refresh' => sub { (undef, undef, json => { refresh_token => $second->{refresh} }) },
     'users.me' => sub { ('student') },
@@ -197,48 +205,48 @@ my %case = (
     'auth.login' => sub { (undef, undef, json => { username => $second->{email}, password => $second->{password} }) },
     'auth.logout' => sub { (undef, undef, token => opaque($second)) },
     'problems.create' => sub { ('student', undef, json => { title => 'T', description => 'D', difficulty => 'hard' }) },
-    'problems.list' => sub { problem($who{student}); () },
-    'problems.mine' => sub { problem($who{student}); ('student') },
-    'problems.search' => sub { problem($who{student}); (undef, undef, query => { q => 'T' }) },
-    'problems.get' => sub { (undef, problem($who{student})) },
-    'problems.update' => sub { ('student', problem($who{student}), json => { title => 'U' }) },
-    'problems.delete' => sub { ('student', problem($who{student})) },
+    'problems.list' => sub { problem($caller{student}); () },
+    'problems.mine' => sub { problem($caller{student}); ('student') },
+    'problems.search' => sub { problem($caller{student}); (undef, undef, query => { q => 'T' }) },
+    'problems.get' => sub { (undef, problem($caller{student})) },
+    'problems.update' => sub { ('student', problem($caller{student}), json => { title => 'U' }) },
+    'problems.delete' => sub { ('student', problem($caller{student})) },
     'submissions.create' => sub { ('student', undef, json => { problem_id => problem($second) }) },
-    'submissions.from_session' => sub { ('student', practice($who{student})->{id}) },
-    'submissions.mine' => sub { submission($who{student}); ('student') },
-    'submissions.by_problem' => sub { ('student', submission($who{student})->{problem_id}) },
-    'submissions.get' => sub { ('student', submission($who{student})->{id}) },
-    'submissions.update' => sub { ('student', submission($who{student})->{id}, json => { score => 5 }) },
-    'submissions.chat' => sub { ('student', submission($who{student})->{id}, json => \%message) },
-    'submissions.delete' => sub { ('student', submission($who{student})->{id}) },
+    'submissions.from_session' => sub { ('student', practice($caller{student})->{id}) },
+    'submissions.mine' => sub { submission($caller{student}); ('student') },
+    'submissions.by_problem' => sub { ('student', submission($caller{student})->{problem_id}) },
+    'submissions.get' => sub { ('student', submission($caller{student})->{id}) },
+    'submissions.update' => sub { ('student', submission($caller{student})->{id}, json => { score => 5 }) },
+    'submissions.chat' => sub { ('student', submission($caller{student})->{id}, json => \%message) },
+    'submissions.delete' => sub { ('student', submission($caller{student})->{id}) },
     'sessions.create' => sub { ('student', undef, json => { problem_id => problem($second) }) },
-    'sessions.mine' => sub { practice($who{student}); ('student') },
-    'sessions.by_problem' => sub { ('student', practice($who{student})->{problem_id}) },
-    'sessions.get' => sub { ('student', practice($who{student})->{id}) },
+    'sessions.mine' => sub { practice($caller{student}); ('student') },
+    'sessions.by_problem' => sub { ('student', practice($caller{student})->{problem_id}) },
+    'sessions.get' => sub { ('student', practice($caller{student})->{id}) },
     'sessions.autosave' => sub {
-        ('student', practice($who{student})->{id}, json => { diagram_data => { a => 1 }, time_spent => 5 });
+        ('student', practice($caller{student})->{id}, json => { diagram_data => { a => 1 }, time_spent => 5 });
     },
-    'sessions.pause' => sub { ('student', practice($who{student})->{id}, json => { time_spent => 5 }) },
-    'sessions.resume' => sub { ('student', practice($who{student})->{id}) },
-    'sessions.chat' => sub { ('student', practice($who{student})->{id}, json => \%message) },
-    'sessions.abandon' => sub { ('student', practice($who{student})->{id}) },
+    'sessions.pause' => sub { ('student', practice($caller{student})->{id}, json => { time_spent => 5 }) },
+    'sessions.resume' => sub { ('student', practice($caller{student})->{id}) },
+    'sessions.chat' => sub { ('student', practice($caller{student})->{id}, json => \%message) },
+    'sessions.abandon' => sub { ('student', practice($caller{student})->{id}) },
     'tutoring.list' => sub { session(); ('student') },
     'tutoring.my' => sub { session(); ('instructor') },
     'tutoring.created' => sub { session(); ('instructor') },
-    'tutoring.joined' => sub { session($who{student}); ('student') },
+    'tutoring.joined' => sub { session($caller{student}); ('student') },
     'tutoring.get' => sub { ('student', session($second)) },
     'tutoring.participants' => sub { ('student', session($second)) },
-    'tutoring.create' => sub { ('instructor', undef, json => \%proposal) },
-    'tutoring.update' => sub { ('instructor', session($second), json => \%proposal) },
+    'tutoring.create' => sub { ('instructor', undef, json => \%tutoring_session) },
+    'tutoring.update' => sub { ('instructor', session($second), json => \%tutoring_session) },
     'tutoring.patch' => sub { ('instructor', session($second), json => { title => 'U' }) },
     'tutoring.delete' => sub { ('instructor', session()) },
     'tutoring.join' => sub { ('student', session($second)) },
-    'tutoring.leave' => sub { ('student', session($who{student}, $second)) },
+    'tutoring.leave' => sub { ('student', session($caller{student}, $second)) },
     'tutoring.cancel' => sub { ('instructor', session($second)) },
     'tutoring.start' => sub { ('instructor', session($second)) },
     'tutoring.complete' => sub {
         my $id = session($second);
-        api(POST => "/api/sessions/$id/start/", token => $who{instructor}{token});
+        api(POST => "/api/sessions/$id/start/", token => $caller{instructor}{token});
         return ('instructor', $id);
     },
     'profile.get' => sub { ('student') },
@@ -266,12 +274,14 @@ my %case = (
         sql("UPDATE learnhub.mentoring_sessions SET $past WHERE id = ?", meeting()->{pk});
         return (undef, undef, token => $second->{token});
     },
-    'session.request' => sub { (undef, undef, token => $second->{token}, json => wish(offer(mentor()))) },
+    'session.request' => sub { (undef, undef, token => $second->{token}, json => session_request(offer(mentor()))) },
     'session.get' => sub { (undef, meeting()->{pk}, token => $second->{token}) },
     'session.change' => sub { (undef, meeting()->{pk}, token => $second->{token}, json => { status => 'Canceled' }) },
     'settings.own' => sub { ('student') },
-    'settings.get' => sub { ('student', user($who{student}{email})->{id}) },
-    'settings.update' => sub { ('student', user($who{student}{email})->{id}, json => { session_canceled => 'True' }) },
+    'settings.get' => sub { ('student', user($caller{student}{email})->{id}) },
+    'settings.update' => sub {
+        ('student', user($caller{student}{email})->{id}, json => { session_canceled => 'True' });
+    },
     'coding.create' => sub { ('student', undef, json => \%coding) },
     'coding.list' => sub { coding(); ('admin') },
     'coding.mine' => sub { coding(); ('student') },
@@ -279,11 +289,11 @@ my %case = (
     'coding.update' => sub { ('student', coding(), json => \%coding) },
     'coding.patch' => sub { ('student', coding(), json => { session_name => 'N' }) },
     'coding.delete' => sub { ('student', coding()) },
-    'eco.create' => sub { ('student', undef, json => \%walk) },
-    'eco.list' => sub { walk(); ('student') },
-    'eco.get' => sub { ('student', walk()) },
-    'eco.verify' => sub { ('admin', walk()) },
-    'eco.reject' => sub { ('admin', walk()) },
+    'eco.create' => sub { ('student', undef, json => \%eco_activity) },
+    'eco.list' => sub { eco_activity(); ('student') },
+    'eco.get' => sub { ('student', eco_activity()) },
+    'eco.verify' => sub { ('admin', eco_activity()) },
+    'eco.reject' => sub { ('admin', eco_activity()) },
     'credits.mine' => sub { ('student') },
     'credits.spend' => sub {
         my $rich = signup();
@@ -295,7 +305,7 @@ my %case = (
     'xp.rates' => sub { ('student', undef, json => { goal_id => goal(), activity_id => activity() }) },
     'xp.register' => sub { ('student', undef, json => focus()) },
     'xp.session' => sub { ('student', (ended())[0]) },
-    'xp.end' => sub { ('student', unique('walk'), json => \%ended) },
+    'xp.end' => sub { ('student', unique('route'), json => \%ended) },
     'xp.goals' => sub { goal(); ('student') },
     'xp.goal' => sub { ('student', goal()) },
     'xp.new_goal' => sub { ('student', undef, json => { title => 'T' }) },
@@ -305,7 +315,7 @@ my %case = (
     'xp.activity' => sub { ('student', activity()) },
     'xp.new_activity' => sub { ('admin', undef, json => { name => 'N', rates => \%rates }) },
     'xp.change_activity' => sub {
-        my $made = api(POST => '/api/v1/activities/', token => $who{admin}{token}, json => { name => 'N' });
+        my $made = api(POST => '/api/v1/activities/', token => $caller{admin}{token}, json => { name => 'N' });
         return ('admin', $made->json->{id}, json => { rates => \%rates });
     },
     'xp.mine' => sub { ('student') },
@@ -350,7 +360,7 @@ sub object_of {
     return $route->{shape} =~ /all|skip_limit/ ? $response->[0] : $response;
 }
 
-# ---- the walk ----
+# ---- the tests of a route ----
 
 my %methods;
 for my $route (@routes) {
@@ -366,7 +376,7 @@ sub test_roles {
     my ($method, $path) = ($route->{method}, path_of($route));
     is_error(api($method => $path), $route->{format}, 401, "$route->{name}: 401 without a token");
     for my $role (grep { !($route->{roles} & $bit{$_}) } sort keys %bit) {
-        my $reply = api($method => $path, token => $who{$role}{token}, json => {});
+        my $reply = api($method => $path, token => $caller{$role}{token}, json => {});
         is_error($reply, $route->{format}, 403, "$route->{name}: 403 as $role");
     }
     return;
@@ -377,7 +387,7 @@ sub test_required_fields {
     my @required = sort map { $_->{name} } grep { $_->{required} } @{ $route->{body} };
     my ($allowed) = grep { $route->{roles} & $bit{$_} } qw(instructor admin student);
     return if !@required;
-    my $reply = api($route->{method} => path_of($route), json => {}, $allowed ? (token => $who{$allowed}{token}) : ());
+    my $reply = api_as($allowed && $caller{$allowed}, $route->{method} => path_of($route), json => {});
     is_invalid($reply, $route->{format}, \@required, "$route->{name}: all required fields are reported at once");
     return;
 }
@@ -398,7 +408,7 @@ sub test_methods {
 sub test_success {
     my ($route, $case) = @_;
     my ($name, $role, $id, %with) = ($route->{name}, $case->());
-    $with{token} ||= $who{$role}{token} if $role;
+    $with{token} ||= $caller{$role}{token} if $role;
     my $reply = api($route->{method} => path_of($route, $id), %with);
     is($reply->status, $route->{status}, "$name: success is $route->{status}") || diag($reply->summary);
     return is($reply->body, '', "$name: the response has no body") if $route->{shape} eq 'nothing';

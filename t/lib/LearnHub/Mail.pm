@@ -107,7 +107,7 @@ sub reply {
 sub line {
     my ($self, $client) = @_;
     my $line = readline $client;
-    defined $line or die "the client left\n";
+    defined $line or die "the client closed the connection\n";
     $line =~ s/\r\n\z// or die "a line without CR LF\n";
     return $line;
 }
@@ -135,7 +135,7 @@ sub ehlo {
     return $self->reply($client, 'ehlo', join "\r\n", map({"250-$_"} 'sink', @offers), '250 SIZE 1000000');
 }
 
-# Sends bytes that are not TLS after the go-ahead.
+# Accepts STARTTLS and then sends bytes that are not TLS.
 sub starttls {
     my ($self, $client) = @_;
     $self->reply($client, 'starttls', '220 go ahead') or return;
@@ -145,7 +145,7 @@ sub starttls {
 
 sub auth {
     my ($self, $client, $line, $mail) = @_;
-    $line eq 'AUTH PLAIN' or die "another mechanism\n";
+    $line eq 'AUTH PLAIN' or die "not AUTH PLAIN\n";
     print $client "334 \r\n";
     my (undef, $user, $password) = split /\0/, decode_base64($self->line($client));
     $mail->{login} = "$user:$password" if $self->reply($client, 'auth', '235 welcome');
@@ -203,8 +203,8 @@ sub decoded {
     my ($head, $body) = split /\r\n\r\n/, $mail->{raw}, 2;
     $head =~ s/\r\n[ \t]+/ /g;
     for (split /\r\n/, $head) {
-        my ($name, $value) = /^([\w-]+): ?(.*)/ or croak "no header: $_";
-        exists $mail->{headers}{ lc $name } and croak "twice: $name";
+        my ($name, $value) = /^([\w-]+): ?(.*)/ or croak "not a header: $_";
+        exists $mail->{headers}{ lc $name } and croak "duplicate header: $name";
         $mail->{headers}{ lc $name } = decode('MIME-Header', $value);
     }
     $mail->{text} = decode('UTF-8', decode_qp($body)) =~ s/\r\n/\n/gr;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Receiving long responses while the memory of the server's processes is measured.
+# Receives long responses and measures the memory of the server's processes meanwhile.
 package LearnHub::Stream;
 
 use strict;

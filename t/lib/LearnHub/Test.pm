@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Test::More and what all test files share: HTTP requests, users, SQL, assertions, concurrency, second servers.
+# Test::More and functions for all test files: HTTP requests, users, SQL, assertions, concurrency, second servers.
 package LearnHub::Test;
 
 use strict;
@@ -27,7 +27,7 @@ our @EXPORT = (
     qw(expect_log pg second_httpd configtest restart_httpd resident eventually true false $top $jwt_secret)
 );
 
-our $top = $ENV{LEARNHUB_TOP} || croak 'please run the tests by make -f Makefile.apxs test';
+our $top = $ENV{LEARNHUB_TOP} || croak 'run the tests with make -f Makefile.apxs test';
 our $jwt_secret = 'the secret of the tests, which is long enough';
 
 binmode Test::More->builder->$_, ':utf8' for qw(output failure_output todo_output);
@@ -42,7 +42,7 @@ sub port { return $ENV{LEARNHUB_PORT} }
 
 my %agent;
 
-# One for each process and client address: it keeps connections alive and does not follow redirects.
+# The user agent of this process for a client address. It keeps connections alive and does not follow redirects.
 sub agent {
     my $from = shift // '127.0.0.1';
     delete $agent{$$} if LearnHub::Server->restarted; # the old generation may close its connections at any time
