@@ -59,8 +59,9 @@ typedef enum {
 
 enum {
     LH_REQUIRED = 1,    /* must be present and not null */
-    LH_TRIM = 2,        /* white space at both ends is removed before validation: names and titles */
-    LH_NULL = 4,        /* null is accepted and means the same as an absent field */
+    LH_TRIM = 2,        /* for one line, such as a name or title: white space at both ends is removed before
+                         * validation; line breaks and other control characters are rejected */
+    LH_NULL = 4,        /* input: null is accepted and means the same as an absent field; `returns`: may be null */
     LH_COERCE = 8,      /* accepts integers and booleans as strings ("4", "True", "1"), 0 and 1 for an LH_BOOLEAN, an
                          * integer for an LH_STRING, and a single string for LH_STRINGS, bound as a JSON string */
     LH_FUTURE = 16,     /* the time must be in the future */

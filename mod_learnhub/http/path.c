@@ -129,8 +129,11 @@ const char *lh_path_add(lh_path_tree *tree, const char *method, const char *temp
     if (why) {
         return why;
     }
-    if (index < 0 || params > LH_PATH_PARAMS || template[0] != '/') {
-        return "its path or method cannot be served";
+    if (index < 0) {
+        return "its method is not GET, POST, PUT, PATCH or DELETE";
+    }
+    if (params > LH_PATH_PARAMS || template[0] != '/') {
+        return "its path does not begin with / or has too many parameters";
     }
     if (n->values[index]) {
         return "another route has this method and path";

@@ -250,6 +250,20 @@ static void check_name(lh_routes *routes, const lh_route *def)
     }
 }
 
+/* A request gets the formats of the group that has the prefix of its path: they must be those of the route's group. */
+static void check_prefix(lh_routes *routes, const lh_route_group *const *groups, const lh_route_group *group,
+                         const lh_route *def)
+{
+    const lh_route_group *found = lh_route_find_group(groups, def->path);
+
+    if (!found) {
+        fail(routes, def, "no group has a prefix of its path");
+    }
+    else if (found->error_format != group->error_format || found->time_format != group->time_format) {
+        fail(routes, def, "the group with the prefix of its path has other formats");
+    }
+}
+
 static void add_route(lh_routes *routes, const lh_route_group *group, const lh_route *def)
 {
     lh_compiled_route *route = apr_pcalloc(routes->pool, sizeof(*route));
@@ -271,15 +285,17 @@ const lh_routes *lh_routes_compile(apr_pool_t *p, const lh_route_group *const *g
                                    const char **why)
 {
     lh_routes *routes = apr_pcalloc(p, sizeof(*routes));
+    const lh_route_group *const *group;
     const lh_route *def;
 
     routes->pool = p;
     routes->tree = lh_path_tree_create(p);
     routes->all = apr_array_make(p, 128, sizeof(const lh_compiled_route *));
     routes->statements = statements;
-    for (; *groups; groups++) {
-        for (def = (*groups)->routes; def->name; def++) {
-            add_route(routes, *groups, def);
+    for (group = groups; *group; group++) {
+        for (def = (*group)->routes; def->name; def++) {
+            check_prefix(routes, groups, *group, def);
+            add_route(routes, *group, def);
         }
     }
     *why = routes->why;

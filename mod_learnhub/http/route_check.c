@@ -74,8 +74,8 @@ static const char *check_step(apr_pool_t *p, const lh_route *route, const lh_ste
     }
     while ((word = lh_text_word(&columns, &length))) {
         if (!has_column(sql, word, length)) {
-            return apr_psprintf(p, "step %s reads the column %.*s, which its statement lacks", step->name, (int)length,
-                                word);
+            return apr_psprintf(p, "step %s reads the column %.*s, but its statement has no \"AS %.*s\"", step->name,
+                                (int)length, word, (int)length, word);
         }
     }
     return NULL;
@@ -95,7 +95,47 @@ static const char *check_steps(apr_pool_t *p, const lh_route *route)
     return why;
 }
 
+/* ---- errors ---- */
+
+static int in_fields(const lh_field *field, const char *name)
+{
+    for (; field && field->name; field++) {
+        if (!strcmp(field->name, name)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static const char *check_errors(apr_pool_t *p, const lh_route *route)
+{
+    const lh_route_error *error;
+
+    for (error = route->errors; error && error->code; error++) {
+        if (error->field && strcmp(error->field, "non_field_errors") && !in_fields(route->body, error->field) &&
+            !in_fields(route->query, error->field)) {
+            return apr_psprintf(p, "its error %s names the field %s, which it lacks", error->code, error->field);
+        }
+    }
+    return NULL;
+}
+
 /* ---- shapes ---- */
+
+/* The page of a list is selected by its last statement. */
+static const char *check_limits(const lh_route *route, const char *sql)
+{
+    int sliced = route->shape == LH_SKIP_LIMIT || (route->flags & LH_SLICED);
+    int paged = route->shape == LH_PAGE || (route->flags & LH_UNPAGED);
+
+    if (paged && !(sql && strstr(sql, ":limit") && strstr(sql, ":offset"))) {
+        return "its last statement needs :limit and :offset";
+    }
+    if (sliced && !(sql && strstr(sql, ":limit") && strstr(sql, ":skip"))) {
+        return "its last statement needs :limit and :skip";
+    }
+    return NULL;
+}
 
 static const char *check_shape(const lh_route *route)
 {
@@ -114,11 +154,14 @@ static const char *check_shape(const lh_route *route)
     if ((route->message || route->shape == LH_SKIP_LIMIT) && !route->key) {
         return "it has no key for its response";
     }
+    if (route->key && !route->message && route->shape != LH_SKIP_LIMIT && route->shape != LH_ALL) {
+        return "its key has no effect without a message";
+    }
     if (route->shape == LH_BYTES &&
         !(has_column(sql, "_content", 8) && has_column(sql, "_type", 5) && has_column(sql, "_tag", 4))) {
         return "LH_BYTES needs the columns _content, _type and _tag";
     }
-    return NULL;
+    return check_limits(route, sql);
 }
 
 const char *lh_route_check(apr_pool_t *p, const lh_route *route)
@@ -130,6 +173,9 @@ const char *lh_route_check(apr_pool_t *p, const lh_route *route)
     }
     if (!route->summary) {
         return "it has no summary";
+    }
+    if (!why) {
+        why = check_errors(p, route);
     }
     return why ? why : check_steps(p, route);
 }
