@@ -26,7 +26,7 @@ sub post_to {
     return api(POST => $path, body => $body, headers => { 'Content-Type' => $type });
 }
 
-# POST /api/sessions/ as the teacher, followed by these header lines and body bytes.
+# POST /api/sessions/ with the token of the teacher, followed by these header lines and the body.
 sub raw_post {
     my ($rest, %with) = @_;
     return raw_http("POST /api/sessions/ HTTP/1.1\r\nHost: x\r\n$authorization$rest", %with);
@@ -39,7 +39,8 @@ for my $prefix (sort keys %format) {
         for my $path ((map {"$prefix/$_"} @unknown), "$prefix//none//x") {
             my $reply = api(GET => $path);
             is_error($reply, $format{$prefix}, 404, "GET $path returns 404 in the API's error format");
-            unlike($reply->body, qr/<html|SELECT|pgsql|\.c:/i, "the 404 of $path reveals no HTML, SQL or source file");
+            unlike($reply->body, qr/<html|SELECT|pgsql|\.c:/i,
+                "the 404 of $path contains no HTML, SQL or name of a source file");
         }
         is_error(api(FROB => "$prefix/none"), $format{$prefix}, 404,
             "an unknown method on an unknown path below $prefix returns 404");

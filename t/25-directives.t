@@ -36,8 +36,9 @@ sub rejects {
         my ($status, $output) = configtest("$directive $argument", bare => 1);
         my ($message) = grep {/^(?!AH\d+:).*\b\Q$directive\E\b/} split /\n/, $output;
         local $Test::Builder::Level = $Test::Builder::Level + 1;
-        my $fine = $status != 0 && ($message // '') =~ $like && ($message // '') !~ /usage|takes (?:one|1) argument/i;
-        ok($fine, line_of($directive, $argument) . ': rejected, the message says what is allowed')
+        my $rejected = $status != 0 && ($message // '') =~ $like
+            && ($message // '') !~ /usage|takes (?:one|1) argument/i;
+        ok($rejected, line_of($directive, $argument) . ': rejected, the message says what is allowed')
             || diag("exit $status: $output");
     }
     return;
@@ -57,7 +58,7 @@ sub accepts {
 # ---- values ----
 
 my $time = qr/\b\d+[smhd]\b.*\b\d+[smhd]\b/;
-my @no_time = ('', 'soon', '5x', '-5s', '1.5h', '24 h', '0x10s', '99999999999999999999d', '5s5');
+my @invalid_times = ('', 'soon', '5x', '-5s', '1.5h', '24 h', '0x10s', '99999999999999999999d', '5s5');
 
 subtest 'values of LearnHub, LearnHubAPI, LearnHubPages' => sub {
     rejects(LearnHub => qr/On.*Off/, '', 'maybe', '1', 'On Off');
@@ -71,16 +72,16 @@ subtest 'values of LearnHub, LearnHubAPI, LearnHubPages' => sub {
 
 subtest 'values of lifetimes and timeouts' => sub {
     for my $directive (qw(LearnHubAccessTokenTTL LearnHubRefreshTokenTTL)) {
-        rejects($directive => $time, @no_time, '0', '0s');
+        rejects($directive => $time, @invalid_times, '0', '0s');
         accepts($directive => '90s', '15m', '24h', '7d');
     }
     for my $directive (qw(LearnHubStatementTimeout LearnHubConnectionWait)) {
-        rejects($directive => $time, @no_time, '0');
+        rejects($directive => $time, @invalid_times, '0');
         accepts($directive => '1s', '5s', '1m');
     }
-    rejects(LearnHubTokenTTL => $time, @no_time);
+    rejects(LearnHubTokenTTL => $time, @invalid_times);
     accepts(LearnHubTokenTTL => '0', '90s', '30d');
-    rejects(LearnHubRevocationInterval => $time, @no_time);
+    rejects(LearnHubRevocationInterval => $time, @invalid_times);
     accepts(LearnHubRevocationInterval => '0', '1s', '10s', '5m');
 };
 
@@ -142,7 +143,7 @@ subtest 'values of the model directives' => sub {
         'http://127.0.0.1:11434/v1/chat/completions');
     rejects(LearnHubModelName => qr/text/, '', '""', 'two words');
     accepts(LearnHubModelName => 'small', '"two words"', 'vendor/small:1b');
-    rejects(LearnHubModelTimeout => $time, @no_time, '0', '9ms', '61s');
+    rejects(LearnHubModelTimeout => $time, @invalid_times, '0', '9ms', '61s');
     accepts(LearnHubModelTimeout => '10ms', '2s', '60s');
 };
 
@@ -478,7 +479,7 @@ sub timed {
     return ($reply, Time::HiRes::time() - $start);
 }
 
-# 503 after $from to $to seconds.
+# Checks that a request returned 503 after $from to $to seconds.
 sub is_timeout {
     my ($reply, $seconds, $from, $to, $name) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;

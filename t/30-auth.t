@@ -13,26 +13,31 @@ my $INVALID_TOKEN = 'Bearer realm="learnhub", error="invalid_token"';
 my $NO_TOKEN = 'Bearer realm="learnhub"';
 my $json = JSON::XS->new->canonical->allow_nonref;
 my $ordinary = 'an ordinary phrase';
-my @secrets; # every password and token of this file: no log and no table may contain one
+my @secrets; # all passwords and tokens of this file, which no log or table may contain
 
 # ---- helpers ----
 
+# Adds values to @secrets; returns the first.
 sub secret { push @secrets, @_; return $_[0] }
-sub email { return unique('auth') . '@example.com' }
+sub new_email { return unique('auth') . '@example.com' }
 
-sub person { return (first_name => 'Ada', last_name => 'King', email => email(), password => secret($ordinary)) }
-sub sign_up { my (%over) = @_; return api(POST => '/users/signup', json => { person(), %over }) }
+# The fields of POST /users/signup.
+sub signup_fields {
+    return (first_name => 'Ada', last_name => 'King', email => new_email(), password => secret($ordinary));
+}
+
+sub sign_up { my (%over) = @_; return api(POST => '/users/signup', json => { signup_fields(), %over }) }
 
 # The fields of POST /auth/users/.
-sub account {
+sub account_fields {
     my $name = unique('name');
     my $password = secret("pass of $name");
     return (username => $name, email => "$name\@example.com", password => $password, re_password => $password);
 }
 
-sub create { my (%over) = @_; return api(POST => '/auth/users/', json => { account(), %over }) }
+sub create { my (%over) = @_; return api(POST => '/auth/users/', json => { account_fields(), %over }) }
 
-# The logins of LearnHub::Account, with a note of the password and the tokens.
+# The logins of LearnHub::Account, which also add the password and the tokens to @secrets.
 sub log_in {
     my ($name, $password, %with) = @_;
     my $reply = LearnHub::Account::log_in($name, secret($password), %with);
@@ -134,7 +139,7 @@ subtest 'password rules' => sub {
         '72 bytes in 36 characters' => 'ü' x 36, 'blanks at both ends' => '  spaces count  ',
     );
     for my $kind (sort keys %good) {
-        my ($name, $password) = (email(), $good{$kind});
+        my ($name, $password) = (new_email(), $good{$kind});
         is(sign_up(email => $name, password => secret($password))->status, 201, "a new password is accepted: $kind");
         is(log_in($name, $password)->status, 200, "a password of $kind logs in");
         is(log_in($name, "$password!")->status, 401, "a password of $kind plus one character does not log in");
@@ -166,7 +171,7 @@ subtest 'POST /users/login' => sub {
     is_error($wrong, 'located', 401, 'a wrong password returns 401');
     like($wrong->header('WWW-Authenticate'), qr/^Bearer realm="learnhub"$/,
         'the 401 of a login has WWW-Authenticate without an error code');
-    is_deeply(response_of(log_in(email(), 'not the password')), response_of($wrong),
+    is_deeply(response_of(log_in(new_email(), 'not the password')), response_of($wrong),
         'an unknown user gets the same response as a wrong password');
     is(log_in($ada_email, ucfirst $ordinary)->status, 401, 'passwords are case-sensitive');
     my %fields = (username => $ada_email, password => $ordinary);
@@ -201,7 +206,7 @@ subtest 'GET /users/me' => sub {
     my $head = api_as($access, HEAD => '/users/me');
     is_deeply([$head->status, $head->body], [200, ''], 'HEAD /users/me returns 200 without a body');
     is_unauthorized(get_me(undef), $NO_TOKEN, 'a request without a token returns 401 without an error code');
-    sign_up(email => my $email = email());
+    sign_up(email => my $email = new_email());
     my $token = log_in($email, $ordinary)->json->{access_token};
     is(get_me($token)->status, 200, 'a token is accepted while the account exists');
     sql('DELETE FROM learnhub.users WHERE email = ?', $email);
@@ -210,7 +215,7 @@ subtest 'GET /users/me' => sub {
 
 # ---- accounts and opaque tokens of /auth ----
 
-my %grace = account();
+my %grace = account_fields();
 $grace{username} = ucfirst $grace{username};
 
 subtest 'POST /auth/users/' => sub {
@@ -309,7 +314,7 @@ subtest 'one account for both account APIs' => sub {
     is_error(sign_up(email => uc $grace{email}), 'located', 400, 'signup rejects an e-mail address of /auth/users/');
     is_invalid(create(username => uc $ada_email), 'detail', ['username'],
         "/auth/users/ rejects another user's e-mail address as username");
-    my $email = email();
+    my $email = new_email();
     my $named = create(username => $email);
     my $owner = sign_up(email => uc $email);
     ok(($named->status == 400) != ($owner->status == 400), "another user's username is rejected as e-mail address")
@@ -343,7 +348,7 @@ sub is_throttled {
 }
 
 subtest 'login throttle' => sub {
-    my %linus = account();
+    my %linus = account_fields();
     my @linus = @linus{qw(username password)};
     create(%linus);
     is(throttled_login(@linus, address())->status, 200, 'a login without earlier failures returns 200');
@@ -378,7 +383,7 @@ subtest 'login throttle' => sub {
 };
 
 subtest 'concurrent signups, logins and logouts' => sub {
-    my $wanted = email();
+    my $wanted = new_email();
     my @statuses = parallel 20, sub {
         my ($i) = @_;
         my $email = $i % 2 ? uc $wanted : ucfirst $wanted;

@@ -213,7 +213,7 @@ sub statuses {
     return map { status_of($token, port => $port, headers => { Connection => 'close' }) } 1 .. 6;
 }
 
-# Lets all processes of all nodes see the token.
+# Checks that all nodes accept the token; afterwards their processes may have it in their caches.
 sub is_accepted_everywhere {
     my ($token, $name) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -251,7 +251,7 @@ subtest 'logout on three nodes' => sub {
     is_rejected_everywhere($jwt, 'a logged-out JWT');
 };
 
-# Deactivated, then activated again; the token of before stays revoked.
+# Deactivated, then activated again; its first token stays revoked.
 my $deactivated = signup();
 
 subtest 'deactivation on three nodes' => sub {
@@ -290,9 +290,9 @@ subtest 'role changes on three nodes' => sub {
         for sort keys %node;
     role($former->{email}, 'student');
     is(create_session($former, %at_once)->status, 403,
-        'a revoked role is ineffective at once with LearnHubRevocationInterval 0');
+        'a revoked role has no effect at once with LearnHubRevocationInterval 0');
     ok(within_interval(sub { create_session($former, %within)->status == 403 }),
-        'a revoked role is ineffective within the interval on another node');
+        'a revoked role has no effect within the interval on another node');
     is(status_of($former, %at_once), 200, 'the token of a user with a revoked role is still accepted');
     my $demoted = signup(role => 'admin');
     is(api_as($demoted, GET => $users, port => $node{$_})->status, 200, "an admin lists users: node with $_")

@@ -257,7 +257,7 @@ subtest 'POST /auth/users/reset_password_confirm/' => sub {
     is_no_content(confirm_reset(%foreign), "another user's link after the reset");
 };
 
-subtest 'ends of a reset link' => sub {
+subtest 'invalidation of a reset link' => sub {
     my $dora = signup();
     my %link = new_link($dora);
     call($dora, PATCH => $me, email => my $moved = unique('moved') . '@example.com');
@@ -337,20 +337,20 @@ subtest 'DELETE /auth/users/me/' => sub {
         'the placeholder address of a deleted account gets no mail');
 };
 
-subtest 'DELETE /auth/users/me/ under conflict' => sub {
-    my $squatter = signup();
-    my $victim = signup();
-    my $next = user($victim->{email})->{id};
-    is(call($squatter, PATCH => $me, username => "deleted-$next")->status, 200,
+subtest 'DELETE /auth/users/me/ with a taken placeholder username, and concurrently' => sub {
+    my $holder = signup();
+    my $leaver = signup();
+    my $next = user($leaver->{email})->{id};
+    is(call($holder, PATCH => $me, username => "deleted-$next")->status, 200,
         'a user can take the placeholder username of an existing account');
-    is_no_content(call($victim, DELETE => $me, current_password => $victim->{password}),
+    is_no_content(call($leaver, DELETE => $me, current_password => $leaver->{password}),
         'DELETE /auth/users/me/ of an account whose placeholder username is taken');
     my $twice = signup();
     my %password = (current_password => $twice->{password});
     my @statuses = parallel 4, sub { return call($twice, DELETE => $me, %password)->status };
     is(scalar(grep { $_ == 204 || $_ == 400 || $_ == 401 } @statuses), 4,
         'four concurrent deletions return 204, 400 or 401') || diag("@statuses");
-    is(token_status($squatter), 200, 'deletions do not affect other accounts');
+    is(token_status($holder), 200, 'deletions do not affect other accounts');
 };
 
 subtest 'authorization' => sub {

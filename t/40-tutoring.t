@@ -217,10 +217,10 @@ subtest 'Joining fills the seats; errors are checked in the order own session, a
 };
 
 subtest 'Participants are listed in order of joining' => sub {
-    my $people = api_as($admin, GET => "/api/sessions/$seats->{id}/participants/");
-    is_deeply([$people->status, [map { $_->{user}{email} } @{ $people->json }]],
+    my $listed = api_as($admin, GET => "/api/sessions/$seats->{id}/participants/");
+    is_deeply([$listed->status, [map { $_->{user}{email} } @{ $listed->json }]],
         [200, [$student->{email}, $other->{email}]], 'participants are listed in order of joining');
-    is_deeply($people->json, api_as($admin, GET => "/api/sessions/$seats->{id}/")->json->{participants},
+    is_deeply($listed->json, api_as($admin, GET => "/api/sessions/$seats->{id}/")->json->{participants},
         'the list equals the participants of the session');
     is_deeply(api_as($admin, GET => '/api/sessions/' . create()->{id} . '/participants/')->json, [],
         'a session without participants has an empty list');
@@ -408,11 +408,11 @@ subtest "my_sessions, created_sessions and joined_sessions list the caller's ses
 
 my @users = map { signup() } 1 .. 40;
 
-subtest 'Concurrent joins never sell a seat twice' => sub {
+subtest 'Concurrent joins never assign a seat twice' => sub {
     my $race = create(max_participants => 8);
     my @statuses = sort map { $_->{status} } parallel(40,
         sub { api_as($users[$_[0]], POST => "/api/sessions/$race->{id}/join/") });
-    is_deeply(\@statuses, [(201) x 8, (400) x 32], 'of 40 users who join at once, 8 get the 8 seats');
+    is_deeply(\@statuses, [(201) x 8, (400) x 32], 'of 40 users who join concurrently, 8 get the 8 seats');
     is_deeply([stored($race->{id})->{participant_count}, seats_taken($race->{id})], [8, 8],
         'the database counts 8 participants after concurrent joins');
     is(api_as($student, GET => "/api/sessions/$race->{id}/")->json->{available_spots}, 0,
@@ -427,7 +427,7 @@ subtest 'Concurrent joins of one user succeed once' => sub {
         'the other 19 get "already joined"');
 };
 
-subtest 'Joining, leaving and changing the seats at once keeps the count right' => sub {
+subtest 'Concurrent joins, leaves and changes of the seats keep participant_count correct' => sub {
     my $storm = create(max_participants => 5);
     parallel 12, sub {
         my ($i) = @_;
@@ -444,13 +444,13 @@ subtest 'Joining, leaving and changing the seats at once keeps the count right' 
         'there are never more participants than seats');
 };
 
-subtest 'Starting and cancelling at once ends cancelled' => sub {
+subtest 'Concurrent starts and cancellations leave the session cancelled' => sub {
     for (1 .. 3) {
         my $id = create()->{id};
         my @ends = sort map { $_->{status} } parallel(8,
             sub { api_as($teacher, POST => "/api/sessions/$id/" . ($_[0] % 2 ? 'start/' : 'cancel/')) });
         ok(@ends == 8 && (grep { $_ == 200 } @ends) <= 2 && stored($id)->{status} eq 'cancelled',
-            'start and cancel at once: the session is cancelled')
+            'concurrent starts and cancellations: the session is cancelled')
             || diag("@ends, " . stored($id)->{status});
     }
 };

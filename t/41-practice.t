@@ -117,7 +117,7 @@ subtest 'Any user creates a problem' => sub {
         'optional fields have default values');
     my @optional = qw(categories estimated_time requirements constraints hints);
     is_deeply([@{ problem(map { $_ => undef } @optional) }{@optional}], [[], '30 mins', [], [], []],
-        'null stands for the default value');
+        'null selects the default value');
     is(api_as($author, POST => '/problems', json => problem_body())->status, 201,
         'POST works without the trailing slash');
 };
@@ -170,7 +170,7 @@ subtest 'Only the creator updates a problem' => sub {
     is_problem($updated, 'updated problem');
     is_deeply($updated, { %$made, title => 'New', difficulty => 'hard', hints => ['h'],
             updated_at => $updated->{updated_at} }, 'null and missing fields are left unchanged');
-    cmp_ok($updated->{updated_at}, 'ge', $made->{updated_at}, 'updated_at moves');
+    cmp_ok($updated->{updated_at}, 'ge', $made->{updated_at}, 'updated_at does not go back');
     is(api_as($author, PUT => "/problems/$made->{id}", json => {})->status, 200,
         'an update with an empty object returns 200');
     is_invalid(api_as($author, PUT => "/problems/$made->{id}", json => { description => 'x' x 70000 }), 'located',
@@ -189,7 +189,7 @@ my $deleted_problem = problem();
 
 subtest 'Only the creator deletes a problem' => sub {
     is_error(api_as($_, DELETE => "/problems/$deleted_problem->{id}"), 'located', 404,
-        "deleting another user's problem is not found, for admins too") for $other, $admin;
+        "deleting another user's problem returns 404, for admins too") for $other, $admin;
     my $deleted = api_as($author, DELETE => "/problems/$deleted_problem->{id}");
     is_deeply([$deleted->status, $deleted->body], [204, ''], 'the creator deletes a problem');
     is_error(api_as($author, DELETE => "/problems/$deleted_problem->{id}"), 'located', 404,
@@ -206,7 +206,7 @@ subtest 'Ids begin with the time of creation' => sub {
     cmp_ok(abs(hex(substr $ids[0], 0, 8) - time), '<', 60, 'the first 8 hex digits are the time in seconds');
 };
 
-subtest 'Lists of problems are cut by skip and limit, newest first' => sub {
+subtest 'Lists of problems are newest first; skip and limit select a range' => sub {
     my $lister = signup();
     my @listed = reverse map { problem(by => $lister, title => "L$_") } 1 .. 5;
     my $list = api_as(undef, GET => '/problems/?limit=3')->json;
@@ -278,7 +278,7 @@ subtest 'Search matches a regular expression in title or description' => sub {
 };
 
 # The first expression backtracks without end, the second is too large to compile.
-subtest 'A hostile expression is rejected in time and does not hold up other requests' => sub {
+subtest 'A hostile expression is rejected in time and does not delay other requests' => sub {
     problem(title => 'bait', description => 'ab' x 10000);
     my @hostile = ('(((.)*)*)*\1\2\3$', '(((((a{1,100}){1,100}){1,100}){1,100}){1,100})');
     for my $q (@hostile) {
@@ -458,7 +458,7 @@ subtest "my-submissions lists the caller's submissions, newest first" => sub {
     is_deeply([map { $_->{id} } @{ $list_of->{submissions} }], [map { $_->{id} } @sent[0, 1]],
         'submissions are listed newest first');
     is_deeply(api_as($sender, GET => '/submissions/user/my-submissions?skip=2')->json->{submissions}[0]{score}, 1,
-        'skip leaves out the newest');
+        'skip omits the newest');
 };
 
 subtest 'Submissions survive their problem' => sub {

@@ -32,7 +32,7 @@ sub begin {
     return $reply->json;
 }
 
-# Saves a diagram given as JSON text, so that the test decides on every byte.
+# Saves a diagram given as JSON text, so that the test controls every byte.
 sub save {
     my ($id, $diagram, $time, $caller) = @_;
     my $bytes = qq({"diagram_data":$diagram,"time_spent":$time});
@@ -128,7 +128,7 @@ subtest 'Concurrent POSTs begin one session' => sub {
                 $contested))[0]{n}, 1, 'the database has one session after 20 concurrent requests');
 };
 
-subtest 'Beginning and leaving a session at once never fails' => sub {
+subtest 'Concurrent creation and abandonment of a session never fail' => sub {
     my $turbulent = problem();
     my @turns = parallel 16, sub {
         my ($i) = @_;
@@ -150,7 +150,7 @@ subtest 'Autosave stores the diagram and its hash' => sub {
     is_deeply([@$saved{qw(diagram_data diagram_hash time_spent status)}],
         [JSON::XS::decode_json($drawn), md5_hex($sorted), 120, 'active'],
         'diagram, time and status; diagram_hash is the MD5 of the compact JSON with sorted keys');
-    cmp_ok($saved->{$_}, 'gt', $before->{$_}, "$_ moves") for qw(last_saved_at updated_at);
+    cmp_ok($saved->{$_}, 'gt', $before->{$_}, "$_ increases") for qw(last_saved_at updated_at);
     is_deeply([map { $saved->{$_} } qw(created_at started_at)], [map { $before->{$_} } qw(created_at started_at)],
         'created_at and started_at stay');
     is_deeply(api_as($user, GET => "/sessions/$session->{id}")->json, $saved, 'a later GET returns what was saved');
@@ -181,7 +181,7 @@ subtest 'An autosave with the same hash does not rewrite the stored diagram' => 
     my $unchanged = save($session->{id}, $large, 140);
     is_deeply([@{ $unchanged->json }{qw(time_spent diagram_hash diagram_data)}],
         [140, @{ $stored->json }{qw(diagram_hash diagram_data)}],
-        'an unchanged diagram: time_spent moves, diagram and hash stay');
+        'an unchanged diagram: time_spent changes, diagram and hash stay');
     cmp_ok($unchanged->json->{last_saved_at}, 'ge', $stored->json->{last_saved_at},
         'an unchanged diagram: last_saved_at does not go back');
     is(toast_state(), $toast_before, 'an unchanged diagram is not written again');
@@ -229,27 +229,29 @@ subtest 'Autosave rejects what is not an object with a diagram and a time' => su
         '{"x":{"a":1,"b":2,"a":3}}', '{a:1}', '{"a":[1}}', '{"a":[1 2]}', '{"a" 1}', '{"a":1} x', '{"a":NaN}',
         '{"a":"unterminated}', '{"a":1', '{"a":tru e}', "{'a':1}");
     for my $diagram (@broken) {
-        is_invalid(save($session->{id}, $diagram, 1), 'located', ['body'], "invalid JSON: $diagram");
+        is_invalid(save($session->{id}, $diagram, 1), 'located', ['body'],
+            "invalid JSON in a diagram is rejected: $diagram");
     }
     is_invalid(api_as($user, PUT => "/sessions/$session->{id}/autosave",
             body => "{\"diagram_data\":{\"a\":\"\xff\"},\"time_spent\":1}"), 'located', ['body'],
         'invalid UTF-8 in a diagram is rejected');
     is_invalid(api_as($user, PUT => "/sessions/$session->{id}/autosave",
             body => qq({"diagram_data":{"\\u0061b":1}\0 ,"time_spent":1})), 'located', ['body'],
-        'a zero byte after a diagram that is stored already');
+        'a zero byte after a diagram that is stored already is rejected');
     is_invalid(save($session->{id}, '{"\u0061b":1,"a":2},"diagram_data":{}', 1), 'located', ['body'],
         'a body with diagram_data twice is rejected');
     is_invalid(save($session->{id}, '{"\u0061b":1,"a":2}', '1,"time_spent":2'), 'located', ['body'],
         'a body with time_spent twice is rejected');
     is_invalid(api_as($user, PUT => "/sessions/$session->{id}/autosave",
             body => '{"diagram_data":{"\u0061b":1,"a":2},"time_spent":1'), 'located', ['body'],
-        'the closing brace is missing after a diagram that is stored already');
-    is_invalid(save($session->{id}, $_, 1), 'located', ['diagram_data'], "diagram_data is not an object: $_")
+        'a missing closing brace after a diagram that is stored already is rejected');
+    is_invalid(save($session->{id}, $_, 1), 'located', ['diagram_data'],
+        "diagram_data that is not an object is rejected: $_")
         for '[]', '"{}"', 'null', '5', 'true';
     is_invalid(api_as($user, PUT => "/sessions/$session->{id}/autosave", json => {}), 'located',
         [qw(diagram_data time_spent)], 'diagram_data and time_spent are required');
     is_invalid(save($session->{id}, '{}', $_), 'located', ['time_spent'],
-        "time_spent is not a non-negative integer: $_") for '-1', '1.5', '"5"', 'null', 'true';
+        "time_spent that is not a non-negative integer is rejected: $_") for '-1', '1.5', '"5"', 'null', 'true';
     is_invalid(save($session->{id}, '[]', '99999999999999999999'), 'located', [qw(diagram_data time_spent)],
         'time_spent beyond 64 bits and an array for diagram_data are reported together');
     my $ignored = '{"x":99999999999999999999,"diagram_data":{"\u0061b":1,"a":2},"time_spent":7}';
@@ -341,11 +343,11 @@ subtest 'Each action is allowed in certain states only' => sub {
                 "$action when $state returns the state after it");
             my $saves = $action eq 'autosave' || "$action $state" eq 'pause active';
             is($now->{time_spent}, $saves ? 600 : 0,
-                "$action when $state: time_spent moves with autosave and pause only");
+                "$action when $state: time_spent changes with autosave and pause only");
             is($now->{last_saved_at} gt '2025', !!$saves,
-                "$action when $state: last_saved_at moves with autosave and pause only");
+                "$action when $state: last_saved_at changes with autosave and pause only");
             is($now->{updated_at} gt '2025', !!($saves || $action eq 'chat' || "$action $state" eq 'resume paused'),
-                "$action when $state: updated_at moves unless nothing changed");
+                "$action when $state: updated_at changes if the session changed");
         }
     }
 };
@@ -402,7 +404,7 @@ subtest 'Chat messages are appended in order' => sub {
     is_deeply(\@spoken, [sort @spoken], '12 concurrent messages are in the order of their timestamps');
 };
 
-subtest 'A session outlives its problem' => sub {
+subtest 'A session remains when its problem is deleted' => sub {
     my $fleeting = begin();
     api_as($user, DELETE => "/problems/$fleeting->{problem_id}");
     is(api_as($user, GET => "/sessions/$fleeting->{id}")->json->{problem_id}, $fleeting->{problem_id},
@@ -442,7 +444,7 @@ subtest "my-sessions lists the caller's sessions, newest first" => sub {
     is(api_as($worker, HEAD => '/sessions/user/my-sessions')->status, 200, 'HEAD returns 200');
 };
 
-subtest 'A long list is streamed without growing the process' => sub {
+subtest 'A long list is streamed in limited memory' => sub {
     sql("INSERT INTO learnhub.practice_sessions (user_id, problem_id, diagram_data)
         SELECT u.id, int8send(n) || int4send(0), json_build_object('n', n, 'filler',
             (SELECT string_agg(md5(i::text || n), '') FROM generate_series(1, 15625) i))
@@ -476,7 +478,7 @@ subtest 'Long lists wait for their turn' => sub {
     is_deeply(\@prompt, [(200) x 16], '16 concurrent long lists succeed');
 };
 
-# The other half serves short lists; further long lists get 503.
+# Short lists use the other half; further long lists get 503.
 subtest 'Slow readers of long lists use at most half of the connections' => sub {
     my @slow = map {
         my $socket = request_list();
@@ -494,8 +496,8 @@ subtest 'Slow readers of long lists use at most half of the connections' => sub 
         'a long list is served after the slow readers left');
 };
 
-# The client sees from the missing last chunk that the database failed in the middle.
-subtest 'A response that breaks off is not terminated' => sub {
+# Clients detect by the missing last chunk that the response is incomplete.
+subtest 'An aborted response has no last chunk' => sub {
     expect_log(qr/LH0007: /);
     my $broken = request_list();
     my $part = '';
@@ -506,10 +508,10 @@ subtest 'A response that breaks off is not terminated' => sub {
     1 while sysread $broken, $part, 1 << 20, length $part;
     ok(scalar($part =~ /^HTTP\/1.1 200.*?Transfer-Encoding: chunked/s),
         'the response has begun before the database fails');
-    isnt(substr($part, -7), "\r\n0\r\n\r\n", 'a response that breaks off has no last chunk');
-    cmp_ok(length $part, '<', 50_000_000, 'a response that breaks off is incomplete');
+    isnt(substr($part, -7), "\r\n0\r\n\r\n", 'an aborted response has no last chunk');
+    cmp_ok(length $part, '<', 50_000_000, 'an aborted response is incomplete');
     is(eventually(sub { api_as($worker, GET => '/sessions/user/my-sessions?limit=1')->status == 200 }), 1,
-        'the request after a response that broke off succeeds');
+        'a request after an aborted response succeeds');
 };
 
 done_testing();

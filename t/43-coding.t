@@ -59,7 +59,7 @@ sub statuses {
 }
 
 # The totals of a user, computed from the tables.
-sub recounted {
+sub computed_totals {
     my ($owner) = @_;
     my $id = user_id($owner);
     my ($row) = sql(q{SELECT (SELECT coalesce(sum(seconds / 1800 * 5), 0) FROM learnhub.coding_sessions
@@ -77,7 +77,7 @@ sub totals_match {
     my ($owner, $name) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $shown = credits($owner);
-    return is_deeply({ map { $_ => 0 + $shown->{$_} } keys %$shown }, recounted($owner),
+    return is_deeply({ map { $_ => 0 + $shown->{$_} } keys %$shown }, computed_totals($owner),
         "$name: the totals equal the sums of the tables");
 }
 
@@ -163,7 +163,7 @@ subtest 'PUT and PATCH change a locked session' => sub {
     my $patched = data(api_as($user, PATCH => "/api/codingsessions/$made->{id}/",
             json => { duration => '01:20:00', status => 'unlocked' }));
     is_deeply($patched, { %$put, duration => '01:20:00', credits_awarded => 10 },
-        'PATCH changes the duration, and the credits follow; status is read-only');
+        'PATCH changes the duration and therefore the credits; status is read-only');
     is_deeply(data(api_as($user, PATCH => "/api/codingsessions/$made->{id}", json => {})), $patched,
         'PATCH with an empty object changes nothing');
     my $gone = api_as($user, DELETE => "/api/codingsessions/$made->{id}");
@@ -299,11 +299,11 @@ subtest 'Verified points unlock sessions, oldest first, until the first that doe
             points_to_unlock => 0 }, 'new sessions are locked');
     verify(activity(by => $saver, kind => 'walking')); # 8
     is_deeply([statuses($saver), credits($saver)->{points_to_unlock}], ['locked locked locked locked', 8],
-        'too few points for the oldest session are kept');
+        'points that do not suffice for the oldest session are kept');
     verify(activity(by => $saver, kind => 'gardening', duration => '00:30:00')); # 3.5
     is_deeply([statuses($saver), credits($saver)], ['unlocked unlocked locked locked',
             { locked_credits => 25, available_credits => 10, spent_credits => 0, points_to_unlock => 1.5 }],
-        'the oldest session is unlocked, and the next, which costs nothing');
+        'the oldest session is unlocked, and the next one, which has 0 credits');
     verify(activity(by => $saver, kind => 'running')); # 15: 16.5 for 20 and 5
     is_deeply([statuses($saver), credits($saver)->{points_to_unlock}], ['unlocked unlocked locked locked', 16.5],
         'the first session that does not fit keeps younger ones locked');
@@ -312,23 +312,23 @@ subtest 'Verified points unlock sessions, oldest first, until the first that doe
     verify(activity(by => $saver, kind => 'camping')); # 26.5 for 20, 5 and 5
     is_deeply([statuses($saver), credits($saver)], ['unlocked unlocked unlocked unlocked locked',
             { locked_credits => 5, available_credits => 35, spent_credits => 0, points_to_unlock => 1.5 }],
-        'sessions are unlocked as far as the points go');
+        'sessions are unlocked as far as the points suffice');
     totals_match($saver, 'after unlocking');
 };
 
 subtest 'An unlocked session can be renamed, but neither deleted nor given another duration' => sub {
-    my ($open, undef, undef, undef, $shut) = @{ data(api_as($saver, GET => '/api/codingsessions/me/')) };
-    is(data(api_as($saver, PATCH => "/api/codingsessions/$open->{id}",
+    my ($unlocked, undef, undef, undef, $locked) = @{ data(api_as($saver, GET => '/api/codingsessions/me/')) };
+    is(data(api_as($saver, PATCH => "/api/codingsessions/$unlocked->{id}",
                 json => { session_name => 'renamed' }))->{session_name}, 'renamed', 'an unlocked session is renamed');
-    is(data(api_as($saver, PUT => "/api/codingsessions/$open->{id}",
+    is(data(api_as($saver, PUT => "/api/codingsessions/$unlocked->{id}",
                 json => { duration => '01:00:00', source => 'github' }))->{source}, 'github',
         'PUT with the same duration is accepted');
     is_invalid(api_as($saver, @$_), 'envelope', ['duration'], "$_->[0] with another duration is rejected")
-        for [PATCH => "/api/codingsessions/$open->{id}", json => { duration => '01:00:01' }],
-        [PUT => "/api/codingsessions/$open->{id}", json => { duration => '02:00:00', source => 'manual' }];
-    is_error(api_as($saver, DELETE => "/api/codingsessions/$open->{id}"), 'envelope', 400,
+        for [PATCH => "/api/codingsessions/$unlocked->{id}", json => { duration => '01:00:01' }],
+        [PUT => "/api/codingsessions/$unlocked->{id}", json => { duration => '02:00:00', source => 'manual' }];
+    is_error(api_as($saver, DELETE => "/api/codingsessions/$unlocked->{id}"), 'envelope', 400,
         'an unlocked session cannot be deleted');
-    is(api_as($saver, DELETE => "/api/codingsessions/$shut->{id}")->status, 204,
+    is(api_as($saver, DELETE => "/api/codingsessions/$locked->{id}")->status, 204,
         'a locked session of the same user can be deleted');
     totals_match($saver, 'after the changes');
 };
@@ -378,8 +378,8 @@ subtest 'A change that waits for a verification is rejected once the session is 
         my ($method, @with) = @$change;
         my $late = signup();
         my ($held, $next) = map { session(by => $late)->{id} } 1, 2;
-        my $given = activity(by => $late, kind => 'cycling');
-        my (undef, @came) = parallel 3, sub {
+        my $pending = activity(by => $late, kind => 'cycling');
+        my (undef, @replies) = parallel 3, sub {
             my ($i) = @_;
             if (!$i) { # holds the older session until both wait
                 my $database = database();
@@ -390,11 +390,11 @@ subtest 'A change that waits for a verification is rejected once the session is 
                 return $database->rollback;
             }
             eventually(sub { locks(q(locktype = 'advisory')) });
-            return verify($given) if $i == 1;
+            return verify($pending) if $i == 1;
             eventually(sub { locks('NOT granted') });
             return api_as($late, $method => "/api/codingsessions/$next", @with);
         };
-        is_deeply([sort map { $_->{status} } @came], [200, 400], "$method during a verification is rejected");
+        is_deeply([sort map { $_->{status} } @replies], [200, 400], "$method during a verification is rejected");
         is(statuses($late), 'unlocked unlocked', "$method during a verification: both sessions are unlocked");
         totals_match($late, "$method during a verification");
     }
@@ -441,16 +441,16 @@ subtest 'Verifying while sessions are changed, deleted and added keeps the order
 };
 
 subtest 'With LearnHubEcoVerify Self, owners verify their activities' => sub {
-    my $trusting = second_httpd("LearnHubEcoVerify Self\n");
+    my $self_verify = second_httpd("LearnHubEcoVerify Self\n");
     my $trusted = activity(by => $other);
-    is(api_as($other, POST => "/api/ecoactivities/$trusted->{id}/verify/", port => $trusting->port)->status, 200,
+    is(api_as($other, POST => "/api/ecoactivities/$trusted->{id}/verify/", port => $self_verify->port)->status, 200,
         'the owner verifies an activity');
     is(api_as($other, POST => '/api/ecoactivities/' . activity(by => $other)->{id} . '/reject/',
-            port => $trusting->port)->status, 200, 'the owner rejects an activity');
+            port => $self_verify->port)->status, 200, 'the owner rejects an activity');
     is_error(api_as($user, POST => '/api/ecoactivities/' . activity(by => $other)->{id} . '/verify/',
-            port => $trusting->port), 'envelope', 404, "another user's activity is not found");
+            port => $self_verify->port), 'envelope', 404, "another user's activity is not found");
     is(api_as($admin, POST => '/api/ecoactivities/' . activity(by => $other)->{id} . '/verify/',
-            port => $trusting->port)->status, 200, 'an admin verifies an activity');
+            port => $self_verify->port)->status, 200, 'an admin verifies an activity');
     for my $wrong ('LearnHubEcoVerify nobody', 'LearnHubEcoVerify', 'LearnHubEcoVerify admin self') {
         my ($code, $output) = configtest("$wrong\n");
         ok($code != 0 && $output =~ /LearnHubEcoVerify: must be one of: admin self/, "configtest rejects \"$wrong\"")
@@ -458,7 +458,7 @@ subtest 'With LearnHubEcoVerify Self, owners verify their activities' => sub {
     }
 };
 
-subtest 'A long list is streamed without growing the process' => sub {
+subtest 'A long list is streamed in limited memory' => sub {
     sql("INSERT INTO learnhub.coding_sessions (user_id, session_name, seconds, source)
         SELECT ?, repeat('n', 100), 1800 + n % 3600, 'github' FROM generate_series(1, 200000) n", user_id($lister));
     my $before = resident();

@@ -163,7 +163,7 @@ subtest 'Goals are listed newest first, paged and filtered by status' => sub {
     is_error(api_as($lister, GET => '/api/v1/goals/?page=3'), 'detail', 404, 'a page beyond the end is not found');
 };
 
-subtest 'The schema ships a catalogue of activities' => sub {
+subtest 'The schema contains a catalogue of activities' => sub {
     my $catalogue = json_of(api_as($ada, GET => '/api/v1/activities/?page_size=100'), 200);
     cmp_ok($catalogue->{count}, '>=', 60, 'the catalogue has at least 60 activities');
     for my $activity (@{ $catalogue->{results} }) {
@@ -255,22 +255,23 @@ subtest 'A session is read by its user, services and admins' => sub {
             completed_reason => undef, total_duration_seconds => undef, focused_duration_seconds => undef,
             map({ $_ => 0 } 'xp_total', @parts),
             activity => { map { $_ => $drawing->{$_} } qw(id name emoji) } },
-        'a registered session has no XP, no end and the activity in short');
+        'a registered session has no XP, no end, and id, name and emoji of the activity');
     is_deeply(json_of(api_as($_, GET => "/api/v1/sessions/$id/"), 200), $seen, 'services and admins read the session')
         for $worker, $admin;
     is_error(api_as($bob, GET => "/api/v1/sessions/$id/"), 'detail', 404, "another user's session is not found");
     is_deeply([ledger($id)], [], 'an active session has no entry in the ledger');
 };
 
-my $bobs = account($bob);
-my $hex = unpack 'H*', $bobs->{object_id};
+my $bob_account = account($bob);
+my $hex = unpack 'H*', $bob_account->{object_id};
 
 subtest 'user_id names the user by id, UUID or ObjectId' => sub {
-    for my $shown ($bobs->{id} + 0, "$bobs->{id}", $bobs->{uuid}, uc $bobs->{uuid}, $hex, uc $hex) {
+    my ($bob_id, $bob_uuid) = @$bob_account{qw(id uuid)};
+    for my $shown ($bob_id + 0, "$bob_id", $bob_uuid, uc $bob_uuid, $hex, uc $hex) {
         for my $user ($bob, $worker, $admin) {
             my $body = registration($bob, user_id => $shown);
             json_of(api_as($user, POST => '/api/v1/sessions/', json => $body));
-            is(stored($body->{session_id})->{user_id}, $bobs->{id}, "user_id $shown is recognized");
+            is(stored($body->{session_id})->{user_id}, $bob_account->{id}, "user_id $shown is recognized");
         }
         is_error(api_as($ada, POST => '/api/v1/sessions/', json => registration($ada, user_id => $shown)), 'detail',
             403, 'a user cannot register a session of another user');
@@ -357,9 +358,9 @@ subtest 'A session is completed, and the ledger has one entry for it' => sub {
 
 subtest 'A session is completed by its user, services and admins' => sub {
     is_error(complete($bob, $id), 'detail', 404, qr/not found/, "another user's session is not found");
-    is_error(complete($ada, $id, user_id => $bobs->{id}), 'detail', 403,
+    is_error(complete($ada, $id, user_id => $bob_account->{id}), 'detail', 403,
         'a user cannot complete a session for another user');
-    is_error(complete($_, $id, user_id => $bobs->{id}), 'detail', 409,
+    is_error(complete($_, $id, user_id => $bob_account->{id}), 'detail', 409,
         'services and admins cannot move a session to another user') for $worker, $admin;
     is(stored($id)->{xp_total}, 5, 'rejected completions do not change the XP');
     is(json_of(complete($_, $id, xp_total => $account{ $_->{email} }{id}), 200)->{xp_total}, stored($id)->{xp_total},
@@ -402,7 +403,7 @@ subtest 'A completion creates the session when its registration was lost' => sub
     is_invalid(complete($worker, $lost_id), 'detail', ['user_id'], 'a service must send user_id');
     is_invalid(complete($_, $lost_id, user_id => $unknown_id), 'detail', ['user_id'],
         'services and admins must name an existing user') for $worker, $admin;
-    is_error(complete($ada, $lost_id, user_id => $bobs->{uuid}), 'detail', 403,
+    is_error(complete($ada, $lost_id, user_id => $bob_account->{uuid}), 'detail', 403,
         'a user cannot complete a session for another user');
     is(stored($lost_id), undef, 'rejected completions create no session');
     is_deeply(json_of(complete($worker, $lost_id, user_id => account($ada)->{uuid}), 200),
@@ -413,7 +414,7 @@ subtest 'A completion creates the session when its registration was lost' => sub
         'the unknown activity is null');
 };
 
-subtest 'A late registration fills the gaps' => sub {
+subtest 'A late registration fills in missing values' => sub {
     is_invalid(api_as($ada, POST => '/api/v1/sessions/', json => { %$lost, started_at => '2025-01-15T12:00:01Z' }),
         'detail', ['started_at'], 'started_at after the end is rejected');
     my $late = api_as($worker, POST => '/api/v1/sessions/', json => $lost);
@@ -503,7 +504,7 @@ subtest 'days_completed counts the UTC days with a completed session' => sub {
         [1, 12], 'the list of goals has the same counts');
 };
 
-subtest 'The XP of a user are the sum of the ledger' => sub {
+subtest 'The XP of a user is the sum of the ledger' => sub {
     my $learner = signup();
     is_deeply(xp($learner), { user => account($learner)->{uuid}, life_level => 1, xp_to_next_level => 10000,
             map({ $_ => 0 } 'xp_total', @parts) }, 'a new user has level 1 and no XP');
@@ -570,7 +571,7 @@ subtest 'Concurrent corrections leave one entry in the ledger' => sub {
     is_deeply([@more], [], 'the ledger has one entry');
     is_deeply([@$entry{ 'xp_total', @parts }], [@$last{ 'xp_total', @parts }], 'the entry equals the session');
     is_deeply([grep { $_ != $last->{xp_total} } @$last{@parts}], [], 'all XP of the entry come from one correction');
-    is(xp($racer)->{xp_total}, ledger_of($racer)->{total}, 'the XP of the user equal the sum of the ledger');
+    is(xp($racer)->{xp_total}, ledger_of($racer)->{total}, 'the XP of the user equals the sum of the ledger');
 };
 
 subtest 'Concurrent completions by two users give the id to one of them' => sub {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Mentoring: profiles, directories, availabilities and notification settings: every route, every error, the nesting of
-# each response, and flags that stay in step with the profiles.
+# each response, and flags that match the profiles.
 use strict;
 use warnings;
 use utf8;
@@ -117,7 +117,7 @@ subtest 'Clearing the mentor flag hides the profile but keeps it' => sub {
         'without the flag a mentor is in neither directory nor search');
     is(api_as($one, GET => '/mentorinfo/')->status, 200, 'the profile is kept without the flag');
     api_as($one, PATCH => '/myprofile/', json => { is_mentor => true });
-    is(listed('/mentor/', $one)->{mentor_profile}{about_me}, 'one', 'the profile is back when the flag is set again');
+    is(listed('/mentor/', $one)->{mentor_profile}{about_me}, 'one', 'the profile is listed again when the flag is set');
     my $flagged = signup();
     api_as($flagged, PATCH => '/myprofile/', json => { is_mentor => true, is_mentee => true });
     is_deeply(listed('/mentor/', $flagged)->{mentor_profile}, { about_me => '', skills => [], availabilities => [] },
@@ -169,10 +169,10 @@ subtest 'A mentor offers availabilities that do not overlap' => sub {
     is_error(offer($mentee, '2040-02-01T10:00:00Z', '2040-02-01T11:00:00Z'), 'detail', 403,
         'only mentors offer availabilities');
     my $exact = mentor();
-    my $fine = offer($exact, '2040-05-01T10:00:00.678Z', '2040-05-01T11:00:00.678Z')->json;
-    is_deeply([@$fine{qw(start_time end_time)}], ['2040-05-01T10:00:00Z', '2040-05-01T11:00:00Z'],
+    my $first = offer($exact, '2040-05-01T10:00:00.678Z', '2040-05-01T11:00:00.678Z')->json;
+    is_deeply([@$first{qw(start_time end_time)}], ['2040-05-01T10:00:00Z', '2040-05-01T11:00:00Z'],
         'times are cut to the second');
-    is(offer($exact, $fine->{end_time}, '2040-05-01T12:00:00Z')->status, 201,
+    is(offer($exact, $first->{end_time}, '2040-05-01T12:00:00Z')->status, 201,
         'an availability may begin at the end that was returned');
     is_invalid(offer($exact, '2040-05-02T10:00:00.1Z', '2040-05-02T10:00:00.9Z'), 'detail', ['non_field_errors'],
         'an availability must last a second');
@@ -180,7 +180,8 @@ subtest 'A mentor offers availabilities that do not overlap' => sub {
         for ['2040-02-01T10:00:00Z', '2040-02-01T11:00:00Z'],
         ['2040-02-01T09:00:00Z', '2040-02-01T10:00:01Z'], ['2040-02-01T10:59:59Z', '2040-02-01T12:00:00Z'],
         ['2040-02-01T09:00:00Z', '2040-02-01T12:00:00Z'], ['2040-02-01T10:15:00Z', '2040-02-01T10:30:00Z'];
-    is(offer($mentor, @$_)->status, 201, "ends may touch: @$_") for ['2040-02-01T11:00:00Z', '2040-02-01T12:00:00Z'],
+    is(offer($mentor, @$_)->status, 201, "availabilities may touch: @$_")
+        for ['2040-02-01T11:00:00Z', '2040-02-01T12:00:00Z'],
         ['2040-02-01T09:00:00Z', '2040-02-01T10:00:00Z'];
     is(offer(mentor(), '2040-02-01T10:00:00Z', '2040-02-01T11:00:00Z')->status, 201,
         'availabilities of different mentors may overlap');
@@ -245,7 +246,7 @@ subtest 'An availability is deleted by its mentor or an admin' => sub {
         'a user without the mentor flag cannot offer availabilities');
 };
 
-# Locks the row of a user in a transaction, and does the work once another transaction waits for the lock.
+# Locks the row of a user in a transaction, and calls $work when another transaction waits for the lock.
 sub hold_user {
     my ($user_id, $work) = @_;
     sql('BEGIN');
@@ -276,23 +277,23 @@ subtest 'Deleting the mentor profile ends the availabilities' => sub {
         'a new profile does not bring old availabilities back');
 };
 
-subtest 'A mentor can stop while time is offered and booked' => sub {
+subtest 'A mentor profile can be deleted while availabilities are created and booked' => sub {
     my $stopping = mentor();
     my $stopped = user_id($stopping);
     my $offered = offer($stopping, '2040-02-01T10:00:00Z', '2040-02-01T11:00:00Z')->json->{pk};
 
     # Locks the availability as a booking does, which fails if its row is locked.
-    my $take = sub {
+    my $book_and_offer = sub {
         sql('SELECT id FROM learnhub.availabilities WHERE id = ? FOR SHARE NOWAIT', $offered);
         sql("INSERT INTO learnhub.availabilities (mentor_id, starts_at, ends_at)
             VALUES (?, '2040-01-01', '2040-01-02')", $stopped);
     };
-    my @at_once = parallel 2, sub {
+    my @results = parallel 2, sub {
         my ($i) = @_;
-        return hold_user($stopped, $take) if !$i;
+        return hold_user($stopped, $book_and_offer) if !$i;
         return eventually(sub { is_locked($stopped) }) && api_as($stopping, DELETE => '/mentorinfoupdate/')->status;
     };
-    is_deeply(\@at_once, [1, 204], 'the deletion waits for the offer and succeeds');
+    is_deeply(\@results, [1, 204], 'the deletion waits for the other transaction and succeeds');
     is((sql('SELECT count(*) AS n FROM learnhub.availabilities WHERE mentor_id = ? AND deleted_at IS NULL',
                 $stopped))[0]{n}, 0, 'all availabilities have ended');
 };

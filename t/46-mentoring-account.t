@@ -179,7 +179,7 @@ subtest 'PATCH validates every field' => sub {
     is_invalid(change_form($ada, username => file('ada', 'ada.txt')), 'detail', ['username'],
         'a file for username is rejected');
     is_invalid(change_json($ada, first_name => 'New', email => 'none'), 'detail', ['email'],
-        'a valid field beside an invalid one is reported for the invalid one only');
+        'of a valid and an invalid field only the invalid one is reported');
     is_deeply(profile($ada)->json, $before, 'no rejected request changed the profile');
     like(change_json($ada, profile_photo => 'x.png')->json->{profile_photo}[0], qr{multipart/form-data},
         'the error for a photo by JSON names multipart/form-data');
@@ -189,28 +189,28 @@ my $taken = user($other->{email});
 change_json($other, username => unique('Grace'));
 my $grace = profile($other)->json->{username};
 
-subtest 'User name and e-mail are unique without regard to case' => sub {
+subtest 'Username and e-mail are unique without regard to case' => sub {
     is_invalid(change_json($ada, username => uc $grace), 'detail', ['username'],
-        'a user name that is taken in another case is rejected');
+        'a username that is taken in another case is rejected');
     is_invalid(change_json($ada, email => uc $other->{email}), 'detail', ['email'],
         'an e-mail that is taken in another case is rejected');
     is_invalid(change_form($ada, username => $grace, email => $other->{email}), 'detail', [qw(email username)],
-        'a taken user name and a taken e-mail are reported together');
+        'a taken username and a taken e-mail are reported together');
     is_invalid(change_json($ada, username => $other->{email}), 'detail', ['username'],
-        "another user's e-mail is rejected as user name");
+        "another user's e-mail is rejected as username");
     is_invalid(change_form($ada, email => $other->{email}, profile_photo => file($png)), 'detail', ['email'],
         'a taken e-mail is rejected beside a photo');
     is_deeply([photos_of($ada_id)], [], 'the photo of a rejected request is not stored');
     is(profile($other)->json->{email}, $other->{email}, 'the other user keeps the e-mail');
 };
 
-subtest 'A user changes user name and e-mail' => sub {
+subtest 'A user changes username and e-mail' => sub {
     my %names = (username => unique('ADA'), email => uc unique('new') . '@Example.com');
     is_profile(change_json($ada, %names), \%names, 'new names keep their case');
     is_profile(change_form($ada, map { $_ => lc $names{$_} } keys %names), { map { $_ => lc $names{$_} } keys %names },
         'users can change the case of their own names');
     is_profile(change_json($ada, username => $names{email}), { username => $names{email} },
-        'users may take their own e-mail as user name');
+        'users may take their own e-mail as username');
     is_profile(change_json($ada, %names), \%names, 'the names can be changed back');
     is(profile($ada)->status, 200, 'the access token stays valid');
     is(api(GET => '/myprofile/', token => 'Token ' . $opaque->json->{auth_token})->status, 200,
@@ -353,7 +353,7 @@ subtest 'The size of photos and bodies is limited' => sub {
         qr{^HTTP/1.1 413 .*"detail"}s, 'a chunked body above the limit is rejected');
     my $expecting = raw_http("${heading}Content-Length: 99999999\r\nExpect: 100-continue\r\n\r\n", keep => 1);
     like($expecting, qr{^HTTP/1.1 413 }, 'a Content-Length above the limit is rejected before the body is read');
-    unlike($expecting, qr/100 Continue/, 'the client is not asked to continue');
+    unlike($expecting, qr/100 Continue/, 'the 413 comes without 100 Continue');
     like(raw_http(($heading =~ s/Authorization.*?\r\n//r) . "Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n",
             keep => 1, wait => 2), qr{^HTTP/1.1 401 }, 'a request without a token is rejected before the body is read');
     is_error(api(POST => '/users/signup', body => 'x' x 2_000_000,
@@ -426,7 +426,7 @@ subtest 'Concurrent uploads leave one photo' => sub {
 };
 
 # The account names the stored photo, or none is stored.
-subtest 'Concurrent uploads and removals keep account and photos in step' => sub {
+subtest 'Concurrent uploads and removals keep account and photos consistent' => sub {
     my $differ = 0;
     for my $round (1 .. 10) {
         my @mixed = parallel 6, sub {
@@ -438,24 +438,24 @@ subtest 'Concurrent uploads and removals keep account and photos in step' => sub
         my $names = join ' ', map { $_->{name} } photos_of($ada_id);
         $differ++ if grep({ $_->{status} != 200 } @mixed) || $names ne ($name // '');
     }
-    is($differ, 0, 'account and photos are in step after concurrent uploads and removals');
+    is($differ, 0, 'account and photos are consistent after concurrent uploads and removals');
     @left = do { upload($ada, $gif); photos_of($ada_id) };
     $url = profile($ada)->json->{profile_photo};
 };
 
-subtest 'Concurrent requests for a user name succeed once' => sub {
-    my @rivals = map { signup() } 1 .. 6;
+subtest 'Of concurrent requests for one username one succeeds' => sub {
+    my @users = map { signup() } 1 .. 6;
     my $wanted = unique('wanted');
-    my @claims = parallel 6, sub {
+    my @replies = parallel 6, sub {
         my ($n) = @_;
-        return change_json($rivals[$n], username => $n % 2 ? $wanted : uc $wanted);
+        return change_json($users[$n], username => $n % 2 ? $wanted : uc $wanted);
     };
-    is_deeply([sort map { $_->{status} } @claims], [200, (400) x 5], 'one of six requests gets the user name');
-    is_deeply([map { keys_of($_->{json}) } grep { $_->{status} == 400 } @claims], [(['username']) x 5],
+    is_deeply([sort map { $_->{status} } @replies], [200, (400) x 5], 'one of six requests gets the username');
+    is_deeply([map { keys_of($_->{json}) } grep { $_->{status} == 400 } @replies], [(['username']) x 5],
         'the others get an error for username');
 };
 
-subtest 'Photos are shared between servers, and URLs follow the server' => sub {
+subtest 'Two servers serve the same photos, each with its own base URL' => sub {
     my $second = second_httpd("LearnHubPublicURL https://learn.example.com/base/\n");
     my $there = profile($ada, port => $second->port)->json->{profile_photo};
     is($there, "https://learn.example.com/base/myprofile/photos/$left[0]{name}",
@@ -473,7 +473,7 @@ subtest 'Photos are shared between servers, and URLs follow the server' => sub {
         'without LearnHubPublicURL the URL has the Host of the request');
 };
 
-subtest 'LearnHubAPI decides whether profiles are served' => sub {
+subtest 'LearnHubAPI controls whether profiles are served' => sub {
     my $without = second_httpd("LearnHubAPI tutoring\n");
     unlike(api(GET => $_, port => $without->port)->header('Content-Type'), qr/json/,
         "$_ is not served without the mentoring API")

@@ -235,13 +235,13 @@ subtest 'Requests, confirmations and cancellations are mailed to the users conce
 
 my $single;
 
-subtest 'Mails go only to users who have switched them on' => sub {
+subtest 'Mails go only to users whose setting is on' => sub {
     for my $notification (@notifications[0 .. 2]) {
         set_notifications($mentor, map { $_ => 1 } grep { $_ ne $notification } @notifications);
         set_notifications($mentee, map { $_ => 1 } grep { $_ ne $notification } @notifications);
         my $quiet = book($mentee, $year);
         set_status($mentor, $quiet, 'Confirmed');
-        set_status($_, $quiet, 'Canceled') for $mentor;
+        set_status($mentor, $quiet, 'Canceled');
         is_deeply([grep {/\Q$subject{$notification}\E/} @{ mails($quiet) }], [],
             "no mail about $notification while it is off");
         cmp_ok(scalar @{ mails($quiet) }, '>', 0, "mails about other events are written while $notification is off");
@@ -403,13 +403,13 @@ subtest 'Concurrent servers write each reminder once' => sub {
     is_deeply([map { @{ mails($_) } } @crossed], [], 'no reminder remains when sessions are canceled at the same time');
 };
 
-subtest 'A server that does not yet know of a deletion books nothing for the account' => sub {
-    my $unaware = second_httpd("LearnHubRevocationInterval 1h\n");
+subtest 'A server that has not read a deletion yet books no session for the account' => sub {
+    my $stale = second_httpd("LearnHubRevocationInterval 1h\n");
     my $deleted = signup();
-    is(api(GET => '/session/', token => $deleted->{token}, port => $unaware->port)->status, 200,
+    is(api(GET => '/session/', token => $deleted->{token}, port => $stale->port)->status, 200,
         'the other server accepts the token');
     sql('SELECT learnhub.delete_account(?)', user_id($deleted));
-    is_error(api_as($deleted, POST => '/sessionrequest/', port => $unaware->port,
+    is_error(api_as($deleted, POST => '/sessionrequest/', port => $stale->port,
             json => { mentor_availability => $year, start_time => next_hour(), session_length => 30 }), 'detail', 403,
         qr/\S/, 'a request of a deleted account is rejected');
     is((sql('SELECT count(*) AS n FROM learnhub.mentoring_sessions WHERE mentee_id = ?', user_id($deleted)))[0]{n}, 0,
@@ -434,7 +434,7 @@ subtest 'Confirmed sessions get a meeting URL by LearnHubMeetingURL' => sub {
     my ($another) = sql('SELECT meeting_url FROM learnhub.mentoring_sessions WHERE id = ?', $otherwise->{pk});
     isnt($another->{meeting_url}, $where[0], 'another session has another URL');
     unlike((sql('SELECT string_agg(body, chr(10)) AS all FROM learnhub.outbox WHERE subject_ref = ?',
-                "session $single->{pk}"))[0]{all}, qr/Where/, 'without the directive mails name no place');
+                "session $single->{pk}"))[0]{all}, qr/Where/, 'without the directive mails have no meeting URL');
     for my $bad ('LearnHubMeetingURL https://meet.example.com/', 'LearnHubMeetingURL https://meet.example.com/%s/%s',
         'LearnHubMeetingURL meet/%s', 'LearnHubMeetingURL', 'LearnHubMeetingURL https://m.example.com/%s x') {
         my ($code, $output) = configtest("$bad\n");
@@ -442,12 +442,12 @@ subtest 'Confirmed sessions get a meeting URL by LearnHubMeetingURL' => sub {
     }
 };
 
-my @people;
+my @users;
 
 subtest 'Concurrent requests never book a user twice' => sub {
     my $start = next_hour();
-    @people = map { signup() } 1 .. 20;
-    my @statuses = map { $_->{status} } parallel(20, sub { my ($i) = @_; request_session($people[$i], $year, $start) });
+    @users = map { signup() } 1 .. 20;
+    my @statuses = map { $_->{status} } parallel(20, sub { my ($i) = @_; request_session($users[$i], $year, $start) });
     is_deeply([sort @statuses], [201, (400) x 19], 'of 20 concurrent requests for one hour one succeeds');
     my $busy = signup();
     my @guides = map { [mentor()] } 1 .. 8;
@@ -458,7 +458,8 @@ subtest 'Concurrent requests never book a user twice' => sub {
     $start = next_hour();
     @statuses = map { $_->{status} } parallel(8,
         sub { my ($i) = @_; request_session($guides[$i][0], $guides[($i + 1) % 8][1], $start) });
-    is_deeply([grep { !/^(?:201|400)$/ } @statuses], [], 'mentors who request each other concurrently get no deadlock');
+    is_deeply([grep { !/^(?:201|400)$/ } @statuses], [],
+        'concurrent requests of mentors to each other do not deadlock');
     my $hours = (sql('SELECT count(*) AS n FROM learnhub.mentoring_hours a JOIN learnhub.mentoring_hours b
         ON a.user_id = b.user_id AND a.during && b.during AND a.session_id <> b.session_id'))[0]{n};
     is($hours, 0, 'no user has overlapping sessions');
@@ -473,8 +474,8 @@ subtest 'Concurrent confirmations and cancellations end canceled' => sub {
         'a session confirmed and canceled concurrently is canceled');
 };
 
-# Each transaction could wait for the other.
-subtest 'A mentor can stop while sessions are booked' => sub {
+# The deletion and the bookings lock the same rows: they must not deadlock.
+subtest 'A mentor profile can be deleted while sessions are booked' => sub {
     my ($quitter, @askers) = (mentor(), map { signup() } 1 .. 6);
     my $quit_year = offer_year($quitter);
     my @quit = parallel 7, sub {
@@ -483,10 +484,10 @@ subtest 'A mentor can stop while sessions are booked' => sub {
         return request_session($askers[$i - 1], $quit_year, hour_of($i))->status;
     };
     is_deeply([shift @quit, grep { !/^(?:201|400)$/ } @quit], [204],
-        'the mentor stops, and the bookings succeed or are rejected');
+        'the deletion succeeds, and the bookings succeed or are rejected');
     my ($open) = sql("SELECT count(*) AS n FROM learnhub.mentoring_sessions
         WHERE availability_id = ? AND status <> 'Canceled'", $quit_year);
-    is($open->{n}, 0, 'no session is left with a mentor who stopped');
+    is($open->{n}, 0, 'no open session is left with the former mentor');
 };
 
 subtest 'An availability can be deleted while it is booked' => sub {
@@ -494,7 +495,7 @@ subtest 'An availability can be deleted while it is booked' => sub {
     my @mix = parallel 9, sub {
         my ($i) = @_;
         return api_as($mentor, DELETE => "/availabilty/$year/")->status if $i == 0;
-        return request_session($people[$i], $year, hour_of($i))->status;
+        return request_session($users[$i], $year, hour_of($i))->status;
     };
     is($mix[0], 204, 'an availability is deleted during concurrent requests');
     my ($future) = sql("SELECT count(*) AS n FROM learnhub.mentoring_sessions

@@ -88,7 +88,7 @@ subtest 'Rates set by an admin take precedence over the engine' => sub {
     is_deeply(rates($set, $any_goal), { %own, logic => 7 }, 'changed rates of the activity are returned');
 };
 
-my @sense = (
+my @comparisons = (
     ['Trampoline evening', 'Sport', 'physique > logic'],
     ['Marathons', undef, 'physique > logic', 'physique > creativity'],
     ['Powerlifter class', undef, 'physique > social'], ['Swimmers', undef, 'physique > logic'],
@@ -117,16 +117,16 @@ my @sense = (
 );
 
 subtest 'The engine rates activities that are not in its table by the similarity of words' => sub {
-    cmp_ok(scalar @sense, '>=', 40, 'at least 40 activities are tested');
-    for my $case (@sense) {
-        my ($name, $category, @claims) = @$case;
+    cmp_ok(scalar @comparisons, '>=', 40, 'at least 40 activities are tested');
+    for my $case (@comparisons) {
+        my ($name, $category, @expected) = @$case;
         my @listed = sql('SELECT 1 FROM learnhub.rates_profiles
             WHERE lower(name) = lower(?) OR ? = ANY (string_to_array(words, ?))', $name, lc $name, ' ');
         is_deeply(\@listed, [], "$name is not in the table");
         my $found = rates(activity($name, $category ? (category => $category) : ()), $any_goal);
-        for my $claim (@claims) {
-            my ($more, $less) = split / > /, $claim;
-            cmp_ok($found->{$more}, '>', $found->{$less}, "$name: $claim");
+        for my $comparison (@expected) {
+            my ($more, $less) = split / > /, $comparison;
+            cmp_ok($found->{$more}, '>', $found->{$less}, "$name: $comparison");
         }
     }
 };
@@ -134,7 +134,7 @@ subtest 'The engine rates activities that are not in its table by the similarity
 my $running = rates(activity('Running'), $any_goal);
 my $painting = rates(activity('Drawing'), $any_goal);
 
-subtest 'The engine knows typical activities' => sub {
+subtest 'The engine rates typical activities' => sub {
     ok($painting->{creativity} > 0.7 && $painting->{physique} < 0.2,
         'drawing is high in creativity and low in physique');
     ok($running->{physique} > 0.7 && $running->{creativity} < 0.2, 'running is high in physique and low in creativity');
@@ -142,7 +142,7 @@ subtest 'The engine knows typical activities' => sub {
 
 my $unknown = rates(activity('Zwrth'), $any_goal);
 
-subtest 'Unknown words get middling rates, refined by categories and the goal' => sub {
+subtest 'Unknown words get medium rates, refined by categories and the goal' => sub {
     ok(!grep({ $_ < 0.1 || $_ > 0.5 } @$unknown{@dimensions}), 'all rates of an unknown word are from 0.1 to 0.5');
     is_deeply(rates(activity($_), $any_goal), $unknown,
         'unknown words have the same rates: ' . JSON::XS->new->allow_nonref->ascii->encode($_))
@@ -184,23 +184,23 @@ my $httpd = server('LearnHubModelTimeout 5s');
 my @on_server = (port => $httpd->port);
 
 # The number of requests to the model.
-sub count_questions { return scalar(my @replies = $model->requests) }
+sub count_requests { return scalar(my @replies = $model->requests) }
 
 $model->behave(content => response_with());
 
 my ($activity, $goal);
 
-subtest 'The model is asked with names and categories only' => sub {
+subtest 'The model receives names and categories only' => sub {
     ($activity, $goal) = (activity('Debug "it"', category => 'Ünïcode'), goal('Ship', 'Code'));
     is_deeply(rates($activity, $goal, @on_server), \%rounded, 'rates of the model are rounded to two decimals');
-    my ($asked) = $model->requests;
-    is($asked->{line}, 'POST /v1/chat/completions HTTP/1.1', 'the request is a chat completion');
-    is_deeply([@{ $asked->{headers} }{qw(content-type authorization)}], ['application/json', "Bearer $key"],
+    my ($request) = $model->requests;
+    is($request->{line}, 'POST /v1/chat/completions HTTP/1.1', 'the request is a chat completion');
+    is_deeply([@{ $request->{headers} }{qw(content-type authorization)}], ['application/json', "Bearer $key"],
         'the request has JSON and the API key');
-    is($asked->{body}{model}, 'small one', 'the request names the model');
-    is_deeply([map { $_->{role} } @{ $asked->{body}{messages} }], [qw(system user)],
+    is($request->{body}{model}, 'small one', 'the request names the model');
+    is_deeply([map { $_->{role} } @{ $request->{body}{messages} }], [qw(system user)],
         'the request has a system and a user message');
-    is_deeply(JSON::XS->new->decode($asked->{body}{messages}[1]{content}),
+    is_deeply(JSON::XS->new->decode($request->{body}{messages}[1]{content}),
         { activity => 'Debug "it"', category => 'Ünïcode', goal => 'Ship', goal_category => 'Code' },
         'the question has names and categories of activity and goal');
 };
@@ -210,7 +210,7 @@ subtest 'The rates of the model are stored per activity and goal' => sub {
     is_deeply(rates($activity, $goal, @on_server), \%rounded,
         'the stored rates are returned instead of a new response');
     is_deeply(rates($activity, $goal), \%rounded, 'a server without a model returns the stored rates');
-    is(count_questions(), 1, 'the model is asked once per activity and goal');
+    is(count_requests(), 1, 'the model is asked once per activity and goal');
     is_deeply(rates($activity, goal('Ship', 'Code'), @on_server), { %rounded, logic => 9 },
         'another goal is asked for separately');
 };
@@ -221,27 +221,27 @@ subtest 'The model is asked again when a name or category changes' => sub {
         [$ada, "/api/v1/goals/$goal/", { title => 'Sail' }],
         [$ada, "/api/v1/goals/$goal/", { category => { name => 'Sea' } }]) {
         my ($user, $path, $body) = @$change;
-        my $before = count_questions();
+        my $before = count_requests();
         my $logic = $before + 0.5;
         $model->behave(content => response_with(logic => $logic));
         json_of(api_as($user, PATCH => $path, json => $body));
         is(rates($activity, $goal, @on_server)->{logic}, $logic,
             "the model is asked again after a change of $path: " . join ' ', %$body);
-        is(count_questions(), $before + 1, "one question after a change of $path");
+        is(count_requests(), $before + 1, "one request to the model after a change of $path");
         json_of(api_as($user, PATCH => $path, json => { emoji => '🎈' }));
         is(rates($activity, $goal, @on_server)->{logic}, $logic,
             "a change of the emoji does not change the rates of $path");
-        is(count_questions(), $before + 1, "a change of the emoji of $path asks nothing");
+        is(count_requests(), $before + 1, "a change of the emoji of $path sends no request");
     }
 };
 
-my $before = count_questions();
+my $before = count_requests();
 
 subtest 'The model is not asked without need' => sub {
     is_deeply(rates($set, $any_goal, @on_server), { %own, logic => 7 },
         'rates set by an admin take precedence over the model');
     is_invalid(calculate($activity, $unknown_id, @on_server), 'detail', ['goal_id'], 'an unknown goal is rejected');
-    is(count_questions(), $before, 'requests that need no model do not ask it');
+    is(count_requests(), $before, 'no request was sent to the model');
 };
 
 my ($popular, $shared, @replies);
@@ -251,7 +251,7 @@ subtest 'Concurrent requests ask the model once' => sub {
     ($popular, $shared) = (activity('Popular'), goal());
     @replies = parallel(8, sub { return calculate($popular, $shared, @on_server) });
     is_deeply([grep { $_->{status} != 200 } @replies], [], 'all concurrent requests return rates');
-    is(count_questions(), $before + 1, 'one of the concurrent requests asks the model');
+    is(count_requests(), $before + 1, 'one of the concurrent requests asks the model');
     is_deeply(rates($popular, $shared, @on_server), \%rounded, 'later requests return the rates of the model');
 };
 
@@ -260,7 +260,7 @@ subtest 'When a claim on a question is rolled back, one of the waiting requests 
     my $locks = "SELECT count(*) AS n FROM pg_locks WHERE ";
     my $claims = "relation = 'learnhub.rates_kept'::regclass AND mode = 'RowExclusiveLock' AND granted";
     $model->behave(content => response_with());
-    ($popular, $before) = (activity('Popular again'), count_questions());
+    ($popular, $before) = (activity('Popular again'), count_requests());
     @replies = parallel 7, sub {
         my ($i) = @_;
         if ($i) {
@@ -275,7 +275,7 @@ subtest 'When a claim on a question is rolled back, one of the waiting requests 
         return { status => $wait ? 200 : 0 };
     };
     is_deeply([map { $_->{status} } @replies], [(200) x 7], 'all waiting requests succeed');
-    is(count_questions(), $before + 1, 'one of the waiting requests asks the model');
+    is(count_requests(), $before + 1, 'one of the waiting requests asks the model');
 };
 
 subtest 'No database connection is held while the model is asked' => sub {
@@ -283,11 +283,11 @@ subtest 'No database connection is held while the model is asked' => sub {
     my @on_narrow = (port => $narrow->port);
     json_of(api_as($ada, GET => '/api/v1/goals/', @on_narrow));
     $model->behave(content => response_with(), after => 2);
-    my ($slow, $meanwhile) = (activity('Slow'), count_questions());
+    my ($slow, $meanwhile) = (activity('Slow'), count_requests());
     @replies = parallel 2, sub {
         my ($i) = @_;
         return calculate($slow, $shared, @on_narrow) if !$i;
-        eventually(sub { count_questions() > $meanwhile });
+        eventually(sub { count_requests() > $meanwhile });
         return api_as($ada, GET => '/api/v1/goals/', @on_narrow);
     };
     is_deeply([map { $_->{status} } @replies], [200, 200], 'the only connection is free for another request');
@@ -305,7 +305,7 @@ subtest 'Text around the JSON, a wrapping object and unknown keys in the respons
 };
 
 subtest "The engine's rates are returned when the response of the model is unusable" => sub {
-    my %nonsense = (
+    my %unusable = (
         'no JSON' => { body => 'hello' }, 'half an object' => { content => substr response_with(), 0, 20 },
         'no choices' => { body => '{}' },
         'an array' => { body => '[]' }, 'no content' => { content => undef },
@@ -325,11 +325,11 @@ subtest "The engine's rates are returned when the response of the model is unusa
         'a redirect' => { status => 302, content => response_with() },
         'a response of 70 KB' => { content => response_with() . ' ' x 70000 },
     );
-    for my $name (sort keys %nonsense) {
-        $model->behave(%{ $nonsense{$name} });
-        my ($word, $count) = (activity('Zwrth'), count_questions());
+    for my $name (sort keys %unusable) {
+        $model->behave(%{ $unusable{$name} });
+        my ($word, $count) = (activity('Zwrth'), count_requests());
         is_deeply(rates($word, $any_goal, @on_server), $unknown, "$name: the engine's rates are returned");
-        is(count_questions(), $count + 1, "$name: the model was asked");
+        is(count_requests(), $count + 1, "$name: the model was asked");
         $model->behave(content => response_with());
         is_deeply(rates(activity('Good again'), $any_goal, @on_server), \%rounded,
             "$name: one failure does not open the circuit breaker");
@@ -343,13 +343,13 @@ subtest 'Three failures open the circuit breaker' => sub {
     $httpd = server('LearnHubModelTimeout 100ms');
     @on_server = (port => $httpd->port);
     $model->behave(content => response_with(), after => 3);
-    $before = count_questions();
+    $before = count_requests();
     is_deeply(rates(activity('Zwrth'), $any_goal, @on_server), $unknown,
         "a slow model: the engine's rates are returned") for 1 .. 3;
-    is(count_questions(), $before + 3, 'each of the three requests asked the model');
+    is(count_requests(), $before + 3, 'each of the three requests asked the model');
     is_deeply(rates(activity('Zwrth'), $any_goal, @on_server), $unknown,
         "the engine's rates are returned while the circuit breaker is open") for 1 .. 3;
-    is(count_questions(), $before + 3, 'the model is not asked while the circuit breaker is open');
+    is(count_requests(), $before + 3, 'the model is not asked while the circuit breaker is open');
     like($httpd->log_text, qr/LH0010: model: circuit breaker open/, 'the open circuit breaker is logged');
 };
 
@@ -365,12 +365,12 @@ subtest 'A successful try closes the circuit breaker' => sub {
 subtest 'A failed try keeps the circuit breaker open' => sub {
     $model->behave(content => 'nonsense');
     rates(activity('Zwrth'), $any_goal, @on_server) for 1 .. 3;
-    $before = count_questions();
-    ok(eventually(sub { rates(activity('Zwrth'), $any_goal, @on_server); count_questions() > $before }),
+    $before = count_requests();
+    ok(eventually(sub { rates(activity('Zwrth'), $any_goal, @on_server); count_requests() > $before }),
         'after a while one request tries');
-    my $tries = count_questions();
+    my $tries = count_requests();
     rates(activity('Zwrth'), $any_goal, @on_server) for 1 .. 3;
-    is(count_questions(), $tries, 'further requests do not ask the model');
+    is(count_requests(), $tries, 'further requests do not ask the model');
 };
 
 my $late = activity('Late');

@@ -37,13 +37,11 @@ sub becomes {
     return is(state_of($id), $state, $name);
 }
 
-# Waits until a mail was tried so many times and is not being sent.
-sub is_tried {
+# Waits until a mail was tried at least so many times and is not being sent. Returns false after 20 seconds.
+sub wait_for_tries {
     my ($id, $times) = @_;
     return eventually(sub { outbox_row($id)->{attempts} >= $times && state_of($id) ne 'sending' }, 20);
 }
-
-sub log_of { my ($server) = @_; return $server->log_text }
 
 my $ada = signup(first_name => 'Ada', last_name => 'King');
 
@@ -56,14 +54,14 @@ subtest 'LearnHubSMTP requires LearnHubMailFrom' => sub {
 
 my $early = queue($ada, subject => 'Early');
 
-subtest 'Without LearnHubSMTP mails wait in the outbox' => sub {
+subtest 'Mails stay in the outbox if LearnHubSMTP is not set' => sub {
     is(state_of($early), 'waiting', 'a new mail waits in the outbox');
     my $silent = second_httpd('');
-    is(scalar(() = log_of($silent) =~ /:notice\].*LH0041: /g), 1,
+    is(scalar(() = $silent->log_text =~ /:notice\].*LH0041: /g), 1,
         'httpd logs once at the start that mails wait');
     my $expired = queue($ada, not_after => '2020-01-01T00:00:00Z');
     becomes($expired, 'expired', 'a mail past its not_after expires');
-    is(state_of($early), 'waiting', 'other mails go on waiting');
+    is(state_of($early), 'waiting', 'other mails keep waiting');
     is(scalar($mail_server->commands), 0, 'no mail server is contacted');
     $silent->stop;
 };
@@ -73,7 +71,7 @@ my $httpd = second_httpd($smtp);
 my $first;
 
 subtest 'A waiting mail is sent as plain text with complete headers' => sub {
-    unlike(log_of($httpd), qr/LH0041: /, 'with LearnHubSMTP nothing is logged about waiting mails');
+    unlike($httpd->log_text, qr/LH0041: /, 'with LearnHubSMTP nothing is logged about waiting mails');
     becomes($early, 'sent', 'a starting server sends the waiting mail');
     ($first) = $mail_server->to($ada->{email});
     is($first->{from}, $from, 'MAIL FROM is LearnHubMailFrom');
@@ -172,7 +170,7 @@ subtest 'A permanent rejection of a mail is final' => sub {
     like(outbox_row($unknown)->{last_error}, qr/^550 5\.1\.1 No such user$/, 'the outbox has the reply to RCPT');
     like(outbox_row($spam)->{last_error}, qr/^554 5\.7\.1 This is spam$/, 'the outbox has the reply to DATA');
     my $failure = qr/:warn\].*LH0021: mail $unknown failed after 1 attempts: 550 5\.1\.1 No such user/;
-    is(scalar(() = log_of($httpd) =~ /$failure/g), 1,
+    is(scalar(() = $httpd->log_text =~ /$failure/g), 1,
         'a permanent rejection is logged once');
 };
 
@@ -180,7 +178,7 @@ subtest 'A temporary rejection of a mail is tried again, with growing pauses' =>
     $mail_server->behave(rcpt => { $zoë->{email} => '450 4.2.1 Mailbox busy' },
         end => { $eve->{email} => '452 4.3.1 Disk full' });
     my ($busy, $full) = (queue($zoë), queue($eve));
-    ok(is_tried($busy, 2) && is_tried($full, 2), 'mails are tried again after 450 to RCPT and 452 to DATA');
+    ok(wait_for_tries($busy, 2) && wait_for_tries($full, 2), 'mails are tried again after 450 to RCPT and 452 to DATA');
     is_deeply([map { state_of($_) } $busy, $full], [qw(waiting waiting)], 'mails rejected temporarily wait');
     like(outbox_row($busy)->{last_error}, qr/^450 4\.2\.1 Mailbox busy$/, 'the outbox has the temporary reply');
     ok((sql(q(SELECT due_at > now() + interval '1 second' AS later FROM learnhub.outbox WHERE id = ?),
@@ -188,7 +186,7 @@ subtest 'A temporary rejection of a mail is tried again, with growing pauses' =>
     $mail_server->behave;
     becomes($_, 'sent', 'a mail is sent when the server accepts it') for $busy, $full;
     is(outbox_row($busy)->{last_error}, undef, 'the outbox has no error after sending');
-    unlike(log_of($httpd), $outage, 'a rejected mail is not logged as an outage');
+    unlike($httpd->log_text, $outage, 'a rejected mail is not logged as an outage');
 };
 
 my %outages = (
@@ -206,7 +204,7 @@ subtest 'During an outage of the mail server mails wait' => sub {
     for my $name (sort keys %outages) {
         $mail_server->behave(%{ $outages{$name} });
         my $id = queue($ada, subject => $name);
-        ok(is_tried($id, 1), "a server that $name: a mail is tried");
+        ok(wait_for_tries($id, 1), "a server that $name: a mail is tried");
         is(state_of($id), 'waiting', "a server that $name: the mail waits");
         like(outbox_row($id)->{last_error}, qr/\S/, "a server that $name: the outbox has the reason");
         $mail_server->behave;
@@ -222,11 +220,11 @@ subtest 'Mails wait while no mail server listens' => sub {
     ok(eventually(sub { 3 == grep { outbox_row($_)->{attempts} } @waiting }, 20),
         'mails are tried while no mail server listens');
     is_deeply([map { state_of($_) } @waiting], [('waiting') x 3], 'mails wait after a try without a mail server');
-    my $before = () = log_of($httpd) =~ /$outage/g;
+    my $before = () = $httpd->log_text =~ /$outage/g;
     $mail_server->start;
     becomes($_, 'sent', 'a mail is sent when the mail server is back') for @waiting;
     cmp_ok($before, '<=', 2 * (keys(%outages) + 1), 'each process logs an outage once');
-    like(log_of($httpd), qr/:notice\].*LH0023: /, 'the end of an outage is logged');
+    like($httpd->log_text, qr/:notice\].*LH0023: /, 'the end of an outage is logged');
 };
 
 subtest 'A mail with an unknown outcome is repeated unless it is at_most_once' => sub {
@@ -234,7 +232,7 @@ subtest 'A mail with an unknown outcome is repeated unless it is at_most_once' =
     $mail_server->behave(%unknown);
     my ($ordinary, $single) = (queue($ada, subject => 'ordinary'), queue($ada, subject => 'single', at_most_once => 1));
     becomes($single, 'failed', 'an at_most_once mail fails when the server closes without a reply');
-    ok(is_tried($ordinary, 1), 'an ordinary mail is tried');
+    ok(wait_for_tries($ordinary, 1), 'an ordinary mail is tried');
     is(state_of($ordinary), 'waiting', 'an ordinary mail waits when the server closes without a reply');
     $mail_server->behave;
     becomes($ordinary, 'sent', 'an ordinary mail is sent at the next try');
@@ -251,7 +249,7 @@ subtest 'A mail with an unknown outcome is repeated unless it is at_most_once' =
 subtest 'A mail that was certainly not sent is repeated even if it is at_most_once' => sub {
     $mail_server->behave(rcpt => 'close');
     my $known = queue($ada, subject => 'known', at_most_once => 1);
-    ok(is_tried($known, 1), 'an at_most_once mail is tried');
+    ok(wait_for_tries($known, 1), 'an at_most_once mail is tried');
     is(state_of($known), 'waiting', 'an at_most_once mail waits when the server closes before DATA');
     $mail_server->behave;
     becomes($known, 'sent', 'an at_most_once mail is sent at the next try');
@@ -266,7 +264,7 @@ subtest 'Mails of a process that died are handled when their lease expires' => s
     my ($lost, $left, $held) = map { $_->{id} }
         sql(q(SELECT id FROM learnhub.outbox WHERE subject LIKE 'left %' ORDER BY id));
     becomes($lost, 'failed', 'an at_most_once mail fails when its lease has expired');
-    like(outbox_row($lost)->{last_error}, qr/unknown/, 'the outbox says that the outcome is unknown');
+    like(outbox_row($lost)->{last_error}, qr/unknown/, 'the outbox has the error that the outcome is unknown');
     becomes($left, 'sent', 'an ordinary mail is sent when its lease has expired');
     is(state_of($held), 'sending', 'a mail stays with the process until its lease expires');
     sql('DELETE FROM learnhub.outbox WHERE id = ?', $held);
@@ -275,7 +273,7 @@ subtest 'Mails of a process that died are handled when their lease expires' => s
 subtest 'A mail is not sent after its not_after' => sub {
     $mail_server->behave(rcpt => '450 Not now');
     my $late = queue($ada, not_after => (sql(q(SELECT now() + interval '4 seconds' AS t)))[0]{t});
-    ok(is_tried($late, 1), 'a mail with not_after is tried');
+    ok(wait_for_tries($late, 1), 'a mail with not_after is tried');
     becomes($late, 'expired', 'a waiting mail expires at its not_after');
     $mail_server->behave(data => 'slow');
     my $slow = queue($ada, subject => 'slow', not_after => (sql(q(SELECT now() + interval '3 seconds' AS t)))[0]{t});
@@ -311,7 +309,7 @@ subtest 'LearnHubMailTries limits the tries' => sub {
     my $few = queue($ada);
     becomes($few, 'failed', 'a mail fails after LearnHubMailTries tries');
     is(outbox_row($few)->{attempts}, 2, 'with LearnHubMailTries 2 a mail is tried twice');
-    is(scalar(() = log_of($httpd) =~ /:warn\].*LH0021: mail $few failed after 2 attempts: 450 Not now/g), 1,
+    is(scalar(() = $httpd->log_text =~ /:warn\].*LH0021: mail $few failed after 2 attempts: 450 Not now/g), 1,
         'a mail that fails after its last try is logged once');
     $mail_server->behave;
     $httpd->stop;
@@ -342,7 +340,7 @@ subtest 'LearnHubSMTPAuth logs in, and the password is not disclosed' => sub {
     $mail_server->behave(offers => ['AUTH PLAIN']);
     becomes($denied, 'sent', 'a mail is sent when the login succeeds again');
     $httpd->stop;
-    unlike(log_of($httpd), qr/\Q$password\E/, 'the log does not have the password');
+    unlike($httpd->log_text, qr/\Q$password\E/, 'the log does not have the password');
 };
 
 # 2130706433 is 127.0.0.1, but not recognized as a local address.
@@ -351,7 +349,7 @@ subtest 'A password is not sent without TLS to another host' => sub {
     $httpd = second_httpd("${far}LearnHubSMTPAuth ada secret\n");
     my $open = queue($ada, subject => 'open');
     my $logins = grep {/^AUTH/} $mail_server->commands;
-    ok(is_tried($open, 1), 'a mail to a remote server without TLS is tried');
+    ok(wait_for_tries($open, 1), 'a mail to a remote server without TLS is tried');
     is(state_of($open), 'waiting', 'a mail waits while a remote server has no TLS');
     is(scalar(grep {/^AUTH/} $mail_server->commands), $logins,
         'the password is not sent to a remote server without TLS');
@@ -368,7 +366,7 @@ subtest 'A mail is not sent unencrypted when TLS fails' => sub {
     $mail_server->behave(offers => ['STARTTLS']);
     $httpd = second_httpd($smtp);
     $private = queue($ada, subject => 'private');
-    ok(is_tried($private, 1), 'STARTTLS is offered and fails: the mail is tried');
+    ok(wait_for_tries($private, 1), 'STARTTLS is offered and fails: the mail is tried');
     is(state_of($private), 'waiting', 'STARTTLS fails: the mail waits');
     ok((grep {/^STARTTLS/} $mail_server->commands), 'STARTTLS was sent');
     is(scalar(grep { $_->{headers}{subject} eq 'private' } $mail_server->accepted), 0,
@@ -388,13 +386,13 @@ subtest 'A failing job is logged once and does not stop the others' => sub {
     sql('DROP FUNCTION learnhub.post_reminders()');
     $httpd = second_httpd("LearnHubCORS *\n<VirtualHost *>\nServerName other.example\n$smtp</VirtualHost>\n"
             . "StartServers 1\nServerLimit 1\nMaxRequestWorkers 32\nMaxSpareThreads 32\n");
-    like(log_of($httpd), qr/LH0041: /, 'the virtual host without LearnHubSMTP is logged');
-    ok(eventually(sub { log_of($httpd) =~ /:warn\].*LH0020: job mentoring\.reminders fails: SQLSTATE 42883/ }, 20),
+    like($httpd->log_text, qr/LH0041: /, 'the virtual host without LearnHubSMTP is logged');
+    ok(eventually(sub { $httpd->log_text =~ /:warn\].*LH0020: job mentoring\.reminders fails: SQLSTATE 42883/ }, 20),
         'the failing job is logged');
     my $shared = queue($ada);
     becomes($shared, 'sent', 'a virtual host with LearnHubSMTP sends the mails of its database');
     sleep 6;
-    is(scalar(() = log_of($httpd) =~ /LH0020: job /g), 1, 'the failing job is logged once');
+    is(scalar(() = $httpd->log_text =~ /LH0020: job /g), 1, 'the failing job is logged once');
     sql(q(CREATE FUNCTION learnhub.post_reminders() RETURNS integer LANGUAGE sql AS
         $$SELECT learnhub.post_mail(max(id), 'Reminder', 'Soon.', once => 'reminder')::int
         FROM learnhub.users WHERE is_active$$));
@@ -420,7 +418,7 @@ subtest 'Two servers send each mail once' => sub {
 subtest 'Restarts of httpd lose and repeat no mail' => sub {
     $mail_server->behave(rcpt => '450 Not now');
     my $patient = queue($ada, subject => 'patient');
-    ok(is_tried($patient, 1), 'a mail waits before the restart of httpd');
+    ok(wait_for_tries($patient, 1), 'a mail waits before the restart of httpd');
     $nodes[0]->graceful;
     $nodes[1]->stop;
     $mail_server->behave;
@@ -445,7 +443,7 @@ subtest 'A restart of PostgreSQL loses and repeats no mail' => sub {
     %count = ();
     $count{ $_->{headers}{subject} }++ for $mail_server->accepted;
     is_deeply([grep { ($count{"during $_"} // 0) != 1 } 1 .. 30], [], 'each of the thirty mails was accepted once');
-    unlike(log_of($nodes[0]), qr/LH0020: job /, 'no failing job is logged for a restart of PostgreSQL');
+    unlike($nodes[0]->log_text, qr/LH0020: job /, 'no failing job is logged for a restart of PostgreSQL');
     my $last = queue($ada, subject => 'last');
     becomes($last, 'sent', 'a new mail is sent after a restart of PostgreSQL');
 };

@@ -13,16 +13,16 @@ expect_log(qr/LH0031: /, qr/LH0004: /, qr/LH0005: /,
 
 my $teacher = signup(role => 'instructor');
 my @users = map { signup() } 1 .. 6;
-my %proposal = (description => 'D', date => '2040-01-01T00:00:00Z', max_participants => 20);
+my %fields = (description => 'D', date => '2040-01-01T00:00:00Z', max_participants => 20);
 
 sub create {
     my ($title, %with) = @_;
-    return api_as($teacher, POST => '/api/sessions/', json => { title => $title, %proposal }, %with);
+    return api_as($teacher, POST => '/api/sessions/', json => { title => $title, %fields }, %with);
 }
 
 my $session = create('load')->json->{id};
 
-# One of four requests of a client: read, create, join or leave.
+# Sends a request: read, create, join or leave.
 sub request {
     my ($action, $user, $title, %with) = @_;
     return create($title, %with) if $action eq 'create';
@@ -149,7 +149,7 @@ subtest 'stopped PostgreSQL' => sub {
     is_deeply([$health->status, @{ $health->json }{qw(status database)}], [503, 'unhealthy', 'unreachable'],
         '/health reports an unreachable database');
     ok(eventually(sub { my $start = time; create('down'); time - $start < 1 }, 20),
-        'requests without a database soon fail in less than a second');
+        'during a lasting outage requests fail in less than a second');
     my $early = second_httpd('');
     is(health_status(port => $early->port), 503, 'an httpd started without a database returns 503');
     pg('start');
