@@ -38,7 +38,7 @@ sub becomes {
 }
 
 # Waits until a mail was tried at least so many times and is not being sent. Returns false after 20 seconds.
-sub is_tried {
+sub wait_for_tries {
     my ($id, $times) = @_;
     return eventually(sub { outbox_row($id)->{attempts} >= $times && state_of($id) ne 'sending' }, 20);
 }
