@@ -16,6 +16,7 @@ static const lh_step step = {.name = "step", .run = succeed};
 static const lh_step binding = {.name = "binding", .run = succeed, .binds = "salt hash"};
 static const lh_step reading = {.name = "reading", .run = succeed, .fields = "title|name password"};
 static const lh_step querying = {.name = "querying", .run = succeed, .extra_sql = 1, .columns = "_id _role"};
+static const lh_step querying_twice = {.name = "querying_twice", .run = succeed, .extra_sql = 2};
 static const lh_step after = {.name = "after", .run = succeed, .columns = "_id"};
 
 static const char *const prefixes[] = {"/api/things", "/x", NULL};
@@ -39,6 +40,7 @@ static const char *why_invalid(const lh_route *route)
 
 static const lh_field secret[] = {{.name = "password", .flags = LH_SECRET}, {.name = "title"}, {0}};
 static const lh_field one_field[] = {{.name = "title"}, {0}};
+static const lh_field nested[] = {{.name = "a", .type = LH_GROUP}, {.name = "a.b.c"}, {0}};
 static const lh_field photo[] = {{.name = "photo", .type = LH_PHOTO}, {0}};
 static const lh_field one_filter[] = {{.name = "q", .where = "title = :q"}, {0}};
 static const lh_field bad_filter[] = {{.name = "q", .where = "title = :p"}, {0}};
@@ -58,20 +60,32 @@ static const struct invalid_route {
     {NULL, {ROUTE, .before = {&reading}, .body = secret}},
     {NULL, {ROUTE, .before = {&querying}, .extra_sql = {"SELECT 1 AS _id, '' AS _role"}}},
     {NULL, {ROUTE, .sql = {"SELECT 1", "SELECT 1 AS _id"}, .after = {&after}}},
+    {NULL, {ROUTE, .before = {&querying_twice}, .extra_sql = {"SELECT 1", "SELECT 1"}}},
+    {NULL, {ROUTE, .sql = {"SELECT :a, :a_b_c"}, .body = nested}},
     {NULL, {ROUTE, .sql = {"SELECT :photo, :photo_type"}, .body = photo}},
     {NULL, {ROUTE, .sql = {"SELECT 1 AS _content, 2 AS _type, 3 AS _tag"}, .shape = LH_BYTES}},
     {NULL, {ROUTE, .sql = {"SELECT :skip, :limit"}, .shape = LH_ALL, .flags = LH_SLICED}},
     {NULL, {ROUTE, .sql = {"SELECT :limit, :offset"}, .shape = LH_ALL, .flags = LH_UNPAGED}},
     {"reads the field title|name", {ROUTE, .before = {&reading}}},
     {"reads the field password", {ROUTE, .before = {&reading}, .body = one_field}},
+    {"reads the field title|name", {ROUTE, .before = {&step, &reading}}},
     {"needs 1 extra statements", {ROUTE, .before = {&querying}}},
+    {"needs 2 extra statements", {ROUTE, .before = {&querying_twice}, .extra_sql = {"SELECT 1"}}},
     {"reads the column _role", {ROUTE, .before = {&querying}, .extra_sql = {"SELECT 1 AS _id, '' AS _roles"}}},
+    {"reads the column _role", {ROUTE, .before = {&querying}, .extra_sql = {"SELECT 1 AS _id, '' AS _role2"}}},
+    {"reads the column _role", {ROUTE, .before = {&querying}, .extra_sql = {"SELECT 1 AS _id, '' AS _role_x"}}},
     {"reads the column _id", {ROUTE, .sql = {"SELECT 1 AS _id", "SELECT 1"}, .after = {&after}}},
+    {"reads the column _id", {ROUTE, .sql = {"SELECT 1"}, .after = {&step, &after}}},
     {"reads the column _id", {ROUTE, .before = {&step}, .after = {&after}}},
+    {"_content, _type and _tag", {ROUTE, .sql = {"SELECT 2 AS _type, 3 AS _tag"}, .shape = LH_BYTES}},
     {"_content, _type and _tag", {ROUTE, .sql = {"SELECT 1 AS _content, 3 AS _tag"}, .shape = LH_BYTES}},
+    {"_content, _type and _tag", {ROUTE, .sql = {"SELECT 1 AS _content, 2 AS _type"}, .shape = LH_BYTES}},
     {"LH_STREAMED", {ROUTE, .sql = {"SELECT 1"}, .flags = LH_STREAMED}},
     {"LH_SLICED", {ROUTE, .sql = {"SELECT 1"}, .flags = LH_SLICED}},
     {"LH_UNPAGED", {ROUTE, .sql = {"SELECT 1"}, .flags = LH_UNPAGED}},
+    {"LH_UNPAGED",
+     {ROUTE, .sql = {"SELECT 1"}, .count = "SELECT 1", .key = "k", .shape = LH_SKIP_LIMIT, .flags = LH_UNPAGED}},
+    {":offset", {ROUTE, .sql = {"SELECT :limit, :offset"}, .shape = LH_ALL, .flags = LH_SLICED}},
     {":salt", {ROUTE, .sql = {"SELECT :salt"}}},
     {NULL, {ROUTE, .sql = {"SELECT x:filters"}, .query = one_filter}},
     {NULL, {ROUTE, .sql = {"SELECT :limit"}, .shape = LH_PAGE, .count = "SELECT 1"}},
@@ -156,6 +170,7 @@ static const lh_route table[] = {FOUND("root", "GET", "/"),
                                  FOUND("uuid", "GET", "/x/uuid/{id:uuid}"),
                                  FOUND("text", "GET", "/x/text/{a:text}/{b:int}"),
                                  FOUND("only", "PUT", "/x/only"),
+                                 FOUND("literal", "GET", "/x/text/new/first"),
                                  {0}};
 
 static const struct lookup {
@@ -178,6 +193,9 @@ static const struct lookup {
     {"GET", "/x/oid/0123456789abcdefABCDEF01", "oid", "GET, HEAD, OPTIONS"},
     {"GET", "/x/uuid/01234567-89ab-cdef-0123-456789abcdef/", "uuid", "GET, HEAD, OPTIONS"},
     {"GET", "/x/text/caf\xC3\xA9/9223372036854775807", "text", "GET, HEAD, OPTIONS"},
+    {"GET", "/x/text/new/first", "literal", "GET, HEAD, OPTIONS"},
+    {"GET", "/x/text/new/42", "text", "GET, HEAD, OPTIONS"},
+    {"GET", "/x/text/new", NULL, NULL},
     {"GET", "/api", NULL, NULL},
     {"GET", "/api/thing", NULL, NULL},
     {"GET", "/api/thingss/", NULL, NULL},
@@ -230,6 +248,8 @@ static void test_groups(const lh_route_group *const *groups)
        "a path that shares only the characters of a prefix is not in the group");
     ok(!lh_route_find_group(groups, "/api"), "a path above a prefix is not in the group");
     ok(!lh_route_find_group(groups, "/"), "the root is not in a group without that prefix");
+    ok(lh_path_below("/", "/") && !lh_path_below("/", "/x") && !lh_path_below("/", "//x"),
+       "the prefix / is the root only, not the paths below it");
 }
 
 /* ---- slots and filters ---- */
@@ -284,7 +304,7 @@ int main(void)
     test_invalid_routes();
     routes = lh_routes_compile(tap_pool, groups, lh_statements_create(tap_pool), &why);
     if (ok(routes != NULL, "a table of valid routes compiles")) {
-        is_int(lh_routes_count(routes), 11, "the table has all routes");
+        is_int(lh_routes_count(routes), 12, "the table has all routes");
         test_lookups(routes);
         test_values(routes);
     }
