@@ -349,6 +349,8 @@ subtest 'Lists are paged' => sub {
     my ($target) = $second->json->{next} =~ m{(/api/.*)};
     is_deeply([map { $_->{title} } @{ api(GET => $target, token => $student->{token})->json->{results} }], ['L1'],
         'the URL in next returns the next page');
+    my $full = api_as($student, GET => '/api/sessions/', query => { creator => $lister_id, page_size => 7 })->json;
+    is_deeply([scalar @{ $full->{results} }, $full->{next}], [7, undef], 'a last page that is full has no next');
     is_error(api_as($student, GET => '/api/sessions/', query => { creator => $lister_id, page => 2 }), 'flat', 404,
         'a page beyond the end is not found');
     is_invalid(api_as($student, GET => '/api/sessions/', query => { page => $_ }), 'flat', ['page'],

@@ -161,6 +161,8 @@ subtest 'Anyone reads a problem' => sub {
 subtest 'Only the creator updates a problem' => sub {
     is_error(api_as($_, PUT => "/problems/$made->{id}", json => { title => 'Mine' }), 'located', 403,
         'an update by another user is rejected, admins included') for $other, $admin;
+    is_deeply(api_as(undef, GET => "/problems/$made->{id}")->json, $made,
+        'the updates of other users leave the problem as it was');
     sql("UPDATE learnhub.problems SET updated_at = updated_at - interval '1 hour' WHERE id = decode(?, 'hex')",
         $made->{id});
     my %change = (title => ' New ', difficulty => 'hard', hints => ['h'], created_by => 'x');

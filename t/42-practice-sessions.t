@@ -81,6 +81,10 @@ subtest 'Routes of a session reject missing tokens, unknown ids and other users'
     is_error(api_as(undef, @$_), 'located', 401, "$_->[0] $_->[1] without a token is rejected")
         for [POST => '/sessions/'], [GET => '/sessions/user/my-sessions'], [GET => "/sessions/problem/$unknown_id"];
     is_deeply(stored($session->{id})->{status}, 'active', 'rejected requests leave the session unchanged');
+    my $paused = api_as($user, PUT => '/sessions/' . begin()->{id} . '/pause', json => { time_spent => 1 })->json;
+    is_error(api_as($other, PUT => "/sessions/$paused->{id}/resume"), 'located', 404,
+        "another user's paused session cannot be resumed");
+    is(stored($paused->{id})->{status}, 'paused', 'a session that another user tried to resume is still paused');
 };
 
 my $problem = problem();
@@ -279,6 +283,17 @@ subtest 'Depth and size of a diagram are limited' => sub {
         'a diagram of 500 KB is returned');
 };
 
+subtest 'An unchanged diagram is saved in open sessions only' => sub {
+    for my $state (qw(submitted abandoned)) {
+        my $id = begin()->{id};
+        save($id, '{"a":1}', 5);
+        sql("UPDATE learnhub.practice_sessions SET status = ?, ended_at = now() WHERE id = decode(?, 'hex')",
+            $state, $id);
+        is_error(save($id, '{"a":1}', 600), 'located', 400, "an unchanged diagram when $state is rejected");
+        is(stored($id)->{time_spent}, 5, "a rejected unchanged diagram when $state changes nothing");
+    }
+};
+
 my $shared;
 
 subtest 'Concurrent autosaves store one diagram as a whole' => sub {
@@ -394,10 +409,14 @@ subtest 'Chat messages are appended in order' => sub {
         WHERE id = decode(?, 'hex')", $talk->{id});
     is_error(api_as($user, POST => "/sessions/$talk->{id}/chat", json => \%message), 'located', 400, qr/1000/,
         'a chat has at most 1000 messages');
+    is(scalar @{ JSON::XS->new->decode(stored($talk->{id})->{chat_messages}) }, 1000,
+        'a message beyond 1000 is not stored');
     sql("UPDATE learnhub.practice_sessions SET chat_messages = to_jsonb(ARRAY[repeat('x', 1000000)])
         WHERE id = decode(?, 'hex')", $talk->{id});
     is_error(api_as($user, POST => "/sessions/$talk->{id}/chat", json => \%message), 'located', 400, qr/1 MB/,
         'a chat has at most 1 MB');
+    is(scalar @{ JSON::XS->new->decode(stored($talk->{id})->{chat_messages}) }, 1,
+        'a message beyond 1 MB is not stored');
     my $busy = begin();
     parallel(12, sub { api_as($user, POST => "/sessions/$busy->{id}/chat", json => \%message)->status });
     my @spoken = map { $_->{timestamp} } @{ api_as($user, GET => "/sessions/$busy->{id}")->json->{chat_messages} };

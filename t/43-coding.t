@@ -264,6 +264,8 @@ subtest 'An admin verifies or rejects an activity once' => sub {
         'users cannot verify activities, not even their own') for $user, $other;
     is_error(api_as($_, POST => "/api/ecoactivities/$walk->{id}/reject/"), 'envelope', 403,
         'users cannot reject activities, not even their own') for $user, $other;
+    is_deeply(data(api_as($user, GET => "/api/ecoactivities/$walk->{id}/")), $walk,
+        'the decisions of users leave an activity as it was');
     my $verified = data(verify($walk));
     is_deeply($verified, { %$walk, status => 'verified', verified_at => $verified->{verified_at} },
         'a verified activity has its status and time');
@@ -328,6 +330,9 @@ subtest 'An unlocked session can be renamed, but neither deleted nor given anoth
         [PUT => "/api/codingsessions/$unlocked->{id}", json => { duration => '02:00:00', source => 'manual' }];
     is_error(api_as($saver, DELETE => "/api/codingsessions/$unlocked->{id}"), 'envelope', 400,
         'an unlocked session cannot be deleted');
+    is_deeply(data(api_as($saver, GET => "/api/codingsessions/$unlocked->{id}")),
+        { %$unlocked, session_name => 'renamed', source => 'github' },
+        'rejected requests leave an unlocked session as it was');
     is(api_as($saver, DELETE => "/api/codingsessions/$locked->{id}")->status, 204,
         'a locked session of the same user can be deleted');
     totals_match($saver, 'after the changes');

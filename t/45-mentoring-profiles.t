@@ -321,6 +321,8 @@ subtest 'Notification settings belong to their user' => sub {
         'another user cannot change the settings');
     is_deeply(api_as($mentee, GET => '/notificationsettings/')->json->{session_canceled}, false,
         'a rejected change has no effect');
+    is_deeply(api_as($user, GET => '/notificationsettings/')->json,
+        { pk => user_id($user), user => user_id($user), %off }, 'nor does it change the settings of the caller');
     is_error(api_as($mentee, GET => '/notificationsettings/x'), 'detail', 404,
         'an id that cannot be parsed is not found');
     is_invalid(api_as($mentee, PATCH => "/notificationsettings/$id",

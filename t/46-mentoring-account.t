@@ -282,6 +282,9 @@ subtest 'Unknown photos are not found, and photos are read-only' => sub {
 subtest 'Photos are removed on request' => sub {
     is_profile(change_json($ada, first_name => 'Ada'), { profile_photo => $url },
         'changing other fields keeps the photo');
+    is_invalid(change_form($ada, email => $other->{email}, profile_photo => ''), 'detail', ['email'],
+        'a taken e-mail is rejected beside the removal of a photo');
+    is(api(GET => $path)->status, 200, 'a rejected request removes no photo');
     my $left_empty = part("name=\"profile_photo\"; filename=\"\"\r\nContent-Type: application/octet-stream", '')
         . "--b--\r\n";
     is_profile(change_raw($ada, $left_empty), { profile_photo => $url }, 'a file field without a file keeps the photo');

@@ -95,7 +95,14 @@ subtest 'A mentee requests a session' => sub {
         'other users cannot read the session, admins included') for $stranger, $admin;
 };
 
+# How many sessions a user has as mentee.
+sub sessions_of {
+    my ($user) = @_;
+    return (sql('SELECT count(*) AS n FROM learnhub.mentoring_sessions WHERE mentee_id = ?', user_id($user)))[0]{n};
+}
+
 subtest 'Invalid requests are rejected' => sub {
+    my $before = sessions_of($mentee);
     is_invalid(api_as($mentee, POST => '/sessionrequest/', json => {}), 'detail',
         [qw(mentor_availability session_length start_time)], 'all required fields are reported at once');
     my %good = (mentor_availability => $year, start_time => '2040-06-01T10:00:00Z', session_length => 30);
@@ -110,7 +117,8 @@ subtest 'Invalid requests are rejected' => sub {
         'mentor and mentee must differ');
     is_invalid(request_session($mentee, $year, @$_), 'detail', ['non_field_errors'],
         "a session outside the availability is rejected: @$_") for ['2039-12-31T23:59:59Z', 30],
-        ['2040-12-31T23:30:01Z', 30], ['2040-12-31T23:00:01Z', 60], ['2041-06-01T10:00:00Z', 30];
+        ['2039-12-31T23:29:59Z', 30], ['2040-12-31T23:30:01Z', 30], ['2040-12-31T23:00:01Z', 60], ['2041-06-01T10:00:00Z', 30];
+    is(sessions_of($mentee), $before, 'rejected requests store no session');
     is(request_session($mentee, $year, '2040-12-31T23:30:00Z', 30)->status, 201,
         'a session may end with the availability');
 };
@@ -173,6 +181,8 @@ subtest 'Mentors confirm pending sessions, both cancel before the start' => sub 
     my $begun = move(book($mentee, $year), -1);
     is_error(set_status($mentor, $begun, $_), 'detail', 400, qr/\S/, "$_ after the start is rejected")
         for qw(Confirmed Canceled);
+    is(api_as($mentee, GET => "/sessionrequest/$begun->{pk}")->json->{status}, 'Pending',
+        'a change after the start leaves the session unchanged');
     is_invalid(set_status($mentor, $session, $_), 'detail', ['status'], 'the status is rejected: ' . ($_ // 'null'))
         for 'Pending', 'confirmed', 'Done', undef, 5;
     is_invalid(api_as($mentor, PATCH => "/sessionrequest/$session->{pk}/", json => {}), 'detail', ['status'],
@@ -412,8 +422,7 @@ subtest 'A server that has not read a deletion yet books no session for the acco
     is_error(api_as($deleted, POST => '/sessionrequest/', port => $stale->port,
             json => { mentor_availability => $year, start_time => next_hour(), session_length => 30 }), 'detail', 403,
         qr/\S/, 'a request of a deleted account is rejected');
-    is((sql('SELECT count(*) AS n FROM learnhub.mentoring_sessions WHERE mentee_id = ?', user_id($deleted)))[0]{n}, 0,
-        'no session is stored for a deleted account');
+    is(sessions_of($deleted), 0, 'no session is stored for a deleted account');
 };
 
 subtest 'Confirmed sessions get a meeting URL by LearnHubMeetingURL' => sub {

@@ -73,6 +73,56 @@ static void test_no_queue(void)
     lh_gate_leave(narrow);
 }
 
+/* ---- a queue of one ---- */
+
+static atomic_int admitted;
+
+/* Waits in the queue until the main thread leaves; again, if the main thread was in the queue first. */
+static void *APR_THREAD_FUNC wait_in_queue(apr_thread_t *thread, void *data)
+{
+    int tries;
+
+    (void)thread;
+    for (tries = 0; tries < 1000 && lh_gate_enter(data, apr_time_from_sec(60)) != APR_SUCCESS; tries++) {
+        apr_sleep(1000);
+    }
+    atomic_store(&admitted, tries < 1000);
+    return NULL;
+}
+
+/* When a thread waits, the queue is full, and another one is rejected in less time than its timeout. */
+static int queue_is_full(lh_gate *narrow)
+{
+    apr_time_t began = apr_time_now();
+
+    return lh_gate_enter(narrow, 20000) == APR_TIMEUP && apr_time_now() - began < 20000;
+}
+
+static void test_queue(void)
+{
+    lh_gate *narrow = lh_gate_create(tap_pool, 1, 1);
+    apr_time_t began = apr_time_now();
+    apr_thread_t *thread;
+    apr_status_t rv;
+    int i;
+
+    lh_gate_enter(narrow, 0);
+    is_int(lh_gate_enter(narrow, 50000), APR_TIMEUP, "a full gate with a queue of one rejects a thread");
+    ok(apr_time_now() - began >= 50000, "a queue of one lets a thread wait for its timeout");
+    began = apr_time_now();
+    is_int(lh_gate_enter(narrow, 50000), APR_TIMEUP, "a full gate with a queue of one rejects the next thread");
+    ok(apr_time_now() - began >= 50000, "a thread that timed out has left the queue: the next one waits as well");
+    apr_thread_create(&thread, NULL, wait_in_queue, narrow, tap_pool);
+    for (i = 0; i < 200 && !queue_is_full(narrow); i++) {
+        apr_sleep(10000);
+    }
+    ok(i < 200, "while a thread waits in a queue of one, another is rejected immediately");
+    lh_gate_leave(narrow);
+    apr_thread_join(&rv, thread);
+    ok(atomic_load(&admitted), "the thread in the queue is admitted when another leaves");
+    lh_gate_leave(narrow);
+}
+
 static void test_timeouts(void)
 {
     apr_time_t start;
@@ -103,5 +153,6 @@ int main(void)
     test_timeouts();
     test_threads();
     test_no_queue();
+    test_queue();
     return tap_end();
 }

@@ -222,6 +222,8 @@ static void test_capacities(void)
     json = fresh();
     write_sample(&json);
     is_str(written(&json), sample, "buffers: the contents are as expected");
+    is_int((long long)json.out.length, (long long)strlen(sample), "buffers: reading the text adds nothing to it");
+    is_str(written(&json), sample, "buffers: the text can be read again");
 }
 
 static void test_stream(void)

@@ -16,9 +16,11 @@ static const lh_step step = {.name = "step", .run = succeed};
 static const lh_step binding = {.name = "binding", .run = succeed, .binds = "salt hash"};
 static const lh_step reading = {.name = "reading", .run = succeed, .fields = "title|name password"};
 static const lh_step querying = {.name = "querying", .run = succeed, .extra_sql = 1, .columns = "_id _role"};
+static const lh_step querying_twice = {.name = "querying_twice", .run = succeed, .extra_sql = 2};
 static const lh_step after = {.name = "after", .run = succeed, .columns = "_id"};
 
-static const char *const prefixes[] = {"/api/things", "/x", NULL};
+static const char *const prefixes[] = {"/api/things", "/good", "/x", NULL};
+static const char *const table_prefixes[] = {"/", "/api/things", "/x", NULL};
 
 /* Compiles a table of a valid route and this one; returns the error, or NULL. */
 static const char *why_invalid(const lh_route *route)
@@ -39,12 +41,16 @@ static const char *why_invalid(const lh_route *route)
 
 static const lh_field secret[] = {{.name = "password", .flags = LH_SECRET}, {.name = "title"}, {0}};
 static const lh_field one_field[] = {{.name = "title"}, {0}};
+static const lh_field nested[] = {{.name = "a", .type = LH_GROUP}, {.name = "a.b.c"}, {0}};
 static const lh_field photo[] = {{.name = "photo", .type = LH_PHOTO}, {0}};
 static const lh_field one_filter[] = {{.name = "q", .where = "title = :q"}, {0}};
 static const lh_field bad_filter[] = {{.name = "q", .where = "title = :p"}, {0}};
 static const lh_field five_filters[] = {{.name = "a", .where = "x"}, {.name = "b", .where = "x"},
                                         {.name = "c", .where = "x"}, {.name = "d", .where = "x"},
                                         {.name = "e", .where = "x"}, {0}};
+
+static const lh_route_error field_errors[] = {
+    {"taken", 400, "title", "T."}, {"wrong", 400, "non_field_errors", "W."}, {"gone", 404, NULL, "G."}, {0}};
 
 #define ROUTE .name = "bad.route", .method = "POST", .path = "/x/{id:int}/", .summary = "S"
 
@@ -58,23 +64,35 @@ static const struct invalid_route {
     {NULL, {ROUTE, .before = {&reading}, .body = secret}},
     {NULL, {ROUTE, .before = {&querying}, .extra_sql = {"SELECT 1 AS _id, '' AS _role"}}},
     {NULL, {ROUTE, .sql = {"SELECT 1", "SELECT 1 AS _id"}, .after = {&after}}},
+    {NULL, {ROUTE, .before = {&querying_twice}, .extra_sql = {"SELECT 1", "SELECT 1"}}},
+    {NULL, {ROUTE, .sql = {"SELECT :a, :a_b_c"}, .body = nested}},
     {NULL, {ROUTE, .sql = {"SELECT :photo, :photo_type"}, .body = photo}},
     {NULL, {ROUTE, .sql = {"SELECT 1 AS _content, 2 AS _type, 3 AS _tag"}, .shape = LH_BYTES}},
     {NULL, {ROUTE, .sql = {"SELECT :skip, :limit"}, .shape = LH_ALL, .flags = LH_SLICED}},
     {NULL, {ROUTE, .sql = {"SELECT :limit, :offset"}, .shape = LH_ALL, .flags = LH_UNPAGED}},
     {"reads the field title|name", {ROUTE, .before = {&reading}}},
     {"reads the field password", {ROUTE, .before = {&reading}, .body = one_field}},
+    {"reads the field title|name", {ROUTE, .before = {&step, &reading}}},
     {"needs 1 extra statements", {ROUTE, .before = {&querying}}},
+    {"needs 2 extra statements", {ROUTE, .before = {&querying_twice}, .extra_sql = {"SELECT 1"}}},
     {"reads the column _role", {ROUTE, .before = {&querying}, .extra_sql = {"SELECT 1 AS _id, '' AS _roles"}}},
+    {"reads the column _role", {ROUTE, .before = {&querying}, .extra_sql = {"SELECT 1 AS _id, '' AS _role2"}}},
+    {"reads the column _role", {ROUTE, .before = {&querying}, .extra_sql = {"SELECT 1 AS _id, '' AS _role_x"}}},
     {"reads the column _id", {ROUTE, .sql = {"SELECT 1 AS _id", "SELECT 1"}, .after = {&after}}},
+    {"reads the column _id", {ROUTE, .sql = {"SELECT 1"}, .after = {&step, &after}}},
     {"reads the column _id", {ROUTE, .before = {&step}, .after = {&after}}},
+    {"_content, _type and _tag", {ROUTE, .sql = {"SELECT 2 AS _type, 3 AS _tag"}, .shape = LH_BYTES}},
     {"_content, _type and _tag", {ROUTE, .sql = {"SELECT 1 AS _content, 3 AS _tag"}, .shape = LH_BYTES}},
+    {"_content, _type and _tag", {ROUTE, .sql = {"SELECT 1 AS _content, 2 AS _type"}, .shape = LH_BYTES}},
     {"LH_STREAMED", {ROUTE, .sql = {"SELECT 1"}, .flags = LH_STREAMED}},
     {"LH_SLICED", {ROUTE, .sql = {"SELECT 1"}, .flags = LH_SLICED}},
     {"LH_UNPAGED", {ROUTE, .sql = {"SELECT 1"}, .flags = LH_UNPAGED}},
+    {"LH_UNPAGED",
+     {ROUTE, .sql = {"SELECT 1"}, .count = "SELECT 1", .key = "k", .shape = LH_SKIP_LIMIT, .flags = LH_UNPAGED}},
+    {":offset", {ROUTE, .sql = {"SELECT :limit, :offset"}, .shape = LH_ALL, .flags = LH_SLICED}},
     {":salt", {ROUTE, .sql = {"SELECT :salt"}}},
     {NULL, {ROUTE, .sql = {"SELECT x:filters"}, .query = one_filter}},
-    {NULL, {ROUTE, .sql = {"SELECT :limit"}, .shape = LH_PAGE, .count = "SELECT 1"}},
+    {NULL, {ROUTE, .sql = {"SELECT :limit, :offset"}, .shape = LH_PAGE, .count = "SELECT 1"}},
     {"neither statements nor steps", {ROUTE}},
     {":nobody", {ROUTE, .sql = {"SELECT :nobody"}}},
     {":nobody", {ROUTE, .sql = {"SELECT 1", "SELECT :nobody"}}},
@@ -88,6 +106,15 @@ static const struct invalid_route {
     {"have a count, and they need one", {ROUTE, .sql = {"SELECT 1"}, .count = "SELECT 1"}},
     {"no key", {ROUTE, .sql = {"SELECT 1"}, .message = "Done."}},
     {"no key", {ROUTE, .sql = {"SELECT 1"}, .shape = LH_SKIP_LIMIT, .count = "SELECT 1"}},
+    {"no effect without a message", {ROUTE, .sql = {"SELECT 1"}, .key = "thing"}},
+    {":limit and :offset", {ROUTE, .sql = {"SELECT :limit"}, .shape = LH_PAGE, .count = "SELECT 1"}},
+    {":limit and :offset", {ROUTE, .sql = {"SELECT :offset"}, .flags = LH_UNPAGED, .shape = LH_ALL}},
+    {":limit and :skip", {ROUTE, .sql = {"SELECT :limit"}, .shape = LH_ALL, .flags = LH_SLICED}},
+    {":limit and :skip",
+     {ROUTE, .sql = {"SELECT :skip"}, .shape = LH_SKIP_LIMIT, .key = "things", .count = "SELECT 1"}},
+    {NULL, {ROUTE, .before = {&step}, .body = one_field, .errors = field_errors}},
+    {"names the field title", {ROUTE, .before = {&step}, .errors = field_errors}},
+    {"no group has a prefix", {.name = "bad.route", .method = "GET", .path = "/y/", .summary = "S", .before = {&step}}},
     {"no summary", {.name = "bad.route", .method = "POST", .path = "/x/", .before = {&step}}},
     {"another route has this name",
      {.name = "good", .method = "POST", .path = "/x/", .summary = "S", .before = {&step}}},
@@ -156,6 +183,7 @@ static const lh_route table[] = {FOUND("root", "GET", "/"),
                                  FOUND("uuid", "GET", "/x/uuid/{id:uuid}"),
                                  FOUND("text", "GET", "/x/text/{a:text}/{b:int}"),
                                  FOUND("only", "PUT", "/x/only"),
+                                 FOUND("literal", "GET", "/x/text/new/first"),
                                  {0}};
 
 static const struct lookup {
@@ -178,6 +206,9 @@ static const struct lookup {
     {"GET", "/x/oid/0123456789abcdefABCDEF01", "oid", "GET, HEAD, OPTIONS"},
     {"GET", "/x/uuid/01234567-89ab-cdef-0123-456789abcdef/", "uuid", "GET, HEAD, OPTIONS"},
     {"GET", "/x/text/caf\xC3\xA9/9223372036854775807", "text", "GET, HEAD, OPTIONS"},
+    {"GET", "/x/text/new/first", "literal", "GET, HEAD, OPTIONS"},
+    {"GET", "/x/text/new/42", "text", "GET, HEAD, OPTIONS"},
+    {"GET", "/x/text/new", NULL, NULL},
     {"GET", "/api", NULL, NULL},
     {"GET", "/api/thing", NULL, NULL},
     {"GET", "/api/thingss/", NULL, NULL},
@@ -230,6 +261,8 @@ static void test_groups(const lh_route_group *const *groups)
        "a path that begins with a prefix but not with its segments is not in the group");
     ok(!lh_route_find_group(groups, "/api"), "a path above a prefix is not in the group");
     ok(!lh_route_find_group(groups, "/"), "the root is not in a group without that prefix");
+    ok(lh_path_below("/", "/") && !lh_path_below("/", "/x") && !lh_path_below("/", "//x"),
+       "the prefix / is the root only, not the paths below it");
 }
 
 /* ---- slots and filters ---- */
@@ -246,7 +279,7 @@ static const lh_route paged[] = {{.name = "paged",
                                   .before = {&hashing},
                                   .shape = LH_PAGE,
                                   .count = "SELECT count(*) WHERE x:filters",
-                                  .sql = {"SELECT 1 WHERE x:filters LIMIT :limit"}},
+                                  .sql = {"SELECT 1 WHERE x:filters LIMIT :limit OFFSET :offset"}},
                                  {0}};
 
 static void test_slots(void)
@@ -264,10 +297,12 @@ static void test_slots(void)
     is_int(route->builtin_slot, 9, "the slots of built-in parameters follow the steps");
     is_int(route->slots.count, 9 + LH_BUILTIN_COUNT, "the built-in parameters have the last slots");
     is_int(route->filter_count, 2, "two query fields are filters");
-    is_str(route->filtered[0]->sql, "SELECT 1 WHERE x LIMIT $1", "the statement without filters");
-    is_str(route->filtered[1]->sql, "SELECT 1 WHERE x AND a = $1 LIMIT $2", "the statement with the first filter");
-    is_str(route->filtered[2]->sql, "SELECT 1 WHERE x AND b = $1 LIMIT $2", "the statement with the second filter");
-    is_str(route->filtered[3]->sql, "SELECT 1 WHERE x AND a = $1 AND b = $2 LIMIT $3",
+    is_str(route->filtered[0]->sql, "SELECT 1 WHERE x LIMIT $1 OFFSET $2", "the statement without filters");
+    is_str(route->filtered[1]->sql, "SELECT 1 WHERE x AND a = $1 LIMIT $2 OFFSET $3",
+           "the statement with the first filter");
+    is_str(route->filtered[2]->sql, "SELECT 1 WHERE x AND b = $1 LIMIT $2 OFFSET $3",
+           "the statement with the second filter");
+    is_str(route->filtered[3]->sql, "SELECT 1 WHERE x AND a = $1 AND b = $2 LIMIT $3 OFFSET $4",
            "the statement with both filters");
     is_str(route->counts[3]->sql, "SELECT count(*) WHERE x AND a = $1 AND b = $2", "the count with both filters");
     is_int(lh_statements_count(statements), 8, "one statement and one count for each set of filters");
@@ -275,8 +310,9 @@ static void test_slots(void)
 
 int main(void)
 {
-    lh_route_group group = {.name = "things", .prefixes = prefixes, .routes = table};
-    const lh_route_group *groups[] = {&group, NULL};
+    lh_route_group group = {.name = "things", .prefixes = table_prefixes, .routes = table};
+    lh_route_group without_root = {.name = "things", .prefixes = prefixes, .routes = table};
+    const lh_route_group *groups[] = {&group, NULL}, *other_groups[] = {&without_root, NULL};
     const lh_routes *routes;
     const char *why;
 
@@ -284,11 +320,11 @@ int main(void)
     test_invalid_routes();
     routes = lh_routes_compile(tap_pool, groups, lh_statements_create(tap_pool), &why);
     if (ok(routes != NULL, "a table of valid routes is compiled")) {
-        is_int(lh_routes_count(routes), 11, "the table has all routes");
+        is_int(lh_routes_count(routes), 12, "the table has all routes");
         test_lookups(routes);
         test_values(routes);
     }
-    test_groups(groups);
+    test_groups(other_groups);
     test_slots();
     return tap_end();
 }

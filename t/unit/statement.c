@@ -23,6 +23,7 @@ static const struct translation {
     {"one parameter", "SELECT :id", "SELECT $1"},
     {"parameters are numbered in their order in the text", "SELECT :me, :id", "SELECT $1, $2"},
     {"a repeated name has the same number", "SELECT :id, :me, :id", "SELECT $1, $2, $1"},
+    {"a repeated second name has the same number", "SELECT :id, :me, :me", "SELECT $1, $2, $2"},
     {"casts are unchanged", "SELECT :id::bigint, now()::date", "SELECT $1::bigint, now()::date"},
     {"a cast to a type with the name of a parameter is unchanged", "SELECT x::id", "SELECT x::id"},
     {"parameters next to operators", "a=:id+:me", "a=$1+$2"},

@@ -104,6 +104,7 @@ static void test_words(void)
     ok(!lh_text_listed("easy medium hard", "Easy", 4), "list: another case is not found");
     is_int(lh_text_index("easy medium hard", "HARD"), 2, "list: the index of a word ignores case");
     is_int(lh_text_index("easy medium hard", "har"), -1, "list: a prefix of a word has no index");
+    is_int(lh_text_index("easy medium hard", "harder"), -1, "list: a longer word has no index");
 }
 
 /* ---- addresses and ids ---- */

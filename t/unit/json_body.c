@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JSON bodies: the value of each field, objects kept as they were sent, numbers beyond 64 bits, sentences of errors. */
+#include "http/json_body.h"
+
+#include "tap.h"
+
+static const lh_field fields[] = {{.name = "a"},
+                                  {.name = "o", .type = LH_OBJECT},
+                                  {.name = "d", .type = LH_OBJECT, .flags = LH_DEFERRED},
+                                  {.name = "g.x.y"},
+                                  {0}};
+
+enum { A, O, D, GXY, FIELDS };
+
+static const lh_json_body *parse(const char *text, int unwrap_array, const char **why)
+{
+    *why = NULL;
+    return lh_json_body_parse(tap_pool, fields, FIELDS, unwrap_array, text, strlen(text), why);
+}
+
+/* ---- values ---- */
+
+#define HUGE "\"huge\": 99999999999999999999"
+
+static const struct {
+    const char *rule, *text;
+    int field;
+    lh_input_kind kind;
+    const char *value;
+    apr_int64_t number;
+} values[] = {
+    {"an empty body is an empty object", "", A, LH_INPUT_ABSENT, NULL, 0},
+    {"a missing member is absent", "{}", A, LH_INPUT_ABSENT, NULL, 0},
+    {"null", "{\"a\": null}", A, LH_INPUT_NULL, NULL, 0},
+    {"a string", "{\"a\": \"x\\u00e9\"}", A, LH_INPUT_STRING, "x\xC3\xA9", 0},
+    {"true", "{\"a\": true}", A, LH_INPUT_BOOLEAN, NULL, 1},
+    {"false", "{\"a\": false}", A, LH_INPUT_BOOLEAN, NULL, 0},
+    {"the largest integer", "{\"a\": 9223372036854775807}", A, LH_INPUT_INTEGER, NULL, APR_INT64_MAX},
+    {"a real number", "{\"a\": 1.5}", A, LH_INPUT_NUMBER, "1.5", 0},
+    {"a number with a fraction of 0 is real", "{\"a\": 2.0}", A, LH_INPUT_NUMBER, "2", 0},
+    {"beside a number beyond 64 bits an integer is an integer", "{\"a\": 7, " HUGE "}", A, LH_INPUT_INTEGER, "7", 7},
+    {"beside it a negative integer is an integer", "{\"a\": -7, " HUGE "}", A, LH_INPUT_INTEGER, "-7", -7},
+    {"beside it a real number is real", "{\"a\": 1.5, " HUGE "}", A, LH_INPUT_NUMBER, "1.5", 0},
+    {"a number beyond 64 bits is no integer", "{\"a\": 99999999999999999999}", A, LH_INPUT_NUMBER, "1e+20", 0},
+    {"an array of strings", "{\"a\": [\"x\", \"\\\"\"]}", A, LH_INPUT_STRINGS, "[\"x\",\"\\\"\"]", 2},
+    {"an empty array is an array of strings", "{\"a\": []}", A, LH_INPUT_STRINGS, "[]", 0},
+    {"an array of strings and others", "{\"a\": [\"x\", 1]}", A, LH_INPUT_OTHER, NULL, 0},
+    {"an array of others and strings", "{\"a\": [null, \"x\"]}", A, LH_INPUT_OTHER, NULL, 0},
+    {"an object of a field of another type", "{\"a\": {\"b\": 1}}", A, LH_INPUT_OBJECT, NULL, 0},
+    {"an object has its text as it was sent", "{\"o\": { \"n\": 1.50 }}", O, LH_INPUT_OBJECT, "{ \"n\": 1.50 }", 0},
+    {"a deferred object has its text as well", "{\"d\": {\"n\" :1}, \"o\": {}}", D, LH_INPUT_OBJECT, "{\"n\" :1}", 0},
+    {"members after an object are read", "{\"o\": {\"a\": 1}, \"a\": 2}", A, LH_INPUT_INTEGER, NULL, 2},
+    {"an array where an object is expected", "{\"o\": [{}]}", O, LH_INPUT_OTHER, NULL, 0},
+    {"null where an object is expected", "{\"o\": null}", O, LH_INPUT_NULL, NULL, 0},
+    {"a dotted name is a nested member", "{\"g\": {\"x\": {\"y\": 5}}}", GXY, LH_INPUT_INTEGER, NULL, 5},
+    {"a dotted name below a value that is no object", "{\"g\": [1], \"y\": 5}", GXY, LH_INPUT_ABSENT, NULL, 0},
+    {"a dotted name is not a key", "{\"g.x.y\": 5}", GXY, LH_INPUT_ABSENT, NULL, 0},
+};
+
+static void test_values(void)
+{
+    const char *why;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        const lh_json_body *body = parse(values[i].text, 0, &why);
+
+        if (ok(body != NULL, "%s: %s", values[i].rule, body ? "the body is valid" : why)) {
+            lh_input input = lh_json_body_input(body, values[i].field);
+            ok(input.kind == values[i].kind && input.number == values[i].number, "%s: kind %d, number %ld",
+               values[i].rule, (int)input.kind, (long)input.number);
+            is_str(input.text, values[i].value, values[i].rule);
+        }
+    }
+}
+
+/* ---- errors ---- */
+
+#define NOT_VALID "The body is not valid JSON: "
+#define NO_OBJECT "The body must be a JSON object."
+
+static const struct {
+    const char *rule, *text, *why; /* a part of the sentence */
+    int unwrap_array;
+} errors[] = {
+    {"an array", "[]", NO_OBJECT, 0},
+    {"an array of an object", "[{}]", NO_OBJECT, 0},
+    {"an empty array, where one of an object is accepted", "[]", NO_OBJECT, 1},
+    {"an array of two objects, where one of one is accepted", "[{}, {}]", NO_OBJECT, 1},
+    {"an array of an array, where one of an object is accepted", "[[{}]]", NO_OBJECT, 1},
+    {"a truncated body", "{\"a\": 1,\n", NOT_VALID "line 2, column 0: ", 0},
+    {"a duplicate key", "{\"a\": 1, \"a\": 2}", NOT_VALID "line 1, column ", 0},
+    {"a duplicate key beside a number beyond 64 bits", "{" HUGE ", \"a\": 1, \"a\": 2}", NOT_VALID, 0},
+    {"a number beyond double precision", "{\"a\": 1e9999}", NOT_VALID, 0},
+    {"a zero character", "{\"a\": \"x\\u0000secret\"}", NOT_VALID, 0},
+    {"a word", "{\"a\": secret}", NOT_VALID "line 1, column ", 0},
+    {"an invalid body around an object", "{\"o\": {}, secret}", NOT_VALID, 0},
+};
+
+static void test_errors(void)
+{
+    const char *why;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        const lh_json_body *body = parse(errors[i].text, errors[i].unwrap_array, &why);
+
+        ok(!body && why && strstr(why, errors[i].why), "%s is rejected: %s", errors[i].rule, why ? why : "no error");
+        ok(why && !strstr(why, "secret") && !strstr(why, "JSON_") && !strstr(why, " near "),
+           "%s: the sentence quotes neither the body nor jansson", errors[i].rule);
+    }
+    ok(parse("[{\"a\": 1}]", 1, &why) != NULL, "an array of one object is accepted where it is that object");
+}
+
+/* ---- objects ---- */
+
+#define DUPLICATE "{\"n\": 1, \"n\": 2}"
+
+static void test_objects(void)
+{
+    static const char zero[] = "{\"o\": {\"n\": \"\0\"}}";
+    const char *why;
+
+    is_str(lh_json_body_check_objects(parse("{\"o\": {\"n\": 1}, \"d\": {}}", 0, &why), 1), NULL, "objects are valid");
+    why = lh_json_body_check_objects(parse("{\"o\": " DUPLICATE "}", 0, &why), 0);
+    ok(why && strstr(why, NOT_VALID "o: "), "an invalid object is reported by its name: %s", why ? why : "no error");
+    why = lh_json_body_check_objects(parse("{\"d\": " DUPLICATE "}", 0, &why), 0);
+    is_str(why, NULL, "an invalid deferred object is left to its step");
+    why = lh_json_body_check_objects(parse("{\"d\": " DUPLICATE "}", 0, &why), 1);
+    ok(why && strstr(why, NOT_VALID "d: "), "or reported when there will be no step: %s", why ? why : "no error");
+    ok(!lh_json_body_parse(tap_pool, fields, FIELDS, 0, zero, sizeof(zero) - 1, &why),
+       "an object with a zero byte is rejected");
+}
+
+int main(void)
+{
+    tap_begin();
+    test_values();
+    test_errors();
+    test_objects();
+    return tap_end();
+}
