@@ -518,11 +518,13 @@ subtest 'Slow readers of long lists use at most half of the connections' => sub 
 # Clients detect by the missing last chunk that the response is incomplete.
 subtest 'An aborted response has no last chunk' => sub {
     expect_log(qr/LH0007: /);
+    my $active = "FROM pg_stat_activity
+        WHERE usename = 'learnhub' AND query LIKE '%practice_sessions%' AND state = 'active'";
+    eventually(sub { !@{ $superuser->selectall_arrayref("SELECT pid $active") } }); # the slow readers have left
     my $broken = request_list();
     my $part = '';
     sysread $broken, $part, 65536, length $part while length $part < 1_000_000;
-    my $ended = $superuser->selectall_arrayref("SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE usename = 'learnhub' AND query LIKE '%practice_sessions%' AND state = 'active'");
+    my $ended = $superuser->selectall_arrayref("SELECT pg_terminate_backend(pid) $active");
     is_deeply($ended, [[1]], 'the database backend of the response is terminated');
     1 while sysread $broken, $part, 1 << 20, length $part;
     ok(scalar($part =~ /^HTTP\/1.1 200.*?Transfer-Encoding: chunked/s),
