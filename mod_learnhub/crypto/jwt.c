@@ -131,6 +131,18 @@ static const char *derive_kid(apr_pool_t *p, lh_hmac *hmac)
     return lh_hmac_sign(hmac, "kid", 3, mac) ? apr_pescape_hex(p, mac, KID_DERIVED_BYTES, 0) : NULL;
 }
 
+static void append(lh_jwt_keys *keys, jwt_key *key)
+{
+    if (keys->last) {
+        keys->last->next = key;
+    }
+    else {
+        keys->first = key;
+    }
+    keys->last = key;
+    keys->count++;
+}
+
 const char *lh_jwt_keys_add(lh_jwt_keys *keys, const char *kid, const char *secret, apr_size_t length)
 {
     jwt_key *key;
@@ -157,14 +169,7 @@ const char *lh_jwt_keys_add(lh_jwt_keys *keys, const char *kid, const char *secr
     key->header = apr_psprintf(keys->pool, "{\"alg\":\"HS256\",\"typ\":\"JWT\",\"kid\":\"%s\"}", key->kid);
     key->header = encode(keys->pool, key->header, strlen(key->header));
     key->header_length = strlen(key->header);
-    if (keys->last) {
-        keys->last->next = key;
-    }
-    else {
-        keys->first = key;
-    }
-    keys->last = key;
-    keys->count++;
+    append(keys, key);
     return NULL;
 }
 
