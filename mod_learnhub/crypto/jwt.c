@@ -164,7 +164,7 @@ const char *lh_jwt_keys_add(lh_jwt_keys *keys, const char *kid, const char *secr
     }
     key->kid_length = strlen(key->kid);
     if (find_key(keys, key->kid, key->kid_length)) {
-        return "each key must have an id and a secret of its own";
+        return "another key has the same id or the same secret";
     }
     key->header = apr_psprintf(keys->pool, "{\"alg\":\"HS256\",\"typ\":\"JWT\",\"kid\":\"%s\"}", key->kid);
     key->header = encode(keys->pool, key->header, strlen(key->header));
