@@ -117,7 +117,8 @@ subtest 'Invalid requests are rejected' => sub {
         'mentor and mentee must differ');
     is_invalid(request_session($mentee, $year, @$_), 'detail', ['non_field_errors'],
         "a session outside the availability is rejected: @$_") for ['2039-12-31T23:59:59Z', 30],
-        ['2039-12-31T23:29:59Z', 30], ['2040-12-31T23:30:01Z', 30], ['2040-12-31T23:00:01Z', 60], ['2041-06-01T10:00:00Z', 30];
+        ['2039-12-31T23:29:59Z', 30], ['2040-12-31T23:30:01Z', 30], ['2040-12-31T23:00:01Z', 60],
+        ['2041-06-01T10:00:00Z', 30];
     is(sessions_of($mentee), $before, 'rejected requests store no session');
     is(request_session($mentee, $year, '2040-12-31T23:30:00Z', 30)->status, 201,
         'a session may end with the availability');
