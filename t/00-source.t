@@ -139,7 +139,7 @@ subtest 'each library is used in a few files' => sub {
     my @leaks = grep { $_->[2] ? $_->[1] !~ $vocabulary : $_->[1] =~ $foreign } @api;
     none(scalar @api, [map {"$_->[0] includes $_->[1]"} @leaks], 'route files include include/ and api/shared.h only');
     my $plain = qr{/(?:(?:util|crypto)/\w+|db/(?:rows|statement)|jobs/mail
-        |http/(?:error|fields|multipart|path|route|route_check))\.[ch]$}x;
+        |http/(?:error|fields|form|json_body|multipart|path|route|route_check))\.[ch]$}x;
     my @below = grep { $_->[0] =~ $plain } @includes;
     none(scalar @below, [map {"$_->[0] includes $_->[1]"} grep { $_->[1] =~ $httpd } @below],
         'files that plain C programs test do not include httpd');

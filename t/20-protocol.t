@@ -145,6 +145,8 @@ subtest 'form bodies' => sub {
     is(post_to('/users/login', $form, $fields)->status, 200, 'plus signs and percent escapes in a form are decoded');
     is_invalid(post_to('/users/login', $form, $_), 'located', ['body'], "the form $_ is rejected")
         for 'username=%zz&password=x', 'username=%ff&password=x', 'username=%00&password=x';
+    is_invalid(post_to('/users/login', $form, "username=x\0&password=y"), 'located', ['body'],
+        'a form with a zero byte is rejected as a whole');
     is_invalid(api(POST => '/users/login', json => { username => 'x', password => 'y' }), 'located',
         [qw(password username)], 'a JSON body on a form route lacks the required fields');
 };
@@ -192,6 +194,8 @@ subtest 'CORS' => sub {
     $headers{Origin} = 'https://a.example.evil';
     is(api($_ => '/api/sessions/5/', %from)->header('Access-Control-Allow-Origin'), undef,
         "$_ does not allow an origin that is not listed") for qw(OPTIONS GET);
+    like(api($_ => '/api/sessions/5/', %from)->header('Vary'), qr/Origin/,
+        "$_ varies by Origin for an origin that is not listed as well") for qw(OPTIONS GET);
     my $star = second_httpd("LearnHubCORS *\n");
     my $any = api(GET => '/health', port => $star->port, headers => { Origin => 'null' });
     is($any->header('Access-Control-Allow-Origin'), '*', 'LearnHubCORS * allows every origin');

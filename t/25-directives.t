@@ -105,6 +105,13 @@ subtest 'values of size limits' => sub {
     accepts(LearnHubMaxPhoto => 1024, 2097152, 67108864);
 };
 
+subtest 'values of LearnHubMeetingURL' => sub {
+    rejects(LearnHubMeetingURL => qr/one %s/, '', 'https://meet.example.com', 'https://meet.example.com/%s/%s',
+        'meet.example.com/%s', 'ftp://meet.example.com/%s', '"https://meet.example.com/a room/%s"',
+        'https://meet.example.com/%s more');
+    accepts(LearnHubMeetingURL => 'https://meet.example.com/%s', 'http://meet.example.com/?room=%s&lang=en');
+};
+
 subtest 'values of LearnHubCORS, LearnHubPublicURL, LearnHubPasswordResetURL' => sub {
     rejects(LearnHubCORS => qr{\*.*https?://}, '', 'app.example.com', 'https://', 'https://a.example/path',
         '* https://a.example', 'https://a.example *', 'ftp://a.example', '"https://a.example https://b.example"',

@@ -157,6 +157,7 @@ subtest 'POST /users/login' => sub {
     is($login->status, 200, 'login returns 200');
     is_deeply(keys_of($login->json), [qw(access_token expires_in refresh_token token_type user)],
         'login returns five keys');
+    is($login->header('Cache-Control'), 'no-store', 'the tokens of a login must not be cached');
     is_deeply($login->json->{user}, $ada, 'login returns the user of signup');
     is_deeply([@{ $login->json }{qw(token_type expires_in)}], ['bearer', 86400],
         'login returns the token type and the lifetime in seconds');

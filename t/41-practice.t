@@ -284,8 +284,9 @@ subtest 'A hostile expression is rejected in time and does not delay other reque
     problem(title => 'bait', description => 'ab' x 10000);
     my @hostile = ('(((.)*)*)*\1\2\3$', '(((((a{1,100}){1,100}){1,100}){1,100}){1,100})');
     for my $q (@hostile) {
-        is_invalid(api_as(undef, GET => '/problems/search/query', query => { q => $q }), 'located', ['q'],
-            "$q is rejected");
+        my $rejected = api_as(undef, GET => '/problems/search/query', query => { q => $q });
+        is_invalid($rejected, 'located', ['q'], "$q is rejected");
+        is_deeply($rejected->json->{detail}[0]{loc}, [qw(query q)], "$q is an error of the query");
     }
     my @statuses = parallel 24, sub {
         my ($i) = @_;

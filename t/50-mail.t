@@ -270,6 +270,19 @@ subtest 'Mails of a process that died are handled when their lease expires' => s
     sql('DELETE FROM learnhub.outbox WHERE id = ?', $held);
 };
 
+subtest 'A process that has lost its lease does not store the outcome' => sub {
+    $mail_server->behave(data => 'slow');
+    my $taken = queue($ada, subject => 'taken');
+    ok(eventually(sub { state_of($taken) eq 'sending' }, 10), 'a mail is being sent to a slow server');
+    sql('UPDATE learnhub.outbox SET attempts = attempts + 1 WHERE id = ?', $taken); # as another process that claims it
+    ok(eventually(sub { grep { $_->{headers}{subject} eq 'taken' } $mail_server->accepted }, 15),
+        'the slow server accepts the mail');
+    sleep 1;
+    is(state_of($taken), 'sending', 'the mail stays with the process that has claimed it since');
+    sql('DELETE FROM learnhub.outbox WHERE id = ?', $taken);
+    $mail_server->behave;
+};
+
 subtest 'A mail is not sent after its not_after' => sub {
     $mail_server->behave(rcpt => '450 Not now');
     my $late = queue($ada, not_after => (sql(q(SELECT now() + interval '4 seconds' AS t)))[0]{t});

@@ -207,6 +207,35 @@ subtest 'hung PostgreSQL' => sub {
     ok(recovers(15, %short), '/health returns 200 after PostgreSQL continues');
 };
 
+# The backends that wait for a table.
+sub blocked {
+    return map { $_->{pid} } sql('SELECT pid FROM pg_locks WHERE relation = ?::regclass AND NOT granted', $_[0]);
+}
+
+# With one connection in the pool, so that a repetition waits for a new one. A killed backend makes PostgreSQL recover.
+subtest 'a killed PostgreSQL backend' => sub {
+    my $single = second_httpd("DBDMax 1\nDBDKeep 1\nLearnHubConnectionWait 10s\n");
+    my $title = unique('killed');
+    my %request = (read => sub { api_as($users[0], GET => "/api/sessions/$session/", @_) },
+        write => sub { create($title, @_) });
+    for my $case ([read => 200], [write => 503]) {
+        my ($kind, $expected) = @$case;
+        database()->begin_work;
+        sql('LOCK TABLE learnhub.tutoring_sessions');
+        my @done = parallel 2, sub {
+            return $request{$kind}->(port => $single->port)->status if $_[0] == 0;
+            my $found = eventually(sub { my @one = blocked('learnhub.tutoring_sessions'); @one == 1 && \@one }, 4);
+            return kill KILL => @{ $found || [] };
+        };
+        ok(recovers(15, port => $single->port), "/health returns 200 after the backend of a $kind was killed");
+        database()->rollback if !database()->{AutoCommit};
+        is_deeply(\@done, [$expected, 1], "a $kind whose backend was killed returns $expected");
+    }
+    is((sql('SELECT count(*) AS n FROM learnhub.tutoring_sessions WHERE title = ?', $title))[0]{n}, 0,
+        'the write of the killed backend is not stored');
+    $single->stop;
+};
+
 sub send_bytes {
     my ($bytes) = @_;
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $short->port) or die $@;
