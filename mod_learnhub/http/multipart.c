@@ -279,7 +279,7 @@ static const char *read_content(parser *in, lh_part *part)
 
 static const char *read_part(parser *in)
 {
-    lh_part part = {.type = "text/plain"};
+    lh_part part = {NULL};
     headers found;
     const char *why = read_headers(in, &found);
 
@@ -296,7 +296,6 @@ static const char *read_part(parser *in)
         why = read_content(in, &part);
     }
     if (!why) {
-        part.type = found.type ? found.type : part.type;
         APR_ARRAY_PUSH(in->parts, lh_part) = part;
     }
     return why;

@@ -21,7 +21,6 @@
 typedef struct lh_part {
     const char *name;
     const char *filename; /* as it was sent; never use it as a path; NULL: a text field */
-    const char *type;     /* the Content-Type; "text/plain" without one */
     const char *data;     /* points into the body; no zero byte follows */
     apr_size_t length;
 } lh_part;
