@@ -279,7 +279,7 @@ static const char *read_content(parser *in, lh_part *part)
 
 static const char *read_part(parser *in)
 {
-    lh_part part = {NULL};
+    lh_part part = {.name = NULL};
     headers found;
     const char *why = read_headers(in, &found);
 
