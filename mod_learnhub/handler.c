@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "handler.h"
 
-#include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>
@@ -178,16 +177,6 @@ static lh_error *find_route(lh_call *call)
     return NULL;
 }
 
-static lh_error *authenticate(lh_call *call)
-{
-    lh_error *error = lh_auth(call);
-
-    if (call->me.id) {
-        lh_call_set_builtin(call, LH_BUILTIN_ME, apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, call->me.id));
-    }
-    return error;
-}
-
 /* 413 takes precedence over 404 and 405, because the size limit applies to requests without a route as well. */
 static lh_error *serve(lh_call *call)
 {
@@ -197,7 +186,7 @@ static lh_error *serve(lh_call *call)
         error = routing;
     }
     if (!error) {
-        error = authenticate(call);
+        error = lh_auth(call);
     }
     if (!error) {
         error = lh_body_query(call);

@@ -100,5 +100,6 @@ lh_error *lh_auth(lh_call *call)
     }
     r->user = apr_psprintf(r->pool, "%" APR_INT64_T_FMT, call->me.id);
     r->ap_auth_type = opaque ? "Token" : "Bearer";
+    lh_call_set_builtin(call, LH_BUILTIN_ME, r->user);
     return check_role(call);
 }

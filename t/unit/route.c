@@ -165,6 +165,30 @@ static void test_invalid_routes(void)
     }
 }
 
+/* A group without prefixes shares the prefix, and so must share the formats, of another group. */
+static void test_shared_prefix(void)
+{
+    static const lh_route first[] = {
+        {.name = "first", .method = "GET", .path = "/x/", .summary = "S", .before = {&step}}, {0}};
+    static const lh_route second[] = {
+        {.name = "second", .method = "GET", .path = "/x/y/", .summary = "S", .before = {&step}}, {0}};
+    static const char *const none[] = {NULL};
+    lh_route_group owner = {.name = "things", .prefixes = prefixes, .routes = first};
+    lh_route_group other = {.name = "things", .prefixes = none, .routes = second};
+    const lh_route_group *groups[] = {&owner, &other, NULL};
+    const char *why;
+
+    lh_routes_compile(tap_pool, groups, lh_statements_create(tap_pool), &why);
+    is_str(why, NULL, "a group without prefixes may share the prefix of another group");
+    other.error_format = LH_ERRORS_FLAT;
+    lh_routes_compile(tap_pool, groups, lh_statements_create(tap_pool), &why);
+    ok(why && strstr(why, "route second") && strstr(why, "other formats"), "a different error format is an error");
+    other.error_format = owner.error_format;
+    other.time_format = LH_MICROS_Z;
+    lh_routes_compile(tap_pool, groups, lh_statements_create(tap_pool), &why);
+    ok(why && strstr(why, "route second") && strstr(why, "other formats"), "a different time format is an error");
+}
+
 /* ---- matching ---- */
 
 #define FOUND(label, verb, text)                                                                                       \
@@ -318,6 +342,7 @@ int main(void)
 
     tap_begin();
     test_invalid_routes();
+    test_shared_prefix();
     routes = lh_routes_compile(tap_pool, groups, lh_statements_create(tap_pool), &why);
     if (ok(routes != NULL, "a table of valid routes is compiled")) {
         is_int(lh_routes_count(routes), 12, "the table has all routes");
