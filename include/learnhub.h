@@ -151,7 +151,8 @@ typedef enum {
     LH_ERRORS_DETAIL,  /* {"detail": ...}; 400 {"field": ["..."]} */
     LH_ERRORS_LOCATED, /* {"detail": ...}; 422 {"detail": [{"loc": ["body", "field"], "msg", "type"}]} */
     LH_ERRORS_FLAT,    /* {"error": ...}; 400 {"error": ..., "fields": {"field": ["..."]}} */
-    LH_ERRORS_ENVELOPE /* {"success": false, "data": {"detail": ...}}; 400 data {"field": ["..."]} */
+    LH_ERRORS_ENVELOPE, /* {"success": false, "data": {"detail": ...}}; 400 data {"field": ["..."]} */
+    LH_ERRORS_LIST      /* {"detail": ...}; 400 ["field: ...", "..."], for clients that display the body itself */
 } lh_error_format;
 
 /* The media types that a route accepts for its body; 0 means JSON. */

@@ -188,27 +188,54 @@ static void write_pair(lh_json *json, const char *key, const char *text)
     lh_json_close(json, '}');
 }
 
+/* "field: sentence", or the sentence alone if it is about the whole body. */
+static void write_entry(lh_json *json, const lh_field_error *entry)
+{
+    lh_json_text(json, entry->field ? apr_pstrcat(json->out.pool, entry->field, ": ", entry->text, NULL) : entry->text);
+}
+
 /* {"error": "field: sentence", "fields": {...}}. `error` is the first entry, because clients display only `error`. */
 static void write_flat(lh_json *json, const lh_error *error)
 {
-    const lh_field_error *first = error->first;
-
-    if (!first) {
+    if (!error->first) {
         write_pair(json, "error", error->text);
         return;
     }
     lh_json_open(json, '{');
     lh_json_key(json, "error");
-    lh_json_text(json, first->field ? apr_pstrcat(json->out.pool, first->field, ": ", first->text, NULL) : first->text);
+    write_entry(json, error->first);
     lh_json_key(json, "fields");
     write_fields(json, error);
     lh_json_close(json, '}');
+}
+
+/* Every 400 is an array of sentences. */
+static void write_list(lh_json *json, const lh_error *error)
+{
+    const lh_field_error *entry;
+
+    if (lh_error_status(error, LH_ERRORS_LIST) != 400) {
+        write_pair(json, "detail", error->text);
+        return;
+    }
+    lh_json_open(json, '[');
+    if (!error->first) {
+        lh_json_text(json, error->text);
+    }
+    for (entry = error->first; entry; entry = entry->next) {
+        write_entry(json, entry);
+    }
+    lh_json_close(json, ']');
 }
 
 void lh_error_write(lh_json *json, const lh_error *error, lh_error_format format)
 {
     if (format == LH_ERRORS_FLAT) {
         write_flat(json, error);
+        return;
+    }
+    if (format == LH_ERRORS_LIST) {
+        write_list(json, error);
         return;
     }
     if (format == LH_ERRORS_ENVELOPE) {

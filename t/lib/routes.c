@@ -38,7 +38,7 @@ static void write_fields(lh_json *out, const char *key, const lh_field *fields)
 
 static void write_route(lh_json *out, const lh_compiled_route *route)
 {
-    static const char *const formats[] = {"detail", "located", "flat", "envelope"};
+    static const char *const formats[] = {"detail", "located", "flat", "envelope", "list"};
     static const char *const shapes[] = {"one", "one_or_null", "all", "page", "skip_limit", "nothing", "bytes"};
     const lh_route *def = route->def;
 

@@ -26,6 +26,9 @@ static void test_errors(void)
     is_str(written(error, LH_ERRORS_FLAT), "{\"error\":\"No \\\"entry\\\".\"}", "one sentence in the format flat");
     is_str(written(error, LH_ERRORS_ENVELOPE), "{\"success\":false,\"data\":{\"detail\":\"No \\\"entry\\\".\"}}",
            "one sentence in the format envelope");
+    is_str(written(error, LH_ERRORS_LIST), "{\"detail\":\"No \\\"entry\\\".\"}", "one sentence in the format list");
+    is_str(written(lh_error_make(tap_pool, 400, "No."), LH_ERRORS_LIST), "[\"No.\"]",
+           "a 400 with one sentence in the format list");
     is_int(lh_error_status(error, LH_ERRORS_LOCATED), 403, "an error with a sentence keeps its status");
 }
 
@@ -48,6 +51,7 @@ static void test_fields(void)
     is_str(written(error, LH_ERRORS_ENVELOPE),
            "{\"success\":false,\"data\":{\"a\":[\"One.\",\"Three.\"],\"non_field_errors\":[\"Two.\"]}}",
            "invalid fields in the format envelope");
+    is_str(written(error, LH_ERRORS_LIST), "[\"a: One.\",\"Two.\",\"a: Three.\"]", "invalid fields in the format list");
     is_int(lh_error_status(error, LH_ERRORS_LOCATED), 422, "a validation error is 422 in the format located");
     is_int(lh_error_status(error, LH_ERRORS_DETAIL), 400, "a validation error is 400 in the format detail");
     error = lh_error_field(tap_pool, NULL, "body", "feedback.strengths", "One.");

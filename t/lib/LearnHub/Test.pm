@@ -174,7 +174,7 @@ sub pg {
 sub keys_of { my ($hash) = @_; return [sort keys %$hash] }
 
 # The error formats of the APIs: detail {"detail": "..."}, located (the same; validation errors are a list with `loc`),
-# flat {"error": "..."}, envelope {"success": false, "data": {...}}.
+# flat {"error": "..."}, envelope {"success": false, "data": {...}}, list {"detail": "..."} (400: ["field: ...", ...]).
 
 # The sentence of an error response, or undef if the body has another format.
 my %sentence = (
@@ -182,6 +182,7 @@ my %sentence = (
     located => sub { only($_[0], 'detail') },
     flat => sub { only($_[0], 'error') },
     envelope => sub { wrapped($_[0]) && only($_[0]{data}, 'detail') },
+    list => sub { ref $_[0] eq 'ARRAY' ? @{ $_[0] } == 1 && $_[0][0] : only($_[0], 'detail') },
 );
 
 # The rejected fields of a validation error: {field => sentence}, or undef.
@@ -190,6 +191,7 @@ my %fields = (
     located => sub { located($_[0]) },
     flat => sub { ref $_[0] eq 'HASH' && "@{keys_of($_[0])}" eq 'error fields' && lists($_[0]{fields}) },
     envelope => sub { wrapped($_[0]) && lists($_[0]{data}) },
+    list => sub { sentences($_[0]) },
 );
 
 sub format_of {
@@ -225,7 +227,14 @@ sub located {
     return \%found;
 }
 
-# is_error($reply, 'detail'|'located'|'flat'|'envelope', status [, qr/sentence/] [, name]): an error response of this
+# {field => sentence} of ["field: sentence", "sentence about the body"].
+sub sentences {
+    my ($list) = @_;
+    return undef if ref $list ne 'ARRAY' || !@$list || grep { ref || !length } @$list;
+    return { map { /^([a-z_.]+): (.+)/ ? ($1 => $2) : (non_field_errors => $_) } @$list };
+}
+
+# is_error($reply, 'detail'|'located'|'flat'|'envelope'|'list', status [, qr/sentence/] [, name]): an error response of this
 # status in this format.
 sub is_error {
     my ($reply, $format, $status, @more) = @_;
