@@ -148,9 +148,9 @@ typedef enum {
 
 /* The format of error responses. */
 typedef enum {
-    LH_ERRORS_DETAIL,  /* {"detail": ...}; 400 {"field": ["..."]} */
-    LH_ERRORS_LOCATED, /* {"detail": ...}; 422 {"detail": [{"loc": ["body", "field"], "msg", "type"}]} */
-    LH_ERRORS_FLAT,    /* {"error": ...}; 400 {"error": ..., "fields": {"field": ["..."]}} */
+    LH_ERRORS_DETAIL,   /* {"detail": ...}; 400 {"field": ["..."]} */
+    LH_ERRORS_LOCATED,  /* {"detail": ...}; 422 {"detail": [{"loc": ["body", "field"], "msg", "type"}]} */
+    LH_ERRORS_FLAT,     /* {"error": ...}; 400 {"error": ..., "fields": {"field": ["..."]}} */
     LH_ERRORS_ENVELOPE, /* {"success": false, "data": {"detail": ...}}; 400 data {"field": ["..."]} */
     LH_ERRORS_LIST      /* {"detail": ...}; 400 ["field: ...", "..."], for clients that display the body itself */
 } lh_error_format;
@@ -165,7 +165,8 @@ enum {
     LH_STREAMED = 8,     /* of LH_ALL: the response is sent while the rows arrive; their number is not limited */
     LH_UNPAGED = 16,     /* of LH_PAGE and LH_ALL: adds the query fields page and page_size; when neither is sent, all
                           * rows are streamed, for LH_PAGE as {results} */
-    LH_SLICED = 32       /* of LH_ALL: adds the query fields skip and limit */
+    LH_SLICED = 32,      /* of LH_ALL: adds the query fields skip and limit */
+    LH_DIAGRAM = 64      /* its body contains a diagram: limited by LearnHubMaxDiagram instead of LearnHubMaxBody */
 };
 
 #define LH_SQL_MAX 4

@@ -258,7 +258,7 @@ static lh_error *new_reset_link(lh_call *call)
         return error;
     }
     if (!link) {
-        link = apr_pstrcat(p, config->public_url ? config->public_url : server_url(call->r),
+        link = apr_pstrcat(p, config->public_url ? config->public_url : server_url(call->r), config->prefix,
                            "/password/reset/confirm/{uid}/{token}", NULL);
     }
     lh_bind(call, "link", replace(p, link, "{token}", token));
