@@ -341,7 +341,7 @@ const lh_step lh_step_issue_tokens_object = {
     .name = "issue_tokens_object", .run = issue_tokens_object, .columns = ACCOUNT_COLUMNS};
 
 const lh_step lh_step_verify_refresh_token = {
-    .name = "verify_refresh_token", .run = verify_refresh_token, 
+    .name = "verify_refresh_token", .run = verify_refresh_token,
     .fields = "refresh_token|refresh", .binds = "user_id version"};
 
 const lh_step lh_step_verify_token = {
