@@ -17,8 +17,9 @@
  *   not roll back either when it gets none. Only errors of PostgreSQL, such as a violated constraint, roll back all
  *   statements of the route.
  * - Statements name their parameters: `:name` of path, query, body or steps. Always defined are `:me` (the caller's
- *   users.id), `:base` (the base URL of this server without a trailing slash), `:meeting_url` and `:eco_verify` (the
- *   values of LearnHubMeetingURL and LearnHubEcoVerify), and `:limit` and `:offset` (of the page; NULL without pages).
+ *   users.id), `:base` (the base URL of this server without a trailing slash), `:meeting_url`, `:eco_verify` and
+ *   `:signup_roles` (the values of LearnHubMeetingURL, LearnHubEcoVerify and LearnHubSignupRoles), and `:limit` and
+ *   `:offset` (of the page; NULL without pages).
  * - A function that can fail returns an lh_error: NULL is success; otherwise it is the complete error response.
  *
  * httpd checks all routes when it starts, and for `apachectl configtest`: an invalid route is reported by its name.
@@ -219,6 +220,7 @@ typedef struct lh_route_group {
 extern const lh_route_group *const lh_route_groups[];
 
 extern const lh_route_group lh_group_users, lh_group_auth, lh_group_problems, lh_group_submissions, lh_group_practice;
+extern const lh_route_group lh_group_tutoring_login, lh_group_coding_token, lh_group_coding_users, lh_group_xp_login;
 extern const lh_route_group lh_group_tutoring, lh_group_profile, lh_group_mentors, lh_group_mentoring;
 extern const lh_route_group lh_group_settings, lh_group_coding, lh_group_eco, lh_group_credits, lh_group_activities;
 extern const lh_route_group lh_group_xp, lh_group_admin, lh_group_service;

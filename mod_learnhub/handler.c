@@ -206,6 +206,7 @@ static lh_error *find_route(lh_call *call)
     lh_call_set_builtin(call, LH_BUILTIN_BASE, base_of(call));
     lh_call_set_builtin(call, LH_BUILTIN_MEETING, call->server->config.meeting_url);
     lh_call_set_builtin(call, LH_BUILTIN_ECO, call->server->config.eco_verify);
+    lh_call_set_builtin(call, LH_BUILTIN_SIGNUP_ROLES, call->server->config.signup_roles);
     return NULL;
 }
 

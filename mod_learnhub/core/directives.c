@@ -155,6 +155,23 @@ static const char *read_choice(apr_pool_t *p, const lh_setting *setting, void *t
     return NULL;
 }
 
+/* Words of setting->words, stored as a list. */
+static const char *read_list(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
+{
+    char *list = NULL;
+    int i;
+
+    for (i = 0; i < argc && lh_text_index(setting->words, argv[i]) >= 0; i++) {
+        list = list ? apr_pstrcat(p, list, " ", argv[i], NULL) : apr_pstrdup(p, argv[i]);
+    }
+    if (!list || i < argc) {
+        return apr_psprintf(p, "must be one or more of: %s", setting->words);
+    }
+    ap_str_tolower(list);
+    *(const char **)target = list;
+    return NULL;
+}
+
 static const char *read_string(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
 {
     (void)setting;
@@ -393,6 +410,9 @@ const command_rec lh_config_commands[] = {
     DIRECTIVE("LearnHubEcoVerify", read_choice, eco_verify,
               "who may verify eco-activities: admin, or self (admins, and users their own)",
               .words = "admin self", .default_value = "admin"),
+    DIRECTIVE("LearnHubSignupRoles", read_list, signup_roles,
+              "the roles that users get if they choose them when they sign up: student, instructor",
+              .words = "student instructor", .default_value = "student"),
 
     DIRECTIVE("LearnHubJWTSecret", read_key, keys,
               "[kid=NAME] and a signing key: " SOURCE "key itself; the first one signs, all verify"),
