@@ -49,7 +49,8 @@ typedef enum {
     LH_STRINGS,   /* an array of min..max strings (max 0: no upper limit), bound as its JSON text */
     LH_OBJECT, /* input: any object, bound as the JSON text that was sent; response: an object with the keys `items` */
     LH_GROUP,  /* an object whose members are separate fields, "name.part"; bound as true when it was sent */
-    LH_PHONE,  /* E.164: + and 8 to 15 digits, the first of them not 0 */
+    LH_PHONE,  /* E.164: + and 8 to 15 digits, the first of them not 0; bound without the spaces, dots, dashes and
+                * parentheses that were sent */
     LH_PHOTO,  /* a file in a multipart body: JPEG, PNG, WebP, GIF; bound as hex, its media type as <name>_type */
     LH_UUID,   /* 8-4-4-4-12 hex digits */
     LH_NUMBER, /* min..max, even if both are 0, with at most two decimals */

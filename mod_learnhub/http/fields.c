@@ -220,13 +220,26 @@ static const char *check_group(check *c)
     return c->input->kind == LH_INPUT_OBJECT ? set_value(c, "true") : "This must be an object.";
 }
 
+#define PHONE_DIGITS 15 /* at most, after the plus sign (E.164) */
+#define PHONE_MARKS " .-()"
+
+/* The marks are dropped; all digits count, also those of a national prefix "(0)". */
 static const char *check_phone(check *c)
 {
     const char *text = lh_text_trim(apr_pstrdup(c->pool, string_of(c)));
-    apr_size_t digits = *text == '+' ? strspn(text + 1, "0123456789") : 0;
+    char number[1 + PHONE_DIGITS + 1];
+    apr_size_t length = 0, digits;
 
-    return digits >= 8 && digits <= 15 && text[1] != '0' && !text[1 + digits]
-               ? set_value(c, text)
+    for (; *text && length < sizeof(number) - 1; text++) {
+        if (!strchr(PHONE_MARKS, *text)) {
+            number[length++] = *text;
+        }
+    }
+    text += strspn(text, PHONE_MARKS);
+    number[length] = '\0';
+    digits = *number == '+' ? strspn(number + 1, "0123456789") : 0;
+    return !*text && digits >= 8 && number[1] != '0' && !number[1 + digits]
+               ? set_value(c, apr_pstrdup(c->pool, number))
                : "This must be a phone number in international format, such as +12345678987.";
 }
 
