@@ -44,6 +44,7 @@ typedef enum {
     LH_INTEGER,   /* min..max */
     LH_BOOLEAN,   /* true or false */
     LH_TIME,      /* ISO 8601 date-time, bound in UTC */
+    LH_DATE,      /* YYYY-MM-DD, or an ISO 8601 date-time; bound as its UTC date */
     LH_DURATION,  /* HH:MM:SS, more than 00:00:00 and at most 24:00:00; bound in seconds */
     LH_OBJECT_ID, /* 24 hex digits */
     LH_STRINGS,   /* an array of min..max strings (max 0: no upper limit), bound as its JSON text */
@@ -85,7 +86,8 @@ typedef struct lh_field {
     unsigned flags;
     apr_int64_t min, max; /* characters of a string, entries of an array, or the value itself; both 0: no limit, except
                            * for LH_NUMBER */
-    const char *enum_values;   /* the allowed values, separated by spaces */
+    const char *enum_values;   /* of LH_STRING: the allowed values, separated by spaces; of other types: words that are
+                                * accepted as well, and bound as they are */
     const char *default_value; /* used when the field is absent, as text */
     const char *where;         /* of a query field: " AND where" replaces :filters in the route's count and in its last
                                 * statement when the field is present */
@@ -149,9 +151,9 @@ typedef enum {
 
 /* The format of error responses. */
 typedef enum {
-    LH_ERRORS_DETAIL,  /* {"detail": ...}; 400 {"field": ["..."]} */
-    LH_ERRORS_LOCATED, /* {"detail": ...}; 422 {"detail": [{"loc": ["body", "field"], "msg", "type"}]} */
-    LH_ERRORS_FLAT,    /* {"error": ...}; 400 {"error": ..., "fields": {"field": ["..."]}} */
+    LH_ERRORS_DETAIL,   /* {"detail": ...}; 400 {"field": ["..."]} */
+    LH_ERRORS_LOCATED,  /* {"detail": ...}; 422 {"detail": [{"loc": ["body", "field"], "msg", "type"}]} */
+    LH_ERRORS_FLAT,     /* {"error": ...}; 400 {"error": ..., "fields": {"field": ["..."]}} */
     LH_ERRORS_ENVELOPE, /* {"success": false, "data": {"detail": ...}}; 400 data {"field": ["..."]} */
     LH_ERRORS_LIST      /* {"detail": ...}; 400 ["field: ...", "..."], for clients that display the body itself */
 } lh_error_format;
@@ -220,6 +222,7 @@ extern const lh_route_group *const lh_route_groups[];
 
 extern const lh_route_group lh_group_users, lh_group_auth, lh_group_problems, lh_group_submissions, lh_group_practice;
 extern const lh_route_group lh_group_tutoring, lh_group_profile, lh_group_mentors, lh_group_mentoring;
+extern const lh_route_group lh_group_availabilities, lh_group_own_availabilities;
 extern const lh_route_group lh_group_settings, lh_group_coding, lh_group_eco, lh_group_credits, lh_group_activities;
 extern const lh_route_group lh_group_xp, lh_group_admin, lh_group_service;
 

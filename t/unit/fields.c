@@ -40,6 +40,9 @@ static const lh_field photo = {.name = "photo", .type = LH_PHOTO, .flags = LH_CL
 static const lh_field plain_photo = {.name = "plain_photo", .type = LH_PHOTO};
 static const lh_field oid = {.name = "oid", .type = LH_OBJECT_ID};
 static const lh_field past = {.name = "past", .type = LH_TIME, .flags = LH_PAST};
+static const lh_field day = {.name = "day", .type = LH_DATE, .flags = LH_CLEARABLE, .enum_values = "1w 2w"};
+static const lh_field plain_day = {.name = "plain_day", .type = LH_DATE};
+static const lh_field counted = {.name = "counted", .type = LH_INTEGER, .max = APR_INT64_MAX, .enum_values = "all"};
 static const lh_field duration = {.name = "duration", .type = LH_DURATION};
 static const lh_field coerced_strings = {.name = "coerced_strings", .type = LH_STRINGS, .flags = LH_COERCE};
 static const lh_field strings = {.name = "strings", .type = LH_STRINGS, .min = 1, .max = 2};
@@ -107,6 +110,25 @@ static const struct {
     {&oid, STRING("507"), 0, NULL, "24 hex"},
     {&past, STRING("2020-01-01"), 0, "2020-01-01T00:00:00Z", NULL},
     {&past, STRING("2030-01-01"), 0, NULL, "may not be in the future"},
+    {&day, STRING("2024-02-29"), 0, "2024-02-29", NULL},
+    {&day, STRING("2024-02-29T23:30:00-01:00"), 0, "2024-03-01", NULL},
+    {&day, STRING("2024-02-29 10:00"), 1, "2024-02-29", NULL},
+    {&day, STRING("0001-01-01"), 0, "0001-01-01", NULL},
+    {&day, STRING("1w"), 0, "1w", NULL},
+    {&day, STRING("2w"), 1, "2w", NULL},
+    {&day, STRING("1w 2w"), 0, NULL, "2024-01-15, or one of: 1w, 2w."},
+    {&day, STRING("3w"), 0, NULL, "2024-01-15, or one of: 1w, 2w."},
+    {&day, STRING("2023-02-29"), 0, NULL, "a date"},
+    {&day, STRING(""), 0, "", NULL},
+    {&day, NIL, 0, "", NULL},
+    {&day, ABSENT, 0, NULL, NULL},
+    {&day, INT(20240229), 0, NULL, "a date"},
+    {&plain_day, STRING("1w"), 0, NULL, "2024-01-15."},
+    {&plain_day, STRING(""), 0, NULL, "a date"},
+    {&counted, STRING("all"), 1, "all", NULL},
+    {&counted, STRING("12"), 1, "12", NULL},
+    {&counted, STRING("ALL"), 1, NULL, "of at least 0, or one of: all."},
+    {&counted, STRING(""), 1, NULL, "of at least 0, or one of: all."},
     {&duration, STRING("01:30:00"), 0, "5400", NULL},
     {&duration, STRING("24:00:00"), 0, "86400", NULL},
     {&duration, STRING("00:00:01"), 0, "1", NULL},
