@@ -82,6 +82,8 @@ enum {
  */
 typedef struct lh_field {
     const char *name;
+    const char *alias; /* of a string in a JSON body (also UUIDs, dates ...): another name for it; clients may send both
+                        * names with the same value, in any case */
     lh_type type;
     unsigned flags;
     apr_int64_t min, max; /* characters of a string, entries of an array, or the value itself; both 0: no limit, except

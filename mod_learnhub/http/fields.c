@@ -355,6 +355,9 @@ const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_input 
     check c = {p, field, input, untyped, now, value};
 
     *value = NULL;
+    if (input->kind == LH_INPUT_CONFLICT) {
+        return apr_psprintf(p, "This and %s are the same field: send one of them, or the same value.", field->alias);
+    }
     if ((field->flags & LH_CLEARABLE) && clears(&c)) {
         return set_value(&c, "");
     }

@@ -18,6 +18,7 @@
 #define STRINGS(t, n) {LH_INPUT_STRINGS, t, n}
 #define OBJECT(t) {LH_INPUT_OBJECT, t, 0}
 #define FILE_OF(bytes) {LH_INPUT_FILE, bytes, sizeof(bytes) - 1}
+#define CONFLICT {LH_INPUT_CONFLICT, NULL, 0}
 #define OTHER {LH_INPUT_OTHER, NULL, 0}
 /* clang-format on */
 
@@ -49,6 +50,7 @@ static const lh_field strings = {.name = "strings", .type = LH_STRINGS, .min = 1
 static const lh_field nullable_strings = {.name = "nullable_strings", .type = LH_STRINGS, .flags = LH_NULL};
 static const lh_field group = {.name = "group", .type = LH_GROUP};
 static const lh_field object = {.name = "object", .type = LH_OBJECT};
+static const lh_field aliased = {.name = "aliased", .alias = "other", .type = LH_UUID, .flags = LH_NULL};
 static const lh_field uuid = {.name = "uuid", .type = LH_UUID};
 static const lh_field color = {.name = "color", .type = LH_COLOR};
 static const lh_field rate = {.name = "rate", .type = LH_NUMBER, .max = 100};
@@ -160,6 +162,7 @@ static const struct {
     {&object, STRINGS("[]", 0), 0, NULL, "an object"},
     {&object, STRING("{}"), 0, NULL, "an object"},
     {&object, NIL, 0, NULL, "may not be null"},
+    {&aliased, CONFLICT, 0, NULL, "This and other are the same field"},
     {&phone, STRING("+12345678"), 0, "+12345678", NULL},
     {&phone, STRING(" +123456789012345 "), 1, "+123456789012345", NULL},
     {&phone, STRING("+1234567"), 0, NULL, "phone number"},
