@@ -45,12 +45,14 @@ typedef enum {
     LH_INTEGER,   /* min..max */
     LH_BOOLEAN,   /* true or false */
     LH_TIME,      /* ISO 8601 date-time, bound in UTC */
+    LH_DATE,      /* YYYY-MM-DD, or an ISO 8601 date-time; bound as its UTC date */
     LH_DURATION,  /* HH:MM:SS, more than 00:00:00 and at most 24:00:00; bound in seconds */
     LH_OBJECT_ID, /* 24 hex digits */
     LH_STRINGS,   /* an array of min..max strings (max 0: no upper limit), bound as its JSON text */
     LH_OBJECT, /* input: any object, bound as the JSON text that was sent; response: an object with the keys `items` */
     LH_GROUP,  /* an object whose members are separate fields, "name.part"; bound as true when it was sent */
-    LH_PHONE,  /* E.164: + and 8 to 15 digits, the first of them not 0 */
+    LH_PHONE,  /* E.164: + and 8 to 15 digits, the first of them not 0; bound without the spaces, dots, dashes and
+                * parentheses that were sent */
     LH_PHOTO,  /* a file in a multipart body: JPEG, PNG, WebP, GIF; bound as hex, its media type as <name>_type */
     LH_UUID,   /* 8-4-4-4-12 hex digits */
     LH_NUMBER, /* min..max, even if both are 0, with at most two decimals */
@@ -81,11 +83,14 @@ enum {
  */
 typedef struct lh_field {
     const char *name;
+    const char *alias; /* of a string in a JSON body (also UUIDs, dates ...): another name for it; clients may send both
+                        * names with the same value, in any case */
     lh_type type;
     unsigned flags;
     apr_int64_t min, max; /* characters of a string, entries of an array, or the value itself; both 0: no limit, except
                            * for LH_NUMBER */
-    const char *enum_values;   /* the allowed values, separated by spaces */
+    const char *enum_values;   /* of LH_STRING: the allowed values, separated by spaces; of other types: words that are
+                                * accepted as well, and bound as they are */
     const char *default_value; /* used when the field is absent, as text */
     const char *where;         /* of a query field: " AND where" replaces :filters in the route's count and in its last
                                 * statement when the field is present */
@@ -222,6 +227,7 @@ extern const lh_route_group *const lh_route_groups[];
 extern const lh_route_group lh_group_users, lh_group_auth, lh_group_problems, lh_group_submissions, lh_group_practice;
 extern const lh_route_group lh_group_tutoring_login, lh_group_coding_token, lh_group_coding_users, lh_group_xp_login;
 extern const lh_route_group lh_group_tutoring, lh_group_profile, lh_group_mentors, lh_group_mentoring;
+extern const lh_route_group lh_group_availabilities, lh_group_own_availabilities;
 extern const lh_route_group lh_group_settings, lh_group_coding, lh_group_eco, lh_group_credits, lh_group_activities;
 extern const lh_route_group lh_group_xp, lh_group_admin, lh_group_service;
 

@@ -281,7 +281,8 @@ my %case = (
     'mentees.update' => sub { (undef, undef, token => mentee()->{token}, json => [{ team_number => 5 }]) },
     'mentees.delete' => sub { (undef, undef, token => mentee()->{token}) },
     (map { my $name = $_; (
-                "$name.list" => sub { offer(mentor()); ('student') },
+                "$name.list" => sub { my $mentor = mentor(); offer($mentor);
+                    (undef, undef, token => $mentor->{token}) },
                 "$name.create" => sub { (undef, undef, token => mentor()->{token}, json => \%hours) },
                 "$name.delete" => sub { my $mentor = mentor(); (undef, offer($mentor), token => $mentor->{token}) },
     ) } qw(availabilty availability)),

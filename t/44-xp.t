@@ -86,7 +86,8 @@ subtest 'Unknown ids and paths return 404' => sub {
 };
 
 my $full = { title => '  Drawing Mandalorian ', emoji => '🎨', category => { name => 'Drawing', color => '#4187A2' },
-    days_total => 30, status => 'paused', user => $unknown_id, days_completed => 12, id => $unknown_id };
+    days_total => 30, status => 'paused', user => $unknown_id, days_completed => 12, id => $unknown_id,
+    description => "Line by line\n", finish_by => '2026-03-01', created_at => '2020-01-01T00:00:00Z', updated_at => 5 };
 
 my ($goal, $goal_id);
 
@@ -94,9 +95,12 @@ subtest 'A user creates a goal' => sub {
     $goal = json_of(api_as($ada, POST => '/api/v1/goals/', json => $full));
     $goal_id = delete $goal->{id};
     like($goal_id, $uuid, 'the id of a goal is a UUID');
+    like($goal->{created_at}, $time, 'created_at is a UTC time');
+    is($goal->{updated_at}, $goal->{created_at}, 'updated_at of a new goal is created_at');
     is_deeply($goal, { title => 'Drawing Mandalorian', emoji => '🎨',
             category => { name => 'Drawing', color => '#4187A2' }, user => account($ada)->{uuid}, status => 'paused',
-            days_total => 30, days_completed => 0 },
+            days_total => 30, days_completed => 0, description => "Line by line\n", finish_by => '2026-03-01',
+            map { $_ => $goal->{$_} } qw(created_at updated_at) },
         'all keys of a goal; the title is trimmed, read-only fields are ignored');
     is_deeply(json_of(api_as($ada, GET => "/api/v1/goals/$goal_id/"), 200), { %$goal, id => $goal_id },
         'GET returns the goal');
@@ -104,6 +108,7 @@ subtest 'A user creates a goal' => sub {
         'GET works without the trailing slash');
     my $plain = goal($ada);
     is($plain->{status}, 'active', 'a goal is active by default');
+    is_deeply([@$plain{qw(description finish_by)}], ['', undef], 'it has no description and no date by default');
     like($plain->{category}{color}, qr/^#[0-9a-f]{6}$/, 'a goal has a colour by default');
     is_deeply(goal($ada, category => { name => 'Art' })->{category}, { %{ $plain->{category} }, name => 'Art' },
         'a category without a colour gets the default one');
@@ -121,11 +126,57 @@ subtest 'A goal is private to its user' => sub {
 subtest 'PATCH changes a goal' => sub {
     my $patched = json_of(api_as($ada, PATCH => "/api/v1/goals/$goal_id/",
             json => { status => 'completed', category => { color => '#000000' } }), 200);
-    is_deeply($patched, { %$goal, id => $goal_id, status => 'completed',
+    is_deeply($patched, { %$goal, id => $goal_id, status => 'completed', updated_at => $patched->{updated_at},
             category => { name => 'Drawing', color => '#000000' } },
         'PATCH changes the fields sent and keeps the others');
     is_deeply(json_of(api_as($ada, PATCH => "/api/v1/goals/$goal_id/", json => {}), 200), $patched,
         'PATCH with an empty object changes nothing');
+};
+
+# When a goal was last changed, with all digits.
+sub last_change { return (sql('SELECT updated_at FROM learnhub.goals WHERE id = ?', $goal_id))[0]{updated_at} }
+
+subtest 'updated_at moves when a field changes' => sub {
+    my $path = "/api/v1/goals/$goal_id/";
+    json_of(api_as($ada, PATCH => $path, json => { title => 'Old', status => 'active' }), 200);
+    for my $change ({ title => 'New' }, { emoji => 'x' }, { category => { name => 'New' } }, { days_total => 31 },
+        { status => 'ongoing' }, { description => 'New' }, { finish_by => '2027-01-01' }) {
+        my $before = last_change();
+        json_of(api_as($ada, PATCH => $path, json => $change), 200);
+        my $after = last_change();
+        cmp_ok($after, 'gt', $before, "a change of @{[ keys %$change ]} moves it");
+        json_of(api_as($ada, PATCH => $path, json => $change), 200);
+        is(last_change(), $after, 'the same change again does not');
+    }
+    sql("UPDATE learnhub.goals SET created_at = '2025-01-01T10:00:00Z', title = 'Older' WHERE id = ?", $goal_id);
+    my $seen = json_of(api_as($ada, GET => $path), 200);
+    is($seen->{created_at}, '2025-01-01T10:00:00Z', 'created_at is when the goal was created');
+    like($seen->{updated_at}, $time, 'updated_at is a UTC time');
+    cmp_ok($seen->{updated_at}, 'gt', $seen->{created_at}, 'updated_at is later');
+};
+
+subtest 'A goal may have a description and a date' => sub {
+    my $path = "/api/v1/goals/$goal_id/";
+    my $today = (sql("SELECT timezone('UTC', now())::date AS today"))[0]{today};
+    my @cases = (['2026-12-31', '2026-12-31'], ['2026-12-31T23:30:00-01:00', '2027-01-01'], ['', undef],
+        ['2026-12-31 10:00', '2026-12-31'], [undef, undef],
+        map { [$_->[0], (sql("SELECT (?::date + ?::interval)::date::text AS day", $today, $_->[1]))[0]{day}] }
+            ['1w', '7 days'], ['2w', '14 days'], ['1m', '1 month'], ['6m', '6 months']);
+    for my $case (@cases) {
+        my ($sent, $expected) = @$case;
+        is(json_of(api_as($ada, PATCH => $path, json => { finish_by => $sent }), 200)->{finish_by}, $expected,
+            'PATCH with finish_by ' . ($sent // 'null'));
+        is(goal($ada, finish_by => $sent)->{finish_by}, $expected, 'POST with finish_by ' . ($sent // 'null'));
+    }
+    json_of(api_as($ada, PATCH => $path, json => { finish_by => '2026-12-31', description => 'D' }), 200);
+    is_deeply([@{ json_of(api_as($ada, PATCH => $path, json => { title => 'T' }), 200) }{qw(finish_by description)}],
+        ['2026-12-31', 'D'], 'PATCH keeps what is not sent');
+    for my $case (['x' x 2000, 'x' x 2000], ['', ''], ['D', 'D'], [undef, '']) {
+        my ($sent, $expected) = @$case;
+        is(json_of(api_as($ada, PATCH => $path, json => { description => $sent }), 200)->{description}, $expected,
+            'PATCH with the description ' . substr($sent // 'null', 0, 5));
+        is(goal($ada, description => $sent)->{description}, $expected, 'POST with it');
+    }
 };
 
 subtest 'POST and PATCH validate every field of a goal' => sub {
@@ -133,7 +184,11 @@ subtest 'POST and PATCH validate every field of a goal' => sub {
         [{ emoji => 'x' x 17 }, 'emoji'], [{ category => { name => 5 } }, 'category.name'],
         [{ category => { name => 'x' x 101 } }, 'category.name'], [{ days_total => 0 }, 'days_total'],
         [{ days_total => '30' }, 'days_total'], [{ days_total => 1.5 }, 'days_total'], [{ status => 'done' }, 'status'],
-        [{ category => 'Drawing' }, 'category'], [{ title => undef }, 'title'],
+        [{ category => 'Drawing' }, 'category'], [{ title => undef }, 'title'], [{ status => 'Ongoing' }, 'status'],
+        [{ status => undef }, 'status'], [{ description => 'x' x 2001 }, 'description'],
+        [{ description => 5 }, 'description'], [{ finish_by => 'soon' }, 'finish_by'],
+        [{ finish_by => '2026-02-29' }, 'finish_by'], [{ finish_by => '3w' }, 'finish_by'],
+        [{ finish_by => 20260301 }, 'finish_by'],
         map { [{ category => { color => $_ } }, 'category.color'] } '4187a2', '#4187a', '#4187a2f', '#4187ag', 'red', 5,
         undef);
     for my $case (@wrong_goals) {
@@ -160,6 +215,19 @@ subtest 'Goals are listed newest first, paged and filtered by status' => sub {
         'the list is filtered by status');
     is_invalid(api_as($lister, GET => '/api/v1/goals/?status=done'), 'detail', ['status'],
         'an unknown status is rejected');
+    my %id = map { $_ => goal($lister, status => $_)->{id} } qw(ongoing planned paused abandoned);
+    my $listed = sub {
+        my ($status) = @_;
+        return json_of(api_as($lister, GET => "/api/v1/goals/?status=$status&page_size=100"), 200);
+    };
+    is_deeply([map { [$_->{id}, $_->{status}] } @{ $listed->($_)->{results} }], [[$id{$_}, $_]],
+        "the list is filtered by $_") for qw(planned paused abandoned);
+    for my $status (qw(active ongoing)) {
+        my $found = $listed->($status);
+        is_deeply([$found->{count}, map {"$_->{id} $_->{status}"} @{ $found->{results} }],
+            [7, "$id{ongoing} ongoing", map {"$goals[$_] active"} 10, 8, 6, 4, 2, 0],
+            "$status lists active and ongoing goals, each with the word that was sent");
+    }
     is_error(api_as($lister, GET => '/api/v1/goals/?page=3'), 'detail', 404, 'a page beyond the end is not found');
 };
 
@@ -254,8 +322,8 @@ subtest 'A session is read by its user, services and admins' => sub {
             device_platform => 'web', started_at => '2025-01-15T10:30:00Z', ended_at => undef,
             completed_reason => undef, total_duration_seconds => undef, focused_duration_seconds => undef,
             map({ $_ => 0 } 'xp_total', @parts),
-            activity => { map { $_ => $drawing->{$_} } qw(id name emoji) } },
-        'a registered session has no XP, no end, and id, name and emoji of the activity');
+            activity => { type => 'creativity', map { $_ => $drawing->{$_} } qw(id name emoji) } },
+        'a registered session has no XP, no end, and id, name, emoji and type of the activity');
     is_deeply(json_of(api_as($_, GET => "/api/v1/sessions/$id/"), 200), $seen, 'services and admins read the session')
         for $worker, $admin;
     is_error(api_as($bob, GET => "/api/v1/sessions/$id/"), 'detail', 404, "another user's session is not found");
@@ -309,8 +377,7 @@ subtest 'Registration validates every field' => sub {
     is_invalid(api_as($worker, POST => '/api/v1/sessions/', json => registration($ada, goal_id => goal($bob)->{id})),
         'detail', ['goal_id'], 'goal_id must be a goal of the named user, not of any user');
     is_invalid(api_as($ada, POST => '/api/v1/sessions/', json => {}), 'detail',
-        [qw(activity_id goal_id session_id started_at)],
-        'session_id, goal_id, activity_id and started_at are required');
+        [qw(activity_id session_id started_at)], 'session_id, activity_id and started_at are required');
     is_invalid(api_as($ada, POST => '/api/v1/sessions/', json => registration($ada, session_id => $_)), 'detail',
         ['session_id'], 'session_id is rejected: ' . JSON::XS->new->allow_nonref->ascii->encode($_))
         for '', 'x' x 256, 'a/b', "a\nb", "a\x{7f}b", "a\x{85}b", '.', '..', 'calculate-rates', 5, undef;
@@ -322,6 +389,71 @@ subtest 'Registration validates every field' => sub {
         is_invalid(api_as($ada, POST => '/api/v1/sessions/', json => registration($ada, @$case)), 'detail',
             [$case->[0]], "an invalid $case->[0] is rejected");
     }
+};
+
+subtest 'Registration accepts goal and activity for goal_id and activity_id' => sub {
+    my $body = without(registration($ada), qw(goal_id activity_id));
+    my $mine = goal($ada)->{id};
+    my $register = sub {
+        my %fields = @_;
+        return api_as($ada, POST => '/api/v1/sessions/', json => { %$body, session_id => unique('other'), %fields });
+    };
+    for my $case ([goal => $mine, activity => $drawing->{id}], [goal_id => $mine, activity => $drawing->{id}],
+        [goal => $mine, goal_id => uc $mine, activity => $drawing->{id}, activity_id => $drawing->{id}],
+        [goal => $mine, goal_id => undef, activity_id => $drawing->{id}]) {
+        my $made = stored(json_of($register->(@$case))->{id});
+        is_deeply([@$made{qw(goal_id activity_id)}], [$mine, $drawing->{id}], "@{[ map { $_ // 'null' } @$case ]}");
+    }
+    is_invalid($register->(goal => goal($ada)->{id}, goal_id => $mine, activity => $drawing->{id},
+            activity_id => $unknown_id), 'detail', [qw(activity_id goal_id)], 'two different values are rejected');
+    is_invalid($register->(goal => $_->[0], activity => $_->[1]), 'detail', $_->[2], "rejected: @$_[0, 1]")
+        for ['g', 'a', [qw(activity_id goal_id)]], [$unknown_id, $unknown_id, [qw(activity_id goal_id)]],
+        [goal($bob)->{id}, $drawing->{id}, ['goal_id']], [5, $drawing->{id}, ['goal_id']];
+    is_invalid($register->(goal => $mine), 'detail', ['activity_id'], 'an activity is required');
+};
+
+subtest 'A session may have no goal until a later registration names one' => sub {
+    my $body = without(registration($ada), 'goal_id');
+    my ($free, $mine) = ($body->{session_id}, goal($ada)->{id});
+    my $path = "/api/v1/sessions/$free/";
+    my $history = sub { json_of(api_as($ada, GET => "/api/v1/goals/$mine/sessions/"), 200)->{results} };
+    json_of(api_as($ada, POST => '/api/v1/sessions/', json => $body));
+    is(json_of(api_as($ada, GET => $path), 200)->{goal_id}, undef, 'a session without a goal');
+    json_of(complete($ada, $free), 200);
+    is_deeply([json_of(api_as($ada, GET => $path), 200)->{goal_id}, scalar ledger($free), $history->()],
+        [undef, 1, []], 'it is completed and earns points, and no goal has it in its history');
+    is_invalid(api_as($ada, POST => '/api/v1/sessions/', json => { %$body, goal_id => goal($bob)->{id} }), 'detail',
+        ['goal_id'], "another user's goal cannot be filled in");
+    for my $case ([undef, undef], [$mine, $mine], [goal($ada)->{id}, $mine], [undef, $mine]) {
+        my ($sent, $kept) = @$case;
+        json_of(api_as($ada, POST => '/api/v1/sessions/', json => { %$body, goal_id => $sent }), 200);
+        is(stored($free)->{goal_id}, $kept, 'the first goal that a later registration names is kept');
+    }
+    is_deeply([map { $_->{id} } @{ $history->() }], [$free], 'then the goal has it in its history');
+};
+
+subtest 'The type of an activity is the dimension in which it earns most' => sub {
+    my %new = (name => 'Zwrth', category => 'Vvv');
+    my $type = sub {
+        my ($activity) = @_;
+        my $body = registration($ada, activity_id => $activity);
+        json_of(api_as($ada, POST => '/api/v1/sessions/', json => $body));
+        return json_of(api_as($ada, GET => "/api/v1/sessions/$body->{session_id}/"), 200)->{activity}{type};
+    };
+    my $made = json_of(api_as($admin, POST => '/api/v1/activities/', json => { %new, rates => \%rates }))->{id};
+    is($type->($made), 'logic', 'of its own rates');
+    for my $dimension (qw(physique energy logic creativity social)) {
+        json_of(api_as($admin, PATCH => "/api/v1/activities/$made/",
+                json => { rates => { (map { $_ => 1 } keys %rates), $dimension => 2 } }), 200);
+        is($type->($made), $dimension, "changed rates: $dimension");
+    }
+    my $named = json_of(api_as($admin, POST => '/api/v1/activities/', json => \%new))->{id};
+    for my $case (['Running', 'physique'], ['Sketchbook', 'creativity'], ['Sudokus', 'logic'], ['Zwrth', 'energy']) {
+        json_of(api_as($admin, PATCH => "/api/v1/activities/$named/", json => { name => $case->[0] }), 200);
+        is($type->($named), $case->[1], "without rates of its own, of the built-in rates: $case->[0]");
+    }
+    my ($untyped) = sql("SELECT count(*) AS n FROM learnhub.activities WHERE type IS NULL");
+    is($untyped->{n}, 0, 'every activity of the catalogue has a type');
 };
 
 subtest 'A session id may have any printable characters but a slash' => sub {
@@ -461,7 +593,7 @@ subtest 'The history of a goal lists ended sessions, newest first' => sub {
     is_deeply($history->{results}[1], { id => $ids[1], started_at => '2025-02-11T10:00:00Z',
             ended_at => '2025-02-11T11:00:00Z', completed_reason => 'manual',
             map({ $_ => completion()->{$_} } @numbers),
-            activity => { map { $_ => $drawing->{$_} } qw(id name emoji) } },
+            activity => { type => 'creativity', map { $_ => $drawing->{$_} } qw(id name emoji) } },
         'exactly the keys of a session in a history');
 };
 

@@ -43,19 +43,20 @@ subtest 'POST /mentorinfo/ makes a user a mentor' => sub {
     my $made = api_as($user, POST => '/mentorinfo/',
         json => { about_me => 'Hi, I am so and so', skills => 'CSS, JavaScript ,Django,css,' });
     is_deeply([$made->status, $made->json],
-        [201, { about_me => 'Hi, I am so and so', skills => 'CSS, JavaScript ,Django,css,' }],
+        [201, { about_me => 'Hi, I am so and so', skills => 'CSS, JavaScript ,Django,css,', team_number => undef }],
         'skills are returned in the form they were sent');
     is(user($user->{email})->{is_mentor}, 1, 'creating a profile sets is_mentor');
     is_error(api_as($user, POST => '/mentorinfo/', json => { about_me => 'x', skills => 'y' }), 'detail', 400,
         qr/already/, 'a second profile is rejected');
-    is_deeply(api_as($user, GET => '/mentorinfo/')->json, { %{ $made->json }, availabilities => [] },
-        'GET returns the profile and the availabilities');
+    my $own = { %{ $made->json }, availabilities => [] };
+    is_deeply(api_as($user, GET => '/mentorinfo/')->json, { %$own, 0 => $own },
+        'GET returns the profile and the availabilities, at the top level and in the member "0"');
     my $entry = listed('/mentor/', $user);
     is_deeply($entry, { pk => user_id($user), username => $user->{email}, first_name => 'Per', last_name => 'Son',
-            is_mentor => true,
-            profile_photo => undef, mentor_profile => { about_me => 'Hi, I am so and so',
-                skills => ['CSS', 'JavaScript', 'Django'], availabilities => [] } },
-        'the directory has skills as an array without duplicates');
+            is_mentor => true, profile_photo => undef, map { %$_, mentor_profile => $_ } {
+                about_me => 'Hi, I am so and so', skills => ['CSS', 'JavaScript', 'Django'], availabilities => []
+            } },
+        'the directory has skills as an array without duplicates, at the top level and in mentor_profile');
     my $array = api_as(mentor(skills => ['C', ' Apache httpd ']), GET => '/mentorinfo/')->json;
     is_deeply($array->{skills}, ['C', ' Apache httpd '], 'skills sent as an array are returned as an array');
 };
@@ -84,10 +85,34 @@ subtest 'POST and PATCH validate every field of a mentor profile' => sub {
 
 subtest 'PATCH changes a mentor profile' => sub {
     is_deeply(api_as($user, PATCH => '/mentorinfoupdate/', json => { skills => ['Python'] })->json,
-        { about_me => 'Hi, I am so and so', skills => ['Python'] },
+        { about_me => 'Hi, I am so and so', skills => ['Python'], team_number => undef },
         'PATCH changes the fields sent and keeps the others');
     is_deeply(api_as($user, PATCH => '/mentorinfoupdate/', json => { about_me => '' })->json,
-        { about_me => '', skills => ['Python'] }, 'about_me may be empty');
+        { about_me => '', skills => ['Python'], team_number => undef }, 'about_me may be empty');
+};
+
+subtest 'A mentor profile may have a team number' => sub {
+    my $new = signup();
+    my %profile = (about_me => 'x', skills => 'y');
+    my @invalid = ('x', -1, 1.5, 2147483648, true, [4]);
+    is_invalid(api_as($new, POST => '/mentorinfo/', json => { %profile, team_number => $_ }), 'detail', ['team_number'],
+        "POST rejects the team number $_") for @invalid;
+    is_deeply(api_as($new, POST => '/mentorinfo/', json => { %profile, team_number => '4' })->json,
+        { %profile, team_number => 4 }, 'POST accepts a number as a string');
+    is_invalid(api_as($new, PATCH => '/mentorinfoupdate/', json => { team_number => $_ }), 'detail', ['team_number'],
+        "PATCH rejects the team number $_") for @invalid;
+    my $kept = api_as($new, PATCH => '/mentorinfoupdate/', json => { about_me => 'z' })->json;
+    is($kept->{team_number}, 4, 'PATCH without a team number keeps it');
+    for my $case ([0, 0], ['', undef], [2147483647, 2147483647], [undef, undef]) {
+        my ($sent, $expected) = @$case;
+        my $changed = api_as($new, PATCH => '/mentorinfoupdate/', json => { team_number => $sent });
+        is_deeply([$changed->status, $changed->json], [200, { %$kept, team_number => $expected }],
+            'PATCH sets the team number ' . ($sent // 'null'));
+        my $own = api_as($new, GET => '/mentorinfo/')->json;
+        is_deeply([map { $_->{team_number} } $own, $own->{0}], [$expected, $expected], 'GET returns it');
+    }
+    is(api_as(signup(), POST => '/mentorinfo/', json => { %profile, team_number => undef })->status, 201,
+        'POST accepts null');
 };
 
 my $skill = unique('skill');
@@ -101,9 +126,11 @@ sub mentors_with {
 }
 
 subtest 'Mentors are searched by all of the given skills' => sub {
-    is_deeply(mentors_with($skill)->json, [{ pk => user_id($both), about_me => 'both', skills => [$skill, 'Übung'] },
-            { pk => user_id($one), about_me => 'one', skills => [uc $skill] }],
-        'a skill is found without regard to case');
+    is_deeply(mentors_with($skill)->json, [map { listed('/mentor/', $_) } $both, $one],
+        'a skill is found without regard to case; the entries are those of the directory');
+    is_deeply([map { [@$_{qw(pk about_me skills)}] } @{ mentors_with($skill)->json }],
+        [[user_id($both), 'both', [$skill, 'Übung']], [user_id($one), 'one', [uc $skill]]],
+        'an entry has the profile at the top level');
     is_deeply([map { $_->{about_me} } @{ mentors_with("ÜBUNG ,$skill")->json }], ['both'],
         'all of several skills must match');
     is_deeply(mentors_with($_)->json, [], "no mentor has the skills \"$_\"")
@@ -120,8 +147,11 @@ subtest 'Clearing the mentor flag hides the profile but keeps it' => sub {
     is(listed('/mentor/', $one)->{mentor_profile}{about_me}, 'one', 'the profile is listed again when the flag is set');
     my $flagged = signup();
     api_as($flagged, PATCH => '/myprofile/', json => { is_mentor => true, is_mentee => true });
-    is_deeply(listed('/mentor/', $flagged)->{mentor_profile}, { about_me => '', skills => [], availabilities => [] },
+    my $empty = listed('/mentor/', $flagged);
+    is_deeply($empty->{mentor_profile}, { about_me => '', skills => [], availabilities => [] },
         'a mentor without a profile is listed with an empty one');
+    is_deeply([@$empty{qw(about_me skills availabilities)}], [undef, [], []],
+        'at the top level its about_me is null, and skills and availabilities are empty');
     is_deeply(listed('/mentee/', $flagged)->{mentee_profile}, { team_number => undef },
         'a mentee without a profile is listed with an empty one');
     api_as($admin, PATCH => '/api/admin/users/' . user_id($one) . '/', json => { is_active => false });
@@ -213,17 +243,77 @@ subtest 'Current availabilities are listed by start' => sub {
         'keys of an availability');
     is_deeply([map { $_->{start_time} } @$all], [sort map { $_->{start_time} } @$all], 'the list is ordered by start');
     ok(!(grep { $_->{end_time} lt '2030' } @$all), 'availabilities that have ended are not listed');
-    is_deeply(api_as($user, GET => '/availability/')->json, $all, '/availability/ returns the same list');
     $some = api_as($user, GET => '/availabilty/?mentor=' . user_id($mentor))->json;
     is_deeply($some, [grep { $_->{mentor} == user_id($mentor) } @$all], 'the list is filtered by mentor');
-    is_deeply(listed('/mentor/', $mentor)->{mentor_profile}{availabilities}, $some,
+    my $entry = listed('/mentor/', $mentor);
+    is_deeply([$entry->{mentor_profile}{availabilities}, $entry->{availabilities}], [$some, $some],
         'the directory has the availabilities of the mentor');
-    is_deeply(api_as($mentor, GET => '/mentorinfo/')->json->{availabilities}, $some,
+    my $own = api_as($mentor, GET => '/mentorinfo/')->json;
+    is_deeply([map { $_->{availabilities} } $own, $own->{0}], [$some, $some],
         "the mentor's profile has the availabilities");
     is_deeply(api_as($both, GET => '/mentorinfo/')->json->{availabilities}[0]{start_time}, '2040-02-01T08:00:00Z',
         "the mentor's profile has no availabilities that have ended");
     is_invalid(api_as($user, GET => '/availabilty/?mentor=x'), 'detail', ['mentor'], 'mentor must be a number');
     is(api_as($user, GET => '/availabilty/?mentor=999999999')->body, '[]', 'the list of an unknown mentor is empty');
+};
+
+subtest '/availability/ lists the own availabilities, or those of a mentor or of all' => sub {
+    my $all = api_as($user, GET => '/availabilty/')->json;
+    my $list = sub {
+        my ($caller, $query) = @_;
+        return api_as($caller, GET => '/availability/' . ($query // ''))->json;
+    };
+    is_deeply($list->($mentor), $some, "a mentor's own");
+    is_deeply($list->($mentor, '?mentor='), $some, 'an empty mentor counts as absent');
+    is_deeply($list->($user), [], 'a user without availabilities has none');
+    is_deeply($list->($both), [grep { $_->{mentor} == user_id($both) } @$all],
+        'availabilities that have ended are not listed');
+    is_deeply($list->($user, '?mentor=all'), $all, 'all mentors');
+    is_deeply($list->($user, '?mentor=' . user_id($mentor)), $some, 'one mentor');
+    is_deeply($list->($mentor, '?mentor=' . user_id($both)), [grep { $_->{mentor} == user_id($both) } @$all],
+        "another mentor's, for a mentor");
+    is_deeply($list->($user, '?mentor=999999999'), [], 'the list of an unknown mentor is empty');
+    is_invalid(api_as($user, GET => "/availability/?mentor=$_"), 'list', ['mentor'], "mentor cannot be $_")
+        for qw(x -1 me All);
+    my $former = mentor();
+    my $kept = offer($former, '2040-02-01T10:00:00Z', '2040-02-01T11:00:00Z')->json;
+    api_as($former, PATCH => '/myprofile/', json => { is_mentor => false });
+    is_deeply($list->($former), [$kept], 'users without the mentor flag see their own');
+    is_deeply([map { $list->($_, '?mentor=' . user_id($former)) } $user, $former], [[], []],
+        'availabilities of a user without the mentor flag are not in the directory');
+    is_deeply([grep { $_->{pk} == $kept->{pk} } @{ $list->($user, '?mentor=all') }], [], 'nor in the list of all');
+    is(api_as($former, DELETE => "/availability/$kept->{pk}/")->status, 204, 'they delete their own');
+    is_deeply($list->($former), [], 'a deleted availability is not listed');
+};
+
+subtest 'Errors 400 of /availability/ are arrays of sentences' => sub {
+    my $new = mentor();
+    my $create = sub {
+        my ($who, $from, $to) = @_;
+        return api_as($who, POST => '/availability/', json => { start_time => $from, end_time => $to });
+    };
+    my $made = $create->($new, '2040-02-01T10:00:00Z', '2040-02-01T12:00:00Z');
+    is($made->status, 201, 'an availability is created');
+    my @cases = (
+        [['2040-02-01T11:00:00Z', '2040-02-01T13:00:00Z'], 'This overlaps another of your availabilities.'],
+        [['2040-03-01T11:00:00Z', '2040-03-01T11:00:00Z'], 'The end must be after the start.'],
+        [['2020-03-01T11:00:00Z', '2020-03-01T12:00:00Z'], 'end_time: This must be in the future.'],
+        [[undef, 5], 'start_time: This may not be null.',
+            'end_time: This must be a date and time in ISO 8601, such as 2024-01-15T14:00:00Z.'],
+    );
+    for my $case (@cases) {
+        my ($times, @sentences) = @$case;
+        my $reply = $create->($new, @$times);
+        is_deeply([$reply->status, $reply->json], [400, \@sentences], "rejected: $sentences[0]");
+    }
+    my $broken = api_as($new, POST => '/availability/', body => '{');
+    is_deeply([$broken->status, scalar @{ $broken->json }], [400, 1], 'invalid JSON is one sentence');
+    is_error($create->($mentee, '2040-02-01T10:00:00Z', '2040-02-01T11:00:00Z'), 'list', 403, qr/Only mentors/,
+        'only mentors create availabilities');
+    is_error(api_as($mentee, DELETE => '/availability/' . $made->json->{pk}), 'list', 403, qr/another user/,
+        'other users cannot delete an availability');
+    is_deeply([map { $_->{pk} } @{ api_as($new, GET => '/availability/')->json }], [$made->json->{pk}],
+        'rejected requests change nothing');
 };
 
 subtest 'An availability is deleted by its mentor or an admin' => sub {
@@ -233,7 +323,7 @@ subtest 'An availability is deleted by its mentor or an admin' => sub {
     is_error(api_as($mentor, DELETE => "/availabilty/$_/"), 'detail', 404, 'an unknown availability is not found')
         for 999999999, 'x';
     is(api_as($mentor, DELETE => "/availabilty/$pk")->status, 204, 'the mentor deletes an availability');
-    is_error(api_as($mentor, DELETE => "/availability/$pk/"), 'detail', 404, 'a deleted availability is not found');
+    is_error(api_as($mentor, DELETE => "/availability/$pk/"), 'list', 404, 'a deleted availability is not found');
     ok(!(grep { $_->{pk} == $pk } @{ api_as($user, GET => '/availabilty/')->json }),
         'a deleted availability is not listed');
     is(offer($mentor, '2040-02-01T10:00:00Z', '2040-02-01T11:00:00Z')->status, 201,

@@ -206,8 +206,8 @@ my @taught = (book($stranger, $guided));
 subtest 'Sessions are listed until 24 hours after their start, older ones in the archive' => sub {
     is_deeply([map { $_->{pk} } @{ api_as($lister, GET => '/session/')->json }], [map { $_->{pk} } @own[1, 0]],
         '/session/ has the sessions from 24 hours ago on, by start');
-    is_deeply([map { $_->{pk} } @{ api_as($lister, GET => '/archivesession/')->json }], [map { $_->{pk} } @own[2, 3]],
-        '/archivesession/ has the older sessions, newest first');
+    is_deeply([map { $_->{pk} } @{ api_as($lister, GET => '/archivesession/')->json }], [map { $_->{pk} } @own[3, 2]],
+        '/archivesession/ has the older sessions, oldest first');
     is_deeply([map { keys_of($_) } @{ api_as($lister, GET => $_)->json }], [($keys) x 2],
         "$_: twelve fields of a session") for '/session/', '/archivesession/';
     is_deeply([map { $_->{pk} } @{ api_as($guide, GET => '/session/')->json }], [map { $_->{pk} } @own[1, 0], @taught],

@@ -56,11 +56,11 @@ my $drawing = json_of(api_as($ada, GET => '/api/v1/activities/?q=drawing'))->{re
 
 subtest "Activity and goal must exist, and the goal must be the caller's" => sub {
     is_invalid(api_as($ada, POST => '/api/v1/sessions/calculate-rates/', json => {}), 'detail',
-        [qw(activity_id goal_id)], 'activity_id and goal_id are required');
+        ['activity_id'], 'activity_id is required');
     is_invalid(calculate($_, $any_goal), 'detail', ['activity_id'], 'an unknown or invalid activity_id is rejected')
         for $unknown_id, 'x', 5, undef;
     is_invalid(calculate($drawing, $_), 'detail', ['goal_id'], 'an unknown or invalid goal_id is rejected')
-        for $unknown_id, 'x', 5, undef;
+        for $unknown_id, 'x', 5;
     is_invalid(calculate($unknown_id, $unknown_id), 'detail', [qw(activity_id goal_id)],
         'unknown activity_id and goal_id are reported together');
     is_invalid(api_as($bob, POST => '/api/v1/sessions/calculate-rates/',
@@ -69,6 +69,20 @@ subtest "Activity and goal must exist, and the goal must be the caller's" => sub
     json_of(api_as($_, POST => '/api/v1/sessions/calculate-rates/',
             json => { activity_id => $drawing, goal_id => $any_goal })) for $worker, $admin;
     pass('services and admins may use the goal of any user');
+};
+
+subtest 'calculate-rates accepts other names, and no goal' => sub {
+    my $calculated = sub { return api_as($ada, POST => '/api/v1/sessions/calculate-rates/', json => {@_}) };
+    my $walk = activity('Zwrth', category => 'Walking');
+    my $walking = goal('Run a marathon', 'Fitness');
+    my ($with, $without) = (rates($walk, $walking), rates($walk));
+    cmp_ok($with->{physique}, '!=', $without->{physique}, 'the goal counts');
+    is_deeply(json_of($calculated->(activity => $walk, goal => $walking))->{rates}, $with, 'activity and goal');
+    is_deeply(json_of($calculated->(activity => $walk))->{rates}, $without, 'activity without a goal');
+    is_invalid($calculated->(activity => $walk, goal => $any_goal, goal_id => $walking), 'detail', ['goal_id'],
+        'two different goals are rejected');
+    is_invalid($calculated->(goal => $unknown_id, activity => $unknown_id), 'detail', [qw(activity_id goal_id)],
+        'unknown ids are rejected');
 };
 
 subtest 'Every activity of the catalogue has rates from 0 to 1' => sub {
@@ -241,6 +255,8 @@ subtest 'The model is not asked without need' => sub {
     is_deeply(rates($set, $any_goal, @on_server), { %own, logic => 7 },
         'rates set by an admin take precedence over the model');
     is_invalid(calculate($activity, $unknown_id, @on_server), 'detail', ['goal_id'], 'an unknown goal is rejected');
+    is_deeply(rates(activity('Zwrth'), undef, @on_server), rates(activity('Zwrth')),
+        'without a goal the built-in rates are returned');
     is(count_requests(), $before, 'no request was sent to the model');
 };
 

@@ -9,14 +9,29 @@
 
 /* clang-format off */
 
-/* The availabilities of a mentor that have not ended, as JSON. */
+/* The availabilities of a mentor that have not ended, as the JSON column o.availabilities. The aggregate is computed
+ * once per row, however many columns read it. */
 #define OPEN_AVAILABILITIES(mentor)                                                                                    \
-    "coalesce((SELECT json_agg(json_build_object('pk', a.id, 'mentor', a.mentor_id, "                                  \
-    "                                            'start_time', learnhub.iso_seconds(a.starts_at), "                    \
-    "                                            'end_time', learnhub.iso_seconds(a.ends_at)) "                        \
-    "                          ORDER BY a.starts_at, a.id) "                                                           \
-    "          FROM learnhub.availabilities a "                                                                        \
-    "          WHERE a.mentor_id = " mentor " AND a.deleted_at IS NULL AND a.ends_at > now()), '[]') "
+    "CROSS JOIN LATERAL ("                                                                                             \
+    "    SELECT coalesce(json_agg(json_build_object('pk', a.id, 'mentor', a.mentor_id, "                               \
+    "                                               'start_time', learnhub.iso_seconds(a.starts_at), "                 \
+    "                                               'end_time', learnhub.iso_seconds(a.ends_at)) "                     \
+    "                             ORDER BY a.starts_at, a.id), '[]') AS availabilities "                               \
+    "    FROM learnhub.availabilities a "                                                                              \
+    "    WHERE a.mentor_id = " mentor " AND a.deleted_at IS NULL AND a.ends_at > now()) o "
+
+/* The profile is also at the top level of an entry, for clients that do not read mentor_profile. */
+#define MENTOR_LIST                                                                                                    \
+    "SELECT u.id AS pk, u.username, u.first_name, u.last_name, "                                                       \
+    "       learnhub.photo_url(:base, u.profile_photo) AS profile_photo, u.is_mentor, "                                \
+    "       coalesce(p.about_me, '') AS \"mentor_profile.about_me\", "                                                 \
+    "       to_jsonb(coalesce(p.skill_names, '{}')) AS \"mentor_profile.skills\", "                                    \
+    "       o.availabilities AS \"mentor_profile.availabilities\", "                                                   \
+    "       p.about_me, to_jsonb(coalesce(p.skill_names, '{}')) AS skills, o.availabilities "                          \
+    "FROM learnhub.users u "                                                                                           \
+    "LEFT JOIN learnhub.mentor_profiles p ON p.user_id = u.id "                                                        \
+    OPEN_AVAILABILITIES("u.id")                                                                                        \
+    "WHERE u.is_mentor AND u.is_active "
 
 /* ---- responses ---- */
 
@@ -33,6 +48,9 @@ static const lh_field mentor_keys[] = {
         {.name = "availabilities", .type = LH_LIST, .items = (const lh_field[]){AVAILABILITY_KEYS, {0}},
          .note = "Those that have not ended, by start."},
         {0}}},
+    {.name = "about_me",       .type = LH_STRING, .flags = LH_NULL, .note = "Null without a profile."},
+    {.name = "skills",         .type = LH_STRINGS},
+    {.name = "availabilities", .type = LH_LIST, .items = (const lh_field[]){AVAILABILITY_KEYS, {0}}},
     {0}};
 
 static const lh_field mentee_keys[] = {
@@ -47,21 +65,22 @@ static const lh_field mentee_keys[] = {
         {0}}},
     {0}};
 
-static const lh_field skilled_keys[] = {
-    {.name = "pk",       .type = LH_INTEGER},
-    {.name = "about_me", .type = LH_STRING},
-    {.name = "skills",   .type = LH_STRINGS},
+static const lh_field about_keys[] = {
+    {.name = "about_me",    .type = LH_STRING},
+    {.name = "skills",      .type = LH_STRINGS, .note = "As sent: a string or an array."},
+    {.name = "team_number", .type = LH_INTEGER, .flags = LH_NULL},
     {0}};
 
-static const lh_field about_keys[] = {
-    {.name = "about_me", .type = LH_STRING},
-    {.name = "skills",   .type = LH_STRINGS, .note = "As sent: a string or an array."},
-    {0}};
+#define OWN_MENTOR_KEYS                                                                                                \
+    {.name = "about_me",       .type = LH_STRING},                                                                     \
+    {.name = "skills",         .type = LH_STRINGS, .note = "As sent: a string or an array."},                          \
+    {.name = "team_number",    .type = LH_INTEGER, .flags = LH_NULL},                                                  \
+    {.name = "availabilities", .type = LH_LIST, .items = (const lh_field[]){AVAILABILITY_KEYS, {0}}}
 
 static const lh_field own_mentor_keys[] = {
-    {.name = "about_me",       .type = LH_STRING},
-    {.name = "skills",         .type = LH_STRINGS, .note = "As sent: a string or an array."},
-    {.name = "availabilities", .type = LH_LIST, .items = (const lh_field[]){AVAILABILITY_KEYS, {0}}},
+    OWN_MENTOR_KEYS,
+    {.name = "0", .type = LH_OBJECT, .items = (const lh_field[]){OWN_MENTOR_KEYS, {0}},
+     .note = "The same again, for clients that expect an array."},
     {0}};
 
 static const lh_field team_keys[] = {
@@ -71,15 +90,17 @@ static const lh_field team_keys[] = {
 /* ---- requests ---- */
 
 static const lh_field mentor_fields[] = {
-    {.name = "about_me", .type = LH_STRING,  .flags = LH_REQUIRED, .max = 10000},
-    {.name = "skills",   .type = LH_STRINGS, .flags = LH_REQUIRED | LH_COERCE, .max = 50,
+    {.name = "about_me",    .type = LH_STRING,  .flags = LH_REQUIRED, .max = 10000},
+    {.name = "skills",      .type = LH_STRINGS, .flags = LH_REQUIRED | LH_COERCE, .max = 50,
      .note = "A comma-separated string or an array of strings."},
+    {.name = "team_number", .type = LH_INTEGER, .flags = LH_COERCE | LH_CLEARABLE, .max = 2147483647},
     {0}};
 
 static const lh_field mentor_changes[] = {
-    {.name = "about_me", .type = LH_STRING,  .max = 10000},
-    {.name = "skills",   .type = LH_STRINGS, .flags = LH_COERCE, .max = 50,
+    {.name = "about_me",    .type = LH_STRING,  .max = 10000},
+    {.name = "skills",      .type = LH_STRINGS, .flags = LH_COERCE, .max = 50,
      .note = "A comma-separated string or an array of strings."},
+    {.name = "team_number", .type = LH_INTEGER, .flags = LH_COERCE | LH_CLEARABLE, .max = 2147483647},
     {0}};
 
 static const lh_field team_fields[] = {
@@ -102,14 +123,7 @@ static const lh_route routes[] = {
      .summary = "List all mentors, by pk.",
      .roles = LH_MEMBER,
      .flags = LH_STREAMED,
-     .sql = {"SELECT u.id AS pk, u.username, u.first_name, u.last_name, "
-             "       learnhub.photo_url(:base, u.profile_photo) AS profile_photo, u.is_mentor, "
-             "       coalesce(p.about_me, '') AS \"mentor_profile.about_me\", "
-             "       to_jsonb(coalesce(p.skill_names, '{}')) AS \"mentor_profile.skills\", "
-             OPEN_AVAILABILITIES("u.id") "AS \"mentor_profile.availabilities\" "
-             "FROM learnhub.users u "
-             "LEFT JOIN learnhub.mentor_profiles p ON p.user_id = u.id "
-             "WHERE u.is_mentor AND u.is_active "
+     .sql = {MENTOR_LIST
              "ORDER BY u.id"},
      .shape = LH_ALL,
      .returns = mentor_keys},
@@ -118,29 +132,26 @@ static const lh_route routes[] = {
      .summary = "List the mentors who have all of the comma-separated skills, by pk.",
      .roles = LH_MEMBER,
      .flags = LH_STREAMED,
-     .sql = {"SELECT p.user_id AS pk, p.about_me, to_jsonb(p.skill_names) AS skills "
-             "FROM learnhub.mentor_profiles p "
-             "JOIN learnhub.users u ON u.id = p.user_id "
-             "WHERE u.is_mentor AND u.is_active "
+     .sql = {MENTOR_LIST
              "  AND p.skill_keys @> learnhub.skill_keys(to_jsonb(:skills::text)) "
              "  AND cardinality(learnhub.skill_keys(to_jsonb(:skills::text))) > 0 "
-             "ORDER BY p.user_id"},
+             "ORDER BY u.id"},
      .shape = LH_ALL,
-     .returns = skilled_keys},
+     .returns = mentor_keys},
 
     {.name = "mentors.create", .method = "POST", .path = "/mentorinfo/",
      .summary = "Create the caller's mentor profile.",
      .roles = LH_MEMBER,
      .body = mentor_fields,
      .sql = {"WITH p AS ("
-             "    INSERT INTO learnhub.mentor_profiles (user_id, about_me, skills) "
-             "    VALUES (:me::bigint, :about_me, :skills::jsonb) "
+             "    INSERT INTO learnhub.mentor_profiles (user_id, about_me, skills, team_number) "
+             "    VALUES (:me::bigint, :about_me, :skills::jsonb, nullif(:team_number::text, '')::int) "
              "    RETURNING *), "
              "flag AS ("
              "    UPDATE learnhub.users "
              "    SET is_mentor = true "
              "    WHERE id = :me::bigint) "
-             "SELECT p.about_me, p.skills "
+             "SELECT p.about_me, p.skills, p.team_number "
              "FROM p"},
      .shape = LH_ONE,
      .status = 201,
@@ -153,9 +164,11 @@ static const lh_route routes[] = {
     {.name = "mentors.own", .method = "GET", .path = "/mentorinfo/",
      .summary = "Get the caller's mentor profile.",
      .roles = LH_MEMBER,
-     .sql = {"SELECT p.about_me, p.skills, "
-             OPEN_AVAILABILITIES("p.user_id") "AS availabilities "
+     .sql = {"SELECT p.about_me, p.skills, p.team_number, o.availabilities, "
+             "       p.about_me AS \"0.about_me\", p.skills AS \"0.skills\", p.team_number AS \"0.team_number\", "
+             "       o.availabilities AS \"0.availabilities\" "
              "FROM learnhub.mentor_profiles p "
+             OPEN_AVAILABILITIES("p.user_id")
              "WHERE p.user_id = :me::bigint"},
      .shape = LH_ONE,
      .returns = own_mentor_keys,
@@ -166,9 +179,12 @@ static const lh_route routes[] = {
      .roles = LH_MEMBER,
      .body = mentor_changes,
      .sql = {"UPDATE learnhub.mentor_profiles p "
-             "SET about_me = coalesce(:about_me, p.about_me), skills = coalesce(:skills::jsonb, p.skills) "
+             "SET about_me = coalesce(:about_me, p.about_me), "
+             "    skills = coalesce(:skills::jsonb, p.skills), "
+             "    team_number = CASE WHEN :team_number::text IS NULL THEN p.team_number "
+             "                       ELSE nullif(:team_number::text, '')::int END "
              "WHERE p.user_id = :me::bigint "
-             "RETURNING p.about_me, p.skills"},
+             "RETURNING p.about_me, p.skills, p.team_number"},
      .shape = LH_ONE,
      .returns = about_keys,
      .errors = (const lh_route_error[]){PROFILE_NOT_FOUND, SKILLS_ERRORS, {0}}},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One-to-one sessions: availabilities, bookings and notification settings. Triggers queue the mails and maintain the
- * booked hours of the participants.
+ * One-to-one sessions: bookings and notification settings. Triggers queue the mails and maintain the booked hours of
+ * the participants.
  *
  * Times in requests are truncated to seconds, the precision of responses, so that clients can send received times back.
  */
@@ -13,40 +13,6 @@
 
 /* ---- statements ---- */
 
-/* Availabilities of users who are not mentors or not active are not listed and cannot be booked. */
-#define AVAILABILITY_LIST                                                                                              \
-    "SELECT a.id AS pk, a.mentor_id AS mentor, a.starts_at AS start_time, a.ends_at AS end_time "                      \
-    "FROM learnhub.availabilities a "                                                                                  \
-    "JOIN learnhub.users u ON u.id = a.mentor_id "                                                                     \
-    "WHERE a.deleted_at IS NULL AND u.is_mentor AND u.is_active AND a.ends_at > now() :filters "                       \
-    "ORDER BY a.starts_at, a.id"
-
-#define MENTOR_LOCK                                                                                                    \
-    "SELECT CASE WHEN NOT is_mentor THEN 'mentor' END AS \"!\" "                                                       \
-    "FROM learnhub.users "                                                                                             \
-    "WHERE id = :me::bigint "                                                                                          \
-    "FOR NO KEY UPDATE"
-
-#define NEW_AVAILABILITY                                                                                               \
-    "INSERT INTO learnhub.availabilities AS a (mentor_id, starts_at, ends_at) "                                        \
-    "SELECT id, date_trunc('second', :start_time::timestamptz), date_trunc('second', :end_time::timestamptz) "         \
-    "FROM learnhub.users "                                                                                             \
-    "WHERE id = :me::bigint AND is_mentor "                                                                            \
-    "RETURNING a.id AS pk, a.mentor_id AS mentor, a.starts_at AS start_time, a.ends_at AS end_time"
-
-#define AVAILABILITY_LOCK                                                                                              \
-    "SELECT CASE WHEN a.mentor_id <> u.id AND u.role <> 'admin' THEN 'owner' END AS \"!\" "                            \
-    "FROM learnhub.availabilities a "                                                                                  \
-    "JOIN learnhub.users u ON u.id = :me::bigint "                                                                     \
-    "WHERE a.id = :id::bigint AND a.deleted_at IS NULL "                                                               \
-    "FOR UPDATE OF a"
-
-#define AVAILABILITY_REMOVAL                                                                                           \
-    "SELECT learnhub.end_availabilities(a.mentor_id, a.id)::text AS _done "                                            \
-    "FROM learnhub.availabilities a "                                                                                  \
-    "JOIN learnhub.users u ON u.id = :me::bigint "                                                                     \
-    "WHERE a.id = :id::bigint AND a.deleted_at IS NULL AND (a.mentor_id = u.id OR u.role = 'admin')"
-
 #define SESSION_SELECT                                                                                                 \
     "SELECT s.id AS pk, mentor.first_name AS mentor_first_name, mentor.last_name AS mentor_last_name, "                \
     "       s.availability_id AS mentor_availability, s.mentor_id AS mentor, s.mentee_id AS mentee, "                  \
@@ -57,8 +23,6 @@
     "JOIN learnhub.users mentee ON mentee.id = s.mentee_id "
 
 /* ---- responses ---- */
-
-static const lh_field availability_keys[] = {AVAILABILITY_KEYS, {0}};
 
 static const lh_field session_keys[] = {
     {.name = "pk",                  .type = LH_INTEGER},
@@ -76,16 +40,6 @@ static const lh_field session_keys[] = {
     {0}};
 
 /* ---- requests ---- */
-
-static const lh_field availability_filters[] = {
-    {.name = "mentor", .type = LH_INTEGER, .min = 0, .max = APR_INT64_MAX, .where = "a.mentor_id = :mentor::bigint",
-     .note = "The pk of a mentor."},
-    {0}};
-
-static const lh_field availability_fields[] = {
-    {.name = "start_time", .type = LH_TIME, .flags = LH_REQUIRED},
-    {.name = "end_time",   .type = LH_TIME, .flags = LH_REQUIRED | LH_FUTURE},
-    {0}};
 
 static const lh_field request_fields[] = {
     {.name = "mentor_availability", .type = LH_INTEGER, .flags = LH_REQUIRED | LH_COERCE, .max = APR_INT64_MAX},
@@ -114,74 +68,7 @@ static lh_error *check_length(lh_call *call, lh_error *errors)
 
 /* ---- routes ---- */
 
-/* /availabilty/ is the published spelling; /availability/ is an alias. */
 static const lh_route routes[] = {
-    {.name = "availabilty.list", .method = "GET", .path = "/availabilty/",
-     .summary = "List the availabilities that have not ended, by start.",
-     .roles = LH_MEMBER,
-     .flags = LH_STREAMED,
-     .query = availability_filters,
-     .sql = {AVAILABILITY_LIST},
-     .shape = LH_ALL,
-     .returns = availability_keys},
-
-    {.name = "availability.list", .method = "GET", .path = "/availability/",
-     .summary = "List the availabilities that have not ended, by start.",
-     .roles = LH_MEMBER,
-     .flags = LH_STREAMED,
-     .query = availability_filters,
-     .sql = {AVAILABILITY_LIST},
-     .shape = LH_ALL,
-     .returns = availability_keys},
-
-    {.name = "availabilty.create", .method = "POST", .path = "/availabilty/",
-     .summary = "Create an availability; for mentors.",
-     .roles = LH_MEMBER,
-     .body = availability_fields,
-     .sql = {MENTOR_LOCK, NEW_AVAILABILITY},
-     .shape = LH_ONE,
-     .status = 201,
-     .returns = availability_keys,
-     .errors = (const lh_route_error[]){
-         {"mentor", 403, NULL, "Only mentors can create availabilities."},
-         {"availabilities_order_check",  400, "non_field_errors", "The end must be after the start."},
-         {"availabilities_overlap_excl", 400, "non_field_errors", "This overlaps another of your availabilities."},
-         {0}}},
-
-    {.name = "availability.create", .method = "POST", .path = "/availability/",
-     .summary = "Create an availability; for mentors.",
-     .roles = LH_MEMBER,
-     .body = availability_fields,
-     .sql = {MENTOR_LOCK, NEW_AVAILABILITY},
-     .shape = LH_ONE,
-     .status = 201,
-     .returns = availability_keys,
-     .errors = (const lh_route_error[]){
-         {"mentor", 403, NULL, "Only mentors can create availabilities."},
-         {"availabilities_order_check",  400, "non_field_errors", "The end must be after the start."},
-         {"availabilities_overlap_excl", 400, "non_field_errors", "This overlaps another of your availabilities."},
-         {0}}},
-
-    {.name = "availabilty.delete", .method = "DELETE", .path = "/availabilty/{id:int}/",
-     .summary = "Delete an availability, and cancel the future sessions in it.",
-     .roles = LH_MEMBER,
-     .sql = {AVAILABILITY_LOCK, AVAILABILITY_REMOVAL},
-     .shape = LH_NOTHING,
-     .errors = (const lh_route_error[]){
-         {"missing", 404, NULL, "Availability not found."},
-         {"owner",   403, NULL, "This availability belongs to another user."},
-         {0}}},
-
-    {.name = "availability.delete", .method = "DELETE", .path = "/availability/{id:int}/",
-     .summary = "Delete an availability, and cancel the future sessions in it.",
-     .roles = LH_MEMBER,
-     .sql = {AVAILABILITY_LOCK, AVAILABILITY_REMOVAL},
-     .shape = LH_NOTHING,
-     .errors = (const lh_route_error[]){
-         {"missing", 404, NULL, "Availability not found."},
-         {"owner",   403, NULL, "This availability belongs to another user."},
-         {0}}},
-
     {.name = "session.list", .method = "GET", .path = "/session/",
      .summary = "List the caller's sessions that start from 24 hours ago on, by start.",
      .roles = LH_MEMBER,
@@ -201,7 +88,7 @@ static const lh_route routes[] = {
      .returns = session_keys},
 
     {.name = "session.archive", .method = "GET", .path = "/archivesession/",
-     .summary = "List the caller's older sessions, newest first.",
+     .summary = "List the caller's older sessions, by start.",
      .roles = LH_MEMBER,
      .flags = LH_STREAMED,
      .sql = {SESSION_SELECT
@@ -213,7 +100,7 @@ static const lh_route routes[] = {
              "    SELECT id "
              "    FROM learnhub.mentoring_sessions "
              "    WHERE mentee_id = :me::bigint AND starts_at < now() - interval '24 hours') "
-             "ORDER BY s.starts_at DESC, s.id DESC"},
+             "ORDER BY s.starts_at, s.id"},
      .shape = LH_ALL,
      .returns = session_keys},
 
@@ -332,8 +219,7 @@ static const lh_route routes[] = {
 const lh_route_group lh_group_mentoring = {
     .name = "mentoring",
     .title = "Mentoring sessions",
-    .prefixes = (const char *const[]){"/session", "/archivesession", "/sessionrequest",
-                                      "/availabilty", "/availability", NULL},
+    .prefixes = (const char *const[]){"/session", "/archivesession", "/sessionrequest", NULL},
     .error_format = LH_ERRORS_DETAIL,
     .time_format = LH_SECONDS_Z,
     .routes = routes};

@@ -81,8 +81,8 @@ static const lh_field activity_filters[] = {
     {0}};
 
 static const lh_field calculate_fields[] = {
-    {.name = "activity_id", .type = LH_UUID, .flags = LH_REQUIRED},
-    {.name = "goal_id",     .type = LH_UUID, .flags = LH_REQUIRED},
+    {.name = "activity_id", .alias = "activity", .type = LH_UUID, .flags = LH_REQUIRED},
+    {.name = "goal_id",     .alias = "goal", .type = LH_UUID, .flags = LH_NULL},
     {0}};
 
 /* ---- routes ---- */
@@ -198,9 +198,11 @@ static const lh_route routes[] = {
              "SET rates = (:physique::numeric, :energy::numeric, :logic::numeric, :creativity::numeric, "
              "             :social::numeric)::learnhub.rates "
              "WHERE activity_id = :activity_id::uuid AND goal_id = :goal_id::uuid AND question = :question"},
-     /* The activity's own rates, else those of the model, else those of the built-in engine. */
+     /* The activity's own rates, else those of the model, else those of the built-in engine. Without a goal the model
+      * is not asked, and the engine uses the words of the activity only. */
      .sql = {"SELECT nullif(concat_ws(' ', CASE WHEN a.id IS NULL THEN 'activity' END, "
-             "                             CASE WHEN g.id IS NULL THEN 'goal' END), '') AS \"!\", "
+             "                             CASE WHEN g.id IS NULL AND :goal_id::uuid IS NOT NULL THEN 'goal' END), "
+             "              '') AS \"!\", "
              "       to_json(CASE WHEN a.rates IS NOT NULL THEN a.rates "
              "                    WHEN k.rates IS NOT NULL THEN k.rates "
              "                    ELSE learnhub.rates_by_words(a, g) END) AS rates "

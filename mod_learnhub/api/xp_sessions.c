@@ -8,17 +8,24 @@
 
 /* The columns of goals g with their owners u. */
 #define GOAL_COLUMNS                                                                                                   \
-    "g.id, g.title, g.emoji, g.category_name AS \"category.name\", g.category_color AS \"category.color\", "           \
-    "u.uuid AS \"user\", g.status, g.days_total, "                                                                     \
+    "g.id, g.title, g.emoji, g.description, g.category_name AS \"category.name\", "                                    \
+    "g.category_color AS \"category.color\", u.uuid AS \"user\", g.status, g.days_total, "                             \
     "(SELECT count(DISTINCT (s.ended_at AT TIME ZONE 'UTC')::date) "                                                   \
     " FROM learnhub.xp_sessions s "                                                                                    \
-    " WHERE s.goal_id = g.id AND s.status = 'completed') AS days_completed "
+    " WHERE s.goal_id = g.id AND s.status = 'completed') AS days_completed, "                                          \
+    "to_char(g.finish_by, 'YYYY-MM-DD') AS finish_by, g.created_at, g.updated_at "
+
+#define GOAL_STATUSES "active ongoing planned paused completed abandoned"
+
+/* Instead of a date, clients also send these periods: weeks or months from today on (see learnhub.finish_day()). */
+#define PERIODS "1w 2w 1m 6m"
 
 /* The columns of sessions s with their activities a. */
 #define EARNED_COLUMNS                                                                                                 \
     "s.started_at, s.ended_at, s.total_duration_seconds, s.focused_duration_seconds, s.xp_total, s.xp_physique, "      \
     "s.xp_energy, s.xp_logic, s.xp_creativity, s.xp_social, s.completed_reason, "                                      \
-    "CASE WHEN a.id IS NOT NULL THEN json_build_object('id', a.id, 'name', a.name, 'emoji', a.emoji) END AS activity "
+    "CASE WHEN a.id IS NOT NULL THEN json_build_object('id', a.id, 'name', a.name, 'emoji', a.emoji, 'type', a.type) " \
+    "END AS activity "
 
 /* ---- responses ---- */
 
@@ -26,12 +33,16 @@ static const lh_field goal_keys[] = {
     {.name = "id",             .type = LH_UUID},
     {.name = "title",          .type = LH_STRING},
     {.name = "emoji",          .type = LH_STRING},
+    {.name = "description",    .type = LH_STRING},
     {.name = "category.name",  .type = LH_STRING},
     {.name = "category.color", .type = LH_COLOR},
     {.name = "user",           .type = LH_UUID},
-    {.name = "status",         .type = LH_STRING, .enum_values = "active paused completed abandoned"},
+    {.name = "status",         .type = LH_STRING, .enum_values = GOAL_STATUSES},
     {.name = "days_total",     .type = LH_INTEGER},
     {.name = "days_completed", .type = LH_INTEGER, .note = "UTC days on which completed sessions of the goal ended."},
+    {.name = "finish_by",      .type = LH_DATE,    .flags = LH_NULL},
+    {.name = "created_at",     .type = LH_TIME},
+    {.name = "updated_at",     .type = LH_TIME,    .note = "Of the last change of a field."},
     {0}};
 
 /* The keys of EARNED_COLUMNS. In active sessions ended_at, durations and reason are null, and the points are 0. */
@@ -52,6 +63,7 @@ static const lh_field goal_keys[] = {
         {.name = "id",    .type = LH_UUID},                                                                            \
         {.name = "name",  .type = LH_STRING},                                                                          \
         {.name = "emoji", .type = LH_STRING},                                                                          \
+        {.name = "type",  .type = LH_STRING, .enum_values = "physique energy logic creativity social"},                \
         {0}}}
 
 static const lh_field history_keys[] = {
@@ -100,8 +112,9 @@ static const lh_field goal_fields[] = {
     {.name = "category.name",  .type = LH_STRING,  .flags = LH_TRIM, .max = 100, .default_value = "General"},
     {.name = "category.color", .type = LH_COLOR,   .default_value = "#4187a2"},
     {.name = "days_total",     .type = LH_INTEGER, .min = 1, .max = 36500, .default_value = "30"},
-    {.name = "status",         .type = LH_STRING,  .enum_values = "active paused completed abandoned",
-     .default_value = "active"},
+    {.name = "status",         .type = LH_STRING,  .enum_values = GOAL_STATUSES, .default_value = "active"},
+    {.name = "description",    .type = LH_STRING,  .flags = LH_CLEARABLE, .max = 2000, .default_value = ""},
+    {.name = "finish_by",      .type = LH_DATE,    .flags = LH_CLEARABLE, .enum_values = PERIODS},
     {0}};
 
 static const lh_field goal_changes[] = {
@@ -111,12 +124,15 @@ static const lh_field goal_changes[] = {
     {.name = "category.name",  .type = LH_STRING,  .flags = LH_TRIM, .max = 100},
     {.name = "category.color", .type = LH_COLOR},
     {.name = "days_total",     .type = LH_INTEGER, .min = 1, .max = 36500},
-    {.name = "status",         .type = LH_STRING,  .enum_values = "active paused completed abandoned"},
+    {.name = "status",         .type = LH_STRING,  .enum_values = GOAL_STATUSES},
+    {.name = "description",    .type = LH_STRING,  .flags = LH_CLEARABLE, .max = 2000},
+    {.name = "finish_by",      .type = LH_DATE,    .flags = LH_CLEARABLE, .enum_values = PERIODS},
     {0}};
 
 static const lh_field goal_filters[] = {
-    {.name = "status", .type = LH_STRING, .enum_values = "active paused completed abandoned",
-     .where = "g.status = :status::text"},
+    {.name = "status", .type = LH_STRING, .enum_values = GOAL_STATUSES,
+     .where = "replace(g.status, 'ongoing', 'active') = replace(:status::text, 'ongoing', 'active')",
+     .note = "active and ongoing are the same status."},
     {0}};
 
 static const lh_field register_fields[] = {
@@ -124,8 +140,8 @@ static const lh_field register_fields[] = {
      .note = "Printable characters without a slash."},
     {.name = "user_id",         .type = LH_STRING, .flags = LH_COERCE | LH_NULL, .min = 1, .max = 36,
      .note = "A number, 24 hex digits or a UUID: the caller, or any user for the roles service and admin."},
-    {.name = "goal_id",         .type = LH_UUID,   .flags = LH_REQUIRED},
-    {.name = "activity_id",     .type = LH_UUID,   .flags = LH_REQUIRED},
+    {.name = "goal_id",         .alias = "goal", .type = LH_UUID, .flags = LH_NULL},
+    {.name = "activity_id",     .alias = "activity", .type = LH_UUID, .flags = LH_REQUIRED},
     {.name = "status",          .type = LH_STRING, .enum_values = "active", .note = "Optional."},
     {.name = "started_at",      .type = LH_TIME,   .flags = LH_REQUIRED},
     {.name = "device_platform", .type = LH_STRING, .flags = LH_TRIM | LH_NULL, .max = 50,
@@ -194,7 +210,8 @@ static const lh_route routes[] = {
              "                WHEN user_id IS NULL AND :user_id::text IS NULL THEN 'unnamed' "
              "                WHEN user_id IS NULL THEN 'nobody' "
              "                ELSE nullif(concat_ws(' ', "
-             "                  CASE WHEN NOT EXISTS (SELECT 1 FROM learnhub.goals g "
+             "                  CASE WHEN :goal_id::uuid IS NOT NULL "
+             "                        AND NOT EXISTS (SELECT 1 FROM learnhub.goals g "
              "                                        WHERE g.id = :goal_id::uuid AND g.user_id = owner.user_id) "
              "                       THEN 'goal' END, "
              "                  CASE WHEN NOT EXISTS (SELECT 1 FROM learnhub.activities a "
@@ -343,8 +360,10 @@ static const lh_route routes[] = {
      .body = goal_fields,
      .sql = {"WITH g AS ("
              "    INSERT INTO learnhub.goals "
-             "        (user_id, title, emoji, category_name, category_color, days_total, status) "
-             "    VALUES (:me::bigint, :title, :emoji, :category_name, :category_color, :days_total::int, :status) "
+             "        (user_id, title, emoji, category_name, category_color, days_total, status, description, "
+             "         finish_by) "
+             "    VALUES (:me::bigint, :title, :emoji, :category_name, :category_color, :days_total::int, :status, "
+             "            :description, learnhub.finish_day(:finish_by)) "
              "    RETURNING *) "
              "SELECT " GOAL_COLUMNS
              "FROM g "
@@ -364,7 +383,10 @@ static const lh_route routes[] = {
              "        category_name = coalesce(:category_name, category_name), "
              "        category_color = coalesce(:category_color, category_color), "
              "        days_total = coalesce(:days_total::int, days_total), "
-             "        status = coalesce(:status, status) "
+             "        status = coalesce(:status, status), "
+             "        description = coalesce(:description, description), "
+             "        finish_by = CASE WHEN :finish_by::text IS NULL THEN finish_by "
+             "                         ELSE learnhub.finish_day(:finish_by) END "
              "    WHERE id = :id::uuid AND user_id = :me::bigint "
              "    RETURNING *) "
              "SELECT " GOAL_COLUMNS

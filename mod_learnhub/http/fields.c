@@ -42,7 +42,8 @@ static const char *length_sentence(check *c)
                   : apr_psprintf(c->pool, "This must have at most %d characters.", (int)f->max);
 }
 
-static const char *enum_sentence(check *c)
+/* The field's enum_values: "easy, medium, hard". */
+static const char *word_list(const check *c)
 {
     const char *words = c->field->enum_values, *word, *list = "";
     apr_size_t length;
@@ -50,7 +51,7 @@ static const char *enum_sentence(check *c)
     while ((word = lh_text_word(&words, &length))) {
         list = apr_psprintf(c->pool, "%s%s%.*s", list, *list ? ", " : "", (int)length, word);
     }
-    return apr_psprintf(c->pool, "This must be one of: %s.", list);
+    return list;
 }
 
 /* 1 when the text contains a control character (C0, DEL, C1), a line or paragraph separator, or a directional mark. */
@@ -84,7 +85,9 @@ static const char *check_string(check *c)
         text = lh_text_trim(apr_pstrdup(c->pool, text));
     }
     if (f->enum_values) {
-        return lh_text_listed(f->enum_values, text, strlen(text)) ? set_value(c, text) : enum_sentence(c);
+        return lh_text_listed(f->enum_values, text, strlen(text))
+                   ? set_value(c, text)
+                   : apr_psprintf(c->pool, "This must be one of: %s.", word_list(c));
     }
     if ((f->flags & LH_TRIM) && has_control(text)) {
         return "This may not have line breaks or other control characters.";
@@ -172,6 +175,19 @@ static const char *check_time(check *c)
     return set_value(c, apr_pstrmemdup(c->pool, text.out.data + 1, text.out.length - 2));
 }
 
+static const char *check_date(check *c)
+{
+    apr_int64_t micros;
+    lh_json text;
+
+    if (!lh_text_time(string_of(c), &micros)) {
+        return "This must be a date such as 2024-01-15.";
+    }
+    lh_json_init(&text, c->pool, 40);
+    lh_json_time(&text, micros, LH_SECONDS_Z);
+    return set_value(c, apr_pstrmemdup(c->pool, text.out.data + 1, strlen("2024-01-15")));
+}
+
 static const char *check_duration(check *c)
 {
     int seconds = lh_text_duration(string_of(c));
@@ -220,13 +236,26 @@ static const char *check_group(check *c)
     return c->input->kind == LH_INPUT_OBJECT ? set_value(c, "true") : "This must be an object.";
 }
 
+#define PHONE_DIGITS 15 /* at most, after the plus sign (E.164) */
+#define PHONE_MARKS " .-()"
+
+/* The marks are dropped; all digits count, also those of a national prefix "(0)". */
 static const char *check_phone(check *c)
 {
     const char *text = lh_text_trim(apr_pstrdup(c->pool, string_of(c)));
-    apr_size_t digits = *text == '+' ? strspn(text + 1, "0123456789") : 0;
+    char number[1 + PHONE_DIGITS + 1];
+    apr_size_t length = 0, digits;
 
-    return digits >= 8 && digits <= 15 && text[1] != '0' && !text[1 + digits]
-               ? set_value(c, text)
+    for (; *text && length < sizeof(number) - 1; text++) {
+        if (!strchr(PHONE_MARKS, *text)) {
+            number[length++] = *text;
+        }
+    }
+    text += strspn(text, PHONE_MARKS);
+    number[length] = '\0';
+    digits = *number == '+' ? strspn(number + 1, "0123456789") : 0;
+    return !*text && digits >= 8 && number[1] != '0' && !number[1 + digits]
+               ? set_value(c, apr_pstrdup(c->pool, number))
                : "This must be a phone number in international format, such as +12345678987.";
 }
 
@@ -286,12 +315,49 @@ static const char *check_number(check *c)
     return set_value(c, text);
 }
 
+static const char *check_typed(check *c)
+{
+    switch (c->field->type) {
+    case LH_EMAIL: return check_email(c);
+    case LH_INTEGER: return check_integer(c);
+    case LH_BOOLEAN: return check_boolean(c);
+    case LH_TIME: return check_time(c);
+    case LH_DATE: return check_date(c);
+    case LH_DURATION: return check_duration(c);
+    case LH_OBJECT_ID: return check_object_id(c);
+    case LH_STRINGS: return check_strings(c);
+    case LH_OBJECT: return check_object(c);
+    case LH_GROUP: return check_group(c);
+    case LH_PHONE: return check_phone(c);
+    case LH_PHOTO: return check_photo(c);
+    case LH_UUID: return check_uuid(c);
+    case LH_NUMBER: return check_number(c);
+    case LH_COLOR: return check_color(c);
+    default: return check_string(c);
+    }
+}
+
+/* A field of another type than LH_STRING accepts its enum_values as well. */
+static const char *check_word_or_type(check *c)
+{
+    const char *words = c->field->type == LH_STRING ? NULL : c->field->enum_values, *why;
+
+    if (words && lh_text_listed(words, string_of(c), strlen(string_of(c)))) {
+        return set_value(c, c->input->text);
+    }
+    why = check_typed(c);
+    return why && words ? apr_psprintf(c->pool, "%.*s, or one of: %s.", (int)strlen(why) - 1, why, word_list(c)) : why;
+}
+
 const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_input *input, int untyped, apr_int64_t now,
                            const char **value)
 {
     check c = {p, field, input, untyped, now, value};
 
     *value = NULL;
+    if (input->kind == LH_INPUT_CONFLICT) {
+        return apr_psprintf(p, "This and %s are the same field: send one of them, or the same value.", field->alias);
+    }
     if ((field->flags & LH_CLEARABLE) && clears(&c)) {
         return set_value(&c, "");
     }
@@ -303,21 +369,5 @@ const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_input 
                : field->default_value     ? set_value(&c, field->default_value)
                                           : NULL;
     }
-    switch (field->type) {
-    case LH_EMAIL: return check_email(&c);
-    case LH_INTEGER: return check_integer(&c);
-    case LH_BOOLEAN: return check_boolean(&c);
-    case LH_TIME: return check_time(&c);
-    case LH_DURATION: return check_duration(&c);
-    case LH_OBJECT_ID: return check_object_id(&c);
-    case LH_STRINGS: return check_strings(&c);
-    case LH_OBJECT: return check_object(&c);
-    case LH_GROUP: return check_group(&c);
-    case LH_PHONE: return check_phone(&c);
-    case LH_PHOTO: return check_photo(&c);
-    case LH_UUID: return check_uuid(&c);
-    case LH_NUMBER: return check_number(&c);
-    case LH_COLOR: return check_color(&c);
-    default: return check_string(&c);
-    }
+    return check_word_or_type(&c);
 }

@@ -14,8 +14,9 @@ typedef enum {
     LH_INPUT_STRINGS, /* an array of strings */
     LH_INPUT_OBJECT,
     LH_INPUT_FILE,
-    LH_INPUT_NUMBER, /* with a fraction or an exponent */
-    LH_INPUT_OTHER   /* any other array */
+    LH_INPUT_NUMBER,   /* with a fraction or an exponent */
+    LH_INPUT_CONFLICT, /* the field and its alias have different values */
+    LH_INPUT_OTHER     /* any other array */
 } lh_input_kind;
 
 typedef struct lh_input {

@@ -115,6 +115,23 @@ static const lh_json_value *find_value(const lh_json_body *body, const char *nam
     return lh_json_value_get(object, name);
 }
 
+static int is_sent(const lh_json_value *value)
+{
+    return value && lh_json_value_kind(value) != LH_JSON_NULL;
+}
+
+/* The value of the field, or of its alias if the field is absent or null. Sets *conflict to 1 when both were sent and
+ * are not the same string. */
+static const lh_json_value *find_field(const lh_json_body *body, const lh_field *field, int *conflict)
+{
+    const lh_json_value *value = find_value(body, field->name);
+    const lh_json_value *other = field->alias ? find_value(body, field->alias) : NULL;
+    const char *text = lh_json_value_string(value, NULL), *other_text = lh_json_value_string(other, NULL);
+
+    *conflict = is_sent(value) && is_sent(other) && !(text && other_text && !strcasecmp(text, other_text));
+    return !is_sent(value) && is_sent(other) ? other : value;
+}
+
 /* Sets `input` to an array of strings as JSON text. Leaves it unchanged (LH_INPUT_OTHER) for any other array. */
 static void read_strings(apr_pool_t *p, const lh_json_value *array, lh_input *input)
 {
@@ -161,7 +178,8 @@ lh_input lh_json_body_input(const lh_json_body *body, int index)
         [LH_JSON_ABSENT] = LH_INPUT_ABSENT,   [LH_JSON_NULL] = LH_INPUT_NULL,    [LH_JSON_BOOLEAN] = LH_INPUT_BOOLEAN,
         [LH_JSON_INTEGER] = LH_INPUT_INTEGER, [LH_JSON_REAL] = LH_INPUT_NUMBER,  [LH_JSON_STRING] = LH_INPUT_STRING,
         [LH_JSON_ARRAY] = LH_INPUT_OTHER,     [LH_JSON_OBJECT] = LH_INPUT_OBJECT};
-    const lh_json_value *value = find_value(body, body->fields[index].name);
+    int conflict;
+    const lh_json_value *value = find_field(body, &body->fields[index], &conflict);
     lh_json_kind kind = lh_json_value_kind(value);
     lh_input input = {kinds[kind], lh_json_value_string(value, NULL), lh_json_value_integer(value)};
 
@@ -174,6 +192,9 @@ lh_input lh_json_body_input(const lh_json_body *body, int index)
     if (body->objects[index]) {
         input.kind = LH_INPUT_OBJECT;
         input.text = body->objects[index];
+    }
+    if (conflict) {
+        input.kind = LH_INPUT_CONFLICT;
     }
     return input;
 }

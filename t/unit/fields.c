@@ -18,6 +18,7 @@
 #define STRINGS(t, n) {LH_INPUT_STRINGS, t, n}
 #define OBJECT(t) {LH_INPUT_OBJECT, t, 0}
 #define FILE_OF(bytes) {LH_INPUT_FILE, bytes, sizeof(bytes) - 1}
+#define CONFLICT {LH_INPUT_CONFLICT, NULL, 0}
 #define OTHER {LH_INPUT_OTHER, NULL, 0}
 /* clang-format on */
 
@@ -40,12 +41,16 @@ static const lh_field photo = {.name = "photo", .type = LH_PHOTO, .flags = LH_CL
 static const lh_field plain_photo = {.name = "plain_photo", .type = LH_PHOTO};
 static const lh_field oid = {.name = "oid", .type = LH_OBJECT_ID};
 static const lh_field past = {.name = "past", .type = LH_TIME, .flags = LH_PAST};
+static const lh_field day = {.name = "day", .type = LH_DATE, .flags = LH_CLEARABLE, .enum_values = "1w 2w"};
+static const lh_field plain_day = {.name = "plain_day", .type = LH_DATE};
+static const lh_field counted = {.name = "counted", .type = LH_INTEGER, .max = APR_INT64_MAX, .enum_values = "all"};
 static const lh_field duration = {.name = "duration", .type = LH_DURATION};
 static const lh_field coerced_strings = {.name = "coerced_strings", .type = LH_STRINGS, .flags = LH_COERCE};
 static const lh_field strings = {.name = "strings", .type = LH_STRINGS, .min = 1, .max = 2};
 static const lh_field nullable_strings = {.name = "nullable_strings", .type = LH_STRINGS, .flags = LH_NULL};
 static const lh_field group = {.name = "group", .type = LH_GROUP};
 static const lh_field object = {.name = "object", .type = LH_OBJECT};
+static const lh_field aliased = {.name = "aliased", .alias = "other", .type = LH_UUID, .flags = LH_NULL};
 static const lh_field uuid = {.name = "uuid", .type = LH_UUID};
 static const lh_field color = {.name = "color", .type = LH_COLOR};
 static const lh_field rate = {.name = "rate", .type = LH_NUMBER, .max = 100};
@@ -107,6 +112,25 @@ static const struct {
     {&oid, STRING("507"), 0, NULL, "24 hex"},
     {&past, STRING("2020-01-01"), 0, "2020-01-01T00:00:00Z", NULL},
     {&past, STRING("2030-01-01"), 0, NULL, "may not be in the future"},
+    {&day, STRING("2024-02-29"), 0, "2024-02-29", NULL},
+    {&day, STRING("2024-02-29T23:30:00-01:00"), 0, "2024-03-01", NULL},
+    {&day, STRING("2024-02-29 10:00"), 1, "2024-02-29", NULL},
+    {&day, STRING("0001-01-01"), 0, "0001-01-01", NULL},
+    {&day, STRING("1w"), 0, "1w", NULL},
+    {&day, STRING("2w"), 1, "2w", NULL},
+    {&day, STRING("1w 2w"), 0, NULL, "2024-01-15, or one of: 1w, 2w."},
+    {&day, STRING("3w"), 0, NULL, "2024-01-15, or one of: 1w, 2w."},
+    {&day, STRING("2023-02-29"), 0, NULL, "a date"},
+    {&day, STRING(""), 0, "", NULL},
+    {&day, NIL, 0, "", NULL},
+    {&day, ABSENT, 0, NULL, NULL},
+    {&day, INT(20240229), 0, NULL, "a date"},
+    {&plain_day, STRING("1w"), 0, NULL, "2024-01-15."},
+    {&plain_day, STRING(""), 0, NULL, "a date"},
+    {&counted, STRING("all"), 1, "all", NULL},
+    {&counted, STRING("12"), 1, "12", NULL},
+    {&counted, STRING("ALL"), 1, NULL, "of at least 0, or one of: all."},
+    {&counted, STRING(""), 1, NULL, "of at least 0, or one of: all."},
     {&duration, STRING("01:30:00"), 0, "5400", NULL},
     {&duration, STRING("24:00:00"), 0, "86400", NULL},
     {&duration, STRING("00:00:01"), 0, "1", NULL},
@@ -138,13 +162,26 @@ static const struct {
     {&object, STRINGS("[]", 0), 0, NULL, "an object"},
     {&object, STRING("{}"), 0, NULL, "an object"},
     {&object, NIL, 0, NULL, "may not be null"},
+    {&aliased, CONFLICT, 0, NULL, "This and other are the same field"},
     {&phone, STRING("+12345678"), 0, "+12345678", NULL},
     {&phone, STRING(" +123456789012345 "), 1, "+123456789012345", NULL},
     {&phone, STRING("+1234567"), 0, NULL, "phone number"},
     {&phone, STRING("+1234567890123456"), 0, NULL, "phone number"},
     {&phone, STRING("+02345678"), 0, NULL, "phone number"},
     {&phone, STRING("12345678"), 0, NULL, "phone number"},
-    {&phone, STRING("+1234 5678"), 0, NULL, "phone number"},
+    {&phone, STRING("+1(919) 555-9999"), 0, "+19195559999", NULL},
+    {&phone, STRING("(+49) 151.123-456.78 "), 1, "+4915112345678", NULL},
+    {&phone, STRING("+49 (0)151 12345678"), 0, "+49015112345678", NULL},
+    {&phone, STRING("+1-2-3-4-5-6-7-8-9-0-1-2-3-4-5 ().-"), 0, "+123456789012345", NULL},
+    {&phone, STRING("+1 234 567"), 0, NULL, "phone number"},
+    {&phone, STRING("+123456789012345-6"), 0, NULL, "phone number"},
+    {&phone, STRING("+123456789012345 x"), 0, NULL, "phone number"},
+    {&phone, STRING("+(0)2345678"), 0, NULL, "phone number"},
+    {&phone, STRING("+1234/5678"), 0, NULL, "phone number"},
+    {&phone, STRING("+1234\t5678"), 0, NULL, "phone number"},
+    {&phone, STRING("++12345678"), 0, NULL, "phone number"},
+    {&phone, STRING("(919) 555-9999"), 0, NULL, "phone number"},
+    {&phone, STRING("-"), 0, NULL, "phone number"},
     {&phone, STRING("+12345678x"), 0, NULL, "phone number"},
     {&phone, STRING("+"), 0, NULL, "phone number"},
     {&phone, INT(12345678), 0, NULL, "phone number"},

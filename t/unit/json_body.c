@@ -4,13 +4,11 @@
 
 #include "tap.h"
 
-static const lh_field fields[] = {{.name = "a"},
-                                  {.name = "o", .type = LH_OBJECT},
-                                  {.name = "d", .type = LH_OBJECT, .flags = LH_DEFERRED},
-                                  {.name = "g.x.y"},
-                                  {0}};
+static const lh_field fields[] = {
+    {.name = "a"},     {.name = "o", .type = LH_OBJECT}, {.name = "d", .type = LH_OBJECT, .flags = LH_DEFERRED},
+    {.name = "g.x.y"}, {.name = "b_id", .alias = "b"},   {0}};
 
-enum { A, O, D, GXY, FIELDS };
+enum { A, O, D, GXY, B, FIELDS };
 
 static const lh_json_body *parse(const char *text, int unwrap_array, const char **why)
 {
@@ -54,6 +52,16 @@ static const struct {
     {"null where an object is expected", "{\"o\": null}", O, LH_INPUT_NULL, NULL, 0},
     {"a dotted name is a nested member", "{\"g\": {\"x\": {\"y\": 5}}}", GXY, LH_INPUT_INTEGER, NULL, 5},
     {"a dotted name below a value that is no object", "{\"g\": [1], \"y\": 5}", GXY, LH_INPUT_ABSENT, NULL, 0},
+    {"an alias", "{\"b\": \"x\"}", B, LH_INPUT_STRING, "x", 0},
+    {"an alias of a null", "{\"b_id\": null, \"b\": \"x\"}", B, LH_INPUT_STRING, "x", 0},
+    {"a field whose alias is null", "{\"b_id\": \"x\", \"b\": null}", B, LH_INPUT_STRING, "x", 0},
+    {"null for a field and its alias", "{\"b_id\": null, \"b\": null}", B, LH_INPUT_NULL, NULL, 0},
+    {"null for an alias", "{\"b\": null}", B, LH_INPUT_ABSENT, NULL, 0},
+    {"a field and its alias", "{\"b_id\": \"ab\", \"b\": \"AB\"}", B, LH_INPUT_STRING, "ab", 0},
+    {"an alias with another value", "{\"b_id\": \"x\", \"b\": \"y\"}", B, LH_INPUT_CONFLICT, "x", 0},
+    {"an alias of another type", "{\"b_id\": \"5\", \"b\": 5}", B, LH_INPUT_CONFLICT, "5", 0},
+    {"an alias that is no string", "{\"b\": 5}", B, LH_INPUT_INTEGER, NULL, 5},
+    {"the name of another field is no alias", "{\"b\": \"x\"}", A, LH_INPUT_ABSENT, NULL, 0},
     {"a dotted name is not a key", "{\"g.x.y\": 5}", GXY, LH_INPUT_ABSENT, NULL, 0},
 };
 

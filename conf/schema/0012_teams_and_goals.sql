@@ -1,0 +1,65 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The team of a mentor; descriptions, dates and further statuses of goals; the type of an activity.
+
+-- ---- mentoring ----
+
+ALTER TABLE learnhub.mentor_profiles ADD COLUMN team_number integer
+    CONSTRAINT mentor_profiles_team_check CHECK (team_number >= 0);
+
+-- ---- goals ----
+
+ALTER TABLE learnhub.goals
+    ADD COLUMN description text NOT NULL DEFAULT '',
+    ADD COLUMN finish_by date,
+    ADD COLUMN updated_at timestamptz NOT NULL DEFAULT now(),
+    DROP CONSTRAINT goals_status_check,
+    ADD CONSTRAINT goals_status_check
+        CHECK (status IN ('active', 'ongoing', 'planned', 'paused', 'completed', 'abandoned'));
+COMMENT ON COLUMN learnhub.goals.status IS
+    'active and ongoing are the same state: clients get the word that was sent.';
+UPDATE learnhub.goals SET updated_at = created_at;
+
+CREATE FUNCTION learnhub.touch_goal() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.updated_at := now();
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER touch_goal BEFORE UPDATE ON learnhub.goals
+    FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION learnhub.touch_goal();
+
+-- The day of a date YYYY-MM-DD or of a period from today on: 1w, 2w, 1m or 6m (UTC). NULL for NULL and ''.
+CREATE FUNCTION learnhub.finish_day(said text) RETURNS date LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN said ~ '^[126][wm]$'
+        THEN timezone('UTC', now())
+             + left(said, 1)::integer * CASE right(said, 1) WHEN 'w' THEN interval '1 week' ELSE interval '1 month' END
+        ELSE nullif(said, '')::timestamp END::date;
+
+-- ---- activities ----
+
+-- The dimension in which an activity earns the most points; of equal ones the first of physique, energy, logic,
+-- creativity and social.
+CREATE FUNCTION learnhub.main_dimension(earned learnhub.rates) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE greatest((earned).physique, (earned).energy, (earned).logic, (earned).creativity, (earned).social)
+        WHEN (earned).physique THEN 'physique' WHEN (earned).energy THEN 'energy' WHEN (earned).logic THEN 'logic'
+        WHEN (earned).creativity THEN 'creativity' ELSE 'social' END;
+
+ALTER TABLE learnhub.activities ADD COLUMN type text
+    CHECK (type IN ('physique', 'energy', 'logic', 'creativity', 'social'));
+COMMENT ON COLUMN learnhub.activities.type IS
+    'The main dimension of the rates or, if an admin has not set any, of rates_by_words(); maintained by a trigger.';
+
+CREATE FUNCTION learnhub.keep_activity_type() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.type := learnhub.main_dimension(CASE WHEN NEW.rates IS NOT NULL THEN NEW.rates
+                                             ELSE learnhub.rates_by_words(NEW, NULL) END);
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER keep_activity_type BEFORE INSERT OR UPDATE ON learnhub.activities
+    FOR EACH ROW EXECUTE FUNCTION learnhub.keep_activity_type();
+
+UPDATE learnhub.activities SET type = NULL; -- runs the trigger
+ALTER TABLE learnhub.activities ALTER COLUMN type SET NOT NULL;
