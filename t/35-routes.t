@@ -230,6 +230,7 @@ my %case = (
     'sessions.resume' => sub { ('student', practice($caller{student})->{id}) },
     'sessions.chat' => sub { ('student', practice($caller{student})->{id}, json => \%message) },
     'sessions.abandon' => sub { ('student', practice($caller{student})->{id}) },
+    'reviews.submissions' => sub { ('student', submission($caller{student})->{problem_id}) },
     'tutoring.list' => sub { session(); ('student') },
     'tutoring.my' => sub { session(); ('instructor') },
     'tutoring.created' => sub { session(); ('instructor') },
