@@ -29,7 +29,8 @@ subtest "The caller's submissions of a problem are listed, newest first" => sub 
             ->{submission}{id};
     };
     is(api_as($user, GET => $path)->body, '[]', 'without submissions the list is empty');
-    is(api_as($user, GET => "/sessions/problem/$unknown_id/submissions")->body, '[]', 'unknown problem: empty');
+    is(api_as($user, GET => "/sessions/problem/$unknown_id/submissions")->body, '[]',
+        'for an unknown problem the list is empty');
     my $first = $submit->($user, $problem, score => 70, time_spent => 9, diagram_data => { a => 1 });
     $submit->($other, $problem);
     $submit->($user, $another);
@@ -39,8 +40,8 @@ subtest "The caller's submissions of a problem are listed, newest first" => sub 
     is_deeply([map { $_->{submission_id} } @$list], [$second, $first],
         'only submissions of the caller and of this problem, newest first');
     like(delete $_->{submitted_at}, $millis, 'submitted_at is a UTC time with milliseconds') for @$list;
-    is_deeply($list->[1], { submission_id => $first, session_id => undef, score => 70, max_score => 100, time_spent => 9,
-            diagram_data => { a => 1 } }, 'the keys of a submission');
+    my %expected = (submission_id => $first, session_id => undef, score => 70, max_score => 100, time_spent => 9);
+    is_deeply($list->[1], { %expected, diagram_data => { a => 1 } }, 'the keys of a submission');
     is($list->[0]{session_id}, $session, 'session_id is the session it was made from');
     is_deeply([map { $_->{submission_id} } @{ api_as($user, GET => "$path?skip=1&limit=1")->json }], [$first],
         'skip and limit select a range');
