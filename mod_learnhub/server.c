@@ -16,7 +16,7 @@
 #include "http/route.h"
 #include "jobs/jobs.h"
 #include "jobs/smtp.h"
-#include "model.h"
+#include "model/model.h"
 #include "util/gate.h"
 #include "util/json.h"
 
@@ -184,7 +184,7 @@ static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
         return NULL;
     }
     server->tokens = lh_tokens_create(pchild);
-    server->model = lh_model_create(pchild, &server->config);
+    server->model = lh_model_create(pchild, &server->config, server->config.model_timeout);
     return server;
 }
 

@@ -15,7 +15,7 @@ sub run { my ($command) = @_; system($command) == 0 or die "failed: $command"; r
 sub table {
     mkdir 'build/routes';
     chomp(my $flags = `make -s -f Makefile.apxs flags`);
-    my @compiling = qw(auth/account_checks auth/account_steps model http/route http/route_check http/path db/statement
+    my @compiling = qw(auth/account_checks auth/account_steps model/rates http/route http/route_check http/path db/statement
         util/text util/json util/buffer);
     my @sources = ('t/lib/routes.c', glob('mod_learnhub/api/*.c'), map {"mod_learnhub/$_.c"} @compiling);
     run("cd build/routes && gcc $flags -I../../include -I../../mod_learnhub -c " . join ' ', map {"../../$_"} @sources);
@@ -247,6 +247,7 @@ my %case = (
     'sessions.resume' => sub { ('student', practice($caller{student})->{id}) },
     'sessions.chat' => sub { ('student', practice($caller{student})->{id}, json => \%message) },
     'sessions.abandon' => sub { ('student', practice($caller{student})->{id}) },
+    'reviews.submissions' => sub { ('student', submission($caller{student})->{problem_id}) },
     'tutoring.list' => sub { session(); ('student') },
     'tutoring.my' => sub { session(); ('instructor') },
     'tutoring.created' => sub { session(); ('instructor') },
