@@ -66,7 +66,8 @@ enum {
                          * validation; line breaks and other control characters are rejected */
     LH_NULL = 4,        /* input: null is accepted and means the same as an absent field; `returns`: may be null */
     LH_COERCE = 8,      /* accepts integers and booleans as strings ("4", "True", "1"), 0 and 1 for an LH_BOOLEAN, an
-                         * integer for an LH_STRING, and a single string for LH_STRINGS, bound as a JSON string */
+                         * integer for an LH_STRING, one digit for the hours of an LH_DURATION, and a single string for
+                         * LH_STRINGS, bound as a JSON string */
     LH_FUTURE = 16,     /* the time must be in the future */
     LH_CLAMP = 32,      /* an integer above max becomes max */
     LH_SECRET = 64,     /* no statement can name it; only steps can read it, with lh_param() */

@@ -302,7 +302,7 @@ my %case = (
         ('student', user($caller{student}{email})->{id}, json => { session_canceled => 'True' });
     },
     'coding.create' => sub { ('student', undef, json => \%coding) },
-    'coding.list' => sub { coding(); ('admin') },
+    'coding.list' => sub { coding(); ('student') },
     'coding.mine' => sub { coding(); ('student') },
     'coding.get' => sub { ('student', coding()) },
     'coding.update' => sub { ('student', coding(), json => \%coding) },
