@@ -73,6 +73,12 @@ subtest 'values of LearnHub, LearnHubAPI, LearnHubPages' => sub {
     accepts(LearnHubPrefix => '/', '/learn', '/learn/v1.0', '/a-b_c~d/2');
 };
 
+subtest 'values of LearnHubSignupRoles' => sub {
+    rejects(LearnHubSignupRoles => qr/student instructor/, '', 'admin', 'service', 'student admin', 'instructor all',
+        'all', 'none', '"student instructor"', 'instructors');
+    accepts(LearnHubSignupRoles => 'student', 'instructor', 'student instructor', 'Instructor Student');
+};
+
 subtest 'values of lifetimes and timeouts' => sub {
     for my $directive (qw(LearnHubAccessTokenTTL LearnHubRefreshTokenTTL)) {
         rejects($directive => $time, @invalid_times, '0', '0s');
@@ -326,6 +332,15 @@ sub status_of_third_guess {
     return (map { log_in($name, 'a wrong guess', port => $port, from => $from)->status } 1 .. 3)[-1];
 }
 
+# The role of a new account that asks for the role instructor.
+sub role_at {
+    my ($port) = @_;
+    my $name = unique('role');
+    my %password = (password => 'a good password', confirm_password => 'a good password');
+    my %new = (username => $name, email => "$name\@example.com", role => 'instructor', %password);
+    return api(POST => '/api/auth/register/', port => $port, json => \%new)->json->{user}{role};
+}
+
 my $hosts = hosts(<<"BASE", <<'OVER');
 $on
 LearnHubAPI admin mentoring practice
@@ -432,6 +447,13 @@ subtest 'virtual hosts: login throttle, opaque tokens' => sub {
 };
 $hosts->{server}->stop;
 
+subtest 'virtual hosts: LearnHubSignupRoles' => sub {
+    my $roles = hosts("$on${fast}LearnHubSignupRoles Instructor", 'LearnHubSignupRoles student');
+    is_deeply(observed($roles, \&role_at), [qw(instructor instructor student)],
+        'LearnHubSignupRoles sets the roles that are granted at sign-up');
+    $roles->{server}->stop;
+};
+
 subtest 'virtual hosts: LearnHubJWTSecret, LearnHub On and Off' => sub {
     my $secrets = hosts(qq(LearnHubJWTSecret "$jwt_secret"\nLearnHub On), "LearnHubJWTSecret kid=own $key");
     is_deeply(observed($secrets, \&status_at), [200, 200, 401],
@@ -458,6 +480,7 @@ subtest 'defaults' => sub {
     is($login->{expires_in}, 86400, 'LearnHubAccessTokenTTL is 24h by default');
     is(lifetime($login->{refresh_token}), 7 * 86400, 'LearnHubRefreshTokenTTL is 7d by default');
     is(claims($login->{access_token})->{aud}, undef, 'tokens have no aud by default');
+    is(role_at($port), 'student', 'LearnHubSignupRoles is student by default');
     is(bcrypt_at($port), '$2y$10', 'LearnHubBcryptCost is 10 by default');
     is(allowed_origin_at($port), 'none', 'LearnHubCORS is off by default');
     is(status_of_body($port, 1048577), 413, 'LearnHubMaxBody is 1 MiB by default: one byte more is rejected');

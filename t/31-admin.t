@@ -147,6 +147,27 @@ subtest 'GET /api/admin/users/: search' => sub {
     is(list(q => "' OR true --")->json->{count}, 0, 'a quote in q is searched literally');
 };
 
+subtest 'GET /api/admin/users/: requested_role' => sub {
+    my $name = unique('asking');
+    my @asking = map { signup(last_name => $name) } 1 .. 4;
+    sql("UPDATE learnhub.users SET requested_role = 'instructor' WHERE email = ?", $_->{email}) for @asking[0 .. 2];
+    my %open = (requested_role => 'instructor', q => $name);
+    is_deeply(emails(list(%open)), [map { $_->{email} } @asking[0 .. 2]], 'the open requests are listed, oldest first');
+    is_deeply([map { $_->{requested_role} } @{ list(q => $name)->json->{results} }], [('instructor') x 3, undef],
+        'every listed user has requested_role or null');
+    my $all = list(requested_role => 'instructor', page_size => 100)->json;
+    my ($stored) = sql('SELECT count(*) AS n FROM learnhub.users WHERE requested_role IS NOT NULL');
+    is_deeply([$all->{count}, scalar grep { $_->{requested_role} ne 'instructor' } @{ $all->{results} }],
+        [$stored->{n}, 0], 'without q all open requests are listed, and no other users');
+    is_deeply([map { $_->{requested_role} } map { change(@$_)->json } [$asking[0], is_active => true],
+            [$asking[0], role => 'instructor'], [$asking[2], role => 'student']],
+        ['instructor', undef, undef], 'a role decides a request, is_active does not');
+    is_deeply(emails(list(%open)), [$asking[1]{email}], 'decided requests are not listed');
+    is_deeply(emails(list(%open, page_size => 1)), [$asking[1]{email}], 'the list of requests has pages');
+    is_invalid(list(requested_role => $_), 'detail', ['requested_role'], "requested_role=$_ is rejected")
+        for qw(admin student nothing);
+};
+
 subtest 'PATCH /api/admin/users/{id}/' => sub {
     my $user = signup(first_name => 'Pupil');
     my $reply = change($user, role => 'instructor');
