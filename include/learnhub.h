@@ -17,8 +17,9 @@
  *   not roll back either when it gets none. Only errors of PostgreSQL, such as a violated constraint, roll back all
  *   statements of the route.
  * - Statements name their parameters: `:name` of path, query, body or steps. Always defined are `:me` (the caller's
- *   users.id), `:base` (the base URL of this server without a trailing slash), `:meeting_url` and `:eco_verify` (the
- *   values of LearnHubMeetingURL and LearnHubEcoVerify), and `:limit` and `:offset` (of the page; NULL without pages).
+ *   users.id), `:base` (the base URL of this server without a trailing slash), `:meeting_url`, `:eco_verify` and
+ *   `:signup_roles` (the values of LearnHubMeetingURL, LearnHubEcoVerify and LearnHubSignupRoles), and `:limit` and
+ *   `:offset` (of the page; NULL without pages).
  * - A function that can fail returns an lh_error: NULL is success; otherwise it is the complete error response.
  *
  * httpd checks all routes when it starts, and for `apachectl configtest`: an invalid route is reported by its name.
@@ -65,7 +66,8 @@ enum {
                          * validation; line breaks and other control characters are rejected */
     LH_NULL = 4,        /* input: null is accepted and means the same as an absent field; `returns`: may be null */
     LH_COERCE = 8,      /* accepts integers and booleans as strings ("4", "True", "1"), 0 and 1 for an LH_BOOLEAN, an
-                         * integer for an LH_STRING, and a single string for LH_STRINGS, bound as a JSON string */
+                         * integer for an LH_STRING, one digit for the hours of an LH_DURATION, and a single string for
+                         * LH_STRINGS, bound as a JSON string */
     LH_FUTURE = 16,     /* the time must be in the future */
     LH_CLAMP = 32,      /* an integer above max becomes max */
     LH_SECRET = 64,     /* no statement can name it; only steps can read it, with lh_param() */
@@ -170,7 +172,8 @@ enum {
     LH_STREAMED = 8,     /* of LH_ALL: the response is sent while the rows arrive; their number is not limited */
     LH_UNPAGED = 16,     /* of LH_PAGE and LH_ALL: adds the query fields page and page_size; when neither is sent, all
                           * rows are streamed, for LH_PAGE as {results} */
-    LH_SLICED = 32       /* of LH_ALL: adds the query fields skip and limit */
+    LH_SLICED = 32,      /* of LH_ALL: adds the query fields skip and limit */
+    LH_DIAGRAM = 64      /* its body contains a diagram: limited by LearnHubMaxDiagram instead of LearnHubMaxBody */
 };
 
 #define LH_SQL_MAX 4
@@ -223,6 +226,8 @@ typedef struct lh_route_group {
 extern const lh_route_group *const lh_route_groups[];
 
 extern const lh_route_group lh_group_users, lh_group_auth, lh_group_problems, lh_group_submissions, lh_group_practice;
+extern const lh_route_group lh_group_tutoring_login, lh_group_coding_token, lh_group_coding_users, lh_group_xp_login;
+extern const lh_route_group lh_group_reviews;
 extern const lh_route_group lh_group_tutoring, lh_group_profile, lh_group_mentors, lh_group_mentoring;
 extern const lh_route_group lh_group_availabilities, lh_group_own_availabilities;
 extern const lh_route_group lh_group_settings, lh_group_coding, lh_group_eco, lh_group_credits, lh_group_activities;

@@ -10,9 +10,15 @@
 /*
  * The `check` of a route with a new password in the field `password` or `new_password`. The password must satisfy the
  * rules and differ from the fields username, email, first_name and last_name, if the route has them. The repeated
- * password, the field with the prefix `re_`, must be equal when it is sent.
+ * password, the field with the prefix `re_`, `confirm_password` or `password2`, must be equal when it is sent.
  */
 lh_error *lh_check_password(lh_call *call, lh_error *errors);
+
+/* The same, but if the password's rules are the only error, it is 422 with one sentence instead of a list of fields. */
+lh_error *lh_check_signup(lh_call *call, lh_error *errors);
+
+/* The same as lh_check_password(), and `email` is required unless `username` is an e-mail address. */
+lh_error *lh_check_registration(lh_call *call, lh_error *errors);
 
 /* Checks the new password by the same rules, for the account in the columns `_username`, `_email`, `_first_name` and
  * `_last_name` of extra_sql[0], which an earlier step has run. */
@@ -23,6 +29,10 @@ extern const lh_step lh_step_check_own_password;
 extern const lh_step lh_step_hash_password;
 
 /* ---- logging in ---- */
+
+/* The `check` of a login with the fields `username` and `email`, one of which is required: the error names the first
+ * field of the route's body. */
+lh_error *lh_check_login_name(lh_call *call, lh_error *errors);
 
 /*
  * Verifies the password in the field `password` or `current_password`. Passwords must not be verified in any other way:
@@ -40,9 +50,17 @@ extern const lh_step lh_step_issue_tokens;
 /* The same without `refresh_token`. */
 extern const lh_step lh_step_issue_access_token;
 
-/* Verifies the token in the field `refresh_token` and binds its `user_id` and `version`; the route's error `missing`
- * when it is invalid. */
+/* After the statements, for the user in the same columns: adds `access` and `refresh`; only `access`; or an object
+ * `tokens` with both. */
+extern const lh_step lh_step_issue_pair, lh_step_issue_access, lh_step_issue_tokens_object;
+
+/* Verifies the token in the field `refresh_token` or `refresh` and binds its `user_id` and `version`; the route's error
+ * `missing` when it is invalid. The statements check whether it is revoked. */
 extern const lh_step lh_step_verify_refresh_token;
+
+/* The same for a token of any kind in the field `token`. 401 when it is invalid, or a revoked access or opaque token;
+ * 503 when revocations cannot be read. */
+extern const lh_step lh_step_verify_token;
 
 /* Generates an opaque token: binds `digest` (hex) and `lifetime` (seconds, or NULL: it does not expire), and adds
  * `auth_token` to the response. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "handler.h"
 
+#include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>
@@ -27,16 +28,19 @@
 
 static lh_call *call_of(const request_rec *r)
 {
-    return ap_get_module_config(r->request_config, &learnhub_module);
+    lh_call *call = ap_get_module_config(r->request_config, &learnhub_module);
+
+    return call && !call->dropped ? call : NULL;
 }
 
-static lh_call *make_call(request_rec *r, lh_server *server, const lh_route_group *group)
+static lh_call *make_call(request_rec *r, lh_server *server, const lh_route_group *group, const char *path)
 {
     lh_call *call = apr_pcalloc(r->pool, sizeof(*call));
 
     call->r = r;
     call->server = server;
     call->group = group;
+    call->path = path;
     ap_set_module_config(r->request_config, &learnhub_module, call);
     return call;
 }
@@ -47,7 +51,7 @@ static lh_call *make_call(request_rec *r, lh_server *server, const lh_route_grou
 static lh_call *make_error_call(request_rec *r)
 {
     const lh_call *first = r->prev && !strcmp(r->uri, ERROR_PATH) ? call_of(r->prev) : NULL;
-    lh_call *call = first ? make_call(r, first->server, first->group) : NULL;
+    lh_call *call = first ? make_call(r, first->server, first->group, first->path) : NULL;
 
     if (call) {
         call->error_status = r->prev->status;
@@ -56,56 +60,69 @@ static lh_call *make_error_call(request_rec *r)
 }
 
 /* From now on, errors that httpd or another module sets on this request are redirected to ERROR_PATH. */
-static void redirect_errors(request_rec *r)
+static void redirect_errors(request_rec *r, lh_call *call)
 {
     static const short statuses[] = {400, 401, 403, 404, 405, 408, 413, 414, 417, 429, 500, 501, 503};
+    core_request_config *core = ap_get_core_module_config(r->request_config);
     apr_size_t i;
 
+    call->custom_responses = core->response_code_strings;
+    core->response_code_strings = NULL;
     for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
         ap_custom_response(r, statuses[i], ERROR_PATH);
     }
 }
 
+/* Leaves a claimed request to httpd or to the module that has translated its URL. */
+static void drop(request_rec *r, lh_call *call)
+{
+    core_request_config *core = ap_get_core_module_config(r->request_config);
+
+    core->response_code_strings = call->custom_responses;
+    call->dropped = 1;
+}
+
+/* Claims the request if this server serves its current path, otherwise drops it. Returns the call, or NULL. */
+static lh_call *claim(request_rec *r)
+{
+    lh_call *call = call_of(r);
+    lh_server *server = r->proxyreq || !r->uri ? NULL : lh_server_of(r);
+    const char *path;
+    const lh_route_group *group = server ? lh_server_find_group(server, r->uri, &path) : NULL;
+
+    if (!group) {
+        if (call) {
+            drop(r, call);
+        }
+        return NULL;
+    }
+    if (!call) {
+        call = make_call(r, server, group, path);
+        redirect_errors(r, call);
+    }
+    call->group = group;
+    call->path = path;
+    return call;
+}
+
 /* Claims requests by the encoded path, before httpd decodes it, so that decoding errors (%2F, %zz) are redirected. */
 static int pre_translate_name(request_rec *r)
 {
-    lh_server *server = r->proxyreq ? NULL : lh_server_of(r);
-    const lh_route_group *group = server ? lh_server_find_group(server, r->uri) : NULL;
-
-    if (!make_error_call(r) && group) {
-        make_call(r, server, group);
-        redirect_errors(r);
+    if (!make_error_call(r)) {
+        claim(r);
     }
     return DECLINED;
 }
 
-/* Claims the request by the decoded path, or drops it if only the encoded one matched. Returns 1 if it is claimed. */
-static int claim(request_rec *r)
-{
-    lh_call *call = call_of(r);
-    lh_server *server = r->proxyreq ? NULL : lh_server_of(r);
-    const lh_route_group *group = server ? lh_server_find_group(server, r->uri) : NULL;
-
-    if (call && call->error_status) {
-        return 1;
-    }
-    if (group && !call) {
-        call = make_call(r, server, group);
-        redirect_errors(r);
-    }
-    if (group) {
-        call->group = group;
-    }
-    else if (call) {
-        ap_set_module_config(r->request_config, &learnhub_module, NULL);
-    }
-    return group != NULL;
-}
-
-/* Our paths are not files. A filename without an extension keeps mod_mime and others from processing it. */
+/*
+ * Claims the request by the decoded path, which mod_rewrite may have changed. Our paths are not files: a filename
+ * without an extension keeps mod_mime and others from processing it.
+ */
 static int translate_name(request_rec *r)
 {
-    if (!claim(r)) {
+    const lh_call *call = call_of(r);
+
+    if (!(call && call->error_status) && !claim(r)) {
         return DECLINED;
     }
     r->filename = (char *)"/" HANDLER;
@@ -113,16 +130,30 @@ static int translate_name(request_rec *r)
     return OK;
 }
 
-/* Skips the directory walk with its stat calls; TRACE is left to httpd. */
+/*
+ * Skips the directory walk with its stat calls; TRACE is left to httpd. Without our handler, another module has
+ * translated the URL, such as mod_rewrite with [L] or [P]: then that module serves the request.
+ */
 static int map_to_storage(request_rec *r)
 {
-    return call_of(r) && r->method_number != M_TRACE ? OK : DECLINED;
+    lh_call *call = call_of(r);
+
+    if (call && !call->error_status && (!r->handler || strcmp(r->handler, HANDLER))) {
+        drop(r, call);
+        return DECLINED;
+    }
+    return call && r->method_number != M_TRACE ? OK : DECLINED;
 }
 
-/* Overrides SetHandler and similar directives. */
+/* Overrides SetHandler and similar directives, but not a RewriteRule with [P] in a <Location>. */
 static int fixups(request_rec *r)
 {
-    if (call_of(r)) {
+    lh_call *call = call_of(r);
+
+    if (call && r->proxyreq) {
+        drop(r, call);
+    }
+    else if (call) {
         r->handler = HANDLER;
     }
     return DECLINED;
@@ -146,12 +177,13 @@ static lh_error *not_allowed(lh_call *call, const char *allow)
     return error;
 }
 
-/* The base URL of this server as clients see it. */
+/* The base URL of this server's paths as clients see it. */
 static const char *base_of(const lh_call *call)
 {
-    const char *url = call->server->config.public_url;
+    const lh_config *config = &call->server->config;
 
-    return url ? url : ap_construct_url(call->r->pool, "", call->r);
+    return config->public_url ? apr_pstrcat(call->r->pool, config->public_url, config->prefix, NULL)
+                              : ap_construct_url(call->r->pool, config->prefix, call->r);
 }
 
 static lh_error *find_route(lh_call *call)
@@ -159,7 +191,7 @@ static lh_error *find_route(lh_call *call)
     lh_match match = {0};
     int i;
 
-    lh_route_match(lh_server_routes(), call->r->pool, call->r->method, call->r->uri, &match);
+    lh_route_match(lh_server_routes(), call->r->pool, call->r->method, call->path, &match);
     if (!match.allow) {
         return lh_error_of_status(call->r->pool, HTTP_NOT_FOUND);
     }
@@ -174,6 +206,7 @@ static lh_error *find_route(lh_call *call)
     lh_call_set_builtin(call, LH_BUILTIN_BASE, base_of(call));
     lh_call_set_builtin(call, LH_BUILTIN_MEETING, call->server->config.meeting_url);
     lh_call_set_builtin(call, LH_BUILTIN_ECO, call->server->config.eco_verify);
+    lh_call_set_builtin(call, LH_BUILTIN_SIGNUP_ROLES, call->server->config.signup_roles);
     return NULL;
 }
 
@@ -212,12 +245,16 @@ static lh_error *error_of_httpd(lh_call *call)
     return error;
 }
 
+/* A CORS preflight succeeds for every path: the browser then sends the request, and its client gets the 404 or 405. */
 static int handle_options(lh_call *call)
 {
     request_rec *r = call->r;
     lh_match match = {0};
 
-    lh_route_match(lh_server_routes(), r->pool, r->method, r->uri, &match);
+    if (apr_table_get(r->headers_in, "Origin") && apr_table_get(r->headers_in, "Access-Control-Request-Method")) {
+        return lh_reply_preflight(call);
+    }
+    lh_route_match(lh_server_routes(), r->pool, r->method, call->path, &match);
     return match.allow ? lh_reply_options(call, match.allow)
                        : lh_reply_error(call, lh_error_of_status(r->pool, HTTP_NOT_FOUND));
 }
@@ -240,6 +277,20 @@ static int handle(request_rec *r)
     return error ? lh_reply_error(call, error) : lh_reply_success(call);
 }
 
+/* Adds the CORS headers to errors of requests for our paths that httpd itself writes, such as those of a malformed
+ * header, which precede pre_translate_name(). */
+static void insert_error_filter(request_rec *r)
+{
+    lh_call *call = ap_get_module_config(r->request_config, &learnhub_module);
+
+    if (!call) {
+        call = claim(r);
+    }
+    if (call && !call->dropped) {
+        lh_reply_cors(call);
+    }
+}
+
 void lh_handler_hooks(apr_pool_t *p)
 {
     static const char *const after[] = {"mod_rewrite.c", NULL};
@@ -251,5 +302,6 @@ void lh_handler_hooks(apr_pool_t *p)
     ap_hook_map_to_storage(map_to_storage, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_check_access_ex(allow_error_redirect, NULL, NULL, APR_HOOK_REALLY_FIRST, AP_AUTH_INTERNAL_PER_URI);
     ap_hook_fixups(fixups, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_insert_error_filter(insert_error_filter, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(handle, NULL, NULL, APR_HOOK_FIRST);
 }

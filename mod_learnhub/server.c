@@ -12,10 +12,11 @@
 #include "core/server_state.h"
 #include "db/pool.h"
 #include "http/call.h"
+#include "http/path.h"
 #include "http/route.h"
 #include "jobs/jobs.h"
 #include "jobs/smtp.h"
-#include "model.h"
+#include "model/model.h"
 #include "util/gate.h"
 #include "util/json.h"
 
@@ -183,7 +184,7 @@ static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
         return NULL;
     }
     server->tokens = lh_tokens_create(pchild);
-    server->model = lh_model_create(pchild, &server->config);
+    server->model = lh_model_create(pchild, &server->config, server->config.model_timeout);
     return server;
 }
 
@@ -239,11 +240,17 @@ static int serves(const lh_server *server, const lh_route_group *group, const ch
     return group->always || lh_config_has(lh_config_apis, server->config.apis, group->name);
 }
 
-const lh_route_group *lh_server_find_group(const lh_server *server, const char *path)
+const lh_route_group *lh_server_find_group(const lh_server *server, const char *uri, const char **path)
 {
-    const lh_route_group *group = lh_route_find_group(lh_route_groups, path);
+    const char *prefix = server->config.prefix;
+    const lh_route_group *group;
 
-    return group && serves(server, group, path) ? group : NULL;
+    if (*prefix && !lh_path_below(prefix, uri)) {
+        return NULL;
+    }
+    *path = uri[strlen(prefix)] ? uri + strlen(prefix) : "/";
+    group = lh_route_find_group(lh_route_groups, *path);
+    return group && serves(server, group, *path) ? group : NULL;
 }
 
 const char *lh_links(const lh_call *call)
@@ -258,7 +265,7 @@ const char *lh_links(const lh_call *call)
         for (prefix = lh_route_groups[i]->prefixes; *prefix && serves(call->server, lh_route_groups[i], *prefix);
              prefix++) {
             lh_json_key(&json, (*prefix)[1] ? *prefix + 1 : "self");
-            lh_json_text(&json, *prefix);
+            lh_json_text(&json, apr_pstrcat(call->r->pool, call->server->config.prefix, *prefix, NULL));
         }
     }
     lh_json_close(&json, '}');

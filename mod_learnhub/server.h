@@ -16,8 +16,9 @@ void lh_server_hooks(apr_pool_t *p);
 /* The server of the request's virtual host; NULL when LearnHub is Off there. */
 lh_server *lh_server_of(const request_rec *r);
 
-/* The route group that serves `path` on this server (LearnHubAPI, LearnHubPages), or NULL. */
-const lh_route_group *lh_server_find_group(const lh_server *server, const char *path);
+/* The route group that serves the path of a URL on this server (LearnHubPrefix, LearnHubAPI, LearnHubPages), or NULL.
+ * Sets *path to the path below LearnHubPrefix. */
+const lh_route_group *lh_server_find_group(const lh_server *server, const char *uri, const char **path);
 
 /* The routes of all groups, whether they are served or not. */
 const lh_routes *lh_server_routes(void);

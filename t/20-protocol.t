@@ -79,7 +79,7 @@ my %malformed = (
     'truncated JSON' => '{"title"', 'a bare word' => 'title', 'two JSON values' => '{} {}',
     'a trailing comma' => '{"a":1,}', 'a duplicate key' => '{"title":"a","title":"b"}',
     'invalid UTF-8' => "{\"title\":\"\xff\"}", 'a lone surrogate' => '{"title":"\ud800"}',
-    'a NUL character' => '{"title":"a\u0000b"}', 'nesting of 100000 levels' => '[' x 100000 . ']' x 100000,
+    'a NUL character' => '{"title":"a\u0000b"}', 'nesting of 8000 levels' => '[' x 8000 . ']' x 8000,
     'a number beyond double precision' => '{"max_participants":1e9999}',
 );
 subtest 'malformed JSON bodies' => sub {
@@ -128,6 +128,12 @@ subtest 'body size and transfer' => sub {
     my $expecting = raw_post("${large}Expect: 100-continue\r\n\r\n", keep => 1);
     like($expecting, qr{^HTTP/1.1 413 }, 'Expect: 100-continue with a Content-Length above the limit returns 413');
     unlike($expecting, qr/100 Continue/, 'the 413 to Expect: 100-continue comes without 100 Continue');
+    for my $path (qw(/users/signup /users/login /auth/users/)) {
+        is_error(api(POST => $path, body => 'x' x 16_385, headers => { 'Content-Type' => $json }),
+            $path =~ /auth/ ? 'detail' : 'located', 413, qr/16384/, "POST $path accepts at most 16 KiB");
+    }
+    is_invalid(post_to('/users/signup', $json, '{"x":"' . 'x' x 16_376 . '"}'), 'located',
+        [qw(email first_name last_name password)], 'POST /users/signup reads a body of 16 KiB');
     my $broken = raw_post("${chunks}zz\r\n");
     like($broken, qr{^HTTP/1.1 400 .*\{"error":}s, 'an invalid chunk size returns 400 in the error format');
     unlike($broken, qr/html|HTTP.*HTTP/s, 'an invalid chunk size returns one response without HTML');
@@ -176,21 +182,49 @@ subtest 'pages of the module' => sub {
     is($_->header('Content-Type'), $json, $_->name . ' returns JSON') for $index, $health, api(GET => '/users/x');
 };
 
+# The status and the CORS headers of the response to a preflight.
+sub allowed {
+    my ($reply) = @_;
+    return [$reply->status, map { $reply->header("Access-Control-Allow-$_") } qw(Origin Methods Headers)];
+}
+
 subtest 'CORS' => sub {
+    my $methods = 'GET, HEAD, POST, PUT, PATCH, DELETE';
     my $default = api(GET => '/health', headers => { Origin => 'https://a.example' });
     is($default->header('Access-Control-Allow-Origin'), undef, 'CORS is off by default');
     my $server = second_httpd("LearnHubCORS https://a.example https://b.example:8443\n");
     my %headers = (Origin => 'https://a.example', 'Access-Control-Request-Method' => 'PUT');
     my %from = (port => $server->port, headers => \%headers);
     my $preflight = api(OPTIONS => '/api/sessions/5/', %from);
-    is_deeply([$preflight->status, map { $preflight->header("Access-Control-Allow-$_") } qw(Origin Methods Headers)],
-        [204, 'https://a.example', 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS',
-            'Authorization, Content-Type, Idempotency-Key'], 'a preflight returns origin, methods and headers');
+    is_deeply(allowed($preflight), [204, 'https://a.example', $methods, 'Authorization, Content-Type'],
+        'a preflight returns origin, methods and headers');
     like($preflight->header('Vary'), qr/Origin/, 'a preflight varies by Origin');
+    for my $path ('/api/sessions/5/none', '/sessions/x%20y', '/users', '/auth/none/', '/health') {
+        is_deeply(allowed(api(OPTIONS => $path, %from)), allowed($preflight),
+            "a preflight for $path returns 204, whether the path exists or not");
+    }
+    for my $names ('authorization,content-type,x-csrftoken', 'x-requested-with', 'a, b') {
+        local $headers{'Access-Control-Request-Headers'} = $names;
+        is_deeply(allowed(api(OPTIONS => '/api/sessions/', %from)), [204, 'https://a.example', $methods, $names],
+            "a preflight allows the headers $names");
+    }
+    local $headers{'Access-Control-Request-Headers'} = 'x-a, x(b)';
+    is(api(OPTIONS => '/api/sessions/', %from)->header('Access-Control-Allow-Headers'), 'Authorization, Content-Type',
+        'a preflight does not repeat a header name that is not a token');
     for my $reply (api(GET => '/health', %from), api(GET => '/api/sessions/', %from)) {
         is($reply->header('Access-Control-Allow-Origin'), 'https://a.example', $reply->name . ' allows the origin');
         like($reply->header('Access-Control-Expose-Headers'), qr/Retry-After/, $reply->name . ' exposes Retry-After');
     }
+    is_error(api(GET => '/api/sessions/5/none', %from), 'flat', 404, 'the request after the preflight returns 404');
+    for my $header ('Expect: frob', 'Transfer-Encoding: frob') {
+        my $reply = raw_http("GET /users/me HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\n$header\r\n\r\n",
+            port => $server->port);
+        like($reply, qr{^HTTP/1.1 (?:417|501|400) .*\nAccess-Control-Allow-Origin: https://a.example\r\n}s,
+            "errors that httpd writes carry the CORS headers: $header");
+    }
+    my $other = "GET /other HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\nExpect: frob\r\n\r\n";
+    unlike(raw_http($other, port => $server->port), qr/Access-Control/,
+        'errors for other paths carry no CORS headers');
     $headers{Origin} = 'https://a.example.evil';
     is(api($_ => '/api/sessions/5/', %from)->header('Access-Control-Allow-Origin'), undef,
         "$_ does not allow an origin that is not listed") for qw(OPTIONS GET);

@@ -68,6 +68,9 @@ subtest 'values of LearnHub, LearnHubAPI, LearnHubPages' => sub {
     accepts(LearnHubAPI => 'all', 'tutoring', 'practice tutoring coding mentoring xp admin', 'XP Tutoring');
     rejects(LearnHubPages => qr/all.*none.*index.*health/, '', 'some', 'index elsewhere');
     accepts(LearnHubPages => 'all', 'none', 'index', 'health', 'index health');
+    rejects(LearnHubPrefix => qr{path such as /learn}, '', '""', 'learn', '/learn/', '//', '//learn', '/learn//x',
+        '/a b', '"/a b"', '/..', '/a/./b', '/a%20b', '/a?b', '/a#b', '/ä', 'http://a.example/learn', '/*');
+    accepts(LearnHubPrefix => '/', '/learn', '/learn/v1.0', '/a-b_c~d/2');
 };
 
 subtest 'values of lifetimes and timeouts' => sub {
@@ -103,6 +106,8 @@ subtest 'values of size limits' => sub {
     accepts(LearnHubMaxBody => 1048576, 65536);
     rejects(LearnHubMaxPhoto => $range, '', '0', '1023', '-1', 'big', '2M', '1.5', '67108865', '9' x 20);
     accepts(LearnHubMaxPhoto => 1024, 2097152, 67108864);
+    rejects(LearnHubMaxDiagram => $range, '', '0', '1023', '-1', 'big', '2M', '67108865');
+    accepts(LearnHubMaxDiagram => 1024, 8388608, 67108864);
 };
 
 subtest 'values of LearnHubMeetingURL' => sub {
@@ -298,7 +303,7 @@ sub url_base_at {
 
 sub status_of_body {
     my ($port, $size) = @_;
-    return api(POST => '/users/refresh', port => $port, json => { refresh_token => 'x' x ($size - 20) })->status;
+    return api(PATCH => '/auth/users/me/', port => $port, json => { x => 'x' x ($size - 8) })->status;
 }
 
 sub status_of_photo {
@@ -306,6 +311,12 @@ sub status_of_photo {
     my $gif = "GIF89a\1\0\1\0\0\0\0,";
     return api(PATCH => '/myprofile/', port => $port, token => $token,
         multipart => [profile_photo => [undef, 'p.gif', Content => $gif . 'x' x ($size - length $gif)]])->status;
+}
+
+# An auto-save without a token: the size is checked before the token.
+sub status_of_diagram {
+    my ($port, $size) = @_;
+    return api(PUT => '/sessions/' . '0' x 24 . '/autosave', port => $port, json => { x => 'x' x ($size - 8) })->status;
 }
 
 sub status_of_third_guess {
@@ -317,7 +328,7 @@ sub status_of_third_guess {
 
 my $hosts = hosts(<<"BASE", <<'OVER');
 $on
-LearnHubAPI admin mentoring
+LearnHubAPI admin mentoring practice
 LearnHubPages health
 LearnHubAccessTokenTTL 90s
 LearnHubRefreshTokenTTL 15m
@@ -329,10 +340,11 @@ LearnHubLoginThrottle 2/1m
 LearnHubRevocationInterval 1h
 LearnHubMaxBody 2048
 LearnHubMaxPhoto 3000
+LearnHubMaxDiagram 6000
 LearnHubCORS https://one.example https://two.example
 LearnHubPublicURL https://learn.example/base/
 BASE
-LearnHubAPI tutoring admin mentoring
+LearnHubAPI tutoring admin mentoring practice
 LearnHubPages none
 LearnHubAccessTokenTTL 2h
 LearnHubRefreshTokenTTL 3d
@@ -344,6 +356,7 @@ LearnHubLoginThrottle Off
 LearnHubRevocationInterval 0
 LearnHubMaxBody 4096
 LearnHubMaxPhoto 5000
+LearnHubMaxDiagram 7000
 LearnHubCORS *
 LearnHubPublicURL http://other.example
 OVER
@@ -389,6 +402,9 @@ subtest 'virtual hosts: size limits' => sub {
     is_deeply(observed($hosts, sub { status_of_body($_[0], 2049) }), [413, 413, 401],
         'LearnHubMaxBody 2048 rejects a body of 2049 bytes, 4096 does not');
     is(status_of_body($hosts->{overrides}, 4097), 413, 'LearnHubMaxBody 4096 rejects a body of 4097 bytes');
+    is_deeply(observed($hosts, sub { status_of_diagram($_[0], 6001) }), [413, 413, 401],
+        'LearnHubMaxDiagram 6000 rejects an auto-save of 6001 bytes, 7000 does not');
+    is(status_of_diagram($hosts->{overrides}, 7001), 413, 'LearnHubMaxDiagram 7000 rejects an auto-save of 7001 bytes');
     for my $size (3000, 3001, 5000, 5001) {
         is_deeply([map { status_of_photo($hosts->{$_}, $size, $access{$_}) } @names],
             [map { $size <= $_ ? 200 : 413 } 3000, 3000, 5000],
@@ -446,10 +462,12 @@ subtest 'defaults' => sub {
     is(allowed_origin_at($port), 'none', 'LearnHubCORS is off by default');
     is(status_of_body($port, 1048577), 413, 'LearnHubMaxBody is 1 MiB by default: one byte more is rejected');
     isnt(status_of_body($port, 1048576), 413, 'LearnHubMaxBody is 1 MiB by default: exactly 1 MiB is read');
-    is(status_of_photo($port, 2097152, $admin->{token}), 200,
-        'LearnHubMaxPhoto is 2 MiB by default: exactly 2 MiB are accepted');
-    is(status_of_photo($port, 2097153, $admin->{token}), 413,
-        'LearnHubMaxPhoto is 2 MiB by default: one byte more is rejected');
+    is(status_of_photo($port, 8388608, $admin->{token}), 200,
+        'LearnHubMaxPhoto is 8 MiB by default: exactly 8 MiB are accepted');
+    is(status_of_photo($port, 8388609, $admin->{token}), 413,
+        'LearnHubMaxPhoto is 8 MiB by default: one byte more is rejected');
+    is(status_of_diagram($port, 8388608), 401, 'LearnHubMaxDiagram is 8 MiB by default: exactly 8 MiB are read');
+    is(status_of_diagram($port, 8388609), 413, 'LearnHubMaxDiagram is 8 MiB by default: one byte more is rejected');
     my %from = (port => $port, from => '127.0.3.1');
     my @guesses = map { log_in('nobody-by-default', 'a wrong guess', %from)->status } 1 .. 11;
     is_deeply(\@guesses, [(401) x 10, 429], 'LearnHubLoginThrottle allows ten failed logins by default');

@@ -125,15 +125,21 @@ subtest 'password rules' => sub {
     my %own = (first_name => $first_name, last_name => 'Featherstonehaugh', email => $email);
     my %weak = (
         '7 bytes' => 'seven 7', '73 bytes' => 'x' x 73, '74 bytes in 37 characters' => 'é' x 37,
-        'only digits' => '8236451907', 'an empty string' => '', 'a JSON number' => 12345678,
+        'only digits' => '8236451907', 'an empty string' => '',
         'the first name' => $first_name, 'the first name in another case' => uc $first_name,
         'the last name' => $own{last_name}, 'the e-mail address' => $email,
         'the e-mail address in another case' => uc $email,
     );
     for my $kind (sort keys %weak) {
-        is_invalid(sign_up(%own, password => $weak{$kind}), 'located', ['password'],
-            "a new password is rejected: $kind");
+        is_error(sign_up(%own, password => $weak{$kind}), 'located', 422, qr/^The password must .+\.$/,
+            "a new password is rejected with one sentence: $kind");
     }
+    is_error(sign_up(password => 'short'), 'located', 422, qr/^The password must have 8 to 72 bytes/,
+        'the sentence says what is allowed');
+    is_invalid(sign_up(password => 'short', last_name => ''), 'located', [qw(last_name password)],
+        'a password that breaks a rule is listed together with another invalid field');
+    is_invalid(sign_up(password => $_), 'located', ['password'], 'password is rejected: ' . $json->encode($_))
+        for 12345678, undef, ['a good password'];
     my %good = (
         '8 bytes' => 'eight 88', '8 bytes in 4 characters' => 'éàüß', '72 bytes' => 'y' x 72,
         '72 bytes in 36 characters' => 'ü' x 36, 'blanks at both ends' => '  spaces count  ',

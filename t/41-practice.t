@@ -238,6 +238,46 @@ subtest 'Lists of problems are newest first; skip and limit select a range' => s
     }
 };
 
+subtest 'The list of problems is filtered by difficulty and category' => sub {
+    my $tag = unique('Übung');
+    my @made = map {
+        problem(title => $_->[0], difficulty => $_->[0], categories => $_->[1])
+    } ['easy', [$tag, 'Web']], ['hard', [uc $tag]], ['hard', ['x', lc $tag]], ['hard', ["$tag 2"]], ['easy', []];
+    my $list = sub { return api_as(undef, GET => '/problems/', query => {@_})->json };
+    my $ids = sub { return [map { $_->{id} } @{ $list->(@_)->{problems} }] };
+    my @tagged = map { $made[$_]{id} } 2, 1, 0;
+    is_deeply($ids->(category => $_), \@tagged, "category $_: newest first, regardless of case") for $tag, uc $tag;
+    is_deeply($list->(category => $tag, limit => 1, skip => 1),
+        { total => 3, skip => 1, limit => 1, problems => [$made[1]] }, 'total counts all that match, not the page');
+    is_deeply($list->(category => $tag, difficulty => 'hard')->{total}, 2, 'the filters can be combined');
+    is_deeply($ids->(category => $tag, difficulty => 'easy'), [$tagged[2]], 'difficulty selects exactly');
+    is_deeply($ids->(category => substr $tag, 0, -1), [], 'a part of a category does not match');
+    is_deeply($ids->(category => $_), [], 'no such category: an empty list')
+        for '%', '"', '\\', '[]', "$tag\",\"Web", 'null';
+    for my $level (qw(easy medium hard)) {
+        my ($rows) = sql('SELECT count(*) AS n FROM learnhub.problems WHERE difficulty = ?', $level);
+        my $found = $list->(difficulty => $level);
+        is_deeply([$found->{total}, grep { $_->{difficulty} ne $level } @{ $found->{problems} }], [$rows->{n}],
+            "difficulty $level selects the problems of this difficulty");
+    }
+    is($list->(difficulty => '', category => '')->{total}, $list->()->{total}, 'empty filters are ignored');
+    is_invalid(api_as(undef, GET => "/problems/?difficulty=$_"), 'located', ['difficulty'], "$_ is rejected")
+        for 'Easy', 'HARD', 'simple', '%20easy';
+    is_invalid(api_as(undef, GET => '/problems/', query => { difficulty => 'x', category => 'c' x 201 }), 'located',
+        [qw(category difficulty)], 'all invalid filters are reported');
+    sql('SET enable_seqscan = off');
+    my %index = (
+        problems_difficulty_idx => q{p.difficulty = 'hard' ORDER BY p.created_at DESC, p.id DESC LIMIT 10},
+        problems_categories_idx => q{lower(p.categories::text)::jsonb @> to_jsonb(lower('Web'))},
+    );
+    for my $name (sort keys %index) {
+        my $plan = join ' ', map { values %$_ } sql("EXPLAIN SELECT 1 FROM learnhub.problems p WHERE $index{$name}");
+        like($plan, qr/Index.*$name/, "the plan uses $name");
+        unlike($plan, qr/Sort/, 'the index has the order of the list') if $name =~ /difficulty/;
+    }
+    sql('RESET enable_seqscan');
+};
+
 my $word = 'zq' . unique('x') =~ tr/0-9/a-j/r =~ tr/a-z//cdr;
 my $plus = problem(title => "Compilers for C++ $word", description => '100% (really) $5 ^ [x] {y} \d *');
 my $name = problem(title => 'An index', description => "About $word, ROUTING and the größte Übersicht");

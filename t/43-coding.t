@@ -190,8 +190,11 @@ subtest 'Lists ascend by id and can be paged' => sub {
         'the first page of an empty list is empty');
 };
 
-subtest 'Admins list the sessions of all users' => sub {
-    is_error(api_as($user, GET => '/api/codingsessions/'), 'envelope', 403, 'a user cannot list all sessions');
+subtest 'Users list their own sessions, admins those of all users' => sub {
+    is_deeply(data(api_as($lister, GET => "/api/codingsessions/$_")),
+        data(api_as($lister, GET => "/api/codingsessions/me/$_")), "a user gets the same list as below me/: '$_'")
+        for '', '?page=2&page_size=2';
+    is_deeply(data(api_as(signup(), GET => '/api/codingsessions/')), [], 'the list of a new user is empty');
     my $all = data(api_as($admin, GET => '/api/codingsessions/'));
     is_deeply([map { $_->{id} } @$all], [sort { $a <=> $b } map { $_->{id} } @$all], 'all sessions are listed by id');
     is((grep { $_->{user} == user_id($lister) } @$all), 5, 'the list has the sessions of other users');

@@ -5,46 +5,6 @@
 
 /* clang-format off */
 
-#define PASSWORD_LENGTH 1000 /* characters; a new password is limited further by lh_check_password() */
-
-/* ---- the login throttle ---- */
-
-/*
- * Failures are counted by client address, and by account or, if the name that was sent is unknown, by that name. The
- * counts are in the database, so that all nodes share them. A login enters the login gate before it reads the counts,
- * so concurrent attempts can exceed the limit only by as many as the gates of all processes admit.
- */
-#define LOGIN_KEYS                                                                                                     \
-    "'address ' || :address::text, "                                                                                   \
-    "coalesce((SELECT 'user ' || user_id FROM learnhub.login_names WHERE name = lower(:username::text)), "             \
-    "         'name ' || lower(:username::text))"
-
-/* Counts a failure for each of `keys`, in a fixed order to avoid deadlocks, and deletes up to 10 expired counts. */
-#define FAILURE_COUNT                                                                                                  \
-    "expired AS ("                                                                                                     \
-    "    DELETE FROM learnhub.login_failures "                                                                         \
-    "    WHERE key IN (SELECT key FROM learnhub.login_failures "                                                       \
-    "                  WHERE since < now() - make_interval(secs => :seconds::int) "                                    \
-    "                    AND key NOT IN (SELECT key FROM keys) "                                                       \
-    "                  ORDER BY since LIMIT 10 "                                                                       \
-    "                  FOR UPDATE SKIP LOCKED)) "                                                                      \
-    "INSERT INTO learnhub.login_failures AS f (key, failures, since) "                                                 \
-    "SELECT key, 1, now() FROM keys ORDER BY key "                                                                     \
-    "ON CONFLICT (key) DO UPDATE "                                                                                     \
-    "SET failures = CASE WHEN f.since < now() - make_interval(secs => :seconds::int) THEN 1 ELSE f.failures + 1 END, " \
-    "    since = CASE WHEN f.since < now() - make_interval(secs => :seconds::int) THEN now() ELSE f.since END"
-
-#define LOGIN_ACCOUNT                                                                                                  \
-    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait "     \
-    "FROM (SELECT ceil(extract(epoch FROM max(f.since) + make_interval(secs => :seconds::int) - now()))::int AS wait " \
-    "      FROM learnhub.login_failures f "                                                                            \
-    "      WHERE f.key IN (" LOGIN_KEYS ") AND f.failures >= :failures::int "                                          \
-    "        AND f.since > now() - make_interval(secs => :seconds::int)) t "                                           \
-    "LEFT JOIN learnhub.login_names n ON n.name = lower(:username::text) "                                             \
-    "LEFT JOIN learnhub.users u ON u.id = n.user_id AND u.is_active"
-
-#define LOGIN_FAILURE "WITH keys AS (SELECT unnest(ARRAY[" LOGIN_KEYS "]) AS key), " FAILURE_COUNT
-
 /* For changes that require the caller's password. The names are read because a new password must not equal them. */
 #define OWN_ACCOUNT                                                                                                    \
     "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait, "    \
@@ -109,7 +69,7 @@ static const lh_route users_routes[] = {
     {.name = "users.signup", .method = "POST", .path = "/users/signup",
      .summary = "Create an account.",
      .body = signup_fields,
-     .check = lh_check_password,
+     .check = lh_check_signup,
      .before = {&lh_step_hash_password},
      .sql = {"INSERT INTO learnhub.users AS u (username, email, first_name, last_name, password_hash) "
              "VALUES (:email, :email, :first_name, :last_name, :password_hash) "
@@ -129,7 +89,7 @@ static const lh_route users_routes[] = {
      .accepts = LH_FORM | LH_MULTIPART, /* browsers send FormData objects as multipart */
      .body = login_fields,
      .before = {&lh_step_log_in},
-     .extra_sql = {LOGIN_ACCOUNT, LOGIN_FAILURE},
+     .extra_sql = {LOGIN_ACCOUNT(":username::text"), LOGIN_FAILURE(":username::text")},
      .sql = {"WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
              "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.object_id AS \"user.id\", "
              "       u.first_name AS \"user.first_name\", u.last_name AS \"user.last_name\", "
@@ -149,9 +109,7 @@ static const lh_route users_routes[] = {
      .flags = LH_RETRYABLE,
      .body = refresh_fields,
      .before = {&lh_step_verify_refresh_token},
-     .sql = {"SELECT u.id AS _id, u.role AS _role, u.token_version AS _version "
-             "FROM learnhub.users u "
-             "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int"},
+     .sql = {TOKEN_OWNER},
      .after = {&lh_step_issue_access_token},
      .shape = LH_ONE,
      .returns = refresh_keys,
@@ -388,7 +346,7 @@ static const lh_route auth_routes[] = {
      .summary = "Log in and get an opaque token.",
      .body = login_fields,
      .before = {&lh_step_log_in, &lh_step_new_opaque_token},
-     .extra_sql = {LOGIN_ACCOUNT, LOGIN_FAILURE},
+     .extra_sql = {LOGIN_ACCOUNT(":username::text"), LOGIN_FAILURE(":username::text")},
      .sql = {"WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
              "INSERT INTO learnhub.tokens (digest, user_id, expires_at) "
              "SELECT decode(:digest, 'hex'), u.id, now() + make_interval(secs => :lifetime::int) "
@@ -407,9 +365,7 @@ static const lh_route auth_routes[] = {
      .roles = LH_MEMBER,
      .flags = LH_RETRYABLE | LH_REVOKES,
      .before = {&lh_step_bind_sent_token},
-     .sql = {"WITH deleted AS (DELETE FROM learnhub.tokens WHERE digest = decode(:digest, 'hex')) "
-             "INSERT INTO learnhub.auth_events (token) "
-             "VALUES (substring(decode(:digest, 'hex') FROM 1 FOR 16)) "
+     .sql = {TOKEN_REVOCATION
              "RETURNING id AS _id"},
      .shape = LH_NOTHING},
 

@@ -7,21 +7,22 @@
 #define ROLE_NAMES "student instructor admin service"
 
 #define USER_COLUMNS                                                                                                   \
-    "u.id, u.username, u.email, u.first_name, u.last_name, u.role, u.is_mentor, u.is_mentee, u.is_active, "            \
-    "u.phone_number, u.created_at "
+    "u.id, u.username, u.email, u.first_name, u.last_name, u.role, u.requested_role, u.is_mentor, "               \
+    "u.is_mentee, u.is_active, u.phone_number, u.created_at "
 
 static const lh_field user_keys[] = {
-    {.name = "id",           .type = LH_INTEGER},
-    {.name = "username",     .type = LH_STRING},
-    {.name = "email",        .type = LH_EMAIL},
-    {.name = "first_name",   .type = LH_STRING},
-    {.name = "last_name",    .type = LH_STRING},
-    {.name = "role",         .type = LH_STRING, .enum_values = ROLE_NAMES},
-    {.name = "is_mentor",    .type = LH_BOOLEAN},
-    {.name = "is_mentee",    .type = LH_BOOLEAN},
-    {.name = "is_active",    .type = LH_BOOLEAN},
-    {.name = "phone_number", .type = LH_STRING, .flags = LH_NULL},
-    {.name = "created_at",   .type = LH_TIME},
+    {.name = "id",             .type = LH_INTEGER},
+    {.name = "username",       .type = LH_STRING},
+    {.name = "email",          .type = LH_EMAIL},
+    {.name = "first_name",     .type = LH_STRING},
+    {.name = "last_name",      .type = LH_STRING},
+    {.name = "role",           .type = LH_STRING, .enum_values = ROLE_NAMES},
+    {.name = "requested_role", .type = LH_STRING, .flags = LH_NULL, .enum_values = "instructor"},
+    {.name = "is_mentor",      .type = LH_BOOLEAN},
+    {.name = "is_mentee",      .type = LH_BOOLEAN},
+    {.name = "is_active",      .type = LH_BOOLEAN},
+    {.name = "phone_number",   .type = LH_STRING, .flags = LH_NULL},
+    {.name = "created_at",     .type = LH_TIME},
     {0}};
 
 static const lh_field user_filters[] = {
@@ -29,6 +30,8 @@ static const lh_field user_filters[] = {
      .where = "position(lower(:q::text) IN "
               "lower(u.username || ' ' || u.email || ' ' || u.first_name || ' ' || u.last_name)) > 0",
      .note = "Part of a name or of an e-mail address, case-insensitive."},
+    {.name = "requested_role", .type = LH_STRING, .enum_values = "instructor",
+     .where = "u.requested_role = :requested_role::text"},
     {0}};
 
 static const lh_field change_fields[] = {
@@ -56,12 +59,13 @@ static const lh_route routes[] = {
          {0}}},
 
     {.name = "admin.user", .method = "PATCH", .path = "/api/admin/users/{id:int}/",
-     .summary = "Change the role of an account, or activate or deactivate it.",
+     .summary = "Change the role of an account, which decides its request, or activate or deactivate it.",
      .roles = LH_ADMIN,
      .flags = LH_REVOKES,
      .body = change_fields,
      .sql = {"UPDATE learnhub.users u "
-             "SET role = coalesce(:role, u.role), is_active = coalesce(:is_active::boolean, u.is_active) "
+             "SET role = coalesce(:role, u.role), is_active = coalesce(:is_active::boolean, u.is_active), "
+             "    requested_role = CASE WHEN :role::text IS NULL THEN u.requested_role END "
              "WHERE u.id = :id::bigint AND u.deleted_at IS NULL "
              "RETURNING " USER_COLUMNS},
      .shape = LH_ONE,

@@ -5,7 +5,9 @@
 /* clang-format off */
 const lh_route_group *const lh_route_groups[] = {
     &lh_group_users, &lh_group_auth,
-    &lh_group_problems, &lh_group_submissions, &lh_group_practice,
+    &lh_group_tutoring_login, &lh_group_coding_token, &lh_group_coding_users,
+    &lh_group_xp_login, /* before lh_group_xp, whose prefix is shorter */
+    &lh_group_problems, &lh_group_submissions, &lh_group_practice, &lh_group_reviews,
     &lh_group_tutoring,
     &lh_group_profile, &lh_group_mentors, &lh_group_mentoring, &lh_group_settings,
     &lh_group_availabilities, &lh_group_own_availabilities,

@@ -68,6 +68,14 @@ static const lh_field update_fields[] = {
     {.name = "hints",          .type = LH_STRINGS, .flags = LH_NULL},
     {0}};
 
+static const lh_field filter_fields[] = {
+    {.name = "difficulty", .type = LH_STRING, .enum_values = "easy medium hard",
+     .where = "p.difficulty = :difficulty::text"},
+    {.name = "category",   .type = LH_STRING, .min = 1, .max = 200,
+     .where = "lower(p.categories::text)::jsonb @> to_jsonb(lower(:category::text))",
+     .note = "One of the problem's categories, regardless of case."},
+    {0}};
+
 static const lh_field search_fields[] = {
     {.name = "q", .type = LH_STRING, .flags = LH_REQUIRED, .min = 1, .max = 1000,
      .note = "A case-insensitive PostgreSQL regular expression; an invalid one is searched literally."},
@@ -94,11 +102,14 @@ static const lh_route routes[] = {
      .errors = (const lh_route_error[]){PROBLEM_TOO_LARGE, {0}}},
 
     {.name = "problems.list", .method = "GET", .path = "/problems/",
-     .summary = "List all problems, newest first.",
+     .summary = "List problems, newest first.",
+     .query = filter_fields,
      .count = "SELECT count(*) "
-              "FROM learnhub.problems",
+              "FROM learnhub.problems p "
+              "WHERE true :filters",
      .sql = {"SELECT " PROBLEM_COLUMNS
              "FROM learnhub.problems p "
+             "WHERE true :filters "
              "ORDER BY p.created_at DESC, p.id DESC "
              "LIMIT :limit::bigint OFFSET :skip::bigint"},
      .shape = LH_SKIP_LIMIT,

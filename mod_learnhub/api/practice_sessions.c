@@ -151,6 +151,7 @@ static const lh_route routes[] = {
     {.name = "sessions.autosave", .method = "PUT", .path = "/sessions/{id:oid}/autosave",
      .summary = "Save the diagram and the time spent.",
      .roles = LH_MEMBER,
+     .flags = LH_DIAGRAM,
      .body = save_fields,
      .before = {&save_unchanged_diagram},
      .extra_sql = {

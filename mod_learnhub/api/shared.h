@@ -9,12 +9,63 @@
 
 /* ---- accounts ---- */
 
-#define NAME_LENGTH 150 /* characters of a username, first or last name */
+#define NAME_LENGTH 150      /* characters of a username, first or last name */
+#define PASSWORD_LENGTH 1000 /* characters; a new password is limited further by lh_check_password() */
 
 /* The errors for the codes of learnhub.taken_names(). */
 #define LOGIN_NAME_ERRORS                                                                                              \
     {"users_username_key", 400, "username", "A user with that username already exists."},                              \
     {"users_email_key",    400, "email",    "A user with that e-mail already exists."}
+
+/*
+ * Failed logins are counted by client address, and by account or, if the name that was sent is unknown, by that name.
+ * The counts are in the database, so that all nodes and all login routes share them. A login enters the login gate
+ * before it reads the counts, so concurrent attempts can exceed the limit only by as many as the gates of all processes
+ * admit. `name` is the SQL of the name that was sent.
+ */
+#define LOGIN_KEYS(name)                                                                                               \
+    "'address ' || :address::text, "                                                                                   \
+    "coalesce((SELECT 'user ' || user_id FROM learnhub.login_names WHERE name = lower(" name ")), "                    \
+    "         'name ' || lower(" name "))"
+
+/* Counts a failure for each of `keys`, in a fixed order to avoid deadlocks, and deletes up to 10 expired counts. */
+#define FAILURE_COUNT                                                                                                  \
+    "expired AS ("                                                                                                     \
+    "    DELETE FROM learnhub.login_failures "                                                                         \
+    "    WHERE key IN (SELECT key FROM learnhub.login_failures "                                                       \
+    "                  WHERE since < now() - make_interval(secs => :seconds::int) "                                    \
+    "                    AND key NOT IN (SELECT key FROM keys) "                                                       \
+    "                  ORDER BY since LIMIT 10 "                                                                       \
+    "                  FOR UPDATE SKIP LOCKED)) "                                                                      \
+    "INSERT INTO learnhub.login_failures AS f (key, failures, since) "                                                 \
+    "SELECT key, 1, now() FROM keys ORDER BY key "                                                                     \
+    "ON CONFLICT (key) DO UPDATE "                                                                                     \
+    "SET failures = CASE WHEN f.since < now() - make_interval(secs => :seconds::int) THEN 1 ELSE f.failures + 1 END, " \
+    "    since = CASE WHEN f.since < now() - make_interval(secs => :seconds::int) THEN now() ELSE f.since END"
+
+/* The extra_sql of lh_step_log_in for a login with a name. */
+#define LOGIN_ACCOUNT(name)                                                                                            \
+    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait "     \
+    "FROM (SELECT ceil(extract(epoch FROM max(f.since) + make_interval(secs => :seconds::int) - now()))::int AS wait " \
+    "      FROM learnhub.login_failures f "                                                                            \
+    "      WHERE f.key IN (" LOGIN_KEYS(name) ") AND f.failures >= :failures::int "                                    \
+    "        AND f.since > now() - make_interval(secs => :seconds::int)) t "                                           \
+    "LEFT JOIN learnhub.login_names n ON n.name = lower(" name ") "                                                    \
+    "LEFT JOIN learnhub.users u ON u.id = n.user_id AND u.is_active"
+
+#define LOGIN_FAILURE(name) "WITH keys AS (SELECT unnest(ARRAY[" LOGIN_KEYS(name) "]) AS key), " FAILURE_COUNT
+
+/* Revokes the token in `digest`, as lh_step_bind_sent_token binds it; RETURNING follows. */
+#define TOKEN_REVOCATION                                                                                               \
+    "WITH deleted AS (DELETE FROM learnhub.tokens WHERE digest = decode(:digest, 'hex')) "                             \
+    "INSERT INTO learnhub.auth_events (token) "                                                                        \
+    "VALUES (substring(decode(:digest, 'hex') FROM 1 FOR 16)) "
+
+/* The user of a token that a step has verified, unless the account's tokens were revoked since. */
+#define TOKEN_OWNER                                                                                                    \
+    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version "                                                \
+    "FROM learnhub.users u "                                                                                           \
+    "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int"
 
 /* ---- practice ---- */
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The steps that learnhub_accounts.h declares: passwords, logins, tokens, password resets. */
+/* The steps that learnhub_accounts.h declares: hashing, logins, tokens, password resets. */
 #include "learnhub_accounts.h"
 
 #include <apr_escape.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
-#include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <string.h>
 
@@ -17,6 +16,7 @@
 #include "http/call.h"
 #include "http/error.h"
 #include "util/gate.h"
+#include "util/json.h"
 #include "util/role.h"
 
 static const char *int_text(const lh_call *call, apr_int64_t value)
@@ -26,14 +26,6 @@ static const char *int_text(const lh_call *call, apr_int64_t value)
 
 /* ---- passwords ---- */
 
-/* Compares in constant time. */
-static int secure_equal(const char *a, const char *b)
-{
-    apr_size_t length = strlen(a);
-
-    return length == strlen(b) && !CRYPTO_memcmp(a, b, length);
-}
-
 /* Waits for a place among the threads that hash passwords; 503 without one within LearnHubConnectionWait. */
 static lh_error *enter_gate(lh_call *call, lh_gate *gate)
 {
@@ -42,53 +34,16 @@ static lh_error *enter_gate(lh_call *call, lh_gate *gate)
                : lh_error_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE);
 }
 
-/* The name of the field with the new password, which differs between routes. */
-static const char *password_field(const lh_call *call)
-{
-    return lh_param(call, "new_password") ? "new_password" : "password";
-}
-
-/* `user`: username, e-mail, first and last name; each may be NULL. */
-static lh_error *check_rules(lh_call *call, lh_error *errors, const char *const user[4])
-{
-    const char *full_name = user[2] && user[3] ? apr_pstrcat(call->r->pool, user[2], " ", user[3], NULL) : NULL;
-    const char *names[] = {user[0], user[1], user[2], user[3], full_name};
-    const char *field = password_field(call), *password = lh_param(call, field);
-    const char *text = password ? lh_password_error(password, names, 5) : NULL;
-
-    return text ? lh_fail_field(call, errors, field, text) : errors;
-}
-
-lh_error *lh_check_password(lh_call *call, lh_error *errors)
-{
-    const char *user[] = {lh_param(call, "username"), lh_param(call, "email"), lh_param(call, "first_name"),
-                          lh_param(call, "last_name")};
-    const char *field = password_field(call), *password = lh_param(call, field);
-    const char *repeated = lh_param(call, apr_pstrcat(call->r->pool, "re_", field, NULL));
-
-    errors = check_rules(call, errors, user);
-    return password && repeated && !secure_equal(password, repeated)
-               ? lh_fail_field(call, errors, NULL, "The two password fields did not match.")
-               : errors;
-}
-
-static lh_error *check_own_password(lh_call *call)
-{
-    const char *user[] = {lh_cell(call, "_username"), lh_cell(call, "_email"), lh_cell(call, "_first_name"),
-                          lh_cell(call, "_last_name")};
-
-    return check_rules(call, NULL, user);
-}
-
 static lh_error *hash_password(lh_call *call)
 {
     lh_error *error = enter_gate(call, call->server->signup_gate);
-    const char *hash;
+    const char *changed = lh_param(call, "new_password"), *password = changed ? changed : lh_param(call, "password"),
+               *hash;
 
     if (error) {
         return error;
     }
-    hash = lh_password_hash(call->r->pool, lh_param(call, password_field(call)), (int)call->server->config.bcrypt_cost);
+    hash = lh_password_hash(call->r->pool, password, (int)call->server->config.bcrypt_cost);
     lh_gate_leave(call->server->signup_gate);
     lh_bind(call, "password_hash", hash);
     return hash ? NULL : lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
@@ -158,37 +113,117 @@ static const char *sign_jwt(lh_call *call, lh_jwt_type type, apr_int64_t lifetim
     return lh_jwt_sign(call->r->pool, call->server->config.keys, &rules, &claims);
 }
 
-static lh_error *add_tokens(lh_call *call, int with_refresh)
+/* The members of a response that contain tokens. */
+typedef struct token_members {
+    const char *object;           /* the member that contains the others as an object; NULL: the response itself */
+    const char *access, *refresh; /* `refresh` NULL: no refresh token */
+    int oauth;                    /* also token_type and expires_in, as in OAuth 2.0 (RFC 6749) */
+} token_members;
+
+static const char *tokens_object(apr_pool_t *p, const token_members *members, const char *access, const char *refresh)
+{
+    lh_json json;
+
+    lh_json_init(&json, p, 1024);
+    lh_json_open(&json, '{');
+    lh_json_key(&json, members->access);
+    lh_json_text(&json, access);
+    lh_json_key(&json, members->refresh);
+    lh_json_text(&json, refresh);
+    lh_json_close(&json, '}');
+    return lh_json_result(&json);
+}
+
+static lh_error *add_tokens(lh_call *call, const token_members *members)
 {
     const lh_config *config = &call->server->config;
     const char *access = sign_jwt(call, LH_JWT_ACCESS, config->access_ttl);
-    const char *refresh = with_refresh ? sign_jwt(call, LH_JWT_REFRESH, config->refresh_ttl) : NULL;
+    const char *refresh = members->refresh ? sign_jwt(call, LH_JWT_REFRESH, config->refresh_ttl) : NULL;
 
-    if (!access || (with_refresh && !refresh)) {
+    if (!access || (members->refresh && !refresh)) {
         return lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
     }
-    lh_reply_string(call, "access_token", access);
-    if (refresh) {
-        lh_reply_string(call, "refresh_token", refresh);
+    if (members->object) {
+        lh_reply_json(call, members->object, tokens_object(call->r->pool, members, access, refresh));
+        return NULL;
     }
-    lh_reply_string(call, "token_type", "bearer");
-    lh_reply_int(call, "expires_in", apr_time_sec(config->access_ttl));
+    lh_reply_string(call, members->access, access);
+    if (refresh) {
+        lh_reply_string(call, members->refresh, refresh);
+    }
+    if (members->oauth) {
+        lh_reply_string(call, "token_type", "bearer");
+        lh_reply_int(call, "expires_in", apr_time_sec(config->access_ttl));
+    }
     return NULL;
 }
 
-static lh_error *verify_refresh_token(lh_call *call)
+static lh_error *issue_tokens(lh_call *call)
+{
+    return add_tokens(call, &(const token_members){NULL, "access_token", "refresh_token", 1});
+}
+
+static lh_error *issue_access_token(lh_call *call)
+{
+    return add_tokens(call, &(const token_members){NULL, "access_token", NULL, 1});
+}
+
+static lh_error *issue_pair(lh_call *call)
+{
+    return add_tokens(call, &(const token_members){NULL, "access", "refresh", 0});
+}
+
+static lh_error *issue_access(lh_call *call)
+{
+    return add_tokens(call, &(const token_members){NULL, "access", NULL, 0});
+}
+
+static lh_error *issue_tokens_object(lh_call *call)
+{
+    return add_tokens(call, &(const token_members){"tokens", "access", "refresh", 0});
+}
+
+static void bind_owner(lh_call *call, apr_int64_t user, int version)
+{
+    lh_bind(call, "user_id", int_text(call, user));
+    lh_bind(call, "version", int_text(call, version));
+}
+
+/* Returns 0 unless `token` is a refresh token. Otherwise binds its owner and returns 1. */
+static int accept_refresh_token(lh_call *call, const char *token)
 {
     lh_jwt_rules rules = lh_auth_jwt_rules(call);
     lh_claims claims;
     const char *why;
 
-    if (lh_jwt_verify(call->r->pool, call->server->config.keys, &rules, LH_JWT_REFRESH, lh_param(call, "refresh_token"),
-                      &claims, &why) != APR_SUCCESS) {
-        return lh_fail(call, "missing");
+    if (lh_jwt_verify(call->r->pool, call->server->config.keys, &rules, LH_JWT_REFRESH, token, &claims, &why) !=
+        APR_SUCCESS) {
+        return 0;
     }
-    lh_bind(call, "user_id", int_text(call, claims.subject));
-    lh_bind(call, "version", int_text(call, claims.version));
-    return NULL;
+    bind_owner(call, claims.subject, claims.version);
+    return 1;
+}
+
+static lh_error *verify_refresh_token(lh_call *call)
+{
+    const char *token = lh_param(call, "refresh_token");
+
+    return accept_refresh_token(call, token ? token : lh_param(call, "refresh")) ? NULL : lh_fail(call, "missing");
+}
+
+static lh_error *verify_token(lh_call *call)
+{
+    const char *token = lh_param(call, "token");
+    lh_error *error;
+
+    if (accept_refresh_token(call, token)) {
+        return NULL;
+    }
+    error = lh_auth_token(call, token);
+    if (!error) {
+        bind_owner(call, call->me.id, call->me.version);
+    }
+    return error;
 }
 
 /* Sets *token to 160 random bits in hex and binds `digest`: the database stores only the digest. */
@@ -258,7 +293,7 @@ static lh_error *new_reset_link(lh_call *call)
         return error;
     }
     if (!link) {
-        link = apr_pstrcat(p, config->public_url ? config->public_url : server_url(call->r),
+        link = apr_pstrcat(p, config->public_url ? config->public_url : server_url(call->r), config->prefix,
                            "/password/reset/confirm/{uid}/{token}", NULL);
     }
     lh_bind(call, "link", replace(p, link, "{token}", token));
@@ -280,23 +315,9 @@ static lh_error *find_reset_link(lh_call *call)
 
 /* ---- the steps ---- */
 
-static lh_error *issue_tokens(lh_call *call)
-{
-    return add_tokens(call, 1);
-}
-
-static lh_error *issue_access_token(lh_call *call)
-{
-    return add_tokens(call, 0);
-}
-
 #define ACCOUNT_COLUMNS "_id _role _version"
 
 /* clang-format off */
-const lh_step lh_step_check_own_password = {
-    .name = "check_own_password", .run = check_own_password, .fields = "password|new_password",
-    .columns = "_username _email _first_name _last_name"};
-
 const lh_step lh_step_hash_password = {
     .name = "hash_password", .run = hash_password, .fields = "password|new_password", .binds = "password_hash"};
 
@@ -310,9 +331,21 @@ const lh_step lh_step_issue_tokens = {
 const lh_step lh_step_issue_access_token = {
     .name = "issue_access_token", .run = issue_access_token, .columns = ACCOUNT_COLUMNS};
 
+const lh_step lh_step_issue_pair = {
+    .name = "issue_pair", .run = issue_pair, .columns = ACCOUNT_COLUMNS};
+
+const lh_step lh_step_issue_access = {
+    .name = "issue_access", .run = issue_access, .columns = ACCOUNT_COLUMNS};
+
+const lh_step lh_step_issue_tokens_object = {
+    .name = "issue_tokens_object", .run = issue_tokens_object, .columns = ACCOUNT_COLUMNS};
+
 const lh_step lh_step_verify_refresh_token = {
-    .name = "verify_refresh_token", .run = verify_refresh_token, .fields = "refresh_token",
-    .binds = "user_id version"};
+    .name = "verify_refresh_token", .run = verify_refresh_token,
+    .fields = "refresh_token|refresh", .binds = "user_id version"};
+
+const lh_step lh_step_verify_token = {
+    .name = "verify_token", .run = verify_token, .fields = "token", .binds = "user_id version"};
 
 const lh_step lh_step_new_opaque_token = {
     .name = "new_opaque_token", .run = new_opaque_token, .binds = "digest lifetime"};

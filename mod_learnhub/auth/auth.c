@@ -76,12 +76,16 @@ static lh_error *check_role(lh_call *call)
     return lh_fail(call, "role");
 }
 
+lh_error *lh_auth_token(lh_call *call, const char *token)
+{
+    return is_opaque(token) ? lh_token_find(call, token) : authenticate_jwt(call, token);
+}
+
 lh_error *lh_auth(lh_call *call)
 {
     request_rec *r = call->r;
     const char *header = apr_table_get(r->headers_in, "Authorization"), *token;
     lh_error *error;
-    int opaque;
 
     if (call->route->def->roles == LH_ANYONE) {
         return NULL;
@@ -93,13 +97,12 @@ lh_error *lh_auth(lh_call *call)
     if (!token) {
         return lh_error_bad_token(r->pool);
     }
-    opaque = is_opaque(token);
-    error = opaque ? lh_token_find(call, token) : authenticate_jwt(call, token);
+    error = lh_auth_token(call, token);
     if (error) {
         return error;
     }
     r->user = apr_psprintf(r->pool, "%" APR_INT64_T_FMT, call->me.id);
-    r->ap_auth_type = opaque ? "Token" : "Bearer";
+    r->ap_auth_type = is_opaque(token) ? "Token" : "Bearer";
     lh_call_set_builtin(call, LH_BUILTIN_ME, r->user);
     return check_role(call);
 }

@@ -13,6 +13,9 @@
  */
 lh_error *lh_auth(lh_call *call);
 
+/* Sets call->me to the user of an access token or opaque token. Errors as above, without 403. */
+lh_error *lh_auth_token(lh_call *call, const char *token);
+
 /* The rules for JWTs of this server at the current time. */
 lh_jwt_rules lh_auth_jwt_rules(const lh_call *call);
 

@@ -21,10 +21,12 @@ typedef struct lh_throttle {
 /* In the order of conf/DIRECTIVES.md. Durations are in microseconds. */
 typedef struct lh_config {
     apr_int64_t enabled;
-    apr_int64_t apis;       /* bits by index in lh_config_apis */
-    apr_int64_t pages;      /* bits by index in lh_config_pages */
-    const char *origins;    /* separated by spaces, or "*", or NULL */
-    const char *eco_verify; /* "admin" or "self" */
+    apr_int64_t apis;         /* bits by index in lh_config_apis */
+    apr_int64_t pages;        /* bits by index in lh_config_pages */
+    const char *prefix;       /* of all paths, such as "/learn"; "" without one */
+    const char *origins;      /* separated by spaces, or "*", or NULL */
+    const char *eco_verify;   /* "admin" or "self" */
+    const char *signup_roles; /* separated by spaces */
 
     lh_jwt_keys *keys;
     const char *issuer, *audience;
@@ -34,7 +36,7 @@ typedef struct lh_config {
     apr_int64_t bcrypt_cost;
     lh_throttle throttle;
 
-    apr_int64_t max_body, max_photo; /* bytes */
+    apr_int64_t max_body, max_photo, max_diagram; /* bytes */
     apr_int64_t connection_wait, statement_timeout;
 
     const char *public_url;  /* without a trailing slash, or NULL */

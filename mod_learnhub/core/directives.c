@@ -155,6 +155,23 @@ static const char *read_choice(apr_pool_t *p, const lh_setting *setting, void *t
     return NULL;
 }
 
+/* Words of setting->words, stored as a list. */
+static const char *read_list(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
+{
+    char *list = NULL;
+    int i;
+
+    for (i = 0; i < argc && lh_text_index(setting->words, argv[i]) >= 0; i++) {
+        list = list ? apr_pstrcat(p, list, " ", argv[i], NULL) : apr_pstrdup(p, argv[i]);
+    }
+    if (!list || i < argc) {
+        return apr_psprintf(p, "must be one or more of: %s", setting->words);
+    }
+    ap_str_tolower(list);
+    *(const char **)target = list;
+    return NULL;
+}
+
 static const char *read_string(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
 {
     (void)setting;
@@ -207,6 +224,33 @@ static const char *read_url(apr_pool_t *p, const lh_setting *setting, void *targ
         url[strlen(url) - 1] = '\0';
     }
     *(const char **)target = url;
+    return NULL;
+}
+
+#define PATH_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~."
+
+/* /segment/segment, without a slash at the end. */
+static int is_path(const char *text)
+{
+    apr_size_t length = 0;
+
+    for (; *text == '/'; text += 1 + length) {
+        length = strspn(text + 1, PATH_CHARACTERS);
+        if (!length || text[1] == '.') {
+            return 0;
+        }
+    }
+    return length && !*text;
+}
+
+/* A path such as /learn; / for none, which is stored as an empty string. */
+static const char *read_prefix(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
+{
+    (void)setting;
+    if (argc != 1 || (strcmp(argv[0], "/") && !is_path(argv[0]))) {
+        return "must be / or a path such as /learn, of letters, digits, - _ ~ and . and without a slash at the end";
+    }
+    *(const char **)target = argv[0][1] ? apr_pstrdup(p, argv[0]) : "";
     return NULL;
 }
 
@@ -360,10 +404,15 @@ const command_rec lh_config_commands[] = {
               .words = lh_config_apis, .default_value = "all"),
     DIRECTIVE("LearnHubPages", read_words, pages, "the service pages: all, none, or index (/) health (/health)",
               .words = lh_config_pages, .default_value = "all"),
+    DIRECTIVE("LearnHubPrefix", read_prefix, prefix, "the path below which all APIs and pages are served; /: none",
+              .default_value = "/"),
     DIRECTIVE("LearnHubCORS", read_origins, origins, "the origins that may call the APIs from a browser, or *"),
     DIRECTIVE("LearnHubEcoVerify", read_choice, eco_verify,
               "who may verify eco-activities: admin, or self (admins, and users their own)",
               .words = "admin self", .default_value = "admin"),
+    DIRECTIVE("LearnHubSignupRoles", read_list, signup_roles,
+              "the roles that users get if they choose them when they sign up: student, instructor",
+              .words = "student instructor", .default_value = "student"),
 
     DIRECTIVE("LearnHubJWTSecret", read_key, keys,
               "[kid=NAME] and a signing key: " SOURCE "key itself; the first one signs, all verify"),
@@ -384,10 +433,12 @@ const command_rec lh_config_commands[] = {
               "FAILURES/TIME, the failed logins per account and per address after which logins are rejected, or Off",
               .min = SECOND, .max = DAY, .default_value = "10/5m"),
 
-    DIRECTIVE("LearnHubMaxBody", read_integer, max_body, "the maximum size of a request body in bytes",
+    DIRECTIVE("LearnHubMaxBody", read_integer, max_body, "the maximum size of other request bodies in bytes",
               .min = 1024, .max = 1073741824, .default_value = "1048576"),
     DIRECTIVE("LearnHubMaxPhoto", read_integer, max_photo, "the maximum size of a profile photo in bytes",
-              .min = 1024, .max = 67108864, .default_value = "2097152"),
+              .min = 1024, .max = 67108864, .default_value = "8388608"),
+    DIRECTIVE("LearnHubMaxDiagram", read_integer, max_diagram, "the maximum size of an auto-save of a diagram in bytes",
+              .min = 1024, .max = 67108864, .default_value = "8388608"),
     DIRECTIVE("LearnHubConnectionWait", read_duration, connection_wait,
               "the maximum time that a request waits for a database connection",
               .min = 10 * MILLISECOND, .max = MINUTE, .default_value = "2s"),

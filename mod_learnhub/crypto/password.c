@@ -27,14 +27,14 @@ const char *lh_password_error(const char *password, const char *const *names, in
     int i;
 
     if (length < BYTES_MIN || length > BYTES_MAX) {
-        return "This must have 8 to 72 bytes; a non-ASCII character has two to four.";
+        return "must have 8 to 72 bytes; a non-ASCII character has two to four.";
     }
     if (strspn(password, "0123456789") == length) {
-        return "This must not consist of digits only.";
+        return "must not consist of digits only.";
     }
     for (i = 0; i < count; i++) {
         if (names[i] && is_name(password, names[i])) {
-            return "This must not be your name or e-mail address.";
+            return "must not be your name or e-mail address.";
         }
     }
     return NULL;

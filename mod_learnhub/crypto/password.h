@@ -8,7 +8,7 @@
 /*
  * Checks a new password: 8 to 72 bytes, not only digits, and not equal to one of the user's `names` or, if that is an
  * e-mail address, to the part before the @. The comparison ignores case. `names` has `count` entries; NULL entries are
- * skipped. Returns NULL, or a sentence for the client.
+ * skipped. Returns NULL, or a sentence for the client without its subject: "must not consist of digits only."
  */
 const char *lh_password_error(const char *password, const char *const *names, int count);
 

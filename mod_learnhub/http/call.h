@@ -32,8 +32,11 @@ typedef struct lh_member {
 struct lh_call {
     request_rec *r;
     lh_server *server;
+    const char *path; /* below LearnHubPrefix */
     const lh_route_group *group;
     const lh_compiled_route *route; /* NULL until the request is routed */
+    char **custom_responses;        /* of the request before it was claimed */
+    int dropped;                    /* another module has translated the URL and serves the request */
     int error_status;               /* of an internal error redirect: the status to return; otherwise 0 */
     lh_identity me;
     const char **values;     /* by slot, as text for PostgreSQL; NULL is SQL NULL */

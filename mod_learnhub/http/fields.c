@@ -190,7 +190,9 @@ static const char *check_date(check *c)
 
 static const char *check_duration(check *c)
 {
-    int seconds = lh_text_duration(string_of(c));
+    const char *text = string_of(c);
+    int coerce = (c->field->flags & LH_COERCE) && *text && text[1] == ':';
+    int seconds = lh_text_duration(coerce ? apr_pstrcat(c->pool, "0", text, NULL) : text);
 
     return seconds > 0 && seconds <= 86400
                ? set_value(c, apr_itoa(c->pool, seconds))

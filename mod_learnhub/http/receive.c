@@ -13,6 +13,9 @@
 /* The maximum number of bytes of a multipart body besides the photo: boundaries, headers and the other parts. */
 #define MULTIPART_EXTRA 65536
 
+/* The maximum number of bytes of a body that anyone can send without authentication, whatever LearnHubMaxBody is. */
+#define PUBLIC_MAX 16384
+
 /* The number of bytes that are read at once, and the default initial size of the buffer. */
 #define BLOCK 65536
 
@@ -66,30 +69,49 @@ static int accepts_photo(const lh_call *call)
     return field && field->name;
 }
 
-/* The maximum size of the request's body in bytes. */
-static apr_int64_t limit_of(const lh_call *call)
+/* The limit of the request's body, in bytes. `what` is the part of it that the limit is about. */
+typedef struct body_limit {
+    const char *what;
+    apr_int64_t bytes, extra; /* the body may have bytes + extra bytes */
+} body_limit;
+
+static body_limit limit_of(const lh_call *call)
 {
     const lh_config *config = &call->server->config;
+    const lh_route *def = call->route ? call->route->def : NULL;
+    body_limit body = {"This request body", config->max_body, 0};
 
-    return accepts_photo(call) && lh_receive_type(call->r) == LH_MULTIPART ? config->max_photo + MULTIPART_EXTRA
-                                                                           : config->max_body;
+    if (accepts_photo(call) && lh_receive_type(call->r) == LH_MULTIPART) {
+        return (body_limit){"A photo", config->max_photo, MULTIPART_EXTRA};
+    }
+    if (def && (def->flags & LH_DIAGRAM)) {
+        return (body_limit){"An auto-save of a diagram", config->max_diagram, 0};
+    }
+    if (def && def->roles == LH_ANYONE && body.bytes > PUBLIC_MAX) {
+        body.bytes = PUBLIC_MAX;
+    }
+    return body;
 }
 
 static lh_error *too_large(lh_call *call)
 {
+    const body_limit limit = limit_of(call);
+
     call->r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
     return lh_error_make(
         call->r->pool, HTTP_REQUEST_ENTITY_TOO_LARGE,
-        apr_psprintf(call->r->pool, "The request body may have at most %" APR_INT64_T_FMT " bytes.", limit_of(call)));
+        apr_psprintf(call->r->pool, "%s may have at most %" APR_INT64_T_FMT " bytes.", limit.what, limit.bytes));
 }
 
 lh_error *lh_receive_check_length(lh_call *call)
 {
-    return content_length(call->r) > limit_of(call) ? too_large(call) : NULL;
+    const body_limit limit = limit_of(call);
+
+    return content_length(call->r) > limit.bytes + limit.extra ? too_large(call) : NULL;
 }
 
 /* Appends a brigade's bytes; sets *end at the end of the body, *rv to the status of reads. 0: the limit is exceeded. */
-static int append(lh_buffer *buffer, apr_bucket_brigade *bb, apr_int64_t limit, apr_status_t *rv, int *end)
+static int append(lh_buffer *buffer, apr_bucket_brigade *bb, apr_int64_t max, apr_status_t *rv, int *end)
 {
     apr_bucket *bucket;
 
@@ -105,7 +127,7 @@ static int append(lh_buffer *buffer, apr_bucket_brigade *bb, apr_int64_t limit, 
             continue;
         }
         *rv = apr_bucket_read(bucket, &data, &length, APR_BLOCK_READ);
-        if (*rv != APR_SUCCESS || (apr_int64_t)(buffer->length + length) > limit) {
+        if (*rv != APR_SUCCESS || (apr_int64_t)(buffer->length + length) > max) {
             return *rv != APR_SUCCESS;
         }
         lh_buffer_append(buffer, data, length);
@@ -127,7 +149,7 @@ static apr_size_t initial_capacity(const lh_call *call)
 lh_error *lh_receive_body(lh_call *call, const char **text, apr_size_t *length)
 {
     request_rec *r = call->r;
-    apr_int64_t limit = limit_of(call);
+    const body_limit limit = limit_of(call);
     apr_bucket_brigade *bb;
     apr_status_t rv = APR_SUCCESS;
     lh_buffer buffer;
@@ -138,7 +160,7 @@ lh_error *lh_receive_body(lh_call *call, const char **text, apr_size_t *length)
     while (fits && !end && rv == APR_SUCCESS) {
         rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, BLOCK);
         if (rv == APR_SUCCESS) {
-            fits = append(&buffer, bb, limit, &rv, &end);
+            fits = append(&buffer, bb, limit.bytes + limit.extra, &rv, &end);
         }
         apr_brigade_cleanup(bb);
     }

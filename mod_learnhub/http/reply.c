@@ -89,7 +89,7 @@ static apr_int64_t total(const lh_call *call)
 static const char *page_url(const lh_call *call, apr_int64_t page)
 {
     request_rec *r = call->r;
-    const char *path = ap_escape_uri(r->pool, r->uri), *args = r->args ? r->args : "", *query = "";
+    const char *path = ap_escape_uri(r->pool, call->path), *args = r->args ? r->args : "", *query = "";
     const char *base = call->values[call->route->builtin_slot + LH_BUILTIN_BASE];
 
     for (; *args; args += *args == '&') {
@@ -197,8 +197,7 @@ void lh_reply_close_envelope(lh_json *json, const lh_call *call)
 
 /* ---- headers and sending ---- */
 
-/* Sets the CORS headers (Fetch standard). `preflight_methods`: for OPTIONS the path's methods, otherwise NULL. */
-static void set_cors(const lh_call *call, const char *preflight_methods)
+int lh_reply_cors(const lh_call *call)
 {
     request_rec *r = call->r;
     const char *allowed = call->server->config.origins, *origin = apr_table_get(r->headers_in, "Origin");
@@ -206,21 +205,17 @@ static void set_cors(const lh_call *call, const char *preflight_methods)
     int any = allowed && !strcmp(allowed, "*");
 
     if (!allowed) {
-        return;
+        return 0;
     }
     if (!any) {
         apr_table_mergen(out, "Vary", "Origin");
     }
     if (!origin || (!any && !lh_text_listed(allowed, origin, strlen(origin)))) {
-        return;
+        return 0;
     }
     apr_table_setn(out, "Access-Control-Allow-Origin", any ? "*" : origin);
     apr_table_setn(out, "Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, Idempotent-Replayed");
-    if (preflight_methods) {
-        apr_table_setn(out, "Access-Control-Allow-Methods", preflight_methods);
-        apr_table_setn(out, "Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key");
-        apr_table_setn(out, "Access-Control-Max-Age", "600");
-    }
+    return 1;
 }
 
 /* Sets notes for the access log: %{learnhub-route}n and %{learnhub-db-us}n in LogFormat. */
@@ -284,7 +279,7 @@ static int status_of(const lh_call *call)
 
 static void set_headers(const lh_call *call)
 {
-    set_cors(call, NULL);
+    lh_reply_cors(call);
     if (call->route->def->roles != LH_ANYONE || strcmp(call->route->def->method, "GET")) {
         apr_table_setn(call->r->headers_out, "Cache-Control", "no-store");
     }
@@ -355,7 +350,7 @@ int lh_reply_error(lh_call *call, const lh_error *error)
     if (error->response_sent) {
         return AP_FILTER_ERROR;
     }
-    set_cors(call, NULL);
+    lh_reply_cors(call);
     apr_table_setn(out, "Cache-Control", "no-store");
     if (error->challenge) {
         apr_table_setn(out, "WWW-Authenticate", error->challenge);
@@ -373,7 +368,33 @@ int lh_reply_error(lh_call *call, const lh_error *error)
 
 int lh_reply_options(lh_call *call, const char *allow)
 {
-    set_cors(call, allow);
+    lh_reply_cors(call);
     apr_table_setn(call->r->headers_out, "Allow", allow);
+    return send_response(call, HTTP_NO_CONTENT, NULL, NULL, 0);
+}
+
+/* The header names that the browser asks for; NULL if it asks for none, or if one is not a token (RFC 9110). */
+static const char *requested_headers(const request_rec *r)
+{
+    const char *header = apr_table_get(r->headers_in, "Access-Control-Request-Headers"), *end = header;
+
+    while (end && *(end = ap_scan_http_token(end))) {
+        if (!strchr(", \t", *end++)) {
+            return NULL;
+        }
+    }
+    return header;
+}
+
+int lh_reply_preflight(lh_call *call)
+{
+    apr_table_t *out = call->r->err_headers_out;
+    const char *headers = requested_headers(call->r);
+
+    if (lh_reply_cors(call)) {
+        apr_table_setn(out, "Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
+        apr_table_setn(out, "Access-Control-Allow-Headers", headers ? headers : "Authorization, Content-Type");
+        apr_table_setn(out, "Access-Control-Max-Age", "600");
+    }
     return send_response(call, HTTP_NO_CONTENT, NULL, NULL, 0);
 }

@@ -19,6 +19,12 @@ int lh_reply_success(lh_call *call);
 /* Sends an error response. Returns what a handler returns to httpd. */
 int lh_reply_error(lh_call *call, const lh_error *error);
 
+/* Sets the CORS headers of a response (Fetch standard). Returns 1 when the request's origin is allowed. */
+int lh_reply_cors(const lh_call *call);
+
+/* Sends the response to a CORS preflight: every method and every header name that it asks for is allowed. */
+int lh_reply_preflight(lh_call *call);
+
 /* Sends the response to OPTIONS; `allow` is the path's Allow header. Returns what a handler returns to httpd. */
 int lh_reply_options(lh_call *call, const char *allow);
 

@@ -45,6 +45,7 @@ static const lh_field day = {.name = "day", .type = LH_DATE, .flags = LH_CLEARAB
 static const lh_field plain_day = {.name = "plain_day", .type = LH_DATE};
 static const lh_field counted = {.name = "counted", .type = LH_INTEGER, .max = APR_INT64_MAX, .enum_values = "all"};
 static const lh_field duration = {.name = "duration", .type = LH_DURATION};
+static const lh_field short_duration = {.name = "duration", .type = LH_DURATION, .flags = LH_COERCE};
 static const lh_field coerced_strings = {.name = "coerced_strings", .type = LH_STRINGS, .flags = LH_COERCE};
 static const lh_field strings = {.name = "strings", .type = LH_STRINGS, .min = 1, .max = 2};
 static const lh_field nullable_strings = {.name = "nullable_strings", .type = LH_STRINGS, .flags = LH_NULL};
@@ -137,6 +138,13 @@ static const struct {
     {&duration, STRING("24:00:01"), 0, NULL, "HH:MM:SS"},
     {&duration, STRING("00:00:00"), 0, NULL, "HH:MM:SS"},
     {&duration, STRING("1:30:00"), 0, NULL, "HH:MM:SS"},
+    {&short_duration, STRING("1:30:00"), 0, "5400", NULL},
+    {&short_duration, STRING("01:30:00"), 0, "5400", NULL},
+    {&short_duration, STRING("0:00:00"), 0, NULL, "HH:MM:SS"},
+    {&short_duration, STRING("1:3:00"), 0, NULL, "HH:MM:SS"},
+    {&short_duration, STRING("-:30:00"), 0, NULL, "HH:MM:SS"},
+    {&short_duration, STRING(":30:00"), 0, NULL, "HH:MM:SS"},
+    {&short_duration, STRING(""), 0, NULL, "HH:MM:SS"},
     {&duration, STRING("01:60:00"), 0, NULL, "HH:MM:SS"},
     {&duration, STRING("01:00:60"), 0, NULL, "HH:MM:SS"},
     {&duration, STRING("01:00:00.5"), 0, NULL, "HH:MM:SS"},

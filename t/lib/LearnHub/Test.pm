@@ -234,8 +234,7 @@ sub sentences {
     return { map { /^([a-z_.]+): (.+)/ ? ($1 => $2) : (non_field_errors => $_) } @$list };
 }
 
-# is_error($reply, 'detail'|'located'|'flat'|'envelope'|'list', status [, qr/sentence/] [, name]): an error response of this
-# status in this format.
+# is_error($reply, format, status [, qr/sentence/] [, name]): an error response of this status in this format.
 sub is_error {
     my ($reply, $format, $status, @more) = @_;
     my $like = ref $more[0] ? shift @more : qr/\S/;

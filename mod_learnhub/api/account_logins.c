@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sign-up and log-in as the front ends of tutoring, coding and xp call them: further routes of the same accounts. */
+#include "api/shared.h"
+#include "learnhub_accounts.h"
+
+/* clang-format off */
+
+/* ---- shared by the three APIs ---- */
+
+/* The username and the e-mail address replace each other when only one of them was sent. */
+#define NEW_ACCOUNT(role, requested_role)                                                                              \
+    "WITH taken AS (SELECT learnhub.taken_names(:username::text, :email::text, NULL) AS codes), "                      \
+    "created AS ("                                                                                                     \
+    "    INSERT INTO learnhub.users "                                                                                  \
+    "        (username, email, first_name, last_name, role, requested_role, password_hash) "                           \
+    "    SELECT coalesce(:username::text, :email::text), coalesce(:email::text, :username::text), "                    \
+    "           coalesce(:first_name::text, ''), coalesce(:last_name::text, ''), " role ", " requested_role ", "       \
+    "           :password_hash "                                                                                       \
+    "    FROM taken "                                                                                                  \
+    "    WHERE codes = '' "                                                                                            \
+    "    RETURNING id, uuid, username, email, first_name, last_name, role, token_version, created_at) "
+
+#define FROM_NEW_ACCOUNT                                                                                               \
+    "FROM taken "                                                                                                      \
+    "LEFT JOIN created u ON true"
+
+#define FORGIVEN "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
+
+#define FROM_LOGGED_IN                                                                                                 \
+    "FROM learnhub.users u "                                                                                           \
+    "WHERE u.id = :user_id::bigint AND u.is_active"
+
+#define TOKEN_COLUMNS "u.id AS _id, u.role AS _role, u.token_version AS _version"
+
+#define LOGIN_ERRORS (const lh_route_error[]){                                                                         \
+    {"credentials", 401, NULL, "Incorrect e-mail address, username or password."},                                     \
+    {"missing",     401, NULL, "Incorrect e-mail address, username or password."},                                     \
+    {0}}
+
+#define REFRESH_ERRORS (const lh_route_error[]){                                                                       \
+    {"missing", 401, NULL, "The refresh token is invalid or has expired."},                                            \
+    {0}}
+
+#define EITHER_NAME "coalesce(:username::text, :email::text)"
+
+#define NEW_PASSWORD_FIELD                                                                                             \
+    {.name = "password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,                  \
+     .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."}
+
+#define PERSON_FIELDS                                                                                                  \
+    {.name = "first_name", .type = LH_STRING, .flags = LH_TRIM, .max = NAME_LENGTH},                                   \
+    {.name = "last_name",  .type = LH_STRING, .flags = LH_TRIM, .max = NAME_LENGTH}
+
+static const lh_field refresh_fields[] = {
+    {.name = "refresh", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = 4096},
+    {0}};
+
+static const lh_field pair_keys[] = {
+    {.name = "access",  .type = LH_STRING},
+    {.name = "refresh", .type = LH_STRING},
+    {0}};
+
+static const lh_field access_keys[] = {
+    {.name = "access", .type = LH_STRING},
+    {0}};
+
+/* ---- tutoring: /api/auth ---- */
+
+/* The role of a new account that chooses :role. */
+#define GRANTED_ROLE                                                                                                   \
+    "CASE WHEN :role::text = ANY (string_to_array(:signup_roles::text, ' ')) THEN :role::text ELSE 'student' END"
+
+#define NESTED_USER                                                                                                    \
+    "u.id AS \"user.id\", u.email AS \"user.email\", u.username AS \"user.username\", "                                \
+    "u.first_name AS \"user.first_name\", u.last_name AS \"user.last_name\", u.role AS \"user.role\", "                \
+    "u.created_at AS \"user.date_joined\" "
+
+static const lh_field tutoring_register_fields[] = {
+    {.name = "email",            .type = LH_EMAIL, .flags = LH_REQUIRED},
+    {.name = "username",         .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
+    NEW_PASSWORD_FIELD,
+    {.name = "confirm_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
+    PERSON_FIELDS,
+    {.name = "role",             .type = LH_STRING, .enum_values = "student instructor", .default_value = "student"},
+    {0}};
+
+static const lh_field tutoring_login_fields[] = {
+    {.name = "email",    .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .max = 254,
+     .note = "E-mail address or username."},
+    {.name = "password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
+    {0}};
+
+static const lh_field tutoring_login_keys[] = {
+    {.name = "tokens.access",    .type = LH_STRING},
+    {.name = "tokens.refresh",   .type = LH_STRING},
+    {.name = "message",          .type = LH_STRING},
+    {.name = "user.id",          .type = LH_INTEGER},
+    {.name = "user.email",       .type = LH_EMAIL},
+    {.name = "user.username",    .type = LH_STRING},
+    {.name = "user.first_name",  .type = LH_STRING},
+    {.name = "user.last_name",   .type = LH_STRING},
+    {.name = "user.role",        .type = LH_STRING},
+    {.name = "user.date_joined", .type = LH_TIME},
+    {0}};
+
+static const lh_field tutoring_user_keys[] = {
+    {.name = "id",          .type = LH_INTEGER},
+    {.name = "pk",          .type = LH_INTEGER},
+    {.name = "email",       .type = LH_EMAIL},
+    {.name = "username",    .type = LH_STRING},
+    {.name = "first_name",  .type = LH_STRING},
+    {.name = "last_name",   .type = LH_STRING},
+    {.name = "role",        .type = LH_STRING},
+    {.name = "date_joined", .type = LH_TIME},
+    {0}};
+
+static const lh_field logout_keys[] = {
+    {.name = "detail", .type = LH_STRING},
+    {0}};
+
+static const lh_route tutoring_routes[] = {
+    {.name = "tutoring_login.register", .method = "POST", .path = "/api/auth/register/",
+     .summary = "Create an account and log in; a role that is not in LearnHubSignupRoles is stored as a request.",
+     .body = tutoring_register_fields,
+     .check = lh_check_password,
+     .before = {&lh_step_hash_password},
+     .sql = {NEW_ACCOUNT(GRANTED_ROLE, "nullif(:role::text, " GRANTED_ROLE ")")
+             "SELECT nullif(taken.codes, '') AS \"!\", " TOKEN_COLUMNS ", "
+             "       'Registration successful.' AS message, " NESTED_USER
+             FROM_NEW_ACCOUNT},
+     .after = {&lh_step_issue_tokens_object},
+     .shape = LH_ONE,
+     .status = 201,
+     .returns = tutoring_login_keys,
+     .errors = (const lh_route_error[]){LOGIN_NAME_ERRORS, {0}}},
+
+    {.name = "tutoring_login.login", .method = "POST", .path = "/api/auth/login/",
+     .summary = "Log in and get an access token and a refresh token.",
+     .body = tutoring_login_fields,
+     .before = {&lh_step_log_in},
+     .extra_sql = {LOGIN_ACCOUNT(":email::text"), LOGIN_FAILURE(":email::text")},
+     .sql = {FORGIVEN
+             "SELECT " TOKEN_COLUMNS ", 'Login successful.' AS message, " NESTED_USER
+             FROM_LOGGED_IN},
+     .after = {&lh_step_issue_tokens_object},
+     .shape = LH_ONE,
+     .returns = tutoring_login_keys,
+     .errors = LOGIN_ERRORS},
+
+    {.name = "tutoring_login.logout", .method = "POST", .path = "/api/auth/logout/",
+     .summary = "Revoke the token that was sent; the refresh token in the body is ignored.",
+     .roles = LH_MEMBER,
+     .flags = LH_RETRYABLE | LH_REVOKES,
+     .before = {&lh_step_bind_sent_token},
+     .sql = {TOKEN_REVOCATION
+             "RETURNING 'Successfully logged out.' AS detail"},
+     .shape = LH_ONE,
+     .returns = logout_keys},
+
+    {.name = "tutoring_login.user", .method = "GET", .path = "/api/auth/user/",
+     .summary = "Get the caller's account.",
+     .roles = LH_MEMBER,
+     .sql = {"SELECT id, id AS pk, email, username, first_name, last_name, role, created_at AS date_joined "
+             "FROM learnhub.users "
+             "WHERE id = :me::bigint"},
+     .shape = LH_ONE,
+     .returns = tutoring_user_keys},
+
+    {.name = "tutoring_login.refresh", .method = "POST", .path = "/api/auth/token/refresh/",
+     .summary = "Get a new access token.",
+     .flags = LH_RETRYABLE,
+     .body = refresh_fields,
+     .before = {&lh_step_verify_refresh_token},
+     .sql = {TOKEN_OWNER},
+     .after = {&lh_step_issue_access},
+     .shape = LH_ONE,
+     .returns = access_keys,
+     .errors = REFRESH_ERRORS},
+
+    {0}};
+
+const lh_route_group lh_group_tutoring_login = {
+    .name = "tutoring",
+    .title = "Accounts in the formats of tutoring",
+    .prefixes = (const char *const[]){"/api/auth", NULL},
+    .error_format = LH_ERRORS_FLAT,
+    .time_format = LH_SECONDS_Z,
+    .routes = tutoring_routes};
+
+/* ---- coding: /api/token, /api/users ---- */
+
+static const lh_field coding_login_fields[] = {
+    {.name = "email",    .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 254,
+     .note = "E-mail address or username; required without username."},
+    {.name = "username", .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 254,
+     .note = "The same; used if both are sent."},
+    {.name = "password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
+    {0}};
+
+static const lh_field verify_fields[] = {
+    {.name = "token", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = 4096},
+    {0}};
+
+static const lh_field coding_register_fields[] = {
+    {.name = "email",    .type = LH_EMAIL, .flags = LH_REQUIRED},
+    {.name = "username", .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = NAME_LENGTH,
+     .note = "Default: the e-mail address."},
+    NEW_PASSWORD_FIELD,
+    PERSON_FIELDS,
+    {0}};
+
+static const lh_field coding_user_keys[] = {
+    {.name = "email",    .type = LH_EMAIL},
+    {.name = "username", .type = LH_STRING},
+    {0}};
+
+static const lh_route token_routes[] = {
+    {.name = "coding_token.login", .method = "POST", .path = "/api/token/",
+     .summary = "Log in and get an access token and a refresh token.",
+     .body = coding_login_fields,
+     .check = lh_check_login_name,
+     .before = {&lh_step_log_in},
+     .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE(EITHER_NAME)},
+     .sql = {FORGIVEN
+             "SELECT " TOKEN_COLUMNS " "
+             FROM_LOGGED_IN},
+     .after = {&lh_step_issue_pair},
+     .shape = LH_ONE,
+     .returns = pair_keys,
+     .errors = LOGIN_ERRORS},
+
+    {.name = "coding_token.refresh", .method = "POST", .path = "/api/token/refresh/",
+     .summary = "Get a new access token.",
+     .flags = LH_RETRYABLE,
+     .body = refresh_fields,
+     .before = {&lh_step_verify_refresh_token},
+     .sql = {TOKEN_OWNER},
+     .after = {&lh_step_issue_access},
+     .shape = LH_ONE,
+     .returns = access_keys,
+     .errors = REFRESH_ERRORS},
+
+    {.name = "coding_token.verify", .method = "POST", .path = "/api/token/verify/",
+     .summary = "Check an access, refresh or opaque token; the response is an empty object.",
+     .flags = LH_RETRYABLE,
+     .body = verify_fields,
+     .before = {&lh_step_verify_token},
+     .sql = {TOKEN_OWNER},
+     .shape = LH_ONE,
+     .errors = (const lh_route_error[]){
+         {"missing", 401, NULL, "The token is invalid or has expired."},
+         {0}}},
+
+    {0}};
+
+const lh_route_group lh_group_coding_token = {
+    .name = "coding",
+    .title = "Tokens in the formats of coding",
+    .prefixes = (const char *const[]){"/api/token", NULL},
+    .error_format = LH_ERRORS_DETAIL,
+    .time_format = LH_MICROS_Z,
+    .routes = token_routes};
+
+static const lh_route coding_users_routes[] = {
+    {.name = "coding_users.register", .method = "POST", .path = "/api/users/",
+     .summary = "Create an account.",
+     .body = coding_register_fields,
+     .check = lh_check_password,
+     .before = {&lh_step_hash_password},
+     .sql = {NEW_ACCOUNT("'student'", "NULL")
+             "SELECT nullif(taken.codes, '') AS \"!\", u.email, u.username "
+             FROM_NEW_ACCOUNT},
+     .shape = LH_ONE,
+     .status = 201,
+     .returns = coding_user_keys,
+     .errors = (const lh_route_error[]){LOGIN_NAME_ERRORS, {0}}},
+
+    {0}};
+
+const lh_route_group lh_group_coding_users = {
+    .name = "coding",
+    .title = "Accounts in the formats of coding",
+    .prefixes = (const char *const[]){"/api/users", NULL},
+    .error_format = LH_ERRORS_ENVELOPE,
+    .time_format = LH_MICROS_Z,
+    .routes = coding_users_routes};
+
+/* ---- xp: /api/v1/auth ---- */
+
+static const lh_field xp_register_fields[] = {
+    {.name = "username",         .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
+    {.name = "email",            .type = LH_EMAIL, .note = "Required, unless the username is an e-mail address."},
+    NEW_PASSWORD_FIELD,
+    {.name = "password2",        .type = LH_STRING, .flags = LH_SECRET, .max = PASSWORD_LENGTH,
+     .note = "Optional; must equal password."},
+    {.name = "confirm_password", .type = LH_STRING, .flags = LH_SECRET, .max = PASSWORD_LENGTH,
+     .note = "The same."},
+    PERSON_FIELDS,
+    {0}};
+
+static const lh_field xp_login_fields[] = {
+    {.name = "username", .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 254,
+     .note = "E-mail address or username; required without email."},
+    {.name = "email",    .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 254,
+     .note = "The same; ignored if both are sent."},
+    {.name = "password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
+    {0}};
+
+static const lh_field xp_user_keys[] = {
+    {.name = "id",          .type = LH_UUID},
+    {.name = "username",    .type = LH_STRING},
+    {.name = "email",       .type = LH_EMAIL},
+    {.name = "first_name",  .type = LH_STRING},
+    {.name = "last_name",   .type = LH_STRING},
+    {.name = "role",        .type = LH_STRING},
+    {.name = "date_joined", .type = LH_TIME},
+    {0}};
+
+static const lh_route xp_routes[] = {
+    {.name = "xp_login.register", .method = "POST", .path = "/api/v1/auth/register/",
+     .summary = "Create an account and log in.",
+     .body = xp_register_fields,
+     .check = lh_check_registration,
+     .before = {&lh_step_hash_password},
+     .sql = {NEW_ACCOUNT("'student'", "NULL")
+             "SELECT nullif(taken.codes, '') AS \"!\", " TOKEN_COLUMNS " "
+             FROM_NEW_ACCOUNT},
+     .after = {&lh_step_issue_pair},
+     .shape = LH_ONE,
+     .status = 201,
+     .returns = pair_keys,
+     .errors = (const lh_route_error[]){LOGIN_NAME_ERRORS, {0}}},
+
+    {.name = "xp_login.login", .method = "POST", .path = "/api/v1/auth/login/",
+     .summary = "Log in and get an access token and a refresh token.",
+     .body = xp_login_fields,
+     .check = lh_check_login_name,
+     .before = {&lh_step_log_in},
+     .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE(EITHER_NAME)},
+     .sql = {FORGIVEN
+             "SELECT " TOKEN_COLUMNS " "
+             FROM_LOGGED_IN},
+     .after = {&lh_step_issue_pair},
+     .shape = LH_ONE,
+     .returns = pair_keys,
+     .errors = LOGIN_ERRORS},
+
+    {.name = "xp_login.refresh", .method = "POST", .path = "/api/v1/auth/refresh/",
+     .summary = "Get a new access token.",
+     .flags = LH_RETRYABLE,
+     .body = refresh_fields,
+     .before = {&lh_step_verify_refresh_token},
+     .sql = {TOKEN_OWNER},
+     .after = {&lh_step_issue_access},
+     .shape = LH_ONE,
+     .returns = access_keys,
+     .errors = REFRESH_ERRORS},
+
+    {.name = "xp_login.me", .method = "GET", .path = "/api/v1/auth/me/",
+     .summary = "Get the caller's account.",
+     .roles = LH_MEMBER,
+     .sql = {"SELECT uuid AS id, username, email, first_name, last_name, role, created_at AS date_joined "
+             "FROM learnhub.users "
+             "WHERE id = :me::bigint"},
+     .shape = LH_ONE,
+     .returns = xp_user_keys},
+
+    {0}};
+
+const lh_route_group lh_group_xp_login = {
+    .name = "xp",
+    .title = "Accounts in the formats of xp",
+    .prefixes = (const char *const[]){"/api/v1/auth", NULL},
+    .error_format = LH_ERRORS_DETAIL,
+    .time_format = LH_SECONDS_Z,
+    .routes = xp_routes};
+
+/* clang-format on */
