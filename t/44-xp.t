@@ -447,6 +447,9 @@ subtest 'The type of an activity is the dimension in which it earns most' => sub
                 json => { rates => { (map { $_ => 1 } keys %rates), $dimension => 2 } }), 200);
         is($type->($made), $dimension, "changed rates: $dimension");
     }
+    json_of(api_as($admin, PATCH => "/api/v1/activities/$made/", json => { rates => { map { $_ => 1 } keys %rates } }),
+        200);
+    is($type->($made), 'physique', 'of equal rates the first dimension');
     my $named = json_of(api_as($admin, POST => '/api/v1/activities/', json => \%new))->{id};
     for my $case (['Running', 'physique'], ['Sketchbook', 'creativity'], ['Sudokus', 'logic'], ['Zwrth', 'energy']) {
         json_of(api_as($admin, PATCH => "/api/v1/activities/$named/", json => { name => $case->[0] }), 200);
