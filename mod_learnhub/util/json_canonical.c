@@ -4,65 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/json_scan.h"
 #include "util/text.h"
 
-/* ---- the raw text of a member: only strings and brackets are recognized ---- */
-
-static const char *skip_space(const char *s, const char *end)
-{
-    while (s < end && (*s == ' ' || *s == '\n' || *s == '\r' || *s == '\t')) {
-        s++;
-    }
-    return s;
-}
-
-/* Returns the end of the string that starts at `s`. */
-static const char *skip_string(const char *s, const char *end)
-{
-    for (s++; s < end && *s != '"'; s++) {
-        s += *s == '\\';
-    }
-    return s < end ? s + 1 : end;
-}
-
-/* Returns the end of the value that starts at `s`, with the white space after it. */
-static const char *skip_value(const char *s, const char *end)
-{
-    int depth = 0;
-
-    while (s < end) {
-        if (*s == '"') {
-            s = skip_string(s, end);
-            continue;
-        }
-        if (depth == 0 && (*s == ',' || *s == '}' || *s == ']')) {
-            break;
-        }
-        depth += (*s == '{' || *s == '[') - (*s == '}' || *s == ']');
-        s++;
-    }
-    return s;
-}
+/* ---- the raw text of a member ---- */
 
 const char *lh_canonical_member(const char *text, apr_size_t length, const char *name, apr_size_t *value_length)
 {
-    const char *end = text + length, *key = skip_space(text, end), *key_end, *value, *value_end;
-    apr_size_t name_length = strlen(name);
+    lh_slice whole = {text, length};
+    lh_scan scan = lh_scan_open(whole);
+    lh_scan_item item;
 
-    for (; key < end; key = value_end) { /* `key` points to the opening brace or to a comma */
-        key = skip_space(key + 1, end);
-        if (key == end || *key != '"') {
-            return NULL;
-        }
-        key_end = skip_string(key, end);
-        value = skip_space(key_end, end);
-        value = skip_space(value + (value < end), end); /* after the colon */
-        value_end = skip_value(value, end);
-        if ((apr_size_t)(key_end - key) == name_length + 2 && !memcmp(key + 1, name, name_length)) {
-            for (; value_end > value && skip_space(value_end - 1, value_end) == value_end; value_end--) {
-            }
-            *value_length = (apr_size_t)(value_end - value);
-            return value;
+    while (!scan.array && lh_scan_next(&scan, &item)) {
+        if (lh_slice_is(item.key, name)) {
+            *value_length = item.value.length;
+            return item.value.data;
         }
     }
     return NULL;
@@ -99,7 +55,7 @@ static void *fail(reader *in, const char *why)
 /* Skips white space, then `c` if it follows. Returns 1 if it did follow. */
 static int consume(reader *in, char c)
 {
-    in->s = skip_space(in->s, in->end);
+    in->s = lh_scan_space(in->s, in->end);
     if (in->s < in->end && *in->s == c) {
         in->s++;
         return 1;
@@ -107,82 +63,12 @@ static int consume(reader *in, char c)
     return 0;
 }
 
-/* Four hex digits, or -1. */
-static int read_hex(reader *in)
-{
-    int value = 0, i;
-
-    if (in->end - in->s < 4) {
-        return -1;
-    }
-    for (i = 0; i < 4; i++) {
-        char c = *in->s++;
-        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-        if (digit < 0) {
-            return -1;
-        }
-        value = value << 4 | digit;
-    }
-    return value;
-}
-
-/* Reads XXXX of \uXXXX, or of both halves of a surrogate pair. Returns the character; 0 for an error and for \u0000. */
-static unsigned read_code_point(reader *in)
-{
-    int high = read_hex(in), low;
-
-    if (high < 0xD800 || high > 0xDFFF) {
-        return high > 0 ? (unsigned)high : 0;
-    }
-    if (high > 0xDBFF || in->end - in->s < 2 || in->s[0] != '\\' || in->s[1] != 'u') {
-        return 0;
-    }
-    in->s += 2;
-    low = read_hex(in);
-    return low >= 0xDC00 && low <= 0xDFFF ? 0x10000u + ((unsigned)(high - 0xD800) << 10) + (unsigned)(low - 0xDC00) : 0;
-}
-
-static char *put_utf8(char *out, unsigned c)
-{
-    static const unsigned limits[] = {0x80, 0x800, 0x10000}, marks[] = {0, 0xC0, 0xE0, 0xF0};
-    int more = 0, i;
-
-    while (more < 3 && c >= limits[more]) {
-        more++;
-    }
-    *out++ = (char)(marks[more] | c >> 6 * more);
-    for (i = more - 1; i >= 0; i--) {
-        *out++ = (char)(0x80 | (c >> 6 * i & 0x3F));
-    }
-    return out;
-}
-
-/* Reads an escape after its backslash and writes its character; returns the end of the output, or NULL on error. */
-static char *read_escape(reader *in, char *out)
-{
-    static const char letters[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
-    const char *place;
-    unsigned c;
-
-    if (in->s < in->end && *in->s == 'u') {
-        in->s++;
-        c = read_code_point(in);
-        return c ? put_utf8(out, c) : NULL;
-    }
-    place = in->s < in->end && *in->s ? strchr(letters, *in->s) : NULL;
-    if (!place) {
-        return NULL;
-    }
-    in->s++;
-    *out++ = values[place - letters];
-    return out;
-}
-
 /* Reads the rest of a string that starts at `start` and contains escapes. Decoding never makes it longer. */
 static const char *read_escaped_string(reader *in, const char *start, apr_size_t *length)
 {
-    const char *end = skip_string(start - 1, in->end);
+    const char *end = lh_scan_string(start - 1, in->end);
     char *text = apr_palloc(in->pool, (apr_size_t)(end - start) + 1), *out = text + (in->s - start);
+    unsigned c;
 
     memcpy(text, start, (apr_size_t)(in->s - start));
     while (in->s < in->end && *in->s != '"') {
@@ -194,10 +80,11 @@ static const char *read_escaped_string(reader *in, const char *start, apr_size_t
             continue;
         }
         in->s++;
-        out = read_escape(in, out);
-        if (!out) {
+        c = lh_scan_escape(&in->s, in->end);
+        if (!c) {
             return fail(in, "a string contains an invalid escape, an incomplete surrogate pair or \\u0000");
         }
+        out = lh_utf8_put(out, c);
     }
     *length = (apr_size_t)(out - text);
     return text;
@@ -315,7 +202,7 @@ static node *read_value(reader *in)
     node *value = apr_pcalloc(in->pool, sizeof(*value));
     node *ok = value;
 
-    in->s = skip_space(in->s, in->end);
+    in->s = lh_scan_space(in->s, in->end);
     if (in->s == in->end) {
         return fail(in, "it ends unexpectedly");
     }
@@ -416,7 +303,7 @@ const char *lh_canonical_write(apr_pool_t *p, const char *text, apr_size_t lengt
     if (!value) {
         return in.why;
     }
-    in.s = skip_space(in.s, in.end);
+    in.s = lh_scan_space(in.s, in.end);
     if (in.s < in.end) {
         return "there is text after its end";
     }

@@ -32,6 +32,21 @@ apr_size_t lh_utf8_character(const unsigned char *s, apr_size_t left)
     return n;
 }
 
+char *lh_utf8_put(char *out, unsigned c)
+{
+    static const unsigned limits[] = {0x80, 0x800, 0x10000}, marks[] = {0, 0xC0, 0xE0, 0xF0};
+    int more = 0, i;
+
+    while (more < 3 && c >= limits[more]) {
+        more++;
+    }
+    *out++ = (char)(marks[more] | c >> 6 * more);
+    for (i = more - 1; i >= 0; i--) {
+        *out++ = (char)(0x80 | (c >> 6 * i & 0x3F));
+    }
+    return out;
+}
+
 int lh_utf8_valid(const char *text, apr_size_t length)
 {
     const unsigned char *s = (const unsigned char *)text;

@@ -10,6 +10,9 @@
  * the character is not well-formed UTF-8 (RFC 3629) or is a zero byte. */
 apr_size_t lh_utf8_character(const unsigned char *s, apr_size_t left);
 
+/* Writes the character `c` (at most 0x10FFFF) as 1 to 4 bytes; returns the position after them. */
+char *lh_utf8_put(char *out, unsigned c);
+
 /* 1 when the bytes are well-formed UTF-8 without a zero byte. */
 int lh_utf8_valid(const char *text, apr_size_t length);
 

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "util/json_scan.h"
+
+#include <string.h>
+
+const char *lh_scan_space(const char *s, const char *end)
+{
+    while (s < end && (*s == ' ' || *s == '\n' || *s == '\r' || *s == '\t')) {
+        s++;
+    }
+    return s;
+}
+
+const char *lh_scan_string(const char *s, const char *end)
+{
+    for (s++; s < end && *s != '"'; s++) {
+        s += *s == '\\';
+    }
+    return s < end ? s + 1 : end;
+}
+
+/* Returns the end of the value that starts at `s`, with the white space after it. */
+static const char *skip_value(const char *s, const char *end)
+{
+    int depth = 0;
+
+    while (s < end) {
+        if (*s == '"') {
+            s = lh_scan_string(s, end);
+            continue;
+        }
+        if (depth == 0 && (*s == ',' || *s == '}' || *s == ']')) {
+            break;
+        }
+        depth += (*s == '{' || *s == '[') - (*s == '}' || *s == ']');
+        s++;
+    }
+    return s;
+}
+
+/* ---- items ---- */
+
+lh_scan lh_scan_open(lh_slice text)
+{
+    lh_scan scan = {text.data, text.data, 0};
+
+    if (text.data) {
+        scan.end = text.data + text.length;
+        scan.s = lh_scan_space(text.data, scan.end);
+        scan.array = scan.s < scan.end && *scan.s == '[';
+        if (scan.s < scan.end && *scan.s != '[' && *scan.s != '{') {
+            scan.s = scan.end;
+        }
+    }
+    return scan;
+}
+
+int lh_scan_next(lh_scan *scan, lh_scan_item *item)
+{
+    const char *end = scan->end, *s = scan->s, *value;
+
+    if (s >= end || !strchr("{[,", *s) || !*s) {
+        return 0;
+    }
+    s = lh_scan_space(s + 1, end); /* after the opening bracket or a comma */
+    item->key.data = NULL;
+    item->key.length = 0;
+    if (!scan->array) {
+        if (s == end || *s != '"') {
+            return 0;
+        }
+        item->key.data = s + 1;
+        s = lh_scan_string(s, end);
+        if (s == item->key.data || s[-1] != '"') {
+            return 0; /* the text ends in the key */
+        }
+        item->key.length = (apr_size_t)(s - item->key.data) - 1;
+        s = lh_scan_space(s, end);
+        s = lh_scan_space(s + (s < end), end); /* after the colon */
+    }
+    value = s;
+    scan->s = skip_value(s, end);
+    for (s = scan->s; s > value && lh_scan_space(s - 1, s) == s; s--) {
+    }
+    item->value.data = value;
+    item->value.length = (apr_size_t)(s - value);
+    return item->key.data || s > value;
+}
+
+int lh_slice_is(lh_slice slice, const char *text)
+{
+    return slice.data && slice.length == strlen(text) && !memcmp(slice.data, text, slice.length);
+}
+
+/* ---- escapes ---- */
+
+/* Four hex digits, or -1. */
+static int read_hex(const char **s, const char *end)
+{
+    int value = 0, i;
+
+    if (end - *s < 4) {
+        return -1;
+    }
+    for (i = 0; i < 4; i++) {
+        char c = *(*s)++;
+        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+        if (digit < 0) {
+            return -1;
+        }
+        value = value << 4 | digit;
+    }
+    return value;
+}
+
+/* Reads XXXX of \uXXXX, or of both halves of a surrogate pair. */
+static unsigned read_code_point(const char **s, const char *end)
+{
+    int high = read_hex(s, end), low;
+
+    if (high < 0xD800 || high > 0xDFFF) {
+        return high > 0 ? (unsigned)high : 0;
+    }
+    if (high > 0xDBFF || end - *s < 2 || (*s)[0] != '\\' || (*s)[1] != 'u') {
+        return 0;
+    }
+    *s += 2;
+    low = read_hex(s, end);
+    return low >= 0xDC00 && low <= 0xDFFF ? 0x10000u + ((unsigned)(high - 0xD800) << 10) + (unsigned)(low - 0xDC00) : 0;
+}
+
+unsigned lh_scan_escape(const char **s, const char *end)
+{
+    static const char letters[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+    const char *place;
+
+    if (*s < end && **s == 'u') {
+        ++*s;
+        return read_code_point(s, end);
+    }
+    place = *s < end && **s ? strchr(letters, **s) : NULL;
+    if (!place) {
+        return 0;
+    }
+    ++*s;
+    return (unsigned char)values[place - letters];
+}
