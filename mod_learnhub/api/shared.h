@@ -16,6 +16,32 @@
     {"users_username_key", 400, "username", "A user with that username already exists."},                              \
     {"users_email_key",    400, "email",    "A user with that e-mail already exists."}
 
+/* A profile photo, for LH_BYTES. */
+#define PHOTO_BY_NAME                                                                                                  \
+    "SELECT media_type AS _type, name AS _tag, content AS _content "                                                   \
+    "FROM learnhub.photos "                                                                                            \
+    "WHERE name = :name"
+
+/*
+ * Stores the LH_PHOTO `field` of the user whose id `account` returns, or removes the photo if the field is empty.
+ * `photo` returns the name of the new photo, which the statement writes to users.profile_photo.
+ */
+#define PHOTO_CHANGE(field)                                                                                            \
+    "photo AS ("                                                                                                       \
+    "    INSERT INTO learnhub.photos AS p (user_id, name, media_type, content) "                                       \
+    "    SELECT account.id, learnhub.photo_name(:" field "_type), :" field "_type, "                                   \
+    "           decode(:" field "::text, 'hex') "                                                                      \
+    "    FROM account "                                                                                                \
+    "    WHERE :" field "::text <> '' "                                                                                \
+    "    ON CONFLICT (user_id) DO UPDATE "                                                                             \
+    "    SET name = excluded.name, media_type = excluded.media_type, content = excluded.content, "                     \
+    "        created_at = excluded.created_at "                                                                        \
+    "    RETURNING name), "                                                                                            \
+    "removed AS ("                                                                                                     \
+    "    DELETE FROM learnhub.photos p "                                                                               \
+    "    USING account "                                                                                               \
+    "    WHERE :" field "::text = '' AND p.user_id = account.id), "
+
 /* ---- practice ---- */
 
 /* A chat message of a practice session or a submission. */
