@@ -65,6 +65,13 @@
     {.name = "end_time",   .type = LH_TIME}
 /* clang-format on */
 
+/* ---- coding ---- */
+
+#define ADMIN_CALLER "(SELECT role = 'admin' FROM learnhub.users WHERE id = :me::bigint)"
+
+/* The URL of the picture `p` of an activity; NULL without one. */
+#define ACTIVITY_PHOTO_URL ":base || '/api/activities/photos/' || p.name"
+
 /* ---- xp ---- */
 
 /* True if the caller `c` may act for all users. */
