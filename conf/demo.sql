@@ -213,6 +213,11 @@ FROM (VALUES ('amara', 'hiking', 120, 'Around the lake', 'verified', interval '1
 JOIN learnhub.users u ON u.username = e.username
 JOIN learnhub.eco_kinds k ON k.kind = e.kind ORDER BY e.age DESC;
 
+INSERT INTO learnhub.rewards (name, description, cost, category, icon, popular, stock)
+VALUES ('A tree', 'We plant a tree for you', 20, 'environmental', 'tree', true, NULL),
+       ('A cup', 'Made of bamboo', 60, 'merchandise', 'coffee', false, 25),
+       ('A badge', 'For your profile', 5, 'digital', 'award', false, NULL);
+
 -- ---- xp ----
 
 INSERT INTO learnhub.goals (user_id, title, emoji, category_name, category_color, days_total, created_at)

@@ -231,6 +231,7 @@ extern const lh_route_group lh_group_reviews;
 extern const lh_route_group lh_group_tutoring, lh_group_profile, lh_group_mentors, lh_group_mentoring;
 extern const lh_route_group lh_group_availabilities, lh_group_own_availabilities;
 extern const lh_route_group lh_group_settings, lh_group_coding, lh_group_eco, lh_group_credits, lh_group_activities;
+extern const lh_route_group lh_group_coding_activities, lh_group_rewards, lh_group_coding_profile;
 extern const lh_route_group lh_group_xp, lh_group_admin, lh_group_service;
 
 /* ---- functions for steps and checks ---- */

@@ -124,6 +124,31 @@ sub eco_activity {
     return json_of(api_as($caller{student}, POST => '/api/ecoactivities/', json => \%eco_activity))->{data}{id};
 }
 
+# A user with 10 available credits.
+sub rich {
+    my $rich = signup();
+    sql('INSERT INTO learnhub.coding_sessions (user_id, seconds, source, status) '
+            . "VALUES (?, 3600, 'manual', 'unlocked')",
+        user($rich->{email})->{id});
+    return $rich;
+}
+
+sub reward { return json_of(api_as($caller{admin}, POST => '/api/rewards/', json => { name => 'N', cost => 5 }))->{id} }
+
+my $gif = [undef, 'p.gif', Content => "GIF89a\1\0\1\0\0\0\0,"];
+
+# The name of the picture of an activity, and of a profile.
+sub proof {
+    my %fields = (activity => 'hiking', duration => '1:00:00', verification_proof => $gif);
+    my $made = json_of(api_as($second, POST => '/api/activities/', multipart => [%fields]));
+    return $made->{data}{verification_proof} =~ s{.*/}{}r;
+}
+
+sub profile_pic {
+    my $changed = json_of(api_as($second, PATCH => '/api/profiles/me/', multipart => [profile_pic => $gif]));
+    return $changed->{data}{profile_pic} =~ s{.*/}{}r;
+}
+
 my %message = (role => 'user', content => 'Why?');
 
 sub user_fields {
@@ -148,9 +173,7 @@ sub opaque {
 
 # The name of a photo.
 sub photo {
-    my $gif = "GIF89a\1\0\1\0\0\0\0,";
-    my $reply = api(PATCH => '/myprofile/', token => $second->{token},
-        multipart => [profile_photo => [undef, 'p.gif', Content => $gif]]);
+    my $reply = api(PATCH => '/myprofile/', token => $second->{token}, multipart => [profile_photo => $gif]);
     return $reply->json->{profile_photo} =~ s{.*/}{}r;
 }
 
@@ -321,6 +344,23 @@ my %case = (
             user($rich->{email})->{id});
         return (undef, undef, token => $rich->{token}, json => { amount => 5, reason => 'R' });
     },
+    'activities.create' => sub { ('student', undef, json => { activity => 'Hiking', duration => '2:00:00' }) },
+    'activities.list' => sub { eco_activity(); ('student') },
+    'activities.get' => sub { ('student', eco_activity()) },
+    'activities.photo' => sub { (undef, proof()) },
+    'rewards.list' => sub { reward(); ('student') },
+    'rewards.create' => sub { ('admin', undef, json => { name => 'N', cost => 5 }) },
+    'rewards.change' => sub { ('admin', reward(), json => { cost => 6 }) },
+    'rewards.redeem' => sub { (undef, undef, token => rich()->{token}, json => { reward_id => reward() }) },
+    'rewards.redemptions' => sub {
+        my $rich = rich();
+        json_of(api_as($rich, POST => '/api/rewards/redeem/', json => { reward => reward() }));
+        return (undef, undef, token => $rich->{token});
+    },
+    'coding_profile.get' => sub { ('student') },
+    'coding_profile.update' => sub { ('student', undef, json => { github_username => 'octocat' }) },
+    'coding_profile.photo' => sub { (undef, profile_pic()) },
+    'leaderboard.friends' => sub { rich(); () },
     'xp.rates' => sub { ('student', undef, json => { goal_id => goal(), activity_id => activity() }) },
     'xp.register' => sub { ('student', undef, json => focus()) },
     'xp.session' => sub { ('student', (ended())[0]) },

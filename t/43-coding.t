@@ -5,27 +5,19 @@ use strict;
 use warnings;
 use utf8;
 
+use LearnHub::Coding;
 use LearnHub::Stream;
 use LearnHub::Test;
 use LearnHub::Users;
 
 my $time = qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?Z$/;
 my $session_keys = [qw(created_at credits_awarded duration id session_name source status user)];
-my $activity_keys = [qw(created_at description duration id kind performed_at points status user verified_at)];
+my $activity_keys = [qw(created_at description duration id kind location performed_at points status user
+        verification_proof verified_at)];
 
 my $user = signup();
 my $other = signup();
 my $admin = signup(role => 'admin');
-
-# The data of a successful response.
-sub data {
-    my ($reply, $status) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my $json = $reply->json;
-    ok($reply->status == ($status || 200) && ref $json eq 'HASH' && "@{keys_of($json)}" eq 'data success'
-            && $json->{success}, $reply->name . ' returns ' . ($status || 200) . ' with data') || diag($reply->summary);
-    return $json->{data};
-}
 
 # Creates a coding session: by => user, and its fields.
 sub session {
@@ -49,8 +41,6 @@ sub verify {
     my ($activity, $by) = @_;
     return api_as($by || $admin, POST => "/api/ecoactivities/$activity->{id}/verify/");
 }
-
-sub credits { my ($owner) = @_; return api_as($owner, GET => '/api/credits/me/')->json->{data} }
 
 # The statuses of all sessions of a user, oldest first.
 sub statuses {
@@ -209,8 +199,9 @@ subtest 'A user records an eco-activity' => sub {
             json => { kind => 'hiking', duration => '01:30:00', description => "To the töp\n", status => 'verified',
                 points => 1000, performed_at => '2024-05-06T07:08:09+02:00' }), 201);
     is_deeply(keys_of($walk), $activity_keys, 'keys of an activity');
-    is_deeply([@$walk{qw(user kind duration description status points performed_at verified_at)}],
-        [user_id($user), 'hiking', '01:30:00', "To the töp\n", 'pending', 18, '2024-05-06T05:08:09Z', undef],
+    is_deeply([@$walk{ qw(user kind duration description status points performed_at verified_at location
+                    verification_proof) }],
+        [user_id($user), 'hiking', '01:30:00', "To the töp\n", 'pending', 18, '2024-05-06T05:08:09Z', undef, '', undef],
         'the fields sent are stored; points are hours times the factor of the kind; status and points cannot be set');
     like($walk->{created_at}, $time, 'created_at is a UTC time');
     my %factor = (hiking => 12, walking => 8, running => 15, cycling => 20, climbing => 25, camping => 10,

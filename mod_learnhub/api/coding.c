@@ -9,8 +9,6 @@
 
 /* clang-format off */
 
-#define ADMIN_CALLER "(SELECT role = 'admin' FROM learnhub.users WHERE id = :me::bigint)"
-
 /* ---- sessions ---- */
 
 #define SESSION_COLUMNS                                                                                                \
@@ -73,18 +71,21 @@ static const lh_route session_routes[] = {
      .summary = "List the caller's sessions, or for admins those of all users, by id.",
      .roles = LH_MEMBER,
      .flags = LH_UNPAGED,
-     /* Only one of the two branches runs, and each reads an index in the order of the list. */
+     /* Only one of the two branches runs. Each has the order and the limit itself, so that it can use an index. */
      .sql = {"SELECT " SESSION_COLUMNS
              "FROM ("
-             "    SELECT * "
-             "    FROM learnhub.coding_sessions "
-             "    WHERE " ADMIN_CALLER " "
+             "    (SELECT * "
+             "     FROM learnhub.coding_sessions "
+             "     WHERE " ADMIN_CALLER " "
+             "     ORDER BY id "
+             "     LIMIT :limit::bigint OFFSET :offset::bigint) "
              "    UNION ALL "
-             "    SELECT * "
-             "    FROM learnhub.coding_sessions "
-             "    WHERE user_id = :me::bigint AND NOT " ADMIN_CALLER ") s "
-             "ORDER BY s.id "
-             "LIMIT :limit::bigint OFFSET :offset::bigint"},
+             "    (SELECT * "
+             "     FROM learnhub.coding_sessions "
+             "     WHERE user_id = :me::bigint AND NOT " ADMIN_CALLER " "
+             "     ORDER BY id "
+             "     LIMIT :limit::bigint OFFSET :offset::bigint)) s "
+             "ORDER BY s.id"},
      .shape = LH_ALL,
      .returns = session_keys},
 
@@ -167,7 +168,9 @@ const lh_route_group lh_group_coding = {
 
 #define ACTIVITY_COLUMNS                                                                                               \
     "a.id, a.user_id AS user, a.kind, learnhub.duration(a.seconds) AS duration, a.description, a.status, "             \
-    "learnhub.points(a.point_parts) AS points, a.performed_at, a.created_at, a.verified_at "
+    "learnhub.points(a.point_parts) AS points, a.performed_at, a.created_at, a.verified_at, a.location, "              \
+    "(SELECT " ACTIVITY_PHOTO_URL " FROM learnhub.activity_photos p WHERE p.activity_id = a.id) "                      \
+    "    AS verification_proof "
 
 /* The caller's activities, or for admins all: a range of user ids, so that both use the same index. */
 #define VISIBLE_ACTIVITY                                                                                               \
@@ -190,16 +193,19 @@ const lh_route_group lh_group_coding = {
     "LEFT JOIN (SELECT * FROM learnhub.eco_activities WHERE id = :id::bigint FOR UPDATE) a ON true"
 
 static const lh_field activity_keys[] = {
-    {.name = "id",           .type = LH_INTEGER},
-    {.name = "user",         .type = LH_INTEGER},
-    {.name = "kind",         .type = LH_STRING},
-    {.name = "duration",     .type = LH_DURATION},
-    {.name = "description",  .type = LH_STRING},
-    {.name = "status",       .type = LH_STRING, .enum_values = "pending verified rejected"},
-    {.name = "points",       .type = LH_NUMBER, .note = "Hours multiplied by the factor of the kind."},
-    {.name = "performed_at", .type = LH_TIME},
-    {.name = "created_at",   .type = LH_TIME},
-    {.name = "verified_at",  .type = LH_TIME,   .flags = LH_NULL},
+    {.name = "id",                 .type = LH_INTEGER},
+    {.name = "user",               .type = LH_INTEGER},
+    {.name = "kind",               .type = LH_STRING},
+    {.name = "duration",           .type = LH_DURATION},
+    {.name = "description",        .type = LH_STRING},
+    {.name = "status",             .type = LH_STRING, .enum_values = "pending verified rejected"},
+    {.name = "points",             .type = LH_NUMBER, .note = "Hours multiplied by the factor of the kind."},
+    {.name = "performed_at",       .type = LH_TIME},
+    {.name = "created_at",         .type = LH_TIME},
+    {.name = "verified_at",        .type = LH_TIME,   .flags = LH_NULL},
+    {.name = "location",           .type = LH_STRING},
+    {.name = "verification_proof", .type = LH_STRING, .flags = LH_NULL,
+     .note = "The URL of a picture that was sent to /api/activities/."},
     {0}};
 
 static const lh_field activity_fields[] = {

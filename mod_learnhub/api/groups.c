@@ -11,6 +11,7 @@ const lh_route_group *const lh_route_groups[] = {
     &lh_group_profile, &lh_group_mentors, &lh_group_mentoring, &lh_group_settings,
     &lh_group_availabilities, &lh_group_own_availabilities,
     &lh_group_coding, &lh_group_eco, &lh_group_credits,
+    &lh_group_coding_activities, &lh_group_rewards, &lh_group_coding_profile,
     &lh_group_activities, &lh_group_xp,
     &lh_group_admin, &lh_group_service,
     NULL};

@@ -54,20 +54,11 @@ static const lh_route routes[] = {
      .sql = {"SELECT id FROM learnhub.users WHERE id = :me::bigint FOR UPDATE",
 
              "WITH verdict AS (SELECT learnhub.taken_names(:username::text, :email::text, :me::bigint) AS codes), "
-             "photo AS ("
-             "    INSERT INTO learnhub.photos AS p (user_id, name, media_type, content) "
-             "    SELECT u.id, learnhub.photo_name(:profile_photo_type), :profile_photo_type, "
-             "           decode(:profile_photo::text, 'hex') "
+             "account AS ("
+             "    SELECT u.id "
              "    FROM verdict, learnhub.users u "
-             "    WHERE codes = '' AND u.id = :me::bigint AND :profile_photo::text <> '' "
-             "    ON CONFLICT (user_id) DO UPDATE "
-             "    SET name = excluded.name, media_type = excluded.media_type, content = excluded.content, "
-             "        created_at = excluded.created_at "
-             "    RETURNING name), "
-             "removed AS ("
-             "    DELETE FROM learnhub.photos p "
-             "    USING verdict "
-             "    WHERE codes = '' AND :profile_photo::text = '' AND p.user_id = :me::bigint), "
+             "    WHERE codes = '' AND u.id = :me::bigint), "
+             PHOTO_CHANGE("profile_photo")
              "changed AS ("
              "    UPDATE learnhub.users u "
              "    SET username = coalesce(:username, u.username), "
@@ -79,8 +70,8 @@ static const lh_route routes[] = {
              "                             ELSE (SELECT name FROM photo) END, "
              "        is_mentor = coalesce(:is_mentor::boolean, u.is_mentor), "
              "        is_mentee = coalesce(:is_mentee::boolean, u.is_mentee) "
-             "    FROM verdict "
-             "    WHERE codes = '' AND u.id = :me::bigint) "
+             "    FROM account "
+             "    WHERE u.id = account.id) "
              "SELECT nullif(codes, '') AS \"!\" "
              "FROM verdict",
 
@@ -91,9 +82,7 @@ static const lh_route routes[] = {
 
     {.name = "profile.photo", .method = "GET", .path = "/myprofile/photos/{name:text}",
      .summary = "Get a photo by the name in its URL; replaced and removed photos are not found.",
-     .sql = {"SELECT media_type AS _type, name AS _tag, content AS _content "
-             "FROM learnhub.photos "
-             "WHERE name = :name"},
+     .sql = {PHOTO_BY_NAME},
      .shape = LH_BYTES},
 
     {0}};

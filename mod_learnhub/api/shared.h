@@ -66,6 +66,31 @@
     "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version "                                                \
     "FROM learnhub.users u "                                                                                           \
     "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int"
+/* A profile photo, for LH_BYTES. */
+#define PHOTO_BY_NAME                                                                                                  \
+    "SELECT media_type AS _type, name AS _tag, content AS _content "                                                   \
+    "FROM learnhub.photos "                                                                                            \
+    "WHERE name = :name"
+
+/*
+ * Stores the LH_PHOTO `field` of the user whose id `account` returns, or removes the photo if the field is empty.
+ * `photo` returns the name of the new photo, which the statement writes to users.profile_photo.
+ */
+#define PHOTO_CHANGE(field)                                                                                            \
+    "photo AS ("                                                                                                       \
+    "    INSERT INTO learnhub.photos AS p (user_id, name, media_type, content) "                                       \
+    "    SELECT account.id, learnhub.photo_name(:" field "_type), :" field "_type, "                                   \
+    "           decode(:" field "::text, 'hex') "                                                                      \
+    "    FROM account "                                                                                                \
+    "    WHERE :" field "::text <> '' "                                                                                \
+    "    ON CONFLICT (user_id) DO UPDATE "                                                                             \
+    "    SET name = excluded.name, media_type = excluded.media_type, content = excluded.content, "                     \
+    "        created_at = excluded.created_at "                                                                        \
+    "    RETURNING name), "                                                                                            \
+    "removed AS ("                                                                                                     \
+    "    DELETE FROM learnhub.photos p "                                                                               \
+    "    USING account "                                                                                               \
+    "    WHERE :" field "::text = '' AND p.user_id = account.id), "
 
 /* ---- practice ---- */
 
@@ -89,6 +114,13 @@
     {.name = "start_time", .type = LH_TIME},                                                                           \
     {.name = "end_time",   .type = LH_TIME}
 /* clang-format on */
+
+/* ---- coding ---- */
+
+#define ADMIN_CALLER "(SELECT role = 'admin' FROM learnhub.users WHERE id = :me::bigint)"
+
+/* The URL of the picture `p` of an activity; NULL without one. */
+#define ACTIVITY_PHOTO_URL ":base || '/api/activities/photos/' || p.name"
 
 /* ---- xp ---- */
 
