@@ -235,16 +235,19 @@ subtest 'The schema contains a catalogue of activities' => sub {
     my $catalogue = json_of(api_as($ada, GET => '/api/v1/activities/?page_size=100'), 200);
     cmp_ok($catalogue->{count}, '>=', 60, 'the catalogue has at least 60 activities');
     for my $activity (@{ $catalogue->{results} }) {
-        is_deeply(keys_of($activity), [qw(category color emoji id name)], "keys of the activity $activity->{name}");
+        is_deeply(keys_of($activity), [qw(activity_type category color emoji id name)],
+            "keys of the activity $activity->{name}");
         ok($activity->{id} =~ $uuid && length $activity->{emoji} && $activity->{category} =~ /\S/
-                && $activity->{color} =~ /^#[0-9a-f]{6}$/,
-            "id, emoji, category and color of the activity $activity->{name}");
+                && $activity->{color} =~ /^#[0-9a-f]{6}$/
+                && $activity->{activity_type} =~ /^(?:physique|energy|logic|creativity|social)$/,
+            "id, emoji, category, color and type of the activity $activity->{name}");
     }
     is_deeply([map { lc $_->{name} } @{ $catalogue->{results} }],
         [sort map { lc $_->{name} } @{ $catalogue->{results} }], 'activities are ordered by name');
     is_deeply(json_of(api_as($bob, GET => "/api/v1/activities/$drawing->{id}/"), 200), $drawing,
         'GET returns an activity');
-    is_deeply([@$drawing{qw(name emoji category color)}], ['Drawing', '🎨', 'Creativity', '#4187a2'],
+    is_deeply([@$drawing{qw(name emoji category color activity_type)}],
+        ['Drawing', '🎨', 'Creativity', '#4187a2', 'creativity'],
         'the catalogue has the activity Drawing');
     my $music = json_of(api_as($ada, GET => '/api/v1/activities/', query => { category => 'MUSIC', page_size => 100 }),
         200);
@@ -262,16 +265,19 @@ subtest 'Admins maintain activities' => sub {
     is_error(api_as($_, PATCH => "/api/v1/activities/$drawing->{id}/", json => { name => 'Mine' }), 'detail', 403,
         'only admins change activities') for $ada, $worker;
     $flown = json_of(api_as($admin, POST => '/api/v1/activities/', json => $kite));
-    is_deeply($flown, { %$kite, name => 'Kite flying', id => $flown->{id}, rates => undef },
+    is_deeply($flown,
+        { %$kite, name => 'Kite flying', (map { $_ => $flown->{$_} } qw(id activity_type)), rates => undef },
         'an activity is created with a trimmed name and without rates');
     my $rated = json_of(api_as($admin, PATCH => "/api/v1/activities/$flown->{id}/",
             json => { rates => \%rates, emoji => '🌬️' }), 200);
-    is_deeply($rated, { %$flown, emoji => '🌬️', rates => \%rates }, 'PATCH sets the rates of an activity');
+    my $type = (sort { $rates{$b} <=> $rates{$a} } keys %rates)[0];
+    is_deeply($rated, { %$flown, emoji => '🌬️', activity_type => $type, rates => \%rates },
+        'PATCH sets the rates of an activity');
     is_deeply(json_of(api_as($admin, PATCH => "/api/v1/activities/$flown->{id}/",
                 json => { rates => { logic => 99.99 } }), 200)->{rates}, { %rates, logic => 99.99 },
         'PATCH of one rate keeps the others');
     is_deeply(keys_of(json_of(api_as($ada, GET => "/api/v1/activities/$flown->{id}/"), 200)),
-        [qw(category color emoji id name)], 'users see five keys, and no rates');
+        [qw(activity_type category color emoji id name)], 'users see no rates');
 };
 
 subtest 'Rates are five numbers from 0 to 100 with two decimals' => sub {

@@ -10,7 +10,8 @@
 
 /* The columns of activities a with their own rates, which only admins can see. */
 #define RATED_COLUMNS                                                                                                  \
-    "a.id, a.name, a.emoji, a.category, a.color, CASE WHEN a.rates IS NOT NULL THEN to_json(a.rates) END AS rates"
+    "a.id, a.name, a.emoji, a.category, a.color, a.type AS activity_type, "                                            \
+    "CASE WHEN a.rates IS NOT NULL THEN to_json(a.rates) END AS rates"
 
 /* ---- responses ---- */
 
@@ -22,21 +23,20 @@ static const lh_field rate_keys[] = {
     {.name = "social",     .type = LH_NUMBER},
     {0}};
 
-static const lh_field activity_keys[] = {
-    {.name = "id",       .type = LH_UUID},
-    {.name = "name",     .type = LH_STRING},
-    {.name = "emoji",    .type = LH_STRING},
-    {.name = "category", .type = LH_STRING},
-    {.name = "color",    .type = LH_COLOR},
-    {0}};
+#define ACTIVITY_KEYS                                                                                                  \
+    {.name = "id",            .type = LH_UUID},                                                                        \
+    {.name = "name",          .type = LH_STRING},                                                                      \
+    {.name = "emoji",         .type = LH_STRING},                                                                      \
+    {.name = "category",      .type = LH_STRING},                                                                      \
+    {.name = "color",         .type = LH_COLOR},                                                                       \
+    {.name = "activity_type", .type = LH_STRING, .enum_values = "physique energy logic creativity social",             \
+     .note = "The dimension in which it earns the most points."}
+
+static const lh_field activity_keys[] = {ACTIVITY_KEYS, {0}};
 
 static const lh_field rated_activity_keys[] = {
-    {.name = "id",       .type = LH_UUID},
-    {.name = "name",     .type = LH_STRING},
-    {.name = "emoji",    .type = LH_STRING},
-    {.name = "category", .type = LH_STRING},
-    {.name = "color",    .type = LH_COLOR},
-    {.name = "rates",    .type = LH_OBJECT, .flags = LH_NULL, .items = rate_keys,
+    ACTIVITY_KEYS,
+    {.name = "rates", .type = LH_OBJECT, .flags = LH_NULL, .items = rate_keys,
      .note = "Null: the rates are calculated."},
     {0}};
 
@@ -95,7 +95,7 @@ static const lh_route routes[] = {
      .count = "SELECT count(*) "
               "FROM learnhub.activities a "
               "WHERE true :filters",
-     .sql = {"SELECT a.id, a.name, a.emoji, a.category, a.color "
+     .sql = {"SELECT a.id, a.name, a.emoji, a.category, a.color, a.type AS activity_type "
              "FROM learnhub.activities a "
              "WHERE true :filters "
              "ORDER BY lower(a.name), a.id "
@@ -106,7 +106,7 @@ static const lh_route routes[] = {
     {.name = "xp.activity", .method = "GET", .path = "/api/v1/activities/{id:uuid}/",
      .summary = "Get an activity.",
      .roles = LH_MEMBER,
-     .sql = {"SELECT a.id, a.name, a.emoji, a.category, a.color "
+     .sql = {"SELECT a.id, a.name, a.emoji, a.category, a.color, a.type AS activity_type "
              "FROM learnhub.activities a "
              "WHERE a.id = :id::uuid"},
      .shape = LH_ONE,

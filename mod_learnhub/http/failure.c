@@ -74,6 +74,9 @@ static const char *location_of(const lh_compiled_route *route, const char *field
 
 lh_error *lh_fail_field(lh_call *call, lh_error *errors, const char *field, const char *text)
 {
+    if (field && !strcmp(field, "non_field_errors")) {
+        field = NULL;
+    }
     return lh_error_field(call->r->pool, errors, location_of(call->route, field), field, text);
 }
 
