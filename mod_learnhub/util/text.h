@@ -10,6 +10,9 @@
  * the character is not well-formed UTF-8 (RFC 3629) or is a zero byte. */
 apr_size_t lh_utf8_character(const unsigned char *s, apr_size_t left);
 
+/* Returns the first byte that is not printable ASCII or is a quotation mark or a backslash, or `end`. */
+const char *lh_text_skip_plain(const char *s, const char *end);
+
 /* 1 when the bytes are well-formed UTF-8 without a zero byte. */
 int lh_utf8_valid(const char *text, apr_size_t length);
 
