@@ -2,7 +2,6 @@
 #include "util/json.h"
 
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,41 +87,14 @@ void lh_json_verbatim(lh_json *json, const char *text, apr_size_t length)
 
 /* ---- strings ---- */
 
-/* Most bytes need no escape: they are searched eight at a time and copied in runs. */
-
-#define EACH_BYTE(b) (0x0101010101010101u * (apr_uint64_t)(b))
-#define LESS(word, b)                                                                                                  \
-    (((word)-EACH_BYTE(b)) & ~(word)&EACH_BYTE(0x80)) /* not 0 when one of the bytes is below b; b <= 128 */
-
-static inline int is_plain(unsigned char c)
-{
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
-
-/* Returns the first byte that is not ASCII or must be escaped, or `end`. */
-static const char *skip_plain(const char *s, const char *end)
-{
-    apr_uint64_t word;
-
-    for (; end - s >= (ptrdiff_t)sizeof(word); s += sizeof(word)) {
-        memcpy(&word, s, sizeof(word));
-        if ((word & EACH_BYTE(0x80)) | LESS(word, 0x20) | LESS(word ^ EACH_BYTE('"'), 1) |
-            LESS(word ^ EACH_BYTE('\\'), 1)) {
-            break;
-        }
-    }
-    while (s < end && is_plain((unsigned char)*s)) {
-        s++;
-    }
-    return s;
-}
+/* Most bytes need no escape: they are copied in runs. */
 
 /* Returns the first byte that must be escaped or replaced, or `end`: skips plain ASCII and well-formed UTF-8. */
 static const char *skip_valid(const char *s, const char *end)
 {
     apr_size_t bytes = 1;
 
-    while (bytes > 0 && (s = skip_plain(s, end)) < end) {
+    while (bytes > 0 && (s = lh_text_skip_plain(s, end)) < end) {
         bytes = (unsigned char)*s < 0x80 ? 0 : lh_utf8_character((const unsigned char *)s, (apr_size_t)(end - s));
         s += bytes;
     }

@@ -26,12 +26,18 @@ const char *lh_canonical_member(const char *text, apr_size_t length, const char 
 
 /* ---- reading ---- */
 
-/* A value. Strings are decoded; numbers and literals (true, false, null) are kept as they were sent. */
+/* A string without its quotation marks, decoded. */
+typedef struct string {
+    const char *text;
+    apr_size_t length;
+    int plain; /* as it was sent: it has no escapes, needs none, and is between its quotation marks */
+} string;
+
 typedef struct node {
-    const char *key, *text;
-    apr_size_t key_length, length;
-    char kind; /* '{' '[' '"', or 'v' for a number or literal */
-    int count; /* of members or entries */
+    string key;  /* of a member; text NULL: none */
+    string text; /* of a string; of a number or literal (true, false, null) as it was sent */
+    char kind;   /* '{' '[' '"', or 'v' for a number or literal */
+    int count;   /* of members or entries */
     struct node *first, *next;
 } node;
 
@@ -90,26 +96,26 @@ static const char *read_escaped_string(reader *in, const char *start, apr_size_t
     return text;
 }
 
-/* Reads a string after its opening quote. */
-static const char *read_string(reader *in, apr_size_t *length)
+/* Reads a string after its opening quotation mark; its text is NULL on error. */
+static string read_string(reader *in)
 {
-    const char *start = in->s, *text = start;
+    const char *start = in->s;
+    string read = {start, 0, 1};
 
-    while (in->s < in->end && *in->s != '"' && *in->s != '\\' && (unsigned char)*in->s >= ' ') {
-        in->s++;
-    }
-    *length = (apr_size_t)(in->s - start);
+    in->s = lh_text_skip_plain(in->s, in->end);
+    read.length = (apr_size_t)(in->s - start);
     if (in->s < in->end && *in->s != '"') {
-        text = read_escaped_string(in, start, length);
-        if (!text) {
-            return NULL;
-        }
+        read.plain = 0;
+        read.text = read_escaped_string(in, start, &read.length);
     }
-    if (in->s == in->end) {
-        return fail(in, "a string is not closed");
+    if (read.text && in->s == in->end) {
+        read.text = fail(in, "a string is not closed");
     }
     in->s++;
-    return lh_utf8_valid(text, *length) ? text : fail(in, "a string is not valid UTF-8");
+    if (read.text && !read.plain && !lh_utf8_valid(read.text, read.length)) {
+        read.text = fail(in, "a string is not valid UTF-8");
+    }
+    return read;
 }
 
 static apr_size_t skip_digits(reader *in)
@@ -175,12 +181,14 @@ static node *read_items(reader *in, node *parent)
         return parent;
     }
     do {
-        const char *key = NULL;
-        apr_size_t length = 0;
+        string key = {0};
 
         if (is_object) {
-            key = consume(in, '"') ? read_string(in, &length) : fail(in, "a member has no name");
-            if (!key || !consume(in, ':')) {
+            if (!consume(in, '"')) {
+                return fail(in, "a member has no name");
+            }
+            key = read_string(in);
+            if (!key.text || !consume(in, ':')) {
                 return fail(in, "a colon is missing after a name");
             }
         }
@@ -189,7 +197,6 @@ static node *read_items(reader *in, node *parent)
             return NULL;
         }
         child->key = key;
-        child->key_length = length;
         *last = child;
         last = &child->next;
         parent->count++;
@@ -207,7 +214,7 @@ static node *read_value(reader *in)
         return fail(in, "it ends unexpectedly");
     }
     value->kind = *in->s;
-    value->text = in->s;
+    value->text.text = in->s;
     if (*in->s == '{' || *in->s == '[') {
         in->s++;
         if (++in->depth > LH_CANONICAL_DEPTH) {
@@ -219,14 +226,14 @@ static node *read_value(reader *in)
     }
     if (*in->s == '"') {
         in->s++;
-        value->text = read_string(in, &value->length);
-        return value->text ? value : NULL;
+        value->text = read_string(in);
+        return value->text.text ? value : NULL;
     }
     if (!(*in->s == '-' || (*in->s >= '0' && *in->s <= '9') ? read_number(in) : read_literal(in))) {
         return fail(in, "it contains an invalid value");
     }
     value->kind = 'v';
-    value->length = (apr_size_t)(in->s - value->text);
+    value->text.length = (apr_size_t)(in->s - value->text.text);
     return value;
 }
 
@@ -234,11 +241,10 @@ static node *read_value(reader *in)
 
 static int compare_keys(const void *a, const void *b)
 {
-    const node *x = *(const node *const *)a, *y = *(const node *const *)b;
-    apr_size_t common = x->key_length < y->key_length ? x->key_length : y->key_length;
-    int order = memcmp(x->key, y->key, common);
+    const string *x = &(*(const node *const *)a)->key, *y = &(*(const node *const *)b)->key;
+    int order = memcmp(x->text, y->text, x->length < y->length ? x->length : y->length);
 
-    return order ? order : (x->key_length > y->key_length) - (x->key_length < y->key_length);
+    return order ? order : (x->length > y->length) - (x->length < y->length);
 }
 
 static const char *sort_members(apr_pool_t *p, node *object)
@@ -274,17 +280,27 @@ static const char *sort_value(apr_pool_t *p, node *value)
     return why;
 }
 
+static void write_string(lh_json *out, const string *written)
+{
+    if (written->plain) {
+        lh_json_verbatim(out, written->text - 1, written->length + 2);
+    }
+    else {
+        lh_json_string(out, written->text, written->length);
+    }
+}
+
 static void write_value(lh_json *out, const node *value)
 {
     const node *child;
 
-    if (value->key) {
-        lh_json_string(out, value->key, value->key_length);
+    if (value->key.text) {
+        write_string(out, &value->key);
         lh_json_raw(out, ":", 1);
     }
     switch (value->kind) {
-    case '"': lh_json_string(out, value->text, value->length); break;
-    case 'v': lh_json_verbatim(out, value->text, value->length); break;
+    case '"': write_string(out, &value->text); break;
+    case 'v': lh_json_verbatim(out, value->text.text, value->text.length); break;
     default:
         lh_json_open(out, value->kind);
         for (child = value->first; child; child = child->next) {

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -49,18 +50,44 @@ char *lh_utf8_put(char *out, unsigned c)
 
 int lh_utf8_valid(const char *text, apr_size_t length)
 {
-    const unsigned char *s = (const unsigned char *)text;
+    const char *s = text, *end = text + length;
     apr_size_t n;
 
-    while (length > 0) {
-        n = lh_utf8_character(s, length);
+    while ((s = lh_text_skip_plain(s, end)) < end) {
+        n = lh_utf8_character((const unsigned char *)s, (apr_size_t)(end - s));
         if (n == 0) {
             return 0;
         }
         s += n;
-        length -= n;
     }
     return 1;
+}
+
+/* Eight bytes at a time. */
+#define EACH_BYTE(b) (0x0101010101010101u * (apr_uint64_t)(b))
+#define LESS(word, b)                                                                                                  \
+    (((word)-EACH_BYTE(b)) & ~(word)&EACH_BYTE(0x80)) /* not 0 when one of the bytes is below b; b <= 128 */
+
+static inline int is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+const char *lh_text_skip_plain(const char *s, const char *end)
+{
+    apr_uint64_t word;
+
+    for (; end - s >= (ptrdiff_t)sizeof(word); s += sizeof(word)) {
+        memcpy(&word, s, sizeof(word));
+        if ((word & EACH_BYTE(0x80)) | LESS(word, 0x20) | LESS(word ^ EACH_BYTE('"'), 1) |
+            LESS(word ^ EACH_BYTE('\\'), 1)) {
+            break;
+        }
+    }
+    while (s < end && is_plain((unsigned char)*s)) {
+        s++;
+    }
+    return s;
 }
 
 apr_size_t lh_utf8_length(const char *text)

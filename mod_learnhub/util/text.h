@@ -13,6 +13,9 @@ apr_size_t lh_utf8_character(const unsigned char *s, apr_size_t left);
 /* Writes the character `c` (at most 0x10FFFF) as 1 to 4 bytes; returns the position after them. */
 char *lh_utf8_put(char *out, unsigned c);
 
+/* Returns the first byte that is not printable ASCII or is a quotation mark or a backslash, or `end`. */
+const char *lh_text_skip_plain(const char *s, const char *end);
+
 /* 1 when the bytes are well-formed UTF-8 without a zero byte. */
 int lh_utf8_valid(const char *text, apr_size_t length);
 
