@@ -275,12 +275,12 @@ subtest 'Depth and size of a diagram are limited' => sub {
         'a diagram of 201 levels is rejected');
     is_invalid(save($session->{id}, '{"deep":' . '[' x 100000 . ']' x 100000 . '}', 1), 'located', ['body'],
         'a diagram of 100,000 levels is rejected');
-    is_error(save($session->{id}, '{"a":"' . 'x' x 1048576 . '"}', 1), 'located', 413,
-        'a body of more than 1 MiB is rejected');
-    my $half = '{"a":"' . 'x' x 500000 . '"}';
-    is(save($session->{id}, $half, 1)->json->{diagram_hash}, md5_hex($half), 'a diagram of 500 KB is saved');
-    is(length api_as($user, GET => "/sessions/$session->{id}")->json->{diagram_data}{a}, 500000,
-        'a diagram of 500 KB is returned');
+    my $eight = '{"a":"' . 'x' x (8 * 1048576 - 50) . '"}';
+    is(save($session->{id}, $eight, 1)->json->{diagram_hash}, md5_hex($eight), 'a diagram of almost 8 MiB is saved');
+    is_error(save($session->{id}, '{"a":"' . 'x' x (8 * 1048576) . '"}', 1), 'located', 413, qr/auto-save.*8388608/,
+        'a diagram above 8 MiB is rejected, with the limit');
+    is(length api_as($user, GET => "/sessions/$session->{id}")->json->{diagram_data}{a}, 8 * 1048576 - 50,
+        'a diagram of almost 8 MiB is returned');
 };
 
 subtest 'An unchanged diagram is saved in open sessions only' => sub {
