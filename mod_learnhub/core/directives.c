@@ -435,7 +435,7 @@ const command_rec lh_config_commands[] = {
 
     DIRECTIVE("LearnHubMaxBody", read_integer, max_body, "the maximum size of other request bodies in bytes",
               .min = 1024, .max = 1073741824, .default_value = "1048576"),
-    DIRECTIVE("LearnHubMaxPhoto", read_integer, max_photo, "the maximum size of a profile photo in bytes",
+    DIRECTIVE("LearnHubMaxPhoto", read_integer, max_photo, "the maximum size of a photo in bytes",
               .min = 1024, .max = 67108864, .default_value = "8388608"),
     DIRECTIVE("LearnHubMaxDiagram", read_integer, max_diagram, "the maximum size of an auto-save of a diagram in bytes",
               .min = 1024, .max = 67108864, .default_value = "8388608"),
