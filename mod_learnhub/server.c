@@ -185,6 +185,7 @@ static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
     }
     server->tokens = lh_tokens_create(pchild);
     server->model = lh_model_create(pchild, &server->config, server->config.model_timeout);
+    server->reviewer = lh_model_create(pchild, &server->config, server->config.review_timeout);
     return server;
 }
 

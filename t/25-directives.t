@@ -163,6 +163,8 @@ subtest 'values of the model directives' => sub {
     accepts(LearnHubModelName => 'small', '"two words"', 'vendor/small:1b');
     rejects(LearnHubModelTimeout => $time, @invalid_times, '0', '9ms', '61s');
     accepts(LearnHubModelTimeout => '10ms', '2s', '60s');
+    rejects(LearnHubModelReviewTimeout => $time, @invalid_times, '0', '9ms', '301s');
+    accepts(LearnHubModelReviewTimeout => '10ms', '30s', '5m');
 };
 
 subtest 'context' => sub {

@@ -15,8 +15,8 @@ sub run { my ($command) = @_; system($command) == 0 or die "failed: $command"; r
 sub table {
     mkdir 'build/routes';
     chomp(my $flags = `make -s -f Makefile.apxs flags`);
-    my @compiling = qw(auth/account_checks auth/account_steps model/rates http/route http/route_check http/path
-        db/statement util/text util/json util/buffer);
+    my @compiling = qw(auth/account_checks auth/account_steps model/rates model/review http/route http/route_check
+        http/path db/statement util/text util/json util/buffer);
     my @sources = ('t/lib/routes.c', glob('mod_learnhub/api/*.c'), map {"mod_learnhub/$_.c"} @compiling);
     run("cd build/routes && gcc $flags -I../../include -I../../mod_learnhub -c " . join ' ', map {"../../$_"} @sources);
     my %defined = map { $_ => 1 } split ' ', `nm -j --defined-only build/routes/*.o`;
@@ -70,6 +70,15 @@ sub problem {
 sub practice {
     my ($user) = @_;
     return json_of(api(POST => '/sessions/', token => $user->{token}, json => { problem_id => problem($user) }));
+}
+
+# A practice session with a drawing; returns its id.
+sub drawn {
+    my ($user) = @_;
+    my $id = practice($user)->{id};
+    my $diagram = { elements => [{ type => 'text', text => 'Cache' }] };
+    json_of(api_as($user, PUT => "/sessions/$id/autosave", json => { diagram_data => $diagram, time_spent => 5 }));
+    return $id;
 }
 
 sub submission {
@@ -270,6 +279,8 @@ my %case = (
     'sessions.resume' => sub { ('student', practice($caller{student})->{id}) },
     'sessions.chat' => sub { ('student', practice($caller{student})->{id}, json => \%message) },
     'sessions.abandon' => sub { ('student', practice($caller{student})->{id}) },
+    'reviews.check' => sub { ('student', drawn($caller{student})) },
+    'reviews.submit' => sub { ('student', drawn($caller{student})) },
     'reviews.submissions' => sub { ('student', submission($caller{student})->{problem_id}) },
     'tutoring.list' => sub { session(); ('student') },
     'tutoring.my' => sub { session(); ('instructor') },

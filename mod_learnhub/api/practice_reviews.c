@@ -1,8 +1,84 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Practice: the submissions of a problem. */
+/* Practice: evaluations of drawings, and the submissions of a problem. */
 #include "api/shared.h"
+#include "learnhub_model.h"
 
 /* clang-format off */
+
+#define PROBLEM_COLUMNS                                                                                                \
+    "p.title AS _title, p.description AS _description, p.requirements AS _requirements, p.constraints AS _constraints "
+
+/* The extra statements of the steps that evaluate a drawing. */
+#define EVALUATION_SQL {                                                                                               \
+    "SELECT CASE WHEN s.status IN ('submitted', 'abandoned') THEN s.status "                                           \
+    "            WHEN p.id IS NULL THEN 'problem' "                                                                    \
+    "       END AS \"!\", "                                                                                            \
+    "       s.diagram_hash AS _hash, learnhub.evaluation_question(p, s.diagram_hash) AS _question, "                   \
+    "       e.evaluation AS _evaluation, CASE WHEN e.evaluation IS NULL THEN s.diagram_data END AS _diagram, "         \
+            PROBLEM_COLUMNS                                                                                            \
+    "FROM learnhub.practice_sessions s "                                                                               \
+    "LEFT JOIN learnhub.problems p ON p.id = s.problem_id "                                                            \
+    "LEFT JOIN learnhub.evaluations e "                                                                                \
+    "  ON e.session_id = s.id AND e.question = learnhub.evaluation_question(p, s.diagram_hash) "                       \
+    "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint",                                                     \
+                                                                                                                       \
+    "SELECT c.error AS \"!\", c.stored AS _stored, c.claimed AS _claimed, c.wait AS _wait "                            \
+    "FROM learnhub.claim_evaluation(:me::bigint, decode(:id, 'hex'), :asked::text, :submits::boolean, "                \
+    "                               :waits::boolean, make_interval(secs => :timeout::float8)) c",                      \
+                                                                                                                       \
+    "UPDATE learnhub.evaluations "                                                                                     \
+    "SET evaluation = :evaluation::jsonb "                                                                             \
+    "WHERE session_id = decode(:id, 'hex') AND claim = :claim::uuid",                                                  \
+                                                                                                                       \
+    "DELETE FROM learnhub.evaluations "                                                                                \
+    "WHERE session_id = decode(:id, 'hex') AND claim = :claim::uuid"}
+
+#define FEEDBACK_COLUMNS                                                                                               \
+    ":evaluation::jsonb -> 'implemented' AS \"feedback.implemented\", "                                                \
+    ":evaluation::jsonb -> 'missing' AS \"feedback.missing\", "                                                        \
+    ":evaluation::jsonb -> 'next_steps' AS \"feedback.next_steps\", "
+
+#define FEEDBACK_KEYS                                                                                                  \
+    {.name = "feedback.implemented", .type = LH_STRINGS},                                                              \
+    {.name = "feedback.missing",     .type = LH_STRINGS},                                                              \
+    {.name = "feedback.next_steps",  .type = LH_STRINGS}
+
+#define EVALUATION_ERRORS                                                                                              \
+    {"missing",   404, NULL, "Session not found."},                                                                    \
+    {"problem",   404, NULL, "Problem not found."},                                                                    \
+    {"submitted", 400, NULL, "This session has been submitted already."},                                              \
+    {"abandoned", 400, NULL, "This session has been abandoned."},                                                      \
+    {"empty",     400, NULL, "The drawing is empty. Draw your solution first."}
+
+static const lh_field check_keys[] = {
+    FEEDBACK_KEYS,
+    {.name = "cached",    .type = LH_BOOLEAN, .note = "The evaluation of this drawing was stored."},
+    {.name = "timestamp", .type = LH_TIME},
+    {0}};
+
+static const lh_field resource_keys[] = {
+    {.name = "title", .type = LH_STRING},
+    {.name = "url",   .type = LH_STRING},
+    {0}};
+
+static const lh_field submit_keys[] = {
+    {.name = "submission_id",    .type = LH_OBJECT_ID},
+    {.name = "session_id",       .type = LH_OBJECT_ID},
+    {.name = "problem_id",       .type = LH_OBJECT_ID},
+    {.name = "score",            .type = LH_INTEGER},
+    {.name = "max_score",        .type = LH_INTEGER, .note = "100."},
+    {.name = "breakdown",        .type = LH_LIST, .items = (const lh_field[]){
+        {.name = "requirement", .type = LH_STRING},
+        {.name = "achieved", .type = LH_BOOLEAN},
+        {.name = "points", .type = LH_INTEGER},
+        {.name = "note", .type = LH_STRING},
+        {0}}},
+    FEEDBACK_KEYS,
+    {.name = "tips",             .type = LH_STRINGS},
+    {.name = "resources.videos", .type = LH_LIST, .items = resource_keys, .note = "Always empty."},
+    {.name = "resources.docs",   .type = LH_LIST, .items = resource_keys, .note = "Always empty."},
+    {.name = "timestamp",        .type = LH_TIME},
+    {0}};
 
 static const lh_field submission_keys[] = {
     {.name = "submission_id", .type = LH_OBJECT_ID},
@@ -16,6 +92,53 @@ static const lh_field submission_keys[] = {
     {0}};
 
 static const lh_route routes[] = {
+    {.name = "reviews.check", .method = "POST", .path = "/sessions/{id:oid}/check",
+     .summary = "Evaluate the drawing of one of the caller's open sessions.",
+     .roles = LH_MEMBER,
+     .before = {&lh_step_check_drawing},
+     .extra_sql = EVALUATION_SQL,
+     .sql = {"SELECT " FEEDBACK_COLUMNS ":cached::boolean AS cached, clock_timestamp() AS timestamp"},
+     .shape = LH_ONE,
+     .returns = check_keys,
+     .errors = (const lh_route_error[]){EVALUATION_ERRORS, {0}}},
+
+    {.name = "reviews.submit", .method = "POST", .path = "/sessions/{id:oid}/submit",
+     .summary = "Evaluate the drawing of one of the caller's open sessions, create a submission and end the session.",
+     .roles = LH_MEMBER,
+     .before = {&lh_step_submit_drawing},
+     .extra_sql = EVALUATION_SQL,
+     .sql = {"SELECT CASE WHEN status IN ('submitted', 'abandoned') THEN status "
+             "            WHEN diagram_hash <> :hash THEN 'changed' "
+             "       END AS \"!\" "
+             "FROM learnhub.practice_sessions "
+             "WHERE id = decode(:id, 'hex') AND user_id = :me::bigint "
+             "FOR UPDATE",
+
+             "WITH ended AS ("
+             "    UPDATE learnhub.practice_sessions "
+             "    SET status = 'submitted', ended_at = clock_timestamp(), updated_at = clock_timestamp() "
+             "    WHERE id = decode(:id, 'hex') AND user_id = :me::bigint AND status IN ('active', 'paused') "
+             "      AND diagram_hash = :hash "
+             "    RETURNING *) "
+             "INSERT INTO learnhub.submissions AS s "
+             "    (user_id, problem_id, session_id, status, score, time_spent, "
+             "     diagram_data, strengths, improvements, missing_components, chat_messages) "
+             "SELECT user_id, problem_id, id, 'completed', (:evaluation::jsonb ->> 'score')::int, time_spent, "
+             "       diagram_data, :evaluation::jsonb -> 'implemented', :evaluation::jsonb -> 'next_steps', "
+             "       :evaluation::jsonb -> 'missing', chat_messages "
+             "FROM ended "
+             "RETURNING s.id AS submission_id, s.session_id, s.problem_id, s.score, 100 AS max_score, "
+             "          :evaluation::jsonb -> 'breakdown' AS breakdown, " FEEDBACK_COLUMNS
+             "          :evaluation::jsonb -> 'tips' AS tips, '[]'::jsonb AS \"resources.videos\", "
+             "          '[]'::jsonb AS \"resources.docs\", s.submitted_at AS timestamp"},
+     .shape = LH_ONE,
+     .returns = submit_keys,
+     .errors = (const lh_route_error[]){
+         EVALUATION_ERRORS,
+         {"submitting", 400, NULL, "This session is being submitted."},
+         {"changed",    409, NULL, "The drawing was changed during its evaluation. Submit again."},
+         {0}}},
+
     {.name = "reviews.submissions", .method = "GET", .path = "/sessions/problem/{problem_id:oid}/submissions",
      .summary = "List the caller's submissions for a problem, newest first.",
      .roles = LH_MEMBER,

@@ -49,7 +49,7 @@ typedef struct lh_config {
     apr_int64_t mail_tries;
 
     const char *model_url, *model_name, *model_key;
-    apr_int64_t model_timeout;
+    apr_int64_t model_timeout, review_timeout;
 } lh_config;
 
 /* The names that LearnHubAPI and LearnHubPages accept, separated by spaces. */

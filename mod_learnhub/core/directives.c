@@ -466,6 +466,9 @@ const command_rec lh_config_commands[] = {
     DIRECTIVE("LearnHubModelKey", read_secret, model_key, "the key of the model's API: " SOURCE "key itself"),
     DIRECTIVE("LearnHubModelTimeout", read_duration, model_timeout, "the timeout of a request to the model",
               .min = 10 * MILLISECOND, .max = MINUTE, .default_value = "2s"),
+    DIRECTIVE("LearnHubModelReviewTimeout", read_duration, review_timeout,
+              "the timeout of a request to the model about a drawing",
+              .min = 10 * MILLISECOND, .max = 5 * MINUTE, .default_value = "30s"),
 
     {0}};
 /* clang-format on */
