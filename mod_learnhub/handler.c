@@ -41,6 +41,8 @@ static lh_call *make_call(request_rec *r, lh_server *server, const lh_route_grou
     call->server = server;
     call->group = group;
     call->path = path;
+    call->preflight = r->method_number == M_OPTIONS && apr_table_get(r->headers_in, "Origin") &&
+                      apr_table_get(r->headers_in, "Access-Control-Request-Method");
     ap_set_module_config(r->request_config, &learnhub_module, call);
     return call;
 }
@@ -55,22 +57,24 @@ static lh_call *make_error_call(request_rec *r)
 
     if (call) {
         call->error_status = r->prev->status;
+        call->preflight = first->preflight;
     }
     return call;
 }
 
-/* From now on, errors that httpd or another module sets on this request are redirected to ERROR_PATH. */
+/* From now on, errors that httpd or another module sets on this request are redirected to ERROR_PATH. The effect is
+ * that of ap_custom_response() for every status of an error. */
 static void redirect_errors(request_rec *r, lh_call *call)
 {
-    static const short statuses[] = {400, 401, 403, 404, 405, 408, 413, 414, 417, 429, 500, 501, 503};
     core_request_config *core = ap_get_core_module_config(r->request_config);
-    apr_size_t i;
+    char **responses = apr_pcalloc(r->pool, sizeof(*responses) * RESPONSE_CODES);
+    int i;
 
-    call->custom_responses = core->response_code_strings;
-    core->response_code_strings = NULL;
-    for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
-        ap_custom_response(r, statuses[i], ERROR_PATH);
+    for (i = ap_index_of_response(HTTP_BAD_REQUEST); i < RESPONSE_CODES; i++) {
+        responses[i] = (char *)ERROR_PATH;
     }
+    call->custom_responses = core->response_code_strings;
+    core->response_code_strings = responses;
 }
 
 /* Leaves a claimed request to httpd or to the module that has translated its URL. */
@@ -82,13 +86,20 @@ static void drop(request_rec *r, lh_call *call)
     call->dropped = 1;
 }
 
+/* The group that serves the request's current path, or NULL. Sets *path as lh_server_find_group() does. */
+static const lh_route_group *find_group(const request_rec *r, const char **path)
+{
+    lh_server *server = r->proxyreq || !r->uri ? NULL : lh_server_of(r);
+
+    return server ? lh_server_find_group(server, r->uri, path) : NULL;
+}
+
 /* Claims the request if this server serves its current path, otherwise drops it. Returns the call, or NULL. */
 static lh_call *claim(request_rec *r)
 {
     lh_call *call = call_of(r);
-    lh_server *server = r->proxyreq || !r->uri ? NULL : lh_server_of(r);
     const char *path;
-    const lh_route_group *group = server ? lh_server_find_group(server, r->uri, &path) : NULL;
+    const lh_route_group *group = find_group(r, &path);
 
     if (!group) {
         if (call) {
@@ -97,7 +108,7 @@ static lh_call *claim(request_rec *r)
         return NULL;
     }
     if (!call) {
-        call = make_call(r, server, group, path);
+        call = make_call(r, lh_server_of(r), group, path);
         redirect_errors(r, call);
     }
     call->group = group;
@@ -150,7 +161,7 @@ static int fixups(request_rec *r)
 {
     lh_call *call = call_of(r);
 
-    if (call && r->proxyreq) {
+    if (call && r->proxyreq && !call->error_status) {
         drop(r, call);
     }
     else if (call) {
@@ -186,12 +197,21 @@ static const char *base_of(const lh_call *call)
                               : ap_construct_url(call->r->pool, config->prefix, call->r);
 }
 
+/* Finds the route of the request; *match is zero if there is no such path. */
+static void match_route(const lh_call *call, lh_match *match)
+{
+    memset(match, 0, sizeof(*match));
+    if (call->group != &lh_server_no_group) {
+        lh_route_match(lh_server_routes(), call->r->pool, call->r->method, call->path, match);
+    }
+}
+
 static lh_error *find_route(lh_call *call)
 {
-    lh_match match = {0};
+    lh_match match;
     int i;
 
-    lh_route_match(lh_server_routes(), call->r->pool, call->r->method, call->path, &match);
+    match_route(call, &match);
     if (!match.allow) {
         return lh_error_of_status(call->r->pool, HTTP_NOT_FOUND);
     }
@@ -245,18 +265,13 @@ static lh_error *error_of_httpd(lh_call *call)
     return error;
 }
 
-/* A CORS preflight succeeds for every path: the browser then sends the request, and its client gets the 404 or 405. */
 static int handle_options(lh_call *call)
 {
-    request_rec *r = call->r;
-    lh_match match = {0};
+    lh_match match;
 
-    if (apr_table_get(r->headers_in, "Origin") && apr_table_get(r->headers_in, "Access-Control-Request-Method")) {
-        return lh_reply_preflight(call);
-    }
-    lh_route_match(lh_server_routes(), r->pool, r->method, call->path, &match);
+    match_route(call, &match);
     return match.allow ? lh_reply_options(call, match.allow)
-                       : lh_reply_error(call, lh_error_of_status(r->pool, HTTP_NOT_FOUND));
+                       : lh_reply_error(call, lh_error_of_status(call->r->pool, HTTP_NOT_FOUND));
 }
 
 static int handle(request_rec *r)
@@ -266,6 +281,10 @@ static int handle(request_rec *r)
 
     if (!call) {
         return DECLINED;
+    }
+    /* A preflight succeeds for every path: the browser then sends the request, and its client gets the 404 or 405. */
+    if (call->preflight && (!call->error_status || call->error_status == HTTP_NOT_FOUND)) {
+        return lh_reply_preflight(call);
     }
     if (call->error_status) {
         return lh_reply_error(call, error_of_httpd(call));
@@ -282,9 +301,11 @@ static int handle(request_rec *r)
 static void insert_error_filter(request_rec *r)
 {
     lh_call *call = ap_get_module_config(r->request_config, &learnhub_module);
+    const char *path;
+    const lh_route_group *group = call ? NULL : find_group(r, &path);
 
-    if (!call) {
-        call = claim(r);
+    if (group) {
+        call = make_call(r, lh_server_of(r), group, path);
     }
     if (call && !call->dropped) {
         lh_reply_cors(call);

@@ -236,10 +236,14 @@ const lh_routes *lh_server_routes(void)
 static int serves(const lh_server *server, const lh_route_group *group, const char *path)
 {
     if (group == &lh_group_service) {
-        return lh_config_has(lh_config_pages, server->config.pages, path[1] ? path + 1 : "index");
+        return lh_config_has(lh_config_pages, server->config.pages,
+                             lh_path_below("/health", path) ? "health" : "index");
     }
     return group->always || lh_config_has(lh_config_apis, server->config.apis, group->name);
 }
+
+const lh_route_group lh_server_no_group = {
+    .name = "none", .error_format = LH_ERRORS_DETAIL, .time_format = LH_SECONDS_Z};
 
 const lh_route_group *lh_server_find_group(const lh_server *server, const char *uri, const char **path)
 {
@@ -251,7 +255,10 @@ const lh_route_group *lh_server_find_group(const lh_server *server, const char *
     }
     *path = uri[strlen(prefix)] ? uri + strlen(prefix) : "/";
     group = lh_route_find_group(lh_route_groups, *path);
-    return group && serves(server, group, *path) ? group : NULL;
+    if (group && serves(server, group, *path)) {
+        return group;
+    }
+    return *prefix ? &lh_server_no_group : NULL;
 }
 
 const char *lh_links(const lh_call *call)

@@ -17,8 +17,11 @@ void lh_server_hooks(apr_pool_t *p);
 lh_server *lh_server_of(const request_rec *r);
 
 /* The route group that serves the path of a URL on this server (LearnHubPrefix, LearnHubAPI, LearnHubPages), or NULL.
- * Sets *path to the path below LearnHubPrefix. */
+ * Sets *path to the path below LearnHubPrefix. Other paths below LearnHubPrefix have the group lh_server_no_group. */
 const lh_route_group *lh_server_find_group(const lh_server *server, const char *uri, const char **path);
+
+/* A group without routes: its paths are not found. */
+extern const lh_route_group lh_server_no_group;
 
 /* The routes of all groups, whether they are served or not. */
 const lh_routes *lh_server_routes(void);

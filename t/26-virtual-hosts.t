@@ -84,9 +84,14 @@ subtest 'LearnHubPrefix' => sub {
     is(api(GET => '/learn', port => $a)->json->{name}, 'mod_learnhub', 'the index is served without a slash as well');
     is(api(GET => '/learn/health', port => $a)->status, 200, '/learn/health is served');
     unlike(api(GET => $_, port => $a)->header('Content-Type'), qr/json/, "LearnHubPrefix /learn leaves $_ to httpd")
-        for qw(/users/me / /health /learnx/users/me /learn/x /Learn/users/me);
-    unlike(api(GET => '/v1.0/api/health', port => $b)->header('Content-Type'), qr/json/,
+        for qw(/users/me / /health /learnx/users/me /Learn/users/me);
+    is_error(api(GET => "/learn$_", port => $a), 'detail', 404, "/learn$_ is not found")
+        for qw(/x /api/courses/ /health/x);
+    is_error(api(GET => '/v1.0/api/health', port => $b), 'detail', 404,
         'LearnHubPages selects the pages below the prefix');
+    is_error(api(GET => '/v1.0/api/problems/', port => $b), 'detail', 404,
+        'LearnHubAPI selects the APIs below the prefix');
+    is(api(GET => '/learn/health/', port => $a)->status, 200, '/learn/health/ is served');
     my $photo = path_of(photo('/learn', $a), $a);
     like($photo, qr{^/learn/myprofile/photos/}, 'the URL of a photo has the prefix');
     is(api(GET => $photo, port => $a)->body, $gif, 'the URL of a photo is served');
@@ -118,8 +123,14 @@ RewriteRule ^/users/login\$ /index.html [PT]
 RewriteRule ^/users/old\$ /users/me [PT]
 RewriteRule ^/users/moved\$ /users/me [R=302,L]
 RewriteRule ^/users/closed\$ - [F]
+RewriteRule ^/users/gone\$ - [G]
 ProxyPass /users/ http://127.0.0.1:@{[$backend->port]}/
 ProxyPass /other/ http://127.0.0.1:@{[$backend->port]}/
+RewriteCond %{REQUEST_URI} !^/(auth|sessions|users|problems|other|none)
+RewriteRule ^/(.*)\$ http://127.0.0.1:@{[$backend->port]}/\$1 [P]
+<Location /users/denied>
+Require all denied
+</Location>
 <Location /problems/proxied>
 RewriteRule . http://127.0.0.1:@{[$backend->port]}/app.js [P]
 </Location>
@@ -136,10 +147,13 @@ HOST
     like($unreachable->header('Content-Type'), qr{text/html}, "this 503 is httpd's own page");
     is(api(GET => '/problems/proxied', port => $port)->body, 'app.js of backend',
         'RewriteRule [P] in a Location proxies the request');
+    is_error(api(GET => $_, port => $port), 'located', /denied/ ? 403 : 404,
+        "an error of httpd for $_ is not proxied") for '/users/denied', '/users/a%2Fb';
     is(api(GET => '/users/login', port => $port)->body, 'index.html of rewritten', 'RewriteRule [PT] to a file');
     is(api_as($teacher, GET => '/users/old', port => $port)->status, 200, 'RewriteRule [PT] to a path of an API');
     is(path_of(api(GET => '/users/moved', port => $port)->header('Location'), $port), '/users/me', 'RewriteRule [R]');
     is_error(api(GET => '/users/closed', port => $port), 'located', 403, 'RewriteRule [F]: 403 in the error format');
+    is_error(api(GET => '/users/gone', port => $port), 'located', 410, 'RewriteRule [G]: 410 in the error format');
     is_error(api(GET => '/users/me', port => $port), 'located', 401, "ProxyPass does not apply to the module's paths");
     is(api(GET => '/other/app.js', port => $port)->body, 'app.js of backend', 'ProxyPass applies to other paths');
     is_error(api(GET => '/sessions/none', port => $port), 'located', 404, 'other paths of the APIs are served');

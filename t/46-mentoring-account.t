@@ -353,6 +353,8 @@ subtest 'The size of photos and bodies is limited' => sub {
         'the size of a photo is checked before other fields');
     is_error(change_form($ada, profile_photo => file(padded($limit + 70_000))), 'detail', 413, qr/photo.*$limit/i,
         'a body above the limit for photos is rejected');
+    is_error(change_form($ada, profile_photo => file($gif), last_name => 'x' x 66_000), 'detail', 413,
+        qr/besides the photo.*65536/, 'the parts besides the photo have a limit of their own');
     is_error(change($ada, json => { first_name => 'x' x 1_048_576 }), 'detail', 413, qr/1048576/,
         'a JSON body has a limit of its own');
     my $heading = "PATCH /myprofile/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $ada->{token}\r\n"

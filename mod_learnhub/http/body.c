@@ -144,9 +144,8 @@ static lh_input input_in_parts(apr_pool_t *p, const apr_array_header_t *parts, c
     return input;
 }
 
-/* Rejects a photo of more than LearnHubMaxPhoto bytes and binds <name>_type. The limit of the whole body is higher, as
- * it includes the other parts. */
-static lh_error *check_photo(lh_call *call, const lh_field *field, const lh_input *input)
+/* Rejects a photo of more than LearnHubMaxPhoto bytes, subtracts its size from *rest and binds <name>_type. */
+static lh_error *check_photo(lh_call *call, const lh_field *field, const lh_input *input, apr_size_t *rest)
 {
     apr_pool_t *p = call->r->pool;
     apr_int64_t limit = call->server->config.max_photo;
@@ -158,6 +157,7 @@ static lh_error *check_photo(lh_call *call, const lh_field *field, const lh_inpu
         return lh_error_make(p, HTTP_REQUEST_ENTITY_TOO_LARGE,
                              apr_psprintf(p, "A photo may have at most %" APR_INT64_T_FMT " bytes.", limit));
     }
+    *rest -= (apr_size_t)input->number;
     lh_bind(call, apr_pstrcat(p, field->name, "_type", NULL), lh_photo_type(input->text, (apr_size_t)input->number));
     return NULL;
 }
@@ -168,6 +168,7 @@ static lh_error *check_parts(lh_call *call, const char *body, apr_size_t length)
     const char *type = apr_table_get(call->r->headers_in, "Content-Type");
     apr_array_header_t *parts;
     const char *why = lh_multipart_parse(call->r->pool, type, body, length, &parts);
+    apr_size_t rest = length; /* the bytes that belong to no photo */
     lh_error *errors = NULL;
     int i;
 
@@ -176,12 +177,16 @@ static lh_error *check_parts(lh_call *call, const char *body, apr_size_t length)
     }
     for (i = 0; i < route->body_count; i++) {
         lh_input input = input_in_parts(call->r->pool, parts, route->def->body[i].name);
-        lh_error *too_large = check_photo(call, &route->def->body[i], &input);
+        lh_error *too_large = check_photo(call, &route->def->body[i], &input, &rest);
 
         if (too_large) {
             return too_large; /* instead of the errors of other fields */
         }
         errors = check_body_field(call, errors, i, &input, 1);
+    }
+    if (rest > LH_RECEIVE_EXTRA) {
+        return lh_error_make(call->r->pool, HTTP_REQUEST_ENTITY_TOO_LARGE,
+                             "The parts of this body besides the photo may have at most 65536 bytes.");
     }
     return errors;
 }

@@ -36,6 +36,7 @@ struct lh_call {
     const lh_route_group *group;
     const lh_compiled_route *route; /* NULL until the request is routed */
     char **custom_responses;        /* of the request before it was claimed */
+    int preflight;                  /* the request is a CORS preflight */
     int dropped;                    /* another module has translated the URL and serves the request */
     int error_status;               /* of an internal error redirect: the status to return; otherwise 0 */
     lh_identity me;

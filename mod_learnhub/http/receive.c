@@ -10,9 +10,6 @@
 #include "http/route.h"
 #include "util/buffer.h"
 
-/* The maximum number of bytes of a multipart body besides the photo: boundaries, headers and the other parts. */
-#define MULTIPART_EXTRA 65536
-
 /* The maximum number of bytes of a body that anyone can send without authentication, whatever LearnHubMaxBody is. */
 #define PUBLIC_MAX 16384
 
@@ -69,23 +66,26 @@ static int accepts_photo(const lh_call *call)
     return field && field->name;
 }
 
-/* The limit of the request's body, in bytes. `what` is the part of it that the limit is about. */
+/* The limit of the request's body. */
 typedef struct body_limit {
-    const char *what;
+    const char *text;         /* the sentence of a 413, with a placeholder for `bytes` */
     apr_int64_t bytes, extra; /* the body may have bytes + extra bytes */
 } body_limit;
+
+#define BYTES "%" APR_INT64_T_FMT " bytes"
 
 static body_limit limit_of(const lh_call *call)
 {
     const lh_config *config = &call->server->config;
     const lh_route *def = call->route ? call->route->def : NULL;
-    body_limit body = {"This request body", config->max_body, 0};
+    body_limit body = {"This request body may have at most " BYTES ".", config->max_body, 0};
 
     if (accepts_photo(call) && lh_receive_type(call->r) == LH_MULTIPART) {
-        return (body_limit){"A photo", config->max_photo, MULTIPART_EXTRA};
+        return (body_limit){"A photo may have at most " BYTES ", and the rest of its body 65536.", config->max_photo,
+                            LH_RECEIVE_EXTRA};
     }
     if (def && (def->flags & LH_DIAGRAM)) {
-        return (body_limit){"An auto-save of a diagram", config->max_diagram, 0};
+        return (body_limit){"An auto-save of a diagram may have at most " BYTES ".", config->max_diagram, 0};
     }
     if (def && def->roles == LH_ANYONE && body.bytes > PUBLIC_MAX) {
         body.bytes = PUBLIC_MAX;
@@ -98,9 +98,8 @@ static lh_error *too_large(lh_call *call)
     const body_limit limit = limit_of(call);
 
     call->r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
-    return lh_error_make(
-        call->r->pool, HTTP_REQUEST_ENTITY_TOO_LARGE,
-        apr_psprintf(call->r->pool, "%s may have at most %" APR_INT64_T_FMT " bytes.", limit.what, limit.bytes));
+    return lh_error_make(call->r->pool, HTTP_REQUEST_ENTITY_TOO_LARGE,
+                         apr_psprintf(call->r->pool, limit.text, limit.bytes));
 }
 
 lh_error *lh_receive_check_length(lh_call *call)
@@ -136,14 +135,17 @@ static int append(lh_buffer *buffer, apr_bucket_brigade *bb, apr_int64_t max, ap
 }
 
 /*
- * The initial size of the buffer. A buffer that grows leaves its old blocks in the pool, so a multipart body gets its
- * whole Content-Length at once; lh_receive_check_length() has checked that.
+ * The initial size of the buffer. A buffer that grows leaves its old blocks in the pool, so a multipart body or a
+ * diagram gets its whole Content-Length at once; lh_receive_check_length() has checked that.
  */
 static apr_size_t initial_capacity(const lh_call *call)
 {
     apr_int64_t length = content_length(call->r);
 
-    return length >= 0 && (length < BLOCK || lh_receive_type(call->r) == LH_MULTIPART) ? (apr_size_t)length + 1 : BLOCK;
+    int whole = length < BLOCK || lh_receive_type(call->r) == LH_MULTIPART ||
+                (call->route && (call->route->def->flags & LH_DIAGRAM));
+
+    return length >= 0 && whole ? (apr_size_t)length + 1 : BLOCK;
 }
 
 lh_error *lh_receive_body(lh_call *call, const char **text, apr_size_t *length)
