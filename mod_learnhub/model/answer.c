@@ -10,7 +10,6 @@
 #include "http/call.h"
 #include "http/error.h"
 #include "learnhub_model.h"
-#include "model/assignment.h"
 #include "model/evaluation.h"
 #include "model/model.h"
 #include "util/json_value.h"
@@ -158,7 +157,7 @@ static lh_error *answer_question(lh_call *call)
     if (error || !lh_row_count(call)) {
         return error ? error : lh_fail(call, "missing");
     }
-    assignment = lh_assignment_read(call);
+    assignment = lh_evaluation_assignment(call);
     count = read_history(call, history);
     if (!drawing->scene) {
         sent = lh_cell(call, "_diagram");
@@ -178,4 +177,4 @@ const lh_step lh_step_answer_question = {.name = "answer_question",
                                          .fields = "message content diagram_data",
                                          .binds = "question stored answer",
                                          .extra_sql = 2,
-                                         .columns = "_history _diagram " LH_ASSIGNMENT_COLUMNS};
+                                         .columns = "_history _diagram " LH_EVALUATION_COLUMNS};
