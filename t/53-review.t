@@ -161,11 +161,13 @@ subtest 'Concurrent submits make one submission' => sub {
     is($made->{n}, 1, 'there is one submission');
 };
 
-subtest 'A drawing of 900 KB is read' => sub {
+subtest 'A drawing of 8 MiB is read' => sub {
     my $id = session($user, $problem);
-    my %line = (type => 'freedraw', points => [map { [$_ / 7, $_ / 3] } 1 .. 20000]);
-    draw($user, $id, { elements => [\%line, { type => 'text', text => 'Rate limiter' }] });
+    my $line = '{"type":"freedraw","points":[' . '[1.5,2],' x 1_048_000 . '[0,0]]}';
+    sql(q{UPDATE learnhub.practice_sessions SET diagram_data = ?::json WHERE id = decode(?, 'hex')},
+        qq({"elements":[$line,{"type":"text","text":"Rate limiter"}]}), $id);
     is_deeply(json_of(check($user, $id))->{feedback}{implemented}, [$requirements[2]], 'its labels are found');
+    is(json_of(submit($user, $id))->{score}, 0, 'it is submitted');
 };
 
 done_testing();

@@ -170,6 +170,16 @@ subtest 'Concurrent requests ask the model once' => sub {
     is(count_requests(), $before + 2, 'the model was asked once by them');
 };
 
+subtest 'Requests that claim an evaluation at the same instant ask the model once' => sub {
+    $model->behave(content => evaluation(), after => 1);
+    my ($id, $before) = (drawn($user, $problem, 'Claim'), count_requests());
+    my $lock = q{SELECT 1 FROM learnhub.practice_sessions WHERE id = decode(?, 'hex') FOR UPDATE};
+    my ($waited, @replies) = contended(6, sub { return check($id) }, $lock, $id);
+    ok($waited, 'all claims wait for the session');
+    is_deeply([map { $_->{status} } @replies], [(200) x 6], 'all checks succeed');
+    is(count_requests(), $before + 1, 'one of them asked the model');
+};
+
 subtest 'A submit waits for a check of the same drawing' => sub {
     $model->behave(content => evaluation(), after => 1.5);
     my ($id, $before) = (drawn($user, $problem, 'Wait'), count_requests());

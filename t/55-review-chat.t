@@ -121,6 +121,12 @@ subtest 'A user may ask 20 questions in 5 minutes' => sub {
     is(api_as($user, POST => "/sessions/$id/check")->status, 200, 'evaluations are not limited by questions');
     sql(q{UPDATE learnhub.model_turns SET taken = ARRAY(SELECT t - interval '5 minutes' FROM unnest(taken) t)});
     is(ask($user, $id, { message => 'x' })->status, 200, 'after 5 minutes questions are possible again');
+    sql('UPDATE learnhub.model_turns SET taken = ARRAY(SELECT now() FROM generate_series(1, 19))');
+    my $number = user($user->{email})->{id};
+    my ($waited, @replies) = contended(6, sub { return ask($user, $id, { message => 'x' }) },
+        'SELECT 1 FROM learnhub.model_turns WHERE user_id = ? FOR UPDATE', $number);
+    ok($waited, 'questions at the same instant wait for each other');
+    is_deeply([sort map { $_->{status} } @replies], [200, (429) x 5], 'one of them takes the last turn');
     reset_turns();
 };
 
