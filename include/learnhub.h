@@ -149,6 +149,8 @@ typedef enum {
     LH_PAGE,        /* {count, next, previous, results}; adds the query fields page and page_size */
     LH_SKIP_LIMIT,  /* {total, skip, limit, <key>}; adds the query fields skip and limit */
     LH_NOTHING,     /* no body; no row is the error `missing` */
+    LH_EVENTS,      /* column `_content` of the first row as one event of text/event-stream; no row is the error
+                     * `missing` */
     LH_BYTES        /* column `_content` of the first row with media type `_type` and ETag `_tag`, immutable; no row is
                      * the error `missing` */
 } lh_shape;

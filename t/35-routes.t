@@ -15,8 +15,8 @@ sub run { my ($command) = @_; system($command) == 0 or die "failed: $command"; r
 sub table {
     mkdir 'build/routes';
     chomp(my $flags = `make -s -f Makefile.apxs flags`);
-    my @compiling = qw(auth/account_checks auth/account_steps model/rates model/review http/route http/route_check
-        http/path db/statement util/text util/json util/buffer);
+    my @compiling = qw(auth/account_checks auth/account_steps model/answer model/rates model/review
+        http/route http/route_check http/path db/statement util/text util/json util/buffer);
     my @sources = ('t/lib/routes.c', glob('mod_learnhub/api/*.c'), map {"mod_learnhub/$_.c"} @compiling);
     run("cd build/routes && gcc $flags -I../../include -I../../mod_learnhub -c " . join ' ', map {"../../$_"} @sources);
     my %defined = map { $_ => 1 } split ' ', `nm -j --defined-only build/routes/*.o`;
@@ -281,6 +281,7 @@ my %case = (
     'sessions.abandon' => sub { ('student', practice($caller{student})->{id}) },
     'reviews.check' => sub { ('student', drawn($caller{student})) },
     'reviews.submit' => sub { ('student', drawn($caller{student})) },
+    'reviews.chat' => sub { ('student', drawn($caller{student}), json => { message => 'How?' }) },
     'reviews.submissions' => sub { ('student', submission($caller{student})->{problem_id}) },
     'tutoring.list' => sub { session(); ('student') },
     'tutoring.my' => sub { session(); ('instructor') },
@@ -489,6 +490,9 @@ sub test_success {
     return is($reply->body, '', "$name: the response has no body") if $route->{shape} eq 'nothing';
     return like($reply->header('Content-Type'), qr{^image/}, "$name: the response is a picture")
         if $route->{shape} eq 'bytes';
+    return like($reply->header('Content-Type'), qr{^text/event-stream}, "$name: the response is an event stream")
+
+        if $route->{shape} eq 'events';
     my $declared = declared($route->{returns});
     return is_deeply($reply->json, {}, "$name: the route declares no keys and returns an empty object") if !%$declared;
     return is_deeply(found(object_of($route, $reply->json), $declared), $declared,

@@ -277,7 +277,7 @@ subtest 'Depth and size of a diagram are limited' => sub {
         'a diagram of 100,000 levels is rejected');
     my $eight = '{"a":"' . 'x' x (8 * 1048576 - 50) . '"}';
     is(save($session->{id}, $eight, 1)->json->{diagram_hash}, md5_hex($eight), 'a diagram of almost 8 MiB is saved');
-    is_error(save($session->{id}, '{"a":"' . 'x' x (8 * 1048576) . '"}', 1), 'located', 413, qr/auto-save.*8388608/,
+    is_error(save($session->{id}, '{"a":"' . 'x' x (8 * 1048576) . '"}', 1), 'located', 413, qr/diagram.*8388608/,
         'a diagram above 8 MiB is rejected, with the limit');
     is(length api_as($user, GET => "/sessions/$session->{id}")->json->{diagram_data}{a}, 8 * 1048576 - 50,
         'a diagram of almost 8 MiB is returned');

@@ -79,7 +79,8 @@ subtest 'An empty drawing is rejected' => sub {
     is_error($_->($user, $id), 'located', 400, qr/empty/, 'a session without a drawing is rejected')
         for \&check, \&submit;
     for my $drawing (@drawings) {
-        my $reply = api_as($user, PUT => "/sessions/$id/autosave", body => qq({"diagram_data":$drawing,"time_spent":1}));
+        my $body = qq({"diagram_data":$drawing,"time_spent":1});
+        my $reply = api_as($user, PUT => "/sessions/$id/autosave", body => $body);
         is($reply->status, 200, "$drawing is saved");
         is_error($_->($user, $id), 'located', 400, qr/empty/, "$drawing is rejected") for \&check, \&submit;
     }
@@ -101,7 +102,7 @@ subtest 'Without a model, submit ends the session with the score 0' => sub {
         'the breakdown has an explanation and an entry for each requirement');
     like($result->{breakdown}[0]{note}, qr/$no_model.*score is 0/, 'the breakdown explains the score');
     is_deeply([map { [$_->{requirement}, $_->{achieved}] } @{ $result->{breakdown} }[1 .. 4]],
-        [map { [$requirements[$_], $_ < 2 ? true : false] } 0 .. 3], 'the breakdown says which requirement has a label');
+        [map { [$requirements[$_], $_ < 2 ? true : false] } 0 .. 3], 'the breakdown has all requirements');
     is_deeply([grep { $_->{points} } @{ $result->{breakdown} }], [], 'no points are given');
     like($result->{tips}[0], $no_model, 'the tips say that no model took part');
     is_deeply($result->{feedback}{implemented}, [@requirements[0, 1]], 'the feedback is that of check');
@@ -160,11 +161,13 @@ subtest 'Concurrent submits make one submission' => sub {
     is($made->{n}, 1, 'there is one submission');
 };
 
-subtest 'A drawing of 900 KB is read' => sub {
+subtest 'A drawing of 8 MiB is read' => sub {
     my $id = session($user, $problem);
-    my %line = (type => 'freedraw', points => [map { [$_ / 7, $_ / 3] } 1 .. 20000]);
-    draw($user, $id, { elements => [\%line, { type => 'text', text => 'Rate limiter' }] });
+    my $line = '{"type":"freedraw","points":[' . '[1.5,2],' x 1_048_000 . '[0,0]]}';
+    sql(q{UPDATE learnhub.practice_sessions SET diagram_data = ?::json WHERE id = decode(?, 'hex')},
+        qq({"elements":[$line,{"type":"text","text":"Rate limiter"}]}), $id);
     is_deeply(json_of(check($user, $id))->{feedback}{implemented}, [$requirements[2]], 'its labels are found');
+    is(json_of(submit($user, $id))->{score}, 0, 'it is submitted');
 };
 
 done_testing();

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Practice: evaluations of drawings, and the submissions of a problem. */
+/* Practice: evaluations of drawings, questions about them, and the submissions of a problem. */
 #include "api/shared.h"
 #include "learnhub_model.h"
+
+/* The front ends send `message`; `content` is the name of other chat routes. */
+static lh_error *check_question(lh_call *call, lh_error *errors)
+{
+    return lh_param(call, "message") || lh_param(call, "content") || errors
+               ? errors
+               : lh_fail_field(call, errors, "message", "This field is required.");
+}
 
 /* clang-format off */
 
@@ -91,6 +99,17 @@ static const lh_field submission_keys[] = {
     {.name = "time_spent",    .type = LH_INTEGER, .note = "Seconds."},
     {0}};
 
+#define QUESTION_MESSAGE                                                                                               \
+    "jsonb_build_object('role', 'user', 'content', :question::text, 'timestamp', " MESSAGE_TIME ")"
+#define MESSAGE_TIME "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+
+/* The chat of a session `s` takes a question and its answer. */
+#define CHAT_HAS_ROOM "learnhub.chat_has_room(s.chat_messages || " QUESTION_MESSAGE ") "
+
+#define CHAT_STATE                                                                                                     \
+    "CASE WHEN s.status NOT IN ('active', 'paused') THEN 'closed' "                                                    \
+    "     WHEN NOT " CHAT_HAS_ROOM "THEN 'full' "
+
 static const lh_route routes[] = {
     {.name = "reviews.check", .method = "POST", .path = "/sessions/{id:oid}/check",
      .summary = "Evaluate the drawing of one of the caller's open sessions.",
@@ -137,6 +156,52 @@ static const lh_route routes[] = {
          EVALUATION_ERRORS,
          {"submitting", 400, NULL, "This session is being submitted."},
          {"changed",    409, NULL, "The drawing was changed during its evaluation. Submit again."},
+         {0}}},
+
+    {.name = "reviews.chat", .method = "POST", .path = "/sessions/{id:oid}/ai-chat",
+     .summary = "Ask a question about the drawing of one of the caller's open sessions.",
+     .roles = LH_MEMBER,
+     .flags = LH_DIAGRAM,
+     .body = (const lh_field[]){
+         {.name = "message",      .type = LH_STRING, .flags = LH_NULL, .min = 1, .max = 32768},
+         {.name = "content",      .type = LH_STRING, .flags = LH_NULL, .min = 1, .max = 32768,
+          .note = "The same as message, which takes precedence."},
+         {.name = "diagram_data", .type = LH_OBJECT, .flags = LH_NULL | LH_DEFERRED,
+          .note = "The current drawing; without a scene in it, the stored one is used. It is not stored."},
+         {0}},
+     .check = check_question,
+     .before = {&lh_step_answer_question},
+     .extra_sql = {
+             "SELECT " CHAT_STATE " WHEN p.id IS NULL THEN 'problem' END AS \"!\", "
+             "       CASE WHEN :stored::boolean THEN s.diagram_data END AS _diagram, "
+             "       (SELECT jsonb_agg(jsonb_build_object('role', m.value ->> 'role', "
+             "                                            'content', left(m.value ->> 'content', 2000)) ORDER BY m.n) "
+             "        FROM jsonb_array_elements(s.chat_messages) WITH ORDINALITY m (value, n) "
+             "        WHERE m.n > jsonb_array_length(s.chat_messages) - 10) AS _history, "
+                     PROBLEM_COLUMNS
+             "FROM learnhub.practice_sessions s "
+             "LEFT JOIN learnhub.problems p ON p.id = s.problem_id "
+             "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint",
+
+             "SELECT learnhub.model_turn(:me::bigint, 'question') AS _wait"},
+     .sql = {"SELECT " CHAT_STATE "END AS \"!\" "
+             "FROM learnhub.practice_sessions s "
+             "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint "
+             "FOR UPDATE",
+
+             "UPDATE learnhub.practice_sessions s "
+             "SET chat_messages = s.chat_messages || " QUESTION_MESSAGE " || jsonb_build_object("
+             "        'role', 'assistant', 'content', :answer::text, 'timestamp', " MESSAGE_TIME "), "
+             "    updated_at = clock_timestamp() "
+             "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint AND s.status IN ('active', 'paused') "
+             "  AND " CHAT_HAS_ROOM
+             "RETURNING :answer::text AS _content"},
+     .shape = LH_EVENTS,
+     .errors = (const lh_route_error[]){
+         {"missing", 404, NULL, "Session not found."},
+         {"problem", 404, NULL, "Problem not found."},
+         {"closed",  400, NULL, "This session has been submitted or abandoned."},
+         {"full",    400, NULL, "A chat has at most 1000 messages and 1 MB."},
          {0}}},
 
     {.name = "reviews.submissions", .method = "GET", .path = "/sessions/problem/{problem_id:oid}/submissions",

@@ -85,7 +85,7 @@ static body_limit limit_of(const lh_call *call)
                             LH_RECEIVE_EXTRA};
     }
     if (def && (def->flags & LH_DIAGRAM)) {
-        return (body_limit){"An auto-save of a diagram may have at most " BYTES ".", config->max_diagram, 0};
+        return (body_limit){"A body with a diagram may have at most " BYTES ".", config->max_diagram, 0};
     }
     if (def && def->roles == LH_ANYONE && body.bytes > PUBLIC_MAX) {
         body.bytes = PUBLIC_MAX;

@@ -270,6 +270,32 @@ static int send_bytes(const lh_call *call)
                         : send_response(call, status, NULL, NULL, 0);
 }
 
+/*
+ * One event with a `data` line for each line of the text. Every line but the last gets a space at its end, so that
+ * clients that append the lines without a line break do not join words.
+ */
+static int send_events(const lh_call *call)
+{
+    const char *text = lh_cell(call, "_content");
+    lh_buffer out;
+
+    lh_buffer_init(&out, call->r->pool, strlen(text) + 256);
+    for (;;) {
+        apr_size_t length = strcspn(text, "\r\n");
+
+        lh_buffer_append(&out, "data: ", 6);
+        lh_buffer_append(&out, text, length);
+        text += length;
+        if (!*text) {
+            break;
+        }
+        text += text[0] == '\r' && text[1] == '\n' ? 2 : 1;
+        lh_buffer_append(&out, " \n", 2);
+    }
+    lh_buffer_append(&out, "\n\n", 2);
+    return send_response(call, HTTP_OK, "text/event-stream", out.data, out.length);
+}
+
 static int status_of(const lh_call *call)
 {
     const lh_route *def = call->route->def;
@@ -296,6 +322,9 @@ int lh_reply_success(lh_call *call)
     set_headers(call);
     if (shape == LH_BYTES) {
         return send_bytes(call);
+    }
+    if (shape == LH_EVENTS) {
+        return send_events(call);
     }
     if (shape == LH_NOTHING) {
         return send_response(call, status_of(call), NULL, NULL, 0);

@@ -161,6 +161,9 @@ static const char *check_shape(const lh_route *route)
         !(has_column(sql, "_content", 8) && has_column(sql, "_type", 5) && has_column(sql, "_tag", 4))) {
         return "LH_BYTES needs the columns _content, _type and _tag";
     }
+    if (route->shape == LH_EVENTS && !has_column(sql, "_content", 8)) {
+        return "LH_EVENTS needs the column _content";
+    }
     return check_limits(route, sql);
 }
 

@@ -104,7 +104,8 @@ static lh_error *check_last_result(lh_call *call)
     lh_shape shape = call->route->def->shape;
     const char *status = lh_cell(call, "_status");
 
-    if ((shape == LH_ONE || shape == LH_NOTHING || shape == LH_BYTES) && lh_row_count(call) == 0) {
+    if ((shape == LH_ONE || shape == LH_NOTHING || shape == LH_EVENTS || shape == LH_BYTES) &&
+        lh_row_count(call) == 0) {
         return lh_fail(call, "missing");
     }
     if (call->route->paged && lh_row_count(call) == 0 && strcmp(lh_param(call, "page"), "1")) {

@@ -33,6 +33,23 @@ static const char *cut(apr_pool_t *p, const char *text, int characters)
     return s == end ? text : apr_pstrmemdup(p, text, (apr_size_t)(s - text));
 }
 
+/* ---- the assignment ---- */
+
+static const lh_json_value *read_array(const lh_call *call, const char *column)
+{
+    const char *text = lh_cell(call, column);
+
+    return lh_json_value_parse(call->r->pool, text, strlen(text)).root;
+}
+
+lh_assignment lh_evaluation_assignment(const lh_call *call)
+{
+    lh_assignment assignment = {lh_cell(call, "_title"), lh_cell(call, "_description"),
+                                read_array(call, "_requirements"), read_array(call, "_constraints")};
+
+    return assignment;
+}
+
 const char *lh_evaluation_requirement(apr_pool_t *p, const lh_assignment *assignment, apr_size_t index)
 {
     const char *text = lh_json_value_string(lh_json_value_at(assignment->requirements, index), NULL);

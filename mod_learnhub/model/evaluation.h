@@ -7,8 +7,7 @@
 #ifndef LH_EVALUATION_H
 #define LH_EVALUATION_H
 
-#include <apr_pools.h>
-
+#include "http/call.h"
 #include "util/drawing.h"
 
 #define LH_EVALUATION_REQUIREMENTS 50 /* of a problem; further ones are not evaluated */
@@ -20,10 +19,14 @@ typedef struct lh_assignment {
     const lh_json_value *requirements, *constraints; /* arrays of strings */
 } lh_assignment;
 
+/* The problem of a practice session, read from these columns of the statement that ran last. */
+#define LH_EVALUATION_COLUMNS "_title _description _requirements _constraints"
+lh_assignment lh_evaluation_assignment(const lh_call *call);
+
 /* A requirement, cut to a limited length; NULL if there is none with this index. */
 const char *lh_evaluation_requirement(apr_pool_t *p, const lh_assignment *assignment, apr_size_t index);
 
-/* The assignment and the drawing's labels and connections as JSON of at most about 48 KB, for the model. */
+/* The assignment and the drawing's labels and connections as JSON for the model: the problem, and at most 33 KB. */
 const char *lh_evaluation_subject(apr_pool_t *p, const lh_assignment *assignment, const lh_drawing *drawing);
 
 /* The instruction for the model that requests an evaluation. */

@@ -2,6 +2,7 @@
 /* The steps that learnhub_model.h declares for the evaluation of drawings. */
 #include <apr_strings.h>
 #include <http_core.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/learnhub_module.h"
@@ -9,7 +10,6 @@
 #include "http/call.h"
 #include "http/error.h"
 #include "learnhub_model.h"
-#include "model/assignment.h"
 #include "model/evaluation.h"
 #include "model/model.h"
 #include "util/clock.h"
@@ -118,7 +118,7 @@ static lh_error *evaluate(lh_call *call, int submits)
     rv.evaluation = lh_cell(call, "_evaluation");
     rv.cached = rv.evaluation != NULL;
     if (!rv.evaluation) {
-        rv.assignment = lh_assignment_read(call);
+        rv.assignment = lh_evaluation_assignment(call);
         diagram = lh_cell(call, "_diagram");
         rv.drawing = lh_drawing_read(call->r->pool, diagram, strlen(diagram));
         if (!rv.drawing->shapes) {
@@ -145,7 +145,7 @@ static lh_error *submit_drawing(lh_call *call)
 }
 
 #define BINDS "hash asked submits waits timeout claim evaluation cached"
-#define COLUMNS "_hash _question _evaluation _diagram " LH_ASSIGNMENT_COLUMNS
+#define COLUMNS "_hash _question _evaluation _diagram " LH_EVALUATION_COLUMNS
 
 const lh_step lh_step_check_drawing = {
     .name = "check_drawing", .run = check_drawing, .binds = BINDS, .extra_sql = 4, .columns = COLUMNS};

@@ -39,7 +39,8 @@ static void write_fields(lh_json *out, const char *key, const lh_field *fields)
 static void write_route(lh_json *out, const lh_compiled_route *route)
 {
     static const char *const formats[] = {"detail", "located", "flat", "envelope", "list"};
-    static const char *const shapes[] = {"one", "one_or_null", "all", "page", "skip_limit", "nothing", "bytes"};
+    static const char *const shapes[] = {"one",        "one_or_null", "all",    "page",
+                                         "skip_limit", "nothing",     "events", "bytes"};
     const lh_route *def = route->def;
 
     lh_json_open(out, '{');

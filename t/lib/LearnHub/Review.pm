@@ -10,7 +10,7 @@ use Exporter qw(import);
 
 use LearnHub::Test;
 
-our @EXPORT = qw(json_of problem scene session draw drawn stored_session model_server);
+our @EXPORT = qw(json_of problem scene session draw drawn stored_session contended model_server);
 
 # The body of a reply; dies unless it is a success.
 sub json_of { my ($reply) = @_; $reply->status =~ /^2/ or die $reply->summary; return $reply->json }
@@ -53,6 +53,26 @@ sub drawn {
 sub stored_session {
     my ($id) = @_;
     return (sql(q{SELECT * FROM learnhub.practice_sessions WHERE id = decode(?, 'hex')}, $id))[0];
+}
+
+# Runs $work in $n processes while a transaction holds the row locks of a statement, and ends it when all of them wait
+# for a lock. Returns whether they did, and their results.
+sub contended {
+    my ($n, $work, $statement, @values) = @_;
+    my $locks = 'SELECT count(*) AS n FROM pg_locks WHERE';
+    return parallel $n + 1, sub {
+        my ($i) = @_;
+        if ($i) {
+            eventually(sub { (sql("$locks locktype = 'advisory' AND objid = 5354 AND granted"))[0]{n} });
+            return $work->($i);
+        }
+        database()->begin_work;
+        sql($statement, @values);
+        sql('SELECT pg_advisory_xact_lock(5354)');
+        my $all = eventually(sub { (sql("$locks NOT granted"))[0]{n} == $n }, 4);
+        database()->rollback;
+        return $all ? 1 : 0;
+    };
 }
 
 # A server of one process, so that there is one circuit breaker.
