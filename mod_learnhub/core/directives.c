@@ -437,7 +437,7 @@ const command_rec lh_config_commands[] = {
               .min = 1024, .max = 1073741824, .default_value = "1048576"),
     DIRECTIVE("LearnHubMaxPhoto", read_integer, max_photo, "the maximum size of a photo in bytes",
               .min = 1024, .max = 67108864, .default_value = "8388608"),
-    DIRECTIVE("LearnHubMaxDiagram", read_integer, max_diagram, "the maximum size of an auto-save of a diagram in bytes",
+    DIRECTIVE("LearnHubMaxDiagram", read_integer, max_diagram, "the maximum size of a body with a diagram in bytes",
               .min = 1024, .max = 67108864, .default_value = "8388608"),
     DIRECTIVE("LearnHubConnectionWait", read_duration, connection_wait,
               "the maximum time that a request waits for a database connection",
