@@ -26,6 +26,8 @@ const char *lh_canonical_member(const char *text, apr_size_t length, const char 
 
 /* ---- reading ---- */
 
+#define MEMBERS_MAX 250000 /* of all objects that contain each other */
+
 /* A string without its quotation marks, decoded. */
 typedef struct string {
     const char *text;
@@ -33,29 +35,32 @@ typedef struct string {
     int plain; /* as it was sent: it has no escapes, needs none, and is between its quotation marks */
 } string;
 
-typedef struct node {
-    string key;  /* of a member; text NULL: none */
-    string text; /* of a string; of a number or literal (true, false, null) as it was sent */
-    char kind;   /* '{' '[' '"', or 'v' for a number or literal */
-    int count;   /* of members or entries */
-    struct node *first, *next;
-} node;
+/* A member that has been written: its name, and the part of the output with "name":value. */
+typedef struct member {
+    const char *name;
+    apr_size_t length;
+    apr_size_t from, to;
+} member;
 
 typedef struct reader {
     apr_pool_t *pool;
     const char *s, *end; /* the text that has not been read yet */
     const char *why;     /* the first error, or NULL */
     int depth;
+    lh_json *out;
+    member *members;     /* of all objects that are open, the innermost last */
+    int count, capacity; /* of members */
+    char *scratch;       /* for sorting, as large as the text; NULL until it is needed */
+    apr_size_t size;     /* of the text; the canonical form is not larger */
 } reader;
 
-static node *read_value(reader *in);
-
-static void *fail(reader *in, const char *why)
+/* Sets the error, unless there is one. Returns 0. */
+static int fail(reader *in, const char *why)
 {
     if (!in->why) {
         in->why = why;
     }
-    return NULL;
+    return 0;
 }
 
 /* Skips white space, then `c` if it follows. Returns 1 if it did follow. */
@@ -79,7 +84,8 @@ static const char *read_escaped_string(reader *in, const char *start, apr_size_t
     memcpy(text, start, (apr_size_t)(in->s - start));
     while (in->s < in->end && *in->s != '"') {
         if ((unsigned char)*in->s < ' ') {
-            return fail(in, "a string contains a control character that is not escaped");
+            fail(in, "a string contains a control character that is not escaped");
+            return NULL;
         }
         if (*in->s != '\\') {
             *out++ = *in->s++;
@@ -88,7 +94,8 @@ static const char *read_escaped_string(reader *in, const char *start, apr_size_t
         in->s++;
         c = lh_scan_escape(&in->s, in->end);
         if (!c) {
-            return fail(in, "a string contains an invalid escape, an incomplete surrogate pair or \\u0000");
+            fail(in, "a string contains an invalid escape, an incomplete surrogate pair or \\u0000");
+            return NULL;
         }
         out = lh_utf8_put(out, c);
     }
@@ -99,7 +106,7 @@ static const char *read_escaped_string(reader *in, const char *start, apr_size_t
 /* Reads a string after its opening quotation mark; its text is NULL on error. */
 static string read_string(reader *in)
 {
-    const char *start = in->s;
+    const char *start = in->s, *why = NULL;
     string read = {start, 0, 1};
 
     in->s = lh_text_skip_plain(in->s, in->end);
@@ -109,11 +116,15 @@ static string read_string(reader *in)
         read.text = read_escaped_string(in, start, &read.length);
     }
     if (read.text && in->s == in->end) {
-        read.text = fail(in, "a string is not closed");
+        why = "a string is not closed";
+    }
+    else if (read.text && !read.plain && !lh_utf8_valid(read.text, read.length)) {
+        why = "a string is not valid UTF-8";
     }
     in->s++;
-    if (read.text && !read.plain && !lh_utf8_valid(read.text, read.length)) {
-        read.text = fail(in, "a string is not valid UTF-8");
+    if (why) {
+        fail(in, why);
+        read.text = NULL;
     }
     return read;
 }
@@ -170,162 +181,209 @@ static int read_literal(reader *in)
     return 0;
 }
 
-/* Reads the members of an object or the entries of an array, after the opening bracket. */
-static node *read_items(reader *in, node *parent)
+/* ---- writing: the functions return 1, or 0 when there is an error ---- */
+
+static int write_value(reader *in);
+
+static void put(reader *in, const char *bytes)
 {
-    int is_object = parent->kind == '{';
-    char close = is_object ? '}' : ']';
-    node **last = &parent->first, *child;
-
-    if (consume(in, close)) {
-        return parent;
-    }
-    do {
-        string key = {0};
-
-        if (is_object) {
-            if (!consume(in, '"')) {
-                return fail(in, "a member has no name");
-            }
-            key = read_string(in);
-            if (!key.text || !consume(in, ':')) {
-                return fail(in, "a colon is missing after a name");
-            }
-        }
-        child = read_value(in);
-        if (!child) {
-            return NULL;
-        }
-        child->key = key;
-        *last = child;
-        last = &child->next;
-        parent->count++;
-    } while (consume(in, ','));
-    return consume(in, close) ? parent : fail(in, "a closing bracket or a comma is missing");
+    lh_json_raw(in->out, bytes, 1);
 }
 
-static node *read_value(reader *in)
+static void write_string(reader *in, const string *text)
 {
-    node *value = apr_pcalloc(in->pool, sizeof(*value));
-    node *ok = value;
-
-    in->s = lh_scan_space(in->s, in->end);
-    if (in->s == in->end) {
-        return fail(in, "it ends unexpectedly");
+    if (text->plain) {
+        lh_json_raw(in->out, text->text - 1, text->length + 2);
     }
-    value->kind = *in->s;
-    value->text.text = in->s;
-    if (*in->s == '{' || *in->s == '[') {
-        in->s++;
-        if (++in->depth > LH_CANONICAL_DEPTH) {
-            return fail(in, "it is nested too deeply");
-        }
-        ok = read_items(in, value);
-        in->depth--;
-        return ok;
+    else {
+        lh_json_string(in->out, text->text, text->length);
     }
-    if (*in->s == '"') {
-        in->s++;
-        value->text = read_string(in);
-        return value->text.text ? value : NULL;
-    }
-    if (!(*in->s == '-' || (*in->s >= '0' && *in->s <= '9') ? read_number(in) : read_literal(in))) {
-        return fail(in, "it contains an invalid value");
-    }
-    value->kind = 'v';
-    value->text.length = (apr_size_t)(in->s - value->text.text);
-    return value;
 }
 
-/* ---- the canonical form ---- */
-
-static int compare_keys(const void *a, const void *b)
+static int compare_members(const void *a, const void *b)
 {
-    const string *x = &(*(const node *const *)a)->key, *y = &(*(const node *const *)b)->key;
-    int order = memcmp(x->text, y->text, x->length < y->length ? x->length : y->length);
+    const member *x = a, *y = b;
+    int order = memcmp(x->name, y->name, x->length < y->length ? x->length : y->length);
 
     return order ? order : (x->length > y->length) - (x->length < y->length);
 }
 
-static const char *sort_members(apr_pool_t *p, node *object)
+/* Appends an open member that starts at the end of the output. */
+static int push_member(reader *in, const string *name)
 {
-    const node **members = apr_palloc(p, sizeof(*members) * (apr_size_t)(object->count + 1));
-    node *child, **last = &object->first;
-    int count = 0, i;
-
-    for (child = object->first; child; child = child->next) {
-        members[count++] = child;
+    if (in->count == MEMBERS_MAX) {
+        return fail(in, "an object has too many members");
     }
-    qsort(members, (apr_size_t)count, sizeof(*members), compare_keys);
-    for (i = 0; i < count; i++) {
-        if (i > 0 && !compare_keys(&members[i - 1], &members[i])) {
-            return "a name occurs twice in an object";
+    if (in->count == in->capacity) {
+        member *more = apr_palloc(in->pool, sizeof(*more) * (apr_size_t)in->capacity * 2);
+
+        memcpy(more, in->members, sizeof(*more) * (apr_size_t)in->count);
+        in->members = more;
+        in->capacity *= 2;
+    }
+    in->members[in->count++] = (member){name->text, name->length, in->out->out.length, 0};
+    return 1;
+}
+
+static int write_member(reader *in)
+{
+    string name = {0};
+    int index = in->count;
+
+    if (!consume(in, '"')) {
+        return fail(in, "a member has no name");
+    }
+    name = read_string(in);
+    if (!name.text || !consume(in, ':')) {
+        return fail(in, "a colon is missing after a name");
+    }
+    if (!push_member(in, &name)) {
+        return 0;
+    }
+    write_string(in, &name);
+    put(in, ":");
+    if (!write_value(in)) {
+        return 0;
+    }
+    in->members[index].to = in->out->out.length;
+    return 1;
+}
+
+/* Sorts the members from index `first` on, which the output contains from `start` on. */
+static int sort_members(reader *in, int first, apr_size_t start)
+{
+    char *to = in->out->out.data + start;
+    int i;
+
+    qsort(in->members + first, (apr_size_t)(in->count - first), sizeof(*in->members), compare_members);
+    if (!in->scratch) {
+        in->scratch = apr_palloc(in->pool, in->size);
+    }
+    memcpy(in->scratch, to, in->out->out.length - start);
+    for (i = first; i < in->count; i++) {
+        const member *moved = &in->members[i];
+
+        if (i > first) {
+            *to++ = ',';
+            if (!compare_members(moved - 1, moved)) {
+                return fail(in, "a name occurs twice in an object");
+            }
         }
-        *last = (node *)members[i];
-        last = &(*last)->next;
+        memcpy(to, in->scratch + (moved->from - start), moved->to - moved->from);
+        to += moved->to - moved->from;
     }
-    *last = NULL;
-    return NULL;
+    return 1;
 }
 
-/* Sorts the members of all objects in a value. */
-static const char *sort_value(apr_pool_t *p, node *value)
+/* 1 when each name is greater than the one before it. */
+static int is_sorted(const reader *in, int first)
 {
-    const char *why = value->kind == '{' && value->count > 1 ? sort_members(p, value) : NULL;
-    node *child;
+    int i;
 
-    for (child = value->first; child && !why; child = child->next) {
-        why = sort_value(p, child);
-    }
-    return why;
-}
-
-static void write_string(lh_json *out, const string *written)
-{
-    if (written->plain) {
-        lh_json_verbatim(out, written->text - 1, written->length + 2);
-    }
-    else {
-        lh_json_string(out, written->text, written->length);
-    }
-}
-
-static void write_value(lh_json *out, const node *value)
-{
-    const node *child;
-
-    if (value->key.text) {
-        write_string(out, &value->key);
-        lh_json_raw(out, ":", 1);
-    }
-    switch (value->kind) {
-    case '"': write_string(out, &value->text); break;
-    case 'v': lh_json_verbatim(out, value->text.text, value->text.length); break;
-    default:
-        lh_json_open(out, value->kind);
-        for (child = value->first; child; child = child->next) {
-            write_value(out, child);
+    for (i = first + 1; i < in->count; i++) {
+        if (compare_members(&in->members[i - 1], &in->members[i]) >= 0) {
+            return 0;
         }
-        lh_json_close(out, value->kind == '{' ? '}' : ']');
     }
+    return 1;
+}
+
+/* Writes an object whose opening brace has been read and written. */
+static int write_members(reader *in)
+{
+    apr_size_t start = in->out->out.length;
+    int first = in->count, ok;
+
+    do {
+        if (in->count > first) {
+            put(in, ",");
+        }
+        if (!write_member(in)) {
+            return 0;
+        }
+    } while (consume(in, ','));
+    ok = is_sorted(in, first) || sort_members(in, first, start);
+    in->count = first;
+    return ok;
+}
+
+/* Writes an array whose opening bracket has been read and written. */
+static int write_entries(reader *in)
+{
+    int more;
+
+    do {
+        if (!write_value(in)) {
+            return 0;
+        }
+        more = consume(in, ',');
+        if (more) {
+            put(in, ",");
+        }
+    } while (more);
+    return 1;
+}
+
+static int write_items(reader *in)
+{
+    int is_object = *in->s++ == '{';
+    char close = is_object ? '}' : ']';
+
+    if (++in->depth > LH_CANONICAL_DEPTH) {
+        return fail(in, "it is nested too deeply");
+    }
+    put(in, is_object ? "{" : "[");
+    if (!consume(in, close)) {
+        if (!(is_object ? write_members(in) : write_entries(in))) {
+            return 0;
+        }
+        if (!consume(in, close)) {
+            return fail(in, "a closing bracket or a comma is missing");
+        }
+    }
+    put(in, is_object ? "}" : "]");
+    in->depth--;
+    return 1;
+}
+
+static int write_value(reader *in)
+{
+    const char *start = in->s = lh_scan_space(in->s, in->end);
+    string text;
+
+    if (in->s == in->end) {
+        return fail(in, "it ends unexpectedly");
+    }
+    if (*in->s == '{' || *in->s == '[') {
+        return write_items(in);
+    }
+    if (*in->s == '"') {
+        in->s++;
+        text = read_string(in);
+        if (text.text) {
+            write_string(in, &text);
+        }
+        return text.text != NULL;
+    }
+    if (!(*in->s == '-' || (*in->s >= '0' && *in->s <= '9') ? read_number(in) : read_literal(in))) {
+        return fail(in, "it contains an invalid value");
+    }
+    lh_json_raw(in->out, start, (apr_size_t)(in->s - start));
+    return 1;
 }
 
 const char *lh_canonical_write(apr_pool_t *p, const char *text, apr_size_t length, lh_json *out)
 {
-    reader in = {.pool = p, .s = text, .end = text + length};
-    node *value = read_value(&in);
-    const char *why;
+    reader in = {.pool = p, .s = text, .end = text + length, .out = out, .capacity = 64, .size = length};
+    lh_json unused;
 
-    if (!value) {
-        return in.why;
+    if (!out) {
+        lh_json_init(&unused, p, length + 1);
+        in.out = &unused;
     }
-    in.s = lh_scan_space(in.s, in.end);
-    if (in.s < in.end) {
-        return "there is text after its end";
+    in.members = apr_palloc(p, sizeof(*in.members) * (apr_size_t)in.capacity);
+    if (write_value(&in) && lh_scan_space(in.s, in.end) < in.end) {
+        fail(&in, "there is text after its end");
     }
-    why = sort_value(p, value);
-    if (!why && out) {
-        write_value(out, value);
-    }
-    return why;
+    return in.why;
 }
