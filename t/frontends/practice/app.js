@@ -104,6 +104,39 @@ onClick('resume', async () => showSession(await call('PUT', `/sessions/${session
 onClick('leave', () => { location.hash = ''; });
 onSubmit('box', async ({ label }) => scene.addBox(label));
 
+// ---- evaluation ----
+
+// Shows what an evaluation found; its lists are plain sentences.
+function showFeedback({ implemented, missing, next_steps }, more) {
+    list('feedback', [...implemented.map((each) => `Done: ${each}`), ...missing.map((each) => `Missing: ${each}`),
+        ...next_steps.map((each) => `Next: ${each}`), ...more], (each) => [each]);
+}
+
+onClick('check', async () => {
+    await save();
+    const { feedback, cached, timestamp } = await call('POST', `/sessions/${session.id}/check`, { json: {} });
+    showFeedback(feedback, [`${cached ? 'Known' : 'New'} evaluation of ${timestamp}`]);
+});
+
+onClick('submit', async () => {
+    await save();
+    const result = await call('POST', `/sessions/${session.id}/submit`, { json: {} });
+    const { submission_id, session_id, problem_id, score, max_score, breakdown, feedback, tips, resources } = result;
+    showFeedback(feedback, [...tips.map((each) => `Tip: ${each}`),
+        ...[...resources.videos, ...resources.docs].map(({ title, url }) => `${title}: ${url}`)]);
+    const same = session_id === session.id && problem_id === problem;
+    element('message').textContent = `Submitted${same ? '' : ' something else'}: ${score} of ${max_score}, `
+        + `${Object.keys(breakdown).length} parts, ${submission_id}, ${result.timestamp}`;
+    showSession(null);
+});
+
+onClick('earlier', async () => {
+    const earlier = await call('GET', `/sessions/problem/${problem}/submissions`);
+    list('submissions', earlier, (each) => [`${each.submission_id} of session ${each.session_id}: ${each.score} of `
+        + `${each.max_score}, ${each.submitted_at}, ${each.time_spent} seconds`,
+        button('Load', async () => scene.restore(each.diagram_data))]);
+});
+
 // ---- where the page is ----
 
 async function show() {

@@ -42,6 +42,11 @@ export default async function practice({ step, person, picture, ask }) {
         await mia.click('Start practice');
         await mia.reads('status', 'active, 0 messages');
     });
+    await step('an empty drawing cannot be checked', ['PUT /sessions/{id}/autosave 200',
+        'POST /sessions/{id}/check 400'], async () => {
+        await mia.click('Check');
+        await mia.reads('message', /^[A-Z].*\.$/);
+    });
 
     let drawing;
     await step('a drawing is saved while the person draws', ['PUT /sessions/{id}/autosave 200'], async () => {
@@ -69,7 +74,31 @@ export default async function practice({ step, person, picture, ask }) {
         await mia.click('Start practice');
         await mia.reads('status', 'active, 0 messages');
     });
+    await evaluation({ step, picture }, mia, drawing);
+}
+
+async function evaluation({ step, picture }, mia, drawing) {
+    await step('a check names the requirements that are met and those that are not',
+        ['PUT /sessions/{id}/autosave 200', 'POST /sessions/{id}/check 200'], async () => {
+            await mia.click('Check');
+            await mia.reads('feedback', /^Done: A cache [^]*\nDone: A database [^]*\nMissing: A rate limiter\nNext: /);
+            await mia.reads('feedback', /\nNew evaluation of 2\d{3}-/);
+        });
+    await step('submit', ['PUT /sessions/{id}/autosave 200', 'POST /sessions/{id}/submit 200'], async () => {
+        await mia.click('Submit');
+        await mia.reads('message', /^Submitted: 0 of \d+, \d+ parts, [0-9a-f]{24}, 2\d{3}-/);
+        await mia.reads('feedback', /Tip: /);
+    });
     await picture(mia);
+    await step('the submission can be loaded into a new session', ['POST /sessions/ 201',
+        'GET /sessions/problem/{id}/submissions 200'], async () => {
+        await mia.click('Start practice');
+        await mia.reads('status', 'active, 0 messages');
+        await mia.click('Earlier submissions');
+        await mia.reads('submissions', /^[0-9a-f]{24} of session [0-9a-f]{24}: 0 of \d+, 2.*, \d+ seconds/);
+        await mia.click('Load');
+        if (await pixels(mia) !== drawing) throw new Error('the canvas has other pixels than before');
+    });
 }
 
 // A freehand line with the mouse, slow enough for several auto-saves.
