@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { button, call, configure, element, list, onClick, onSubmit, run, section } from '../client.js';
+import { button, call, configure, element, list, onClick, onSubmit, request, run, section } from '../client.js';
 import { Scene } from './scene.js';
 
 const saveInterval = 300; // milliseconds
@@ -135,6 +135,23 @@ onClick('earlier', async () => {
     list('submissions', earlier, (each) => [`${each.submission_id} of session ${each.session_id}: ${each.score} of `
         + `${each.max_score}, ${each.submitted_at}, ${each.time_spent} seconds`,
         button('Load', async () => scene.restore(each.diagram_data))]);
+});
+
+// ---- questions ----
+
+// The answer is a stream of lines; those that begin with "data: " have the text.
+onSubmit('question', async ({ message }) => {
+    const json = { message, diagram_data: { elements: scene.elements } };
+    const response = await request('POST', `/sessions/${session.id}/ai-chat`, { json });
+    if (!response.headers.get('content-type').startsWith('text/event-stream')) throw new Error('not an event stream');
+    const answer = document.createElement('li');
+    element('chat').append(Object.assign(document.createElement('li'), { textContent: message }), answer);
+    let rest = '';
+    for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
+        const lines = (rest + text).split('\n');
+        rest = lines.pop();
+        for (const line of lines) if (line.startsWith('data: ')) answer.textContent += line.slice(6);
+    }
 });
 
 // ---- where the page is ----

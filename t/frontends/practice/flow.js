@@ -84,6 +84,10 @@ async function evaluation({ step, picture }, mia, drawing) {
             await mia.reads('feedback', /^Done: A cache [^]*\nDone: A database [^]*\nMissing: A rate limiter\nNext: /);
             await mia.reads('feedback', /\nNew evaluation of 2\d{3}-/);
         });
+    await step('the answer to a question is a stream', ['POST /sessions/{id}/ai-chat 200'], async () => {
+        await mia.submit('question', { message: 'Where does the cache belong?' });
+        await mia.reads('chat', /^Where does the cache belong\?\n.*\S/);
+    });
     await step('submit', ['PUT /sessions/{id}/autosave 200', 'POST /sessions/{id}/submit 200'], async () => {
         await mia.click('Submit');
         await mia.reads('message', /^Submitted: 0 of \d+, \d+ parts, [0-9a-f]{24}, 2\d{3}-/);
