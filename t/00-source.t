@@ -11,7 +11,9 @@ use Test::More;
 my @c = sort glob 'mod_learnhub/*.c mod_learnhub/*/*.c';
 my @headers = sort glob 'include/*.h mod_learnhub/*.h mod_learnhub/*/*.h';
 my @sql = sort glob 'conf/schema/*.sql';
-my @tests = (glob('t/*.t'), 't/TEST', glob 't/lib/LearnHub/*.pm');
+my @tests = (glob('t/*.t t/frontends/*.t'), 't/TEST', glob 't/lib/LearnHub/*.pm');
+my @scripts = sort glob 't/frontends/*.js t/frontends/*/*.js';
+my @pages = (@scripts, glob 't/frontends/*.css t/frontends/*/*.html');
 my @text = text_files();
 
 # The text files of the project, without what Apache::Test and make generate.
@@ -150,13 +152,14 @@ subtest 'sizes' => sub {
     my @functions = grep {/\tf(?:unction)?\t.*end:/} `ctags --languages=C --c-kinds=f --fields=+ne -o - @c`;
     my @long = grep { /\tline:(\d+).*\tend:(\d+)/ && $2 - $1 + 1 > 60 } @functions;
     none(scalar @functions, [map { join ' ', (split /\t/)[0, 1] } @long], 'no function has more than 60 lines');
-    none(scalar @sources, [files_where(sub { ($_[0] =~ tr/\n//) > 500 }, @sources)], 'no file has more than 500 lines');
+    none(scalar @sources, [files_where(sub { ($_[0] =~ tr/\n//) > 500 }, @sources, @pages)],
+        'no file has more than 500 lines');
     my @wide;
-    for my $file (@sources, @tests) {
+    for my $file (@sources, @tests, @pages) {
         my $number = 0;
         push @wide, map { $number++; length > 120 ? "$file:$number" : () } split /\n/, slurp($file);
     }
-    none(scalar @sources, \@wide, 'no line of C or of a test has more than 120 columns');
+    none(scalar @sources, \@wide, 'no line of C, of a test or of a page has more than 120 columns');
 };
 
 my $make = 'make -s --no-print-directory -f Makefile.apxs';
@@ -181,7 +184,7 @@ subtest 'format' => sub {
         'C files have the format of clang-format (make -f Makefile.apxs format)');
     none(scalar @tests, [grep { `perltidy -st '$_'` ne `cat '$_'` } @tests],
         'tests have the format of perltidy (make -f Makefile.apxs format)');
-    my @licensed = grep { !m{^(?:LICENSE|\.gitignore|.*\.(?:md|json|txt|html|csv|png))$} } @text;
+    my @licensed = grep { !m{^(?:LICENSE|\.gitignore|.*\.(?:md|json|txt|csv|png))$} } @text;
     my $spdx = qr/\A(?:#![^\n]*\n)?[^\n]*SPDX-License-Identifier: Apache-2\.0/;
     none(scalar @licensed, [files_where(sub { length $_[0] && $_[0] !~ $spdx }, @licensed)],
         'each file begins with its licence');
@@ -256,6 +259,10 @@ subtest 'documents' => sub {
 subtest 'scripts, tests, migrations' => sub {
     local $ENV{LEARNHUB_TOP} = $ENV{LEARNHUB_TOP} || getcwd;
     none(scalar @tests, [grep { !/syntax OK/ } map { scalar `perl -It/lib -c $_ 2>&1` } @tests], 'every test parses');
+    none(scalar @scripts, [map { failure_output("node --check '$_'") } @scripts], 'every script of a page parses');
+    my @frontends = map {m{(\w+)\.t$}} glob 't/frontends/*.t';
+    my @parts = map { my $name = $_; map {"t/frontends/$name/$_"} qw(index.html app.js flow.js) } @frontends;
+    none(scalar @frontends, [grep { !-f } @parts], 'every front end has a page and a flow');
     my @shell = files_where(sub { $_[0] =~ m{\A#!/bin/sh} }, @text);
     none(scalar @shell, [map { failure_output("sh -n '$_'") } @shell], 'every shell script parses');
     none(scalar @shell, [grep { !-x } @shell], 'every shell script is executable');
