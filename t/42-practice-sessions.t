@@ -281,6 +281,13 @@ subtest 'Depth and size of a diagram are limited' => sub {
         'a diagram above 8 MiB is rejected, with the limit');
     is(length api_as($user, GET => "/sessions/$session->{id}")->json->{diagram_data}{a}, 8 * 1048576 - 50,
         'a diagram of almost 8 MiB is returned');
+    my $zeros = '{"a":[0' . ',0' x (4 * 1048576 - 50) . ']}';
+    is(save($session->{id}, $zeros, 1)->json->{diagram_hash}, md5_hex($zeros),
+        'a diagram of 4,000,000 values is saved');
+    cmp_ok(resident('VmHWM'), '<', 200_000, 'no process has used 200 MB for it');
+    my $members = join ',', map {"\"$_\":0"} 1 .. 250_001;
+    is_invalid(save($session->{id}, "{$members}", 1), 'located', ['body'],
+        'a diagram with 250,001 members in an object is rejected');
 };
 
 subtest 'An unchanged diagram is saved in open sessions only' => sub {

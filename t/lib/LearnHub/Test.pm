@@ -331,8 +331,9 @@ sub restart_httpd {
     return LearnHub::Server->main->restart($how || 'graceful');
 }
 
-# The private memory of the largest httpd process of this tree, in KB.
+# The private memory of the largest httpd process of this tree, in KB; resident('VmHWM'): its peak, with shared memory.
 sub resident {
+    my ($field) = (@_, 'RssAnon');
     my $most = 0;
     for my $status (glob '/proc/[0-9]*/status') {
         my ($pid) = $status =~ /(\d+)/;
@@ -340,7 +341,7 @@ sub resident {
         my $command = join '', <$line>;
         next if $command !~ /apache2|httpd/ || $command !~ /\Q$top\E/;
         open my $in, '<', $status or next;
-        my ($size) = join('', <$in>) =~ /^RssAnon:\s+(\d+)/m;
+        my ($size) = join('', <$in>) =~ /^$field:\s+(\d+)/m;
         $most = $size if ($size || 0) > $most;
     }
     return $most;
