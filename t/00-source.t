@@ -11,7 +11,7 @@ use Test::More;
 my @c = sort glob 'mod_learnhub/*.c mod_learnhub/*/*.c';
 my @headers = sort glob 'include/*.h mod_learnhub/*.h mod_learnhub/*/*.h';
 my @sql = sort glob 'conf/schema/*.sql';
-my @tests = (glob('t/*.t'), 't/TEST', glob 't/lib/LearnHub/*.pm');
+my @tests = (glob('t/*.t'), qw(t/TEST t/bench/bench t/bench/chart), glob 't/lib/LearnHub/*.pm t/bench/Bench/*.pm');
 my @text = text_files();
 
 # The text files of the project, without what Apache::Test and make generate.
@@ -176,7 +176,7 @@ subtest 'compilers' => sub {
 };
 
 subtest 'format' => sub {
-    my @formatted = (@sources, glob 't/unit/*.[ch] t/fuzz/*.c t/lib/*.c');
+    my @formatted = (@sources, glob 't/unit/*.[ch] t/fuzz/*.c t/lib/*.c t/bench/*.c');
     none(scalar @formatted, [grep { `clang-format '$_'` ne `cat '$_'` } @formatted],
         'C files have the format of clang-format (make -f Makefile.apxs format)');
     none(scalar @tests, [grep { `perltidy -st '$_'` ne `cat '$_'` } @tests],
@@ -255,7 +255,8 @@ subtest 'documents' => sub {
 
 subtest 'scripts, tests, migrations' => sub {
     local $ENV{LEARNHUB_TOP} = $ENV{LEARNHUB_TOP} || getcwd;
-    none(scalar @tests, [grep { !/syntax OK/ } map { scalar `perl -It/lib -c $_ 2>&1` } @tests], 'every test parses');
+    none(scalar @tests, [grep { !/syntax OK/ } map { scalar `perl -It/lib -It/bench -c $_ 2>&1` } @tests],
+        'every test parses');
     my @shell = files_where(sub { $_[0] =~ m{\A#!/bin/sh} }, @text);
     none(scalar @shell, [map { failure_output("sh -n '$_'") } @shell], 'every shell script parses');
     none(scalar @shell, [grep { !-x } @shell], 'every shell script is executable');
