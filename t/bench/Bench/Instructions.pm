@@ -16,7 +16,7 @@ use Bench::Work ();
 use constant {
     WARM_UP => 40, # requests before the first batch
     BATCHES => 3,
-    BATCH => 100, # requests
+    BATCH => 300, # requests
 };
 
 my $httpd = (grep {-x} '/usr/sbin/apache2', '/usr/sbin/httpd')[0];

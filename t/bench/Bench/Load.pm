@@ -8,7 +8,6 @@ use warnings;
 use JSON::XS ();
 
 use Bench::Processes ();
-use Bench::Report ();
 use Bench::Site ();
 use Bench::Sql ();
 use Bench::Work ();
@@ -64,6 +63,7 @@ sub output_of {
 sub measure {
     my ($site, $run) = @_;
     my $servers = $site->servers;
+    $site->empty_log;
     my $loop = Bench::Processes::loop();
     my $from = Bench::Processes::snapshot($servers);
     my %run = $run->();
@@ -99,7 +99,9 @@ sub http_sale {
     push @{ $run->{wrong} }, "$answered clients got a seat, but $sold->{sold} seats were sold"
         if $answered > $sold->{sold} || $answered + $connections < $sold->{sold};
     $run->{sold} = $sold->{sold};
+    my $statuses = $site->statuses;
     $run->{errors} -= $run->{status};
+    $run->{errors} += $statuses->{$_} for grep { $_ != 201 && $_ != 400 } keys %$statuses;
     return $run;
 }
 

@@ -91,7 +91,7 @@ sub table {
             $widths[$_] = length $line->[$_] if length $line->[$_] > ($widths[$_] || 0);
         }
     }
-    return join '', map { my $line = $_; join('  ', map { sprintf "%*s", $widths[$_], $line->[$_] } 0 .. $#$line) =~ s/\s*$/\n/r }
+    return join '', map { my $line = $_; join('  ', map { sprintf "%*s", $_ ? $widths[$_] : -$widths[$_], $line->[$_] } 0 .. $#$line) =~ s/\s*$/\n/r }
         @cells;
 }
 

@@ -110,6 +110,19 @@ sub servers {
     return { httpd => $httpd, postgresql => $postgresql };
 }
 
+# Empties the access log, which otherwise grows to several GB. httpd appends to it.
+sub empty_log { truncate 'build/run/access.log', 0 or die "bench: access.log: $!\n"; return }
+
+# The number of responses with a status, since empty_log(): {201 => 17, ...}.
+sub statuses {
+    my %count;
+    open my $log, '<:raw', 'build/run/access.log' or die "bench: access.log: $!\n";
+    while (my $line = <$log>) {
+        $count{$1}++ if $line =~ /" (\d{3}) /;
+    }
+    return \%count;
+}
+
 sub stop_httpd { return command('conf/quickstart/server', 'stop') }
 
 sub stop {
