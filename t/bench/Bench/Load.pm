@@ -51,12 +51,12 @@ sub write_requests {
     return;
 }
 
+# The output of a command, and whether it succeeded.
 sub output_of {
     my (@command) = @_;
     open my $from, '-|', @command or die "bench: $command[0]: $!\n";
     my $output = do { local $/; <$from> };
-    close $from or die "bench: $command[0] failed: $output\n";
-    return $output;
+    return ($output, close $from);
 }
 
 # Runs the sub, which returns a part of the run, and adds what it cost.
@@ -76,15 +76,17 @@ sub measure {
 sub http {
     my ($site, $name, $connections, $seconds) = @_;
     return measure($site, sub {
-            my $output = output_of('wrk', '-t', THREADS, '-c', $connections, '-d', "${seconds}s", '--timeout', '10s', '-s',
-                't/bench/load.lua', "http://127.0.0.1:$site->{port}", '--', "build/bench/$name");
+            my ($output) = output_of('wrk', '-t', THREADS, '-c', $connections, '-d', "${seconds}s", '--timeout', '10s',
+                '-s', 't/bench/load.lua', "http://127.0.0.1:$site->{port}", '--', "build/bench/$name");
             my ($line) = $output =~ /^(\{.*\})$/m or die "bench: wrk returned: $output\n";
             my $result = $json->decode($line);
             my $errors = 0;
-            $errors += $_ for @$result{qw(connect read write timeout status)};
+            my @kinds = qw(connect read write timeout status);
+            $errors += $_ for @$result{@kinds};
             my ($p50, $p99) = map { $_ / 1000 } @$result{qw(p50_us p99_us)};
             return (rate => $result->{requests} / $result->{seconds}, p50 => $p50, p99 => $p99, errors => $errors,
-                requests => $result->{requests}, status => $result->{status}, sent => $result->{sent}, wrong => []);
+                wrong => [],
+                map { $_ => $result->{$_} } qw(requests sent), @kinds);
     });
 }
 
@@ -134,17 +136,18 @@ sub sql {
         close $out or die "bench: $file: $!\n";
         push @files, '-f', "$file\@$script->[1]";
     }
+    my @defines = map { ('-D', "$_=$defines->{$_}") } sort keys %$defines;
     local $ENV{PGOPTIONS} = Bench::Sql::SETTINGS;
     my $before = rows_touched($site);
     my $run = measure($site, sub {
-            my $output = output_of(Bench::Site::postgres_program('pgbench'), qw(-n -M prepared -j), THREADS, '-c', $clients,
-                '-T', $seconds, map({ ('-D', "$_=$defines->{$_}") } sort keys %$defines), @files,
+            my ($output, $succeeded) = output_of(Bench::Site::postgres_program('pgbench'), qw(-n -M prepared), '-j',
+                THREADS, '-c', $clients, '-T', $seconds, @defines, @files,
                 $site->conninfo('learnhub'));
             my ($rate) = $output =~ /^tps = ([\d.]+)/m or die "bench: pgbench returned: $output\n";
             my ($number) = $output =~ /^number of transactions actually processed: (\d+)/m;
             my ($failed) = $output =~ /^number of failed transactions: (\d+)/m;
             return (rate => $rate * Bench::Sql::STEPS, requests => $number * Bench::Sql::STEPS, errors => $failed || 0,
-                wrong => []);
+                wrong => [$succeeded ? () : 'pgbench aborted clients; see its messages above']);
     });
     push @{ $run->{wrong} }, idle_statements($works->{$name}, $run->{requests}, $before, rows_touched($site));
     return $run;

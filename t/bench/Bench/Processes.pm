@@ -68,7 +68,10 @@ sub pss {
 }
 
 # CPU seconds of this process and its children, such as wrk.
-sub own_cpu { my ($user, $system, $child_user, $child_system) = times; return $user + $system + $child_user + $child_system }
+sub own_cpu {
+    my ($user, $system, $child_user, $child_system) = times;
+    return $user + $system + $child_user + $child_system;
+}
 
 # CPU seconds of all processes of the machine, and of other virtual machines that were served in our stead. Interrupts
 # are not included: they belong to no process.

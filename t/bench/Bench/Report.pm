@@ -38,8 +38,8 @@ sub row {
     my ($work, $connections, $runs, $fastest_loop) = @_;
     my $of = sub {
         my ($kind) = @_;
-        return grep { $_->{work} eq $work && $_->{kind} eq $kind && ($kind eq 'sql' || $_->{connections} == $connections) }
-            @$runs;
+        my @same = grep { $_->{work} eq $work && $_->{kind} eq $kind } @$runs;
+        return $kind eq 'sql' ? @same : grep { $_->{connections} == $connections } @same;
     };
     my ($http, $const, $sql) = map { [$of->($_)] } qw(http const sql);
     my %row = (work => $work, connections => $connections);
@@ -91,8 +91,8 @@ sub table {
             $widths[$_] = length $line->[$_] if length $line->[$_] > ($widths[$_] || 0);
         }
     }
-    return join '', map { my $line = $_; join('  ', map { sprintf "%*s", $_ ? $widths[$_] : -$widths[$_], $line->[$_] } 0 .. $#$line) =~ s/\s*$/\n/r }
-        @cells;
+    my $format = join '  ', map {"%${_}s"} -$widths[0], @widths[1 .. $#widths];
+    return join '', map { sprintf($format, @$_) =~ s/\s*$/\n/r } @cells;
 }
 
 my %meaning = (

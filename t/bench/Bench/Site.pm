@@ -80,8 +80,9 @@ sub load {
 # Runs a statement as the schema's owner and returns the rows as a list of hashes.
 sub sql {
     my ($self, $statement, @values) = @_;
-    my $database = $self->{database} ||= DBI->connect('dbi:Pg:' . join(';', split ' ', $self->conninfo('learnhub_owner')),
-        '', '', { RaiseError => 1, PrintError => 0, PrintWarn => 0, pg_enable_utf8 => 1 });
+    my $source = 'dbi:Pg:' . join ';', split ' ', $self->conninfo('learnhub_owner');
+    my $database = $self->{database} ||= DBI->connect($source, '', '',
+        { RaiseError => 1, PrintError => 0, PrintWarn => 0, pg_enable_utf8 => 1 });
     my $query = $database->prepare($statement);
     $query->execute(@values);
     return $query->{NUM_OF_FIELDS} ? @{ $query->fetchall_arrayref({}) } : ();
@@ -160,7 +161,7 @@ sub send_request {
     my ($status) = $head =~ m{^HTTP/1\.1 (\d+)};
     my ($length) = $head =~ /^Content-Length: (\d+)/mi or die "bench: $request->{path}: no length: $head\n";
     while (length $content < $length) {
-        sysread $socket, $content, 65536, length $content or die "bench: the answer to $request->{path} is not complete\n";
+        sysread $socket, $content, 65536, length $content or die "bench: $request->{path}: an incomplete answer\n";
     }
     delete $self->{socket} if $head =~ /^Connection: close/mi;
     return { status => $status, content => $content, json => scalar eval { $json->decode($content) } };

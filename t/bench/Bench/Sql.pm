@@ -37,12 +37,12 @@ sub request {
     return join '', map { pipeline($_, $variable_of) } @runs;
 }
 
-# Sets <name>_<parameter>_<step> once per client, to the values of its own objects. All names of variables are in lower
-# case, as PostgreSQL returns the names of columns.
+# Sets <name>_<parameter>_<step> once per client, for these parameters of its own objects. All names of variables are in
+# lower case, as PostgreSQL returns the names of columns.
 sub prologue {
-    my ($name, $objects) = @_;
+    my ($name, $objects, @parameters) = @_;
     my (@columns, @arrays);
-    for my $parameter (sort keys %{ $objects->[0] }) {
+    for my $parameter (@parameters) {
         push @arrays, "ARRAY['" . join("','", map { $_->{$parameter} } @$objects) . "'] AS \"$parameter\"";
         push @columns, map {"\"$parameter\"\[:client_id * @{[STEPS]} + @{[$_ + 1]}] AS ${name}_${parameter}_$_"}
             0 .. STEPS - 1;
@@ -78,9 +78,8 @@ sub script_of_objects {
         my $value = $objects[$step]{$parameter} // die "bench: $part has no value for the parameter $parameter\n";
         return $large->{$value} // "${name}_${parameter}_$step";
     };
-    my @small = map { my $object = $_; +{ map { $_ => $object->{$_} } grep { !$large->{ $object->{$_} } } keys %$object } }
-        @objects;
-    my $script = prologue($name, \@small);
+    my @small = grep { !$large->{ $objects[0]{$_} } } sort keys %{ $objects[0] };
+    my $script = prologue($name, \@objects, @small);
     for (0 .. STEPS - 1) {
         $step = $_;
         $script .= request($routes->[$step % @$routes], $work, $variable_of);
