@@ -21,6 +21,7 @@ my $json = JSON::XS->new->utf8;
 sub check {
     my ($site, $work, $count) = @_;
     my $requests = $work->{requests};
+    $site->disconnect; # httpd may have closed a connection that was idle during a run
     my ($sum, $answers, @wrong) = (0, 0);
     for my $request (@$requests[0 .. ($count || @$requests) - 1]) {
         my $reply = $site->send_request($request);

@@ -100,7 +100,7 @@ sub start_httpd {
     my ($self) = @_;
     local @ENV{qw(PORT CONF)} = ($self->{port}, 't/bench/httpd.conf');
     command('conf/quickstart/server', 'start');
-    delete $self->{socket};
+    $self->disconnect;
     return;
 }
 
@@ -145,6 +145,9 @@ sub token {
     return "$signed." . encode_base64url(hmac_sha256($signed, $self->{secret}));
 }
 
+# Closes the connection of send_request().
+sub disconnect { my ($self) = @_; delete $self->{socket}; return }
+
 # Sends a request {method, path, user, body}, where user and body are optional: {status, content, json}. HTTP::Tiny is
 # not used because it sends the body in a packet of its own, which a delayed acknowledgement holds up for 40 ms.
 sub send_request {
@@ -163,7 +166,7 @@ sub send_request {
     while (length $content < $length) {
         sysread $socket, $content, 65536, length $content or die "bench: $request->{path}: an incomplete answer\n";
     }
-    delete $self->{socket} if $head =~ /^Connection: close/mi;
+    $self->disconnect if $head =~ /^Connection: close/mi;
     return { status => $status, content => $content, json => scalar eval { $json->decode($content) } };
 }
 

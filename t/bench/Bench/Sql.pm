@@ -54,11 +54,11 @@ sub prologue {
 
 # Large values are the same for many objects: these become variables of all clients (-D).
 sub share_large_values {
-    my ($objects, $defines) = @_;
+    my ($name, $objects, $defines) = @_;
     my %names;
     for my $object (@$objects) {
         for my $value (grep { length > 1000 } values %$object) {
-            my $shared = $names{$value} //= 'large_' . keys %names;
+            my $shared = $names{$value} //= "${name}_large_" . keys %names;
             $defines->{$shared} = $value;
         }
     }
@@ -71,8 +71,8 @@ sub script_of_objects {
     my $name = lc $part;
     my @objects = @{ $work->{objects} }[0 .. $clients * STEPS - 1];
     my %defines = ("${name}_ready" => 0);
-    my $large = share_large_values(\@objects, \%defines);
-    my ($step, %small) = (0);
+    my $large = share_large_values($name, \@objects, \%defines);
+    my $step;
     my $variable_of = sub {
         my ($parameter) = @_;
         my $value = $objects[$step]{$parameter} // die "bench: $part has no value for the parameter $parameter\n";

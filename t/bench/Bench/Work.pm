@@ -338,18 +338,18 @@ sub mix_of_thread {
     my ($site, $works, $thread) = @_;
     my $own = sub { my ($list) = @_; return @$list[grep { $_ % 2 == $thread } 0 .. $#$list] };
     my @reads = map { [$own->($works->{$_}{requests})] } qw(A B C);
-    my %seen;
-    my @sessions = grep { !$seen{ $_->{id} }++ } $own->($works->{D1}{objects});
+    my @sessions = $own->($works->{D1}{objects});
     my @saves = saves($site, [@sessions[0 .. 74]], 1, 1, 0, 0);
     my @visits = $own->([visits()]);
     my @writes = map { (visit_request($site, $visits[$_], 'join'), create_request($site, 1 + $_)) } 0 .. 19;
     push @writes, map { visit_request($site, $visits[$_], 'leave') } 0 .. 19;
     my ($read, @cycle) = (0);
+    @reads = map { my $i = $_; map { $_->[$i] } @reads } 0 .. $#{ $reads[0] };
 
     for my $i (0 .. 1199) {
         my $place = $i % 20;
         push @cycle, $place == 7 ? shift @writes : $place % 4 == 1 ? shift @saves
-            : $reads[$read % 3][$read++ / 3 % @{ $reads[0] }];
+            : $reads[$read++ % @reads];
     }
     return \@cycle;
 }
