@@ -11,7 +11,10 @@ use Test::More;
 my @c = sort glob 'mod_learnhub/*.c mod_learnhub/*/*.c';
 my @headers = sort glob 'include/*.h mod_learnhub/*.h mod_learnhub/*/*.h';
 my @sql = sort glob 'conf/schema/*.sql';
-my @tests = (glob('t/*.t t/frontends/*.t'), 't/TEST', glob 't/lib/LearnHub/*.pm');
+my @tests = (
+    glob('t/*.t t/frontends/*.t'), qw(t/TEST t/bench/bench t/bench/chart),
+    glob 't/lib/LearnHub/*.pm t/bench/Bench/*.pm'
+);
 my @scripts = sort glob 't/frontends/*.js t/frontends/*/*.js';
 my @pages = (@scripts, glob 't/frontends/*.css t/frontends/*/*.html');
 my @text = text_files();
@@ -179,7 +182,7 @@ subtest 'compilers' => sub {
 };
 
 subtest 'format' => sub {
-    my @formatted = (@sources, glob 't/unit/*.[ch] t/fuzz/*.c t/lib/*.c');
+    my @formatted = (@sources, glob 't/unit/*.[ch] t/fuzz/*.c t/lib/*.c t/bench/*.c');
     none(scalar @formatted, [grep { `clang-format '$_'` ne `cat '$_'` } @formatted],
         'C files have the format of clang-format (make -f Makefile.apxs format)');
     none(scalar @tests, [grep { `perltidy -st '$_'` ne `cat '$_'` } @tests],
@@ -258,7 +261,8 @@ subtest 'documents' => sub {
 
 subtest 'scripts, tests, migrations' => sub {
     local $ENV{LEARNHUB_TOP} = $ENV{LEARNHUB_TOP} || getcwd;
-    none(scalar @tests, [grep { !/syntax OK/ } map { scalar `perl -It/lib -c $_ 2>&1` } @tests], 'every test parses');
+    none(scalar @tests, [grep { !/syntax OK/ } map { scalar `perl -It/lib -It/bench -c $_ 2>&1` } @tests],
+        'every test parses');
     none(scalar @scripts, [map { failure_output("node --check '$_'") } @scripts], 'every script of a page parses');
     my @frontends = map {m{(\w+)\.t$}} glob 't/frontends/*.t';
     my @parts = map { my $name = $_; map {"t/frontends/$name/$_"} qw(index.html app.js flow.js) } @frontends;

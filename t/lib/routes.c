@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prints the compiled routes and statements as JSON, for t/35-routes.t. Steps are linked as stubs and not called. */
+/* Prints the compiled routes and statements as JSON, for LearnHub::Routes. Steps are linked as stubs and not called. */
 #include <apr_general.h>
 #include <apr_strings.h>
 #include <stdio.h>
@@ -36,6 +36,45 @@ static void write_fields(lh_json *out, const char *key, const lh_field *fields)
     lh_json_close(out, ']');
 }
 
+/* A statement with the names of its parameters: $(i + 1) is parameters[i]. */
+static void write_statement(lh_json *out, const lh_compiled_route *route, const lh_statement *statement)
+{
+    int i;
+
+    lh_json_open(out, '{');
+    write_text(out, "sql", statement->sql);
+    lh_json_key(out, "parameters");
+    lh_json_open(out, '[');
+    for (i = 0; i < statement->parameters; i++) {
+        lh_json_text(out, route->slots.names[statement->slots[i]]);
+    }
+    lh_json_close(out, ']');
+    lh_json_close(out, '}');
+}
+
+/* Writes extra_sql, and sql: what a request without filters runs, with the count first. */
+static void write_statements(lh_json *out, const lh_compiled_route *route)
+{
+    int i;
+
+    lh_json_key(out, "extra_sql");
+    lh_json_open(out, '[');
+    for (i = 0; i < LH_EXTRA_SQL_MAX && route->extra_sql[i]; i++) {
+        write_statement(out, route, route->extra_sql[i]);
+    }
+    lh_json_close(out, ']');
+    lh_json_key(out, "sql");
+    lh_json_open(out, '[');
+    if (route->counts) {
+        write_statement(out, route, route->counts[0]);
+    }
+    for (i = 0; i < route->sql_count; i++) {
+        int filtered = route->filtered && i == route->sql_count - 1;
+        write_statement(out, route, filtered ? route->filtered[0] : route->sql[i]);
+    }
+    lh_json_close(out, ']');
+}
+
 static void write_route(lh_json *out, const lh_compiled_route *route)
 {
     static const char *const formats[] = {"detail", "located", "flat", "envelope", "list"};
@@ -54,6 +93,7 @@ static void write_route(lh_json *out, const lh_compiled_route *route)
     write_int(out, "status", def->status ? def->status : def->shape == LH_NOTHING ? 204 : 200);
     write_fields(out, "body", def->body);
     write_fields(out, "returns", def->returns);
+    write_statements(out, route);
     lh_json_close(out, '}');
 }
 

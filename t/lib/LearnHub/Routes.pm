@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+# The compiled route table, for t/35-routes.t and the benchmark.
+package LearnHub::Routes;
+
+use strict;
+use warnings;
+
+use JSON::XS ();
+
+# Compiles t/lib/routes.c, which prints the route table as JSON, and returns the decoded output. The program is linked
+# with the route files and stubs for the functions that only steps call, because it runs no step.
+sub run { my ($command) = @_; system($command) == 0 or die "failed: $command"; return }
+
+sub table {
+    mkdir 'build/routes';
+    chomp(my $flags = `make -s -f Makefile.apxs flags`);
+    my @compiling = qw(auth/account_checks auth/account_steps model/answer model/rates model/review
+        http/route http/route_check http/path db/statement util/text util/json util/buffer);
+    my @sources = ('t/lib/routes.c', glob('mod_learnhub/api/*.c'), map {"mod_learnhub/$_.c"} @compiling);
+    run("cd build/routes && gcc $flags -I../../include -I../../mod_learnhub -c " . join ' ', map {"../../$_"} @sources);
+    my %defined = map { $_ => 1 } split ' ', `nm -j --defined-only build/routes/*.o`;
+    my @undefined = split ' ', `nm -j --undefined-only build/routes/*.o`;
+    my @missing = grep { /^(?:lh_|ap_|learnhub_module$)/ && !$defined{$_} } @undefined;
+    open my $stubs, '>', 'build/routes/stubs.c' or die $!;
+    print $stubs map {"void $_(void);\nvoid $_(void)\n{\n}\n"} keys %{ { map { $_ => 1 } @missing } };
+    close $stubs or die $!;
+    run('gcc -o build/routes/routes build/routes/*.o build/routes/stubs.c -laprutil-1 -lapr-1 -lcurl -lcrypto -lm');
+    return JSON::XS->new->utf8->decode(scalar `build/routes/routes`);
+}
+
+1;
