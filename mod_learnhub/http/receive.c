@@ -69,7 +69,7 @@ static int accepts_photo(const lh_call *call)
     return field && field->name;
 }
 
-/* The limit of the request's body, in bytes. `what` is the part of it that the limit is about. */
+/* The limit of the request's body, in bytes. `what` names the limited part in the sentence of a 413. */
 typedef struct body_limit {
     const char *what;
     apr_int64_t bytes, extra; /* the body may have bytes + extra bytes */
