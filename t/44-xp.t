@@ -472,13 +472,14 @@ subtest 'The type of an activity is the dimension in which it earns most' => sub
         is_deeply($types->(), [$expected, 'physique'], "the type follows a profile that is $change, not own rates");
     }
     my $create = sub {
-        eventually(sub { (sql('SELECT count(*) AS n FROM pg_locks WHERE locktype = ?', 'advisory'))[0]{n} });
+        my $added = q{SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint = 4401};
+        eventually(sub { (sql($added))[0]{n} });
         return json_of(api_as($admin, POST => '/api/v1/activities/', json => { %new, name => $profile }))->{id};
     };
     my $add = sub {
         sql('BEGIN');
         sql(q{INSERT INTO learnhub.rates_profiles VALUES (?, '', '(0, 0, 0, 0, 9)')}, $profile);
-        sql('SELECT pg_advisory_xact_lock(1)'); # seen by $create
+        sql('SELECT pg_advisory_xact_lock(4401)'); # seen by $create
         my $waited = eventually(sub { (sql('SELECT count(*) AS n FROM pg_locks WHERE NOT granted'))[0]{n} });
         sql('COMMIT');
         return $waited;

@@ -33,7 +33,8 @@ CREATE TRIGGER touch_goal BEFORE UPDATE ON learnhub.goals
 CREATE FUNCTION learnhub.finish_day(deadline text) RETURNS date LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN deadline ~ '^[126][wm]$'
         THEN timezone('UTC', now())
-             + left(deadline, 1)::integer * CASE right(deadline, 1) WHEN 'w' THEN interval '1 week' ELSE interval '1 month' END
+             + left(deadline, 1)::integer
+             * CASE right(deadline, 1) WHEN 'w' THEN interval '1 week' ELSE interval '1 month' END
         ELSE nullif(deadline, '')::timestamp END::date;
 
 -- ---- activities ----
