@@ -4,7 +4,7 @@ use strict;
 use warnings;
 
 use Cwd qw(getcwd);
-use File::Basename qw(dirname);
+use File::Basename qw(basename dirname);
 use File::Find qw(find);
 use Test::More;
 
@@ -245,6 +245,8 @@ subtest 'documents' => sub {
         push @links, map { [$file, $_] } slurp($file) =~ /\]\((?!https?:|#)([^)#\s]+)/g;
     }
     cmp_ok(scalar(() = slurp('README.md') =~ /\n/g), '<=', 150, 'README.md has at most 150 lines');
+    my ($last) = slurp('README.md') =~ /applying (\d\w+)\n.*applying demo/;
+    is($last, (sort map { basename($_, '.sql') } glob 'conf/schema/*.sql')[-1], 'README.md names the last migration');
     none(scalar @links, [map {"$_->[0]: $_->[1]"} grep { !-e dirname($_->[0]) . "/$_->[1]" } @links],
         'links lead to files');
     my @quotes = slurp('mod_learnhub/README.md') =~ /^ *`([\w.\/-]+)`:\n\n *```\w*\n(.*?)^ *```$/msg;

@@ -10,7 +10,7 @@ use LearnHub::Test;
 my $www = "$top/t/logs/www-$$";
 chomp(my $folder = `apxs -q libexecdir`);
 my $modules = join '', map {"LoadModule ${_}_module \"$folder/mod_$_.so\"\n"}
-    qw(alias dir mime proxy proxy_http rewrite);
+    qw(alias dir headers mime proxy proxy_http rewrite);
 my $on = qq(${modules}TypesConfig /etc/mime.types\nLearnHub On\nLearnHubJWTSecret "$jwt_secret"\n)
     . "LearnHubBcryptCost 4\nLearnHubLoginThrottle 1000/1m\n";
 my %html = (Accept => 'text/html,application/xhtml+xml,*/*;q=0.8');
@@ -56,12 +56,34 @@ my %session = (title => 'T', description => 'D', date => '2040-01-01T00:00:00Z',
 api_as($teacher, POST => '/api/sessions/', json => \%session) for 1 .. 3;
 my $gif = "GIF89a\1\0\1\0\0\0\0,";
 
+my $picture = [undef, 'p.gif', Content => $gif];
+
 # Sets the teacher's photo and returns its URL.
 sub photo {
     my ($prefix, $port) = @_;
     my $reply = api_as($teacher, PATCH => "$prefix/myprofile/", port => $port,
-        multipart => [profile_photo => [undef, 'p.gif', Content => $gif]]);
+        multipart => [profile_photo => $picture]);
     return $reply->json->{profile_photo};
+}
+
+# Checks that the address bar gets all kinds of pictures.
+sub has_pictures {
+    my ($prefix, $port) = @_;
+    my $photo = photo($prefix, $port);
+    my $activity = api_as($teacher, POST => "$prefix/api/activities/", port => $port,
+        multipart => [activity => 'hiking', duration => '01:00:00', verification_proof => $picture]);
+    my $profile = api_as($teacher, GET => "$prefix/api/profiles/me/", port => $port);
+    my %url = (
+        'myprofile' => $photo,
+        'api/activities' => $activity->json->{data}{verification_proof},
+        'api/profiles' => $profile->json->{data}{profile_pic},
+    );
+    for my $folder (sort keys %url) {
+        my $path = path_of($url{$folder}, $port) // '';
+        like($path, qr{^\Q$prefix/$folder\E/photos/}, "the URL of a picture below $prefix/$folder");
+        is(api(GET => $path, port => $port, headers => \%html)->body, $gif, "$prefix/$folder/photos/ can be opened");
+    }
+    return;
 }
 
 subtest 'LearnHubPrefix' => sub {
@@ -198,18 +220,17 @@ subtest 'A single-page application, APIs below a prefix' => sub {
     is(page($_, $port), 'index.html of app', "$_ is a page of the application") for @pages;
     is(page('/app.js', $port), 'app.js of app', 'files are served');
     is_served('/learn', $port, 'the APIs');
-    is(api(GET => path_of(photo('/learn', $port), $port), port => $port, headers => \%html)->body, $gif,
-        'photos can be opened');
+    has_pictures('/learn', $port);
     $server->stop;
 };
 
 subtest 'A single-page application, APIs at their own paths' => sub {
     my ($server, $port) = hosts(recipe('A single-page application, APIs at their own paths'));
+    like(api(GET => '/problems/', port => $port)->header('Vary'), qr/\bAccept\b/, 'responses of APIs vary by Accept');
     is(page($_, $port), 'index.html of app', "$_ is a page of the application") for @pages;
     is(page('/app.js', $port), 'app.js of app', 'files are served');
     is_served('', $port, 'the APIs');
-    is(api(GET => path_of(photo('', $port), $port), port => $port, headers => \%html)->body, $gif,
-        'photos can be opened');
+    has_pictures('', $port);
     $server->stop;
 };
 

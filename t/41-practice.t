@@ -260,6 +260,13 @@ subtest 'The list of problems is filtered by difficulty and category' => sub {
         is_deeply([$found->{total}, grep { $_->{difficulty} ne $level } @{ $found->{problems} }], [$rows->{n}],
             "difficulty $level selects the problems of this difficulty");
     }
+    my $key = substr unique('Ä') x 200, 0, 200;
+    my $too_long_for_an_index = join '', map { chr(0x4e00 + rand 20000) } 1 .. 9000;
+    my $changed = problem(categories => [$key, "$key.", $too_long_for_an_index]);
+    is_deeply($ids->(category => lc $key), [$changed->{id}], 'categories of 200 characters are found');
+    api_as($author, PUT => "/problems/$changed->{id}", json => { categories => [uc "$tag 3"] });
+    is_deeply([$ids->(category => "$tag 3"), $ids->(category => $key)], [[$changed->{id}], []],
+        'the list follows changes of the categories');
     is($list->(difficulty => '', category => '')->{total}, $list->()->{total}, 'empty filters are ignored');
     is_invalid(api_as(undef, GET => "/problems/?difficulty=$_"), 'located', ['difficulty'], "$_ is rejected")
         for 'Easy', 'HARD', 'simple', '%20easy';
@@ -268,7 +275,7 @@ subtest 'The list of problems is filtered by difficulty and category' => sub {
     sql('SET enable_seqscan = off');
     my %index = (
         problems_difficulty_idx => q{p.difficulty = 'hard' ORDER BY p.created_at DESC, p.id DESC LIMIT 10},
-        problems_categories_idx => q{lower(p.categories::text)::jsonb @> to_jsonb(lower('Web'))},
+        problems_category_keys_idx => q{p.category_keys @> ARRAY[lower('Web')]},
     );
     for my $name (sort keys %index) {
         my $plan = join ' ', map { values %$_ } sql("EXPLAIN SELECT 1 FROM learnhub.problems p WHERE $index{$name}");

@@ -461,6 +461,33 @@ subtest 'The type of an activity is the dimension in which it earns most' => sub
         json_of(api_as($admin, PATCH => "/api/v1/activities/$named/", json => { name => $case->[0] }), 200);
         is($type->($named), $case->[1], "without rates of its own, of the built-in rates: $case->[0]");
     }
+    my $profile = unique('profile');
+    my $types = sub { return [map { $type->($_) } $named, $made] };
+    for my $case (
+        ['added', q{INSERT INTO learnhub.rates_profiles VALUES (?, 'zwrth', '(0, 0, 0, 0, 9)')}, 'social'],
+        ['changed', q{UPDATE learnhub.rates_profiles SET rates = '(0, 0, 9, 0, 0)' WHERE name = ?}, 'logic'],
+        ['deleted', 'DELETE FROM learnhub.rates_profiles WHERE name = ?', 'energy']) {
+        my ($change, $statement, $expected) = @$case;
+        sql($statement, $profile);
+        is_deeply($types->(), [$expected, 'physique'], "the type follows a profile that is $change, not own rates");
+    }
+    my $create = sub {
+        my $added = q{SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint = 4401};
+        eventually(sub { (sql($added))[0]{n} });
+        return json_of(api_as($admin, POST => '/api/v1/activities/', json => { %new, name => $profile }))->{id};
+    };
+    my $add = sub {
+        sql('BEGIN');
+        sql(q{INSERT INTO learnhub.rates_profiles VALUES (?, '', '(0, 0, 0, 0, 9)')}, $profile);
+        sql('SELECT pg_advisory_xact_lock(4401)'); # seen by $create
+        my $waited = eventually(sub { (sql('SELECT count(*) AS n FROM pg_locks WHERE NOT granted'))[0]{n} });
+        sql('COMMIT');
+        return $waited;
+    };
+    my ($waited, $created) = parallel(2, sub { return $_[0] ? $create->() : $add->() });
+    ok($waited, 'an activity that is created while a profile is added waits');
+    is($type->($created), 'social', 'then its type has the profile');
+    sql('DELETE FROM learnhub.rates_profiles WHERE name = ?', $profile);
     my ($untyped) = sql("SELECT count(*) AS n FROM learnhub.activities WHERE type IS NULL");
     is($untyped->{n}, 0, 'every activity of the catalogue has a type');
 };

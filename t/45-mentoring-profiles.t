@@ -283,6 +283,11 @@ subtest '/availability/ lists the own availabilities, or those of a mentor or of
         'availabilities of a user without the mentor flag are not in the directory');
     is_deeply([grep { $_->{pk} == $kept->{pk} } @{ $list->($user, '?mentor=all') }], [], 'nor in the list of all');
     is(api_as($former, DELETE => "/availability/$kept->{pk}/")->status, 204, 'they delete their own');
+    my $away = mentor();
+    my $hidden = offer($away, '2040-02-01T10:00:00Z', '2040-02-01T11:00:00Z')->json->{pk};
+    api_as($admin, PATCH => '/api/admin/users/' . user_id($away) . '/', json => { is_active => false });
+    is_deeply([grep { $_->{pk} == $hidden } map { @{ $list->($user, "?mentor=$_") } } user_id($away), 'all'], [],
+        'availabilities of a deactivated mentor are not listed');
     is_deeply($list->($former), [], 'a deleted availability is not listed');
 };
 

@@ -4,9 +4,15 @@
 -- ---- filters of the list of problems ----
 
 CREATE INDEX problems_difficulty_idx ON learnhub.problems (difficulty, created_at DESC, id DESC);
--- For categories regardless of case: lower(categories::text)::jsonb @> to_jsonb(lower('Caching')).
-CREATE INDEX problems_categories_idx ON learnhub.problems
-    USING gin ((lower(categories::text)::jsonb) jsonb_path_ops);
+
+-- The categories in lower case, for searching. Clients search for at most 200 characters; longer categories, which
+-- could exceed the size limit of index entries, have no key.
+CREATE FUNCTION learnhub.category_keys(categories jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY(SELECT lower(name) FROM jsonb_array_elements_text(categories) AS name WHERE length(name) <= 200);
+
+ALTER TABLE learnhub.problems
+    ADD COLUMN category_keys text[] NOT NULL GENERATED ALWAYS AS (learnhub.category_keys(categories)) STORED;
+CREATE INDEX problems_category_keys_idx ON learnhub.problems USING gin (category_keys);
 
 -- ---- tables ----
 

@@ -30,25 +30,26 @@ CREATE TRIGGER touch_goal BEFORE UPDATE ON learnhub.goals
     FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION learnhub.touch_goal();
 
 -- The day of a date YYYY-MM-DD or of a period from today on: 1w, 2w, 1m or 6m (UTC). NULL for NULL and ''.
-CREATE FUNCTION learnhub.finish_day(said text) RETURNS date LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN CASE WHEN said ~ '^[126][wm]$'
+CREATE FUNCTION learnhub.finish_day(deadline text) RETURNS date LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN deadline ~ '^[126][wm]$'
         THEN timezone('UTC', now())
-             + left(said, 1)::integer * CASE right(said, 1) WHEN 'w' THEN interval '1 week' ELSE interval '1 month' END
-        ELSE nullif(said, '')::timestamp END::date;
+             + left(deadline, 1)::integer
+             * CASE right(deadline, 1) WHEN 'w' THEN interval '1 week' ELSE interval '1 month' END
+        ELSE nullif(deadline, '')::timestamp END::date;
 
 -- ---- activities ----
 
 -- The dimension in which an activity earns the most points; of equal ones the first of physique, energy, logic,
 -- creativity and social.
-CREATE FUNCTION learnhub.main_dimension(earned learnhub.rates) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE greatest((earned).physique, (earned).energy, (earned).logic, (earned).creativity, (earned).social)
-        WHEN (earned).physique THEN 'physique' WHEN (earned).energy THEN 'energy' WHEN (earned).logic THEN 'logic'
-        WHEN (earned).creativity THEN 'creativity' ELSE 'social' END;
+CREATE FUNCTION learnhub.main_dimension(rates learnhub.rates) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE greatest((rates).physique, (rates).energy, (rates).logic, (rates).creativity, (rates).social)
+        WHEN (rates).physique THEN 'physique' WHEN (rates).energy THEN 'energy' WHEN (rates).logic THEN 'logic'
+        WHEN (rates).creativity THEN 'creativity' ELSE 'social' END;
 
 ALTER TABLE learnhub.activities ADD COLUMN type text
     CHECK (type IN ('physique', 'energy', 'logic', 'creativity', 'social'));
 COMMENT ON COLUMN learnhub.activities.type IS
-    'The main dimension of the rates or, if an admin has not set any, of rates_by_words(); maintained by a trigger.';
+    'The main dimension of the rates or, if an admin has not set any, of rates_by_words(); maintained by triggers.';
 
 CREATE FUNCTION learnhub.keep_activity_type() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -58,8 +59,22 @@ BEGIN
 END
 $$;
 
+-- Computes the types again after a change of the profiles that rates_by_words() uses. The lock lets concurrent changes
+-- of activities wait, because they do not see the new profiles before the commit.
+CREATE FUNCTION learnhub.keep_activity_types() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    LOCK TABLE learnhub.activities IN SHARE ROW EXCLUSIVE MODE;
+    UPDATE learnhub.activities SET type = NULL WHERE rates IS NULL; -- keep_activity_type() sets it
+    RETURN NULL;
+END
+$$;
+
 CREATE TRIGGER keep_activity_type BEFORE INSERT OR UPDATE ON learnhub.activities
     FOR EACH ROW EXECUTE FUNCTION learnhub.keep_activity_type();
+
+-- Runs after the row trigger keep_rates_words, and after deletions cascaded to rates_words.
+CREATE TRIGGER keep_activity_types AFTER INSERT OR UPDATE OR DELETE ON learnhub.rates_profiles
+    FOR EACH STATEMENT EXECUTE FUNCTION learnhub.keep_activity_types();
 
 UPDATE learnhub.activities SET type = NULL; -- runs the trigger
 ALTER TABLE learnhub.activities ALTER COLUMN type SET NOT NULL;

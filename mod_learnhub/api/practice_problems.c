@@ -72,7 +72,7 @@ static const lh_field filter_fields[] = {
     {.name = "difficulty", .type = LH_STRING, .enum_values = "easy medium hard",
      .where = "p.difficulty = :difficulty::text"},
     {.name = "category",   .type = LH_STRING, .min = 1, .max = 200,
-     .where = "lower(p.categories::text)::jsonb @> to_jsonb(lower(:category::text))",
+     .where = "p.category_keys @> ARRAY[lower(:category::text)]",
      .note = "One of the problem's categories, regardless of case."},
     {0}};
 

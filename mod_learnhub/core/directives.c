@@ -433,7 +433,8 @@ const command_rec lh_config_commands[] = {
               "FAILURES/TIME, the failed logins per account and per address after which logins are rejected, or Off",
               .min = SECOND, .max = DAY, .default_value = "10/5m"),
 
-    DIRECTIVE("LearnHubMaxBody", read_integer, max_body, "the maximum size of other request bodies in bytes",
+    DIRECTIVE("LearnHubMaxBody", read_integer, max_body,
+              "the maximum size of request bodies without a photo or a diagram in bytes",
               .min = 1024, .max = 1073741824, .default_value = "1048576"),
     DIRECTIVE("LearnHubMaxPhoto", read_integer, max_photo, "the maximum size of a photo in bytes",
               .min = 1024, .max = 67108864, .default_value = "8388608"),

@@ -36,7 +36,7 @@ int lh_scan_next(lh_scan *scan, lh_scan_item *item);
 int lh_slice_is(lh_slice slice, const char *text);
 
 /* Reads an escape after its backslash; for a surrogate pair, both halves. Returns the character, or 0 if the escape is
- * malformed, incomplete or \u0000; *s is then inside of it. */
+ * malformed, incomplete or \u0000: on error, *s is somewhere within the escape. */
 unsigned lh_scan_escape(const char **s, const char *end);
 
 /* The white space at `s`, and the string whose opening quote is at `s`: return the position after them. */

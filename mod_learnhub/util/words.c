@@ -103,7 +103,7 @@ static int has_vowel(const unsigned char *word, apr_size_t length)
 static apr_size_t singular(unsigned char *word, apr_size_t length)
 {
     if (length > 4 && ends(word, length, "ies")) {
-        return length - 2; /* the i, which the final y or ie of the singular becomes too */
+        return length - 2; /* keep the i: stem() also turns a final y into i */
     }
     if (ends(word, length, "sses") || ends(word, length, "ches") || ends(word, length, "shes") ||
         ends(word, length, "xes")) {
