@@ -102,7 +102,8 @@
 
 /* clang-format on */
 
-/* Locks the caller's account, so that concurrent changes of one user's data run one after the other. */
+/* Locks the caller's account, so that concurrent changes of one user's data run one after the other. A statement that
+ * stores personal data repeats `is_active`: the account may have been deleted while the request waited for the lock. */
 #define CALLER_LOCK "SELECT id FROM learnhub.users WHERE id = :me::bigint FOR NO KEY UPDATE"
 
 /* ---- mentoring ---- */
