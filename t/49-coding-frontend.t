@@ -8,6 +8,7 @@ use Encode qw(encode_utf8);
 use LearnHub::Coding;
 use LearnHub::Test;
 use LearnHub::Users;
+use POSIX qw(strftime);
 
 my $time = qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?Z$/;
 my $base = 'http://127.0.0.1:' . port();
@@ -65,10 +66,22 @@ subtest 'Optional fields of an activity' => sub {
     }
     is(data(post($user, %activity, activity_date => '2024-05-06T23:30:00-02:00'), 201)->{activity_date}, '2024-05-07',
         'activity_date accepts a time; the response has its UTC day');
+    is(data(api_as($user, GET => "/api/ecoactivities/$hike->{id}"))->{performed_at}, '2024-05-06T00:00:00Z',
+        'performed_at is the start of the UTC day');
+    my %day = map { $_ => strftime('%Y-%m-%d', gmtime(time + $_ * 86_400)) } 0, 1, 3;
+    is(data(post($user, %activity, activity_date => $day{0}), 201)->{activity_date}, $day{0}, 'the date may be today');
+    my $early = data(post($user, %activity, activity_date => $day{1}), 201);
+    my ($stored) = sql("SELECT performed_at = least(created_at, ?::timestamp AT TIME ZONE 'UTC') AS now
+        FROM learnhub.eco_activities WHERE id = ?", $day{1}, $early->{id});
+    ok($stored->{now}, 'the date may be tomorrow, which is today in other time zones: performed_at is now');
+    my $late = post($user, %activity, activity_date => $day{3});
+    is_invalid($late, 'envelope', ['activity_date'], 'a later date is rejected');
+    like($late->json->{data}{activity_date}[0], qr/tomorrow/, 'the sentence says which dates are allowed');
     my %kind = (HIKING => 'hiking', ' Gardening ' => 'gardening', family_meetup => 'other', Other => 'other');
     is(data(post($user, %activity, activity => $_), 201)->{activity}, $kind{$_}, "'$_' is recorded as $kind{$_}")
         for sort keys %kind;
     is(data(post($user, %activity, duration => $_), 201)->{duration}, '09:30:00', "the duration may be $_")
+
         for '9:30:00', '09:30:00';
     is(length data(post($user, %activity, location => 'x' x 250, description => 'y' x 2000), 201)->{location}, 250,
         'location has up to 250 characters, description up to 2000');

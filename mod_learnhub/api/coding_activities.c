@@ -32,7 +32,7 @@ static const lh_field activity_fields[] = {
     {.name = "duration",           .type = LH_DURATION, .flags = LH_REQUIRED | LH_COERCE},
     {.name = "location",           .type = LH_STRING,   .flags = LH_NULL | LH_TRIM, .max = 250},
     {.name = "description",        .type = LH_STRING,   .flags = LH_NULL, .max = 2000},
-    {.name = "activity_date",      .type = LH_TIME,     .flags = LH_CLEARABLE | LH_PAST},
+    {.name = "activity_date",      .type = LH_DATE,     .flags = LH_CLEARABLE | LH_PAST},
     {.name = "verification_proof", .type = LH_PHOTO,    .flags = LH_NULL},
     {0}};
 
@@ -42,13 +42,15 @@ static const lh_route routes[] = {
      .roles = LH_MEMBER,
      .accepts = LH_MULTIPART | LH_JSON,
      .body = activity_fields,
+     /* The activity took place at the start of the UTC day; now, if the day has not begun or was not sent. */
      .sql = {CALLER_LOCK,
 
              "WITH activity AS ("
              "    INSERT INTO learnhub.eco_activities "
              "        (user_id, kind, seconds, location, description, point_parts, performed_at) "
              "    SELECT u.id, k.kind, :duration::int, coalesce(:location, ''), coalesce(:description, ''), "
-             "           k.factor * :duration::int, coalesce(nullif(:activity_date, '')::timestamptz, now()) "
+             "           k.factor * :duration::int, "
+             "           least(nullif(:activity_date, '')::timestamp AT TIME ZONE 'UTC', now()) "
              "    FROM learnhub.users u, learnhub.eco_kinds k "
              "    WHERE u.id = :me::bigint AND u.is_active AND k.kind IN (lower(:activity), 'other') "
              "    ORDER BY k.kind = lower(:activity) DESC "

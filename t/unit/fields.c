@@ -42,6 +42,7 @@ static const lh_field plain_photo = {.name = "plain_photo", .type = LH_PHOTO};
 static const lh_field oid = {.name = "oid", .type = LH_OBJECT_ID};
 static const lh_field past = {.name = "past", .type = LH_TIME, .flags = LH_PAST};
 static const lh_field day = {.name = "day", .type = LH_DATE, .flags = LH_CLEARABLE, .enum_values = "1w 2w"};
+static const lh_field past_day = {.name = "past_day", .type = LH_DATE, .flags = LH_PAST}; /* NOW is on 2023-11-14 */
 static const lh_field plain_day = {.name = "plain_day", .type = LH_DATE};
 static const lh_field counted = {.name = "counted", .type = LH_INTEGER, .max = APR_INT64_MAX, .enum_values = "all"};
 static const lh_field duration = {.name = "duration", .type = LH_DURATION};
@@ -126,6 +127,13 @@ static const struct {
     {&day, NIL, 0, "", NULL},
     {&day, ABSENT, 0, NULL, NULL},
     {&day, INT(20240229), 0, NULL, "a date"},
+    {&past_day, STRING("0001-01-01"), 0, "0001-01-01", NULL},
+    {&past_day, STRING("2023-11-14"), 0, "2023-11-14", NULL},
+    {&past_day, STRING("2023-11-15"), 0, "2023-11-15", NULL},
+    {&past_day, STRING("2023-11-15T23:59:59.999999Z"), 0, "2023-11-15", NULL},
+    {&past_day, STRING("2023-11-16"), 0, NULL, "tomorrow (UTC)"},
+    {&past_day, STRING("2023-11-15T23:59:59-00:01"), 0, NULL, "tomorrow (UTC)"},
+    {&plain_day, STRING("2040-01-01"), 0, "2040-01-01", NULL},
     {&plain_day, STRING("1w"), 0, NULL, "2024-01-15."},
     {&plain_day, STRING(""), 0, NULL, "a date"},
     {&counted, STRING("all"), 1, "all", NULL},
