@@ -71,7 +71,7 @@ static const lh_route routes[] = {
      .returns = activity_keys,
      .errors = (const lh_route_error[]){
          {"activity_photos_limit", 400, "verification_proof",
-          "You have 100 pending activities with pictures; wait until one is verified or rejected."},
+          "Your pending activities may have 100 pictures of together 100 MiB; wait until one is verified or rejected."},
          {0}}},
 
     {.name = "activities.list", .method = "GET", .path = "/api/activities/",
