@@ -74,8 +74,9 @@ enum {
     LH_DEFERRED = 128,  /* of an LH_OBJECT: its contents are not validated until a step calls lh_canonical_md5() */
     LH_CLEARABLE = 256, /* null and an empty string (not for LH_PHOTO in JSON) are bound as an empty string, with which
                          * the statement removes the stored value */
-    LH_PAST = 512       /* the time must not be in the future; an LH_DATE may be tomorrow's (UTC), which is today's in
+    LH_PAST = 512,      /* the time must not be in the future; an LH_DATE may be tomorrow's (UTC), which is today's in
                          * other time zones */
+    LH_EMPTY = 1024     /* an empty string means the same as an absent field */
 };
 
 /*

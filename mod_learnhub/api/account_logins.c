@@ -81,7 +81,8 @@ static const lh_field tutoring_register_fields[] = {
     NEW_PASSWORD_FIELD,
     {.name = "confirm_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
     PERSON_FIELDS,
-    {.name = "role",             .type = LH_STRING, .enum_values = "student instructor", .default_value = "student"},
+    {.name = "role",             .type = LH_STRING, .flags = LH_NULL | LH_EMPTY,
+     .enum_values = "student instructor", .default_value = "student"},
     {0}};
 
 static const lh_field tutoring_login_fields[] = {
@@ -189,10 +190,11 @@ const lh_route_group lh_group_tutoring_login = {
 
 /* ---- coding: /api/token, /api/users ---- */
 
+/* Front ends send an empty string for the name that the user has not entered. */
 static const lh_field coding_login_fields[] = {
-    {.name = "email",    .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 254,
+    {.name = "email",    .type = LH_STRING, .flags = LH_TRIM | LH_NULL | LH_EMPTY, .min = 1, .max = 254,
      .note = "E-mail address or username; required without username."},
-    {.name = "username", .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 254,
+    {.name = "username", .type = LH_STRING, .flags = LH_TRIM | LH_NULL | LH_EMPTY, .min = 1, .max = 254,
      .note = "The same; used if both are sent."},
     {.name = "password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
     {0}};
@@ -203,7 +205,7 @@ static const lh_field verify_fields[] = {
 
 static const lh_field coding_register_fields[] = {
     {.name = "email",    .type = LH_EMAIL, .flags = LH_REQUIRED},
-    {.name = "username", .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = NAME_LENGTH,
+    {.name = "username", .type = LH_STRING, .flags = LH_TRIM | LH_NULL | LH_EMPTY, .min = 1, .max = NAME_LENGTH,
      .note = "Default: the e-mail address."},
     NEW_PASSWORD_FIELD,
     PERSON_FIELDS,
@@ -289,7 +291,8 @@ const lh_route_group lh_group_coding_users = {
 
 static const lh_field xp_register_fields[] = {
     {.name = "username",         .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
-    {.name = "email",            .type = LH_EMAIL, .note = "Required, unless the username is an e-mail address."},
+    {.name = "email",            .type = LH_EMAIL, .flags = LH_NULL | LH_EMPTY,
+     .note = "Required, unless the username is an e-mail address."},
     NEW_PASSWORD_FIELD,
     {.name = "password2",        .type = LH_STRING, .flags = LH_SECRET, .max = PASSWORD_LENGTH,
      .note = "Optional; must equal password."},
@@ -299,9 +302,9 @@ static const lh_field xp_register_fields[] = {
     {0}};
 
 static const lh_field xp_login_fields[] = {
-    {.name = "username", .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 254,
+    {.name = "username", .type = LH_STRING, .flags = LH_TRIM | LH_NULL | LH_EMPTY, .min = 1, .max = 254,
      .note = "E-mail address or username; required without email."},
-    {.name = "email",    .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 254,
+    {.name = "email",    .type = LH_STRING, .flags = LH_TRIM | LH_NULL | LH_EMPTY, .min = 1, .max = 254,
      .note = "The same; ignored if both are sent."},
     {.name = "password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
     {0}};

@@ -371,7 +371,8 @@ const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_input 
     if (input->kind == LH_INPUT_NULL && !(field->flags & LH_NULL)) {
         return "This may not be null.";
     }
-    if (input->kind == LH_INPUT_ABSENT || input->kind == LH_INPUT_NULL) {
+    if (input->kind == LH_INPUT_ABSENT || input->kind == LH_INPUT_NULL ||
+        ((field->flags & LH_EMPTY) && input->kind == LH_INPUT_STRING && !*input->text)) {
         return field->flags & LH_REQUIRED ? "This field is required."
                : field->default_value     ? set_value(&c, field->default_value)
                                           : NULL;

@@ -26,6 +26,8 @@
 
 static const lh_field title = {.name = "title", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 3};
 static const lh_field nullable = {.name = "nullable", .type = LH_STRING, .flags = LH_NULL};
+static const lh_field emptiable = {
+    .name = "emptiable", .type = LH_STRING, .flags = LH_EMPTY, .min = 1, .enum_values = "a b", .default_value = "b"};
 static const lh_field choice = {
     .name = "choice", .type = LH_STRING, .enum_values = "easy hard", .default_value = "easy"};
 static const lh_field number = {.name = "number", .type = LH_INTEGER, .min = 2, .max = 20};
@@ -77,6 +79,11 @@ static const struct {
     {&nullable, NIL, 0, NULL, NULL},
     {&nullable, ABSENT, 0, NULL, NULL},
     {&nullable, STRING(""), 0, "", NULL},
+    {&emptiable, STRING(""), 0, "b", NULL},
+    {&emptiable, STRING("a"), 0, "a", NULL},
+    {&emptiable, STRING(" "), 0, NULL, "one of: a, b."},
+    {&emptiable, NIL, 0, NULL, "may not be null"},
+    {&choice, STRING(""), 0, NULL, "one of: easy, hard."},
     {&choice, STRING("hard"), 0, "hard", NULL},
     {&choice, ABSENT, 0, "easy", NULL},
     {&choice, STRING("har"), 0, NULL, "one of: easy, hard."},
