@@ -7,7 +7,7 @@
 
 /* ---- shared by the three APIs ---- */
 
-/* The username and the e-mail address replace each other when only one of them was sent. */
+/* If only one of username and e-mail address is sent, it is stored as both. */
 #define NEW_ACCOUNT(role, requested_role)                                                                              \
     "WITH taken AS (SELECT learnhub.taken_names(:username::text, :email::text, NULL) AS codes), "                      \
     "created AS ("                                                                                                     \
@@ -19,16 +19,6 @@
     "    FROM taken "                                                                                                  \
     "    WHERE codes = '' "                                                                                            \
     "    RETURNING id, uuid, username, email, first_name, last_name, role, token_version, created_at) "
-
-#define FROM_NEW_ACCOUNT                                                                                               \
-    "FROM taken "                                                                                                      \
-    "LEFT JOIN created u ON true"
-
-#define FORGIVEN "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
-
-#define FROM_LOGGED_IN                                                                                                 \
-    "FROM learnhub.users u "                                                                                           \
-    "WHERE u.id = :user_id::bigint AND u.is_active"
 
 #define TOKEN_COLUMNS "u.id AS _id, u.role AS _role, u.token_version AS _version"
 
@@ -128,7 +118,8 @@ static const lh_route tutoring_routes[] = {
      .sql = {NEW_ACCOUNT(GRANTED_ROLE, "nullif(:role::text, " GRANTED_ROLE ")")
              "SELECT nullif(taken.codes, '') AS \"!\", " TOKEN_COLUMNS ", "
              "       'Registration successful.' AS message, " NESTED_USER
-             FROM_NEW_ACCOUNT},
+             "FROM taken "
+             "LEFT JOIN created u ON true"},
      .after = {&lh_step_issue_tokens_object},
      .shape = LH_ONE,
      .status = 201,
@@ -142,7 +133,8 @@ static const lh_route tutoring_routes[] = {
      .extra_sql = {LOGIN_ACCOUNT(":email::text"), LOGIN_FAILURE(":email::text")},
      .sql = {FORGIVEN
              "SELECT " TOKEN_COLUMNS ", 'Login successful.' AS message, " NESTED_USER
-             FROM_LOGGED_IN},
+             "FROM learnhub.users u "
+             "WHERE u.id = :user_id::bigint AND u.is_active"},
      .after = {&lh_step_issue_tokens_object},
      .shape = LH_ONE,
      .returns = tutoring_login_keys,
@@ -225,7 +217,8 @@ static const lh_route token_routes[] = {
      .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE(EITHER_NAME)},
      .sql = {FORGIVEN
              "SELECT " TOKEN_COLUMNS " "
-             FROM_LOGGED_IN},
+             "FROM learnhub.users u "
+             "WHERE u.id = :user_id::bigint AND u.is_active"},
      .after = {&lh_step_issue_pair},
      .shape = LH_ONE,
      .returns = pair_keys,
@@ -271,7 +264,8 @@ static const lh_route coding_users_routes[] = {
      .before = {&lh_step_hash_password},
      .sql = {NEW_ACCOUNT("'student'", "NULL")
              "SELECT nullif(taken.codes, '') AS \"!\", u.email, u.username "
-             FROM_NEW_ACCOUNT},
+             "FROM taken "
+             "LEFT JOIN created u ON true"},
      .shape = LH_ONE,
      .status = 201,
      .returns = coding_user_keys,
@@ -327,7 +321,8 @@ static const lh_route xp_routes[] = {
      .before = {&lh_step_hash_password},
      .sql = {NEW_ACCOUNT("'student'", "NULL")
              "SELECT nullif(taken.codes, '') AS \"!\", " TOKEN_COLUMNS " "
-             FROM_NEW_ACCOUNT},
+             "FROM taken "
+             "LEFT JOIN created u ON true"},
      .after = {&lh_step_issue_pair},
      .shape = LH_ONE,
      .status = 201,
@@ -342,7 +337,8 @@ static const lh_route xp_routes[] = {
      .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE(EITHER_NAME)},
      .sql = {FORGIVEN
              "SELECT " TOKEN_COLUMNS " "
-             FROM_LOGGED_IN},
+             "FROM learnhub.users u "
+             "WHERE u.id = :user_id::bigint AND u.is_active"},
      .after = {&lh_step_issue_pair},
      .shape = LH_ONE,
      .returns = pair_keys,

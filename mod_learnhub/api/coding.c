@@ -71,7 +71,7 @@ static const lh_route session_routes[] = {
      .summary = "List the caller's sessions, or for admins those of all users, by id.",
      .roles = LH_MEMBER,
      .flags = LH_UNPAGED,
-     /* Only one of the two branches runs. Each has the order and the limit itself, so that it can use an index. */
+     /* ORDER BY and LIMIT are in both branches, so that each can use an index. */
      .sql = {"SELECT " SESSION_COLUMNS
              "FROM ("
              "    (SELECT * "

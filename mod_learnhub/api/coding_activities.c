@@ -100,9 +100,7 @@ static const lh_route routes[] = {
 
     {.name = "activities.photo", .method = "GET", .path = "/api/activities/photos/{name:text}",
      .summary = "Get the picture of an activity by the name in its URL.",
-     .sql = {"SELECT media_type AS _type, name AS _tag, content AS _content "
-             "FROM learnhub.activity_photos "
-             "WHERE name = :name"},
+     .sql = {PHOTO_BY_NAME("activity_photos")},
      .shape = LH_BYTES},
 
     {0}};

@@ -100,7 +100,7 @@ static const lh_route routes[] = {
 
     {.name = "coding_profile.photo", .method = "GET", .path = "/api/profiles/photos/{name:text}",
      .summary = "Get a profile photo by the name in its URL; replaced and removed photos are not found.",
-     .sql = {PHOTO_BY_NAME},
+     .sql = {PHOTO_BY_NAME("photos")},
      .shape = LH_BYTES},
 
     /* Public, because the front end sends no token. */

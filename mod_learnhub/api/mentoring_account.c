@@ -82,7 +82,7 @@ static const lh_route routes[] = {
 
     {.name = "profile.photo", .method = "GET", .path = "/myprofile/photos/{name:text}",
      .summary = "Get a photo by the name in its URL; replaced and removed photos are not found.",
-     .sql = {PHOTO_BY_NAME},
+     .sql = {PHOTO_BY_NAME("photos")},
      .shape = LH_BYTES},
 
     {0}};
