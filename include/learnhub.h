@@ -74,7 +74,9 @@ enum {
     LH_DEFERRED = 128,  /* of an LH_OBJECT: its contents are not validated until a step calls lh_canonical_md5() */
     LH_CLEARABLE = 256, /* null and an empty string (not for LH_PHOTO in JSON) are bound as an empty string, with which
                          * the statement removes the stored value */
-    LH_PAST = 512       /* the time must not be in the future */
+    LH_PAST = 512,      /* the time must not be in the future; an LH_DATE may be tomorrow's (UTC), which is today's in
+                         * other time zones */
+    LH_EMPTY = 1024     /* an empty string means the same as an absent field */
 };
 
 /*
@@ -84,14 +86,14 @@ enum {
  */
 typedef struct lh_field {
     const char *name;
-    const char *alias; /* of a string in a JSON body (also UUIDs, dates ...): another name for it; clients may send both
-                        * names with the same value, in any case */
+    const char *alias; /* of a string (also UUIDs, dates ...) or number in a JSON body: another name for it; clients may
+                        * send both names if the values are equal, ignoring letter case */
     lh_type type;
     unsigned flags;
     apr_int64_t min, max; /* characters of a string, entries of an array, or the value itself; both 0: no limit, except
                            * for LH_NUMBER */
-    const char *enum_values;   /* of LH_STRING: the allowed values, separated by spaces; of other types: words that are
-                                * accepted as well, and bound as they are */
+    const char *enum_values;   /* of LH_STRING: the allowed values, separated by spaces; of other types: words accepted
+                                * besides the type's own values; bound unchanged */
     const char *default_value; /* used when the field is absent, as text */
     const char *where;         /* of a query field: " AND where" replaces :filters in the route's count and in its last
                                 * statement when the field is present */

@@ -14,10 +14,12 @@
  */
 lh_error *lh_check_password(lh_call *call, lh_error *errors);
 
-/* The same, but if the password's rules are the only error, it is 422 with one sentence instead of a list of fields. */
+/* The `check` of a sign-up: lh_check_password(), but if the password's rules are the only error, it is 422 with one
+ * sentence instead of a list of fields. */
 lh_error *lh_check_signup(lh_call *call, lh_error *errors);
 
-/* The same as lh_check_password(), and `email` is required unless `username` is an e-mail address. */
+/* The `check` of a registration: lh_check_password(), and `email` is required unless `username` is an e-mail
+ * address. */
 lh_error *lh_check_registration(lh_call *call, lh_error *errors);
 
 /* Checks the new password by the same rules, for the account in the columns `_username`, `_email`, `_first_name` and
@@ -30,8 +32,8 @@ extern const lh_step lh_step_hash_password;
 
 /* ---- logging in ---- */
 
-/* The `check` of a login with the fields `username` and `email`, one of which is required: the error names the first
- * field of the route's body. */
+/* The `check` of a login with the fields `username` and `email`, one of which is required. If both are absent, the
+ * error is about the first field of the body. */
 lh_error *lh_check_login_name(lh_call *call, lh_error *errors);
 
 /*
@@ -43,23 +45,30 @@ lh_error *lh_check_login_name(lh_call *call, lh_error *errors);
  */
 extern const lh_step lh_step_log_in;
 
-/* After the statements: adds `access_token`, `refresh_token`, `token_type` and `expires_in` to the response, for the
- * user in `_id`, `_role` and `_version`. */
+/* The steps lh_step_issue_... run after the statements, for the user in `_id`, `_role` and `_version`. */
+
+/* Adds `access_token`, `refresh_token`, `token_type` and `expires_in` to the response. */
 extern const lh_step lh_step_issue_tokens;
 
-/* The same without `refresh_token`. */
+/* Adds `access_token`, `token_type` and `expires_in` to the response. */
 extern const lh_step lh_step_issue_access_token;
 
-/* After the statements, for the user in the same columns: adds `access` and `refresh`; only `access`; or an object
- * `tokens` with both. */
-extern const lh_step lh_step_issue_pair, lh_step_issue_access, lh_step_issue_tokens_object;
+/* Adds `access` and `refresh` to the response. */
+extern const lh_step lh_step_issue_pair;
+
+/* Adds `access` to the response. */
+extern const lh_step lh_step_issue_access;
+
+/* Adds an object `tokens` with `access` and `refresh` to the response. */
+extern const lh_step lh_step_issue_tokens_object;
 
 /* Verifies the token in the field `refresh_token` or `refresh` and binds its `user_id` and `version`; the route's error
  * `missing` when it is invalid. The statements check whether it is revoked. */
 extern const lh_step lh_step_verify_refresh_token;
 
-/* The same for a token of any kind in the field `token`. 401 when it is invalid, or a revoked access or opaque token;
- * 503 when revocations cannot be read. */
+/* Verifies a token of any kind in the field `token` and binds its `user_id` and `version`. 401 when it is invalid, or a
+ * revoked access or opaque token; 503 when revocations cannot be read. The statements check whether a refresh token is
+ * revoked. */
 extern const lh_step lh_step_verify_token;
 
 /* Generates an opaque token: binds `digest` (hex) and `lifetime` (seconds, or NULL: it does not expire), and adds

@@ -353,6 +353,51 @@ subtest 'DELETE /auth/users/me/ with a taken placeholder username, and concurren
     is(token_status($holder), 200, 'deletions do not affect other accounts');
 };
 
+# Deletes the account of a user in a transaction that is committed when another transaction waits for it.
+sub delete_slowly {
+    my ($id) = @_;
+    database()->begin_work;
+    sql('SELECT learnhub.delete_account(?)', $id);
+    sql('SELECT pg_advisory_xact_lock(?)', $id); # tells the other process that the account is locked
+    my $waits = 'SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))';
+    my $waited = eventually(sub { scalar sql($waits) });
+    database()->commit;
+    return $waited;
+}
+
+# The personal data that are stored for a user.
+sub data_of {
+    my ($id) = @_;
+    return map { $_->{value} } sql("SELECT concat(first_name, phone_number, profile_photo) AS value
+            FROM learnhub.users WHERE id = \$1 AND concat(first_name, phone_number, profile_photo) <> ''
+        UNION ALL SELECT name FROM learnhub.photos WHERE user_id = \$1
+        UNION ALL SELECT github_username FROM learnhub.coding_profiles WHERE user_id = \$1
+        UNION ALL SELECT description FROM learnhub.eco_activities WHERE user_id = \$1
+        UNION ALL SELECT name FROM learnhub.activity_photos WHERE user_id = \$1", $id);
+}
+
+subtest 'requests that wait for the deletion of the account' => sub {
+    my $gif = [undef, 'a.gif', Content => "GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"];
+    my %walk = (duration => '01:00:00', description => 'private');
+    my @requests = (
+        [PATCH => '/myprofile/', multipart => [first_name => 'x', phone_number => '+12345678', profile_photo => $gif]],
+        [PATCH => '/api/profiles/me/', multipart => [github_username => 'x', profile_pic => $gif]],
+        [POST => '/api/activities/', multipart => [%walk, activity => 'hiking', verification_proof => $gif]],
+        [POST => '/api/ecoactivities/', json => { %walk, kind => 'hiking' }],
+    );
+    for my $request (@requests) {
+        my $leaver = signup();
+        my $id = user($leaver->{email})->{id};
+        my ($waited, $status) = parallel 2, sub {
+            return delete_slowly($id) if !$_[0];
+            eventually(sub { scalar sql(q(SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = ?), $id) });
+            return api_as($leaver, @$request)->status;
+        };
+        is_deeply([$waited, $status], [1, 404], "@$request[0, 1] waits for the deletion and returns 404");
+        is_deeply([data_of($id)], [], "@$request[0, 1] stores nothing after the deletion");
+    }
+};
+
 subtest 'authorization' => sub {
     is_error(api($_->[0] => $_->[1], json => {}), 'detail', 401, "$_->[0] $_->[1] requires a token")
         for [GET => $me], [PATCH => $me], [DELETE => $me], [POST => $set];

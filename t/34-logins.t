@@ -115,10 +115,15 @@ subtest 'POST /api/users/' => sub {
     $fields = fields_for('coding', first_name => ' Ada ', last_name => 'King');
     is_deeply(post('/api/users/', $fields)->json->{data}, { map { $_ => $fields->{$_} } qw(email username) },
         'registration takes a username');
+    for my $empty ('', undef) {
+        my $sent = fields_for('coding', username => $empty);
+        is(post('/api/users/', $sent)->json->{data}{username}, $sent->{email},
+            'the username ' . $json->encode($empty) . ' counts as absent');
+    }
     is_deeply([@{ user($fields->{email}) }{qw(first_name last_name role)}], [qw(Ada King student)],
         'registration takes names');
     is(log_in_at('coding', $fields->{email}, $password)->status, 200, 'the new account logs in');
-    is_invalid(post('/api/users/', { email => 'x', username => '' }), 'envelope', [qw(email username password)],
+    is_invalid(post('/api/users/', { email => 'x', username => ' ' }), 'envelope', [qw(email username password)],
         'all invalid fields are reported together');
 };
 
@@ -134,7 +139,14 @@ subtest 'POST /api/v1/auth/register/' => sub {
     is_invalid(register_at('xp', email => $absent), 'detail', ['email'],
         'a username that is no e-mail address requires an e-mail address');
     is_invalid(register_at('xp', username => $email, email => $_), 'detail', ['email'],
-        'an invalid e-mail address is reported: ' . $json->encode($_)) for 'x', '', 7, undef;
+        'an invalid e-mail address is reported: ' . $json->encode($_)) for 'x', ' ', 7;
+    for my $empty ('', undef) {
+        my $shown = $json->encode($empty);
+        is(register_at('xp', username => unique('name') . '@example.com', email => $empty)->status, 201,
+            "the e-mail address $shown counts as absent");
+        is_invalid(register_at('xp', email => $empty), 'detail', ['email'],
+            "the e-mail address $shown does not suffice beside a username that is none");
+    }
     my $both = register_at('xp', email => 7);
     is(scalar @{ $both->json->{email} }, 1, 'an invalid e-mail address is reported once');
     is_invalid(register_at('xp', $_ => 'another password'), 'detail', ['non_field_errors'],
@@ -161,8 +173,9 @@ for my $api (sort keys %register) {
         }
         is_invalid(register_at($api, password => $_, confirm_password => $password), $format, ['password'],
             'password is rejected: ' . $json->encode($_)) for 7, undef, [];
+        my @required = $api eq 'coding' ? () : ('', undef);
         is_invalid(register_at($api, username => $_), $format, ['username'],
-            'username is rejected: ' . $json->encode($_)) for '', ' ', "a\nb", 'x' x 151, 7, undef;
+            'username is rejected: ' . $json->encode($_)) for ' ', "a\nb", 'x' x 151, 7, @required;
         is_invalid(register_at($api, first_name => 7, last_name => 'x' x 151), $format, [qw(first_name last_name)],
             'names are validated');
         is(scalar(sql('SELECT 1 FROM learnhub.users WHERE username = ?', $name)), 0,
@@ -180,7 +193,10 @@ subtest 'roles that nobody can get by signing up' => sub {
         is_deeply([@{ user($fields->{email}) }{qw(role requested_role is_active is_mentor)}],
             ['student', undef, 1, 0], "$register{$api}[1] creates an active student without a request");
     }
-    for my $role ('admin', 'service', 'Instructor', 'student instructor', 'instructor ', '', 7, undef, ['instructor']) {
+    is(register_at('tutoring', role => $_)->json->{user}{role}, 'student',
+        'role counts as absent: ' . $json->encode($_))
+        for '', undef;
+    for my $role ('admin', 'service', 'Instructor', 'student instructor', 'instructor ', ' ', 7, ['instructor']) {
         is_invalid(register_at('tutoring', role => $role), 'flat', ['role'],
             'role is rejected: ' . $json->encode($role));
     }
@@ -273,8 +289,17 @@ subtest 'e-mail address or username at the log-ins of coding and xp' => sub {
         is(post($path, { %names, password => $password })->status, 200, "$path prefers the username");
         is_invalid(post($path, { email => 7, password => $password }), 'detail', ['email'],
             "$path reports only an invalid e-mail address");
-        is_invalid(post($path, { email => '', username => '', password => $password }), 'detail',
-            [qw(email username)], "$path rejects empty names");
+        for my $empty ('', undef) {
+            my $shown = $json->encode($empty);
+            is(post($path, { email => $empty, username => $ada->{email}, password => $password })->status, 200,
+                "$path: the e-mail address $shown counts as absent");
+            is(post($path, { email => $ada->{email}, username => $empty, password => $password })->status, 200,
+                "$path: the username $shown counts as absent");
+            is_invalid(post($path, { email => $empty, username => $empty, password => $password }), 'detail',
+                [$path eq '/api/token/' ? 'email' : 'username'], "$path: one of the names is required, not $shown");
+        }
+        is_invalid(post($path, { email => ' ', username => $ada->{email}, password => $password }), 'detail',
+            ['email'], "$path rejects a blank name");
     }
 };
 

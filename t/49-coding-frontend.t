@@ -8,6 +8,7 @@ use Encode qw(encode_utf8);
 use LearnHub::Coding;
 use LearnHub::Test;
 use LearnHub::Users;
+use POSIX qw(strftime);
 
 my $time = qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?Z$/;
 my $base = 'http://127.0.0.1:' . port();
@@ -65,10 +66,22 @@ subtest 'Optional fields of an activity' => sub {
     }
     is(data(post($user, %activity, activity_date => '2024-05-06T23:30:00-02:00'), 201)->{activity_date}, '2024-05-07',
         'activity_date accepts a time; the response has its UTC day');
+    is(data(api_as($user, GET => "/api/ecoactivities/$hike->{id}"))->{performed_at}, '2024-05-06T00:00:00Z',
+        'performed_at is the start of the UTC day');
+    my %day = map { $_ => strftime('%Y-%m-%d', gmtime(time + $_ * 86_400)) } 0, 1, 3;
+    is(data(post($user, %activity, activity_date => $day{0}), 201)->{activity_date}, $day{0}, 'the date may be today');
+    my $early = data(post($user, %activity, activity_date => $day{1}), 201);
+    my ($stored) = sql("SELECT performed_at = least(created_at, ?::timestamp AT TIME ZONE 'UTC') AS now
+        FROM learnhub.eco_activities WHERE id = ?", $day{1}, $early->{id});
+    ok($stored->{now}, 'the date may be tomorrow, which is today in other time zones: performed_at is now');
+    my $late = post($user, %activity, activity_date => $day{3});
+    is_invalid($late, 'envelope', ['activity_date'], 'a later date is rejected');
+    like($late->json->{data}{activity_date}[0], qr/tomorrow/, 'the sentence says which dates are allowed');
     my %kind = (HIKING => 'hiking', ' Gardening ' => 'gardening', family_meetup => 'other', Other => 'other');
     is(data(post($user, %activity, activity => $_), 201)->{activity}, $kind{$_}, "'$_' is recorded as $kind{$_}")
         for sort keys %kind;
     is(data(post($user, %activity, duration => $_), 201)->{duration}, '09:30:00', "the duration may be $_")
+
         for '9:30:00', '09:30:00';
     is(length data(post($user, %activity, location => 'x' x 250, description => 'y' x 2000), 201)->{location}, 250,
         'location has up to 250 characters, description up to 2000');
@@ -122,15 +135,16 @@ subtest 'Activities are private, and the same as eco-activities' => sub {
         for [$hike->{id}, 'VERIFIED'], [$next->{id}, 'REJECTED'];
 };
 
-# Records pending activities with pictures in the database; returns the ids of the activities.
+# Records pending activities with pictures of `size` (1) bytes in the database; returns the ids of the activities.
 sub with_pictures {
-    my ($owner, $count) = @_;
+    my ($owner, $count, $size) = @_;
     return map { $_->{activity_id} } sql("WITH activity AS (
             INSERT INTO learnhub.eco_activities (user_id, kind, seconds, description, point_parts)
             SELECT ?, 'hiking', 3600, '', 0 FROM generate_series(1, ?::int) RETURNING id, user_id)
         INSERT INTO learnhub.activity_photos (activity_id, user_id, name, media_type, content)
-        SELECT id, user_id, learnhub.photo_name('image/gif'), 'image/gif', 'x' FROM activity RETURNING activity_id",
-        user_id($owner), $count);
+        SELECT id, user_id, learnhub.photo_name('image/gif'), 'image/gif',
+            convert_to(repeat('x', ?), 'UTF8') FROM activity RETURNING activity_id",
+        user_id($owner), $count, $size // 1);
 }
 
 subtest 'A user has at most 100 pictures' => sub {
@@ -155,6 +169,29 @@ subtest 'A user has at most 100 pictures' => sub {
         'it replaces the picture of the oldest activity that is not pending');
     is_error(api(GET => path_of($url)), 'envelope', 404, 'the replaced picture is not found');
     is(rows(activity_photos => $collector), 100, 'the user has 100 pictures');
+};
+
+subtest 'A user has at most 100 MiB of pictures' => sub {
+    my $collector = signup();
+    my $left = sub { [map { $_->{activity_id} } sql('SELECT activity_id FROM learnhub.activity_photos
+        WHERE user_id = ? ORDER BY activity_id', user_id($collector))] };
+    my $send = sub { send_form($collector, %activity, verification_proof => file($gif)) };
+    my @ids = map { with_pictures($collector, 1, $_ * 1_048_576) } 20, 30, 20, 30;
+    data(api_as($admin, POST => "/api/ecoactivities/$ids[1]/verify/"));
+    data(api_as($admin, POST => "/api/ecoactivities/$ids[2]/reject/"));
+    my $first = data($send->(), 201)->{id};
+    is_deeply($left->(), [@ids[0, 2, 3], $first],
+        'a further picture replaces that of the oldest activity that is not pending, and no more');
+    my ($large) = with_pictures($collector, 1, 50 * 1_048_576 - length $gif);
+    is_deeply($left->(), [@ids[0, 3], $first, $large], 'the pictures may have exactly 100 MiB');
+    my $reply = $send->();
+    is_invalid($reply, 'envelope', ['verification_proof'], 'then a further picture is rejected');
+    like($reply->json->{data}{verification_proof}[0], qr/100 MiB/, 'the sentence says why');
+    is_deeply([rows(activity_photos => $collector), rows(eco_activities => $collector)], [4, 6],
+        'the rejected request removes and stores nothing');
+    is_deeply(data(send_form($other, %activity, verification_proof => file($gif)), 201)->{status}, 'PENDING',
+        'the limit is that of one user');
+    sql('DELETE FROM learnhub.activity_photos WHERE user_id = ?', user_id($collector));
 };
 
 # ---- profiles ----
@@ -301,7 +338,17 @@ subtest 'Verifying an activity counts on the leaderboard' => sub {
     is(place($coder)->{eco_credits}, 720020, '24 points unlock 20 credits');
     sql("DELETE FROM learnhub.coding_sessions WHERE user_id = ? AND seconds = 7200", user_id($coder));
     is(place($coder)->{eco_credits}, 720000, 'sessions that the operator deletes do not count');
-    data(change($coder, on_leaderboard => false));
+    sql("UPDATE learnhub.coding_sessions SET status = 'locked' WHERE id =
+        (SELECT min(id) FROM learnhub.coding_sessions WHERE user_id = ?)", user_id($coder));
+    is(place($coder)->{eco_credits}, 719760, 'a session that the operator locks again does not count');
+    sql("UPDATE learnhub.coding_sessions SET status = 'locked' WHERE user_id = ?", user_id($coder));
+    is(place($coder), undef, 'a user whose sessions are all locked again is not listed');
+    sql('DELETE FROM learnhub.coding_sessions WHERE user_id = ?', user_id($coder));
+    give($coder, 1);
+    sql('UPDATE learnhub.coding_sessions SET user_id = ? WHERE user_id = ?', map { user_id($_) } $other, $coder);
+    is_deeply([map { $_->{unlocked_credits} } sql('SELECT unlocked_credits FROM learnhub.coding_profiles
+            WHERE user_id IN (?, ?) ORDER BY user_id', map { user_id($_) } $other, $coder)], [240, 0],
+        'a session that the operator moves to another user counts for that user');
     my @wrong = sql("SELECT s.user_id FROM learnhub.coding_sessions s
         LEFT JOIN learnhub.coding_profiles p USING (user_id) GROUP BY s.user_id, p.unlocked_credits
         HAVING coalesce(sum(s.credits_awarded) FILTER (WHERE s.status = 'unlocked'), 0)
@@ -313,8 +360,10 @@ subtest 'The leaderboard never shows an e-mail address' => sub {
     my $leader = give(signup(first_name => 'Ada'), 3000);
     is(place($leader)->{username}, 'Ada', 'the first name, if the username is an e-mail address');
     my $unique = unique('ada');
-    for my $case ([$unique, 'Ada' => $unique], ["$unique\@example.com", '' => $unique],
-        ["$unique\@example.com", 'ada@home.org' => 'ada'], ["\@$unique", '' => 'user-' . user_id($leader)]) {
+    my $number = 'user-' . user_id($leader);
+    for my $case ([$unique, 'Ada' => $unique], [$unique, '' => $unique], ["$unique\@example.com", 'Ada' => 'Ada'],
+        ["$unique\@example.com", '' => $number], ["$unique\@example.com", 'ada@home.org' => $number],
+        ["\@$unique", '' => $number]) {
         my ($username, $first_name, $expected) = @$case;
         sql('UPDATE learnhub.users SET username = ?, first_name = ? WHERE id = ?', $username, $first_name,
             user_id($leader));

@@ -99,6 +99,10 @@ subtest 'A user redeems a reward' => sub {
         'redemptions are listed newest first, with the name and cost at the time');
     is_deeply(redemptions($other), [], "other users' redemptions are not listed");
     is(bare(change_reward($reward->{id}))->{stock}, 3, 'the stock is counted');
+    give($buyer, 2);
+    bare(redeem($buyer, reward_id => $_, reward => $reward->{id}), 201) for $reward->{id}, undef;
+    is(bare(change_reward($reward->{id}))->{stock}, 1,
+        'both names may be sent with the same value, and one of them may be null');
 };
 
 subtest 'Redemptions that are not possible change nothing' => sub {
@@ -110,9 +114,11 @@ subtest 'Redemptions that are not possible change nothing' => sub {
     is_error(redeem($buyer, reward_id => 999999999), 'detail', 404, 'an unknown reward is not found');
     is_error(redeem($buyer, reward_id => $id{sold_out}), 'detail', 400, qr/sold out/, 'a reward that is sold out');
     is_invalid(redeem($buyer), 'detail', ['reward_id'], 'reward_id is required');
-    is_invalid(redeem($buyer, $_->[0] => $_->[1]), 'detail', [$_->[0]], "an invalid $_->[0] is rejected")
+    is_invalid(redeem($buyer, $_->[0] => $_->[1]), 'detail', ['reward_id'], "an invalid $_->[0] is rejected")
 
         for [reward_id => '5'], [reward_id => 0], [reward => 1.5], [reward => {}], [reward_id => undef];
+    is_invalid(redeem($buyer, reward_id => $id{dear}, reward => $id{inactive}), 'detail', ['reward_id'],
+        'different values of reward_id and reward are rejected');
     is(credits($buyer)->{spent_credits}, 0, 'nothing is spent');
     is_deeply(redemptions($buyer), [], 'nothing is redeemed');
 };

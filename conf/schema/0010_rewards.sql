@@ -5,7 +5,7 @@
 
 ALTER TABLE learnhub.eco_activities ADD COLUMN location text NOT NULL DEFAULT '' CHECK (length(location) <= 250);
 
--- Pictures that prove activities, at most 100 of one user (see limit_activity_photos()). As with profile photos, anyone
+-- Pictures that prove activities, at most 100 and 100 MiB of one user (see limit_activity_photos()). As with profile photos, anyone
 -- who knows the name can read one, and the content behind a name never changes.
 CREATE TABLE learnhub.activity_photos (
     activity_id bigint PRIMARY KEY REFERENCES learnhub.eco_activities ON DELETE CASCADE,
@@ -82,14 +82,16 @@ LANGUAGE sql STABLE AS $$
     FROM runs
 $$;
 
--- A name for other users, never an e-mail address: the username, or if that has an `@`, the first name, or the part of
--- the username before the `@`.
+-- A name for other users, never an e-mail address or a part of one: the username, or if that has an `@`, the first name,
+-- or if that is empty or has an `@`, `user-<id>`.
 CREATE FUNCTION learnhub.public_name(account bigint, username text, first_name text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN coalesce(nullif(split_part(CASE WHEN username LIKE '%@%' AND first_name <> '' THEN first_name
-                                           ELSE username END, '@', 1), ''), 'user-' || account);
+    RETURN CASE WHEN username NOT LIKE '%@%' THEN username
+                WHEN first_name <> '' AND first_name NOT LIKE '%@%' THEN first_name
+                ELSE 'user-' || account END;
 
--- Called when unlocked sessions change (`changed`, a transition table). Changes of one user are serialised by the lock
+-- Called when sessions change. `changed` is a transition table with their old or new rows; users without unlocked
+-- sessions among them keep their sums. Changes of one user are serialised by the lock
 -- on the user's row, so that the sum is complete.
 CREATE FUNCTION learnhub.count_unlocked_credits() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -103,24 +105,35 @@ BEGIN
 END
 $$;
 
--- Limits the pictures of one user to 100: a further one replaces that of the oldest activity which has been verified or
--- rejected. If all 100 activities are pending, it is rejected (activity_photos_limit). A deleted account gets none.
+-- Limits the pictures of one user to 100 and to 100 MiB: a further one replaces those of the oldest activities which have
+-- been verified or rejected, as many as necessary. If the pictures of pending activities leave no room for it, it is
+-- rejected (activity_photos_limit). A deleted account gets none.
 CREATE FUNCTION learnhub.limit_activity_photos() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    photos bigint;
-    removed bigint;
+    max_photos CONSTANT bigint := 100;
+    max_bytes CONSTANT bigint := 100 * 1024 * 1024;
+    photos bigint; -- with the new one
+    bytes bigint;
 BEGIN
     PERFORM FROM learnhub.users WHERE id = NEW.user_id AND deleted_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    SELECT count(*) INTO photos FROM learnhub.activity_photos WHERE user_id = NEW.user_id;
-    DELETE FROM learnhub.activity_photos WHERE activity_id IN (
-        SELECT p.activity_id FROM learnhub.activity_photos p JOIN learnhub.eco_activities a ON a.id = p.activity_id
-        WHERE p.user_id = NEW.user_id AND a.status <> 'pending'
-        ORDER BY p.activity_id LIMIT greatest(photos - 99, 0));
-    GET DIAGNOSTICS removed = ROW_COUNT;
-    IF photos - removed >= 100 THEN
+    SELECT count(*) + 1, coalesce(sum(octet_length(content)), 0) + octet_length(NEW.content) INTO photos, bytes
+    FROM learnhub.activity_photos WHERE user_id = NEW.user_id;
+    WITH decided AS (
+        SELECT p.activity_id, octet_length(p.content) AS size, row_number() OVER oldest AS n,
+               sum(octet_length(p.content)) OVER oldest AS total
+        FROM learnhub.activity_photos p JOIN learnhub.eco_activities a ON a.id = p.activity_id
+        WHERE p.user_id = NEW.user_id AND a.status <> 'pending' WINDOW oldest AS (ORDER BY p.activity_id)
+    ), removed AS (
+        DELETE FROM learnhub.activity_photos p USING decided d
+        WHERE p.activity_id = d.activity_id
+          AND (photos - d.n >= max_photos OR bytes - (d.total - d.size) > max_bytes)
+        RETURNING d.size
+    )
+    SELECT photos - count(*), bytes - coalesce(sum(size), 0) INTO photos, bytes FROM removed;
+    IF photos > max_photos OR bytes > max_bytes THEN
         RAISE check_violation
             USING MESSAGE = 'too many pictures of pending activities', CONSTRAINT = 'activity_photos_limit';
     END IF;
@@ -142,6 +155,10 @@ $$;
 
 CREATE TRIGGER count_inserted_credits AFTER INSERT ON learnhub.coding_sessions
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION learnhub.count_unlocked_credits();
+
+-- Sessions that were unlocked before the update, and those that are unlocked after it.
+CREATE TRIGGER count_replaced_credits AFTER UPDATE ON learnhub.coding_sessions
+    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION learnhub.count_unlocked_credits();
 
 CREATE TRIGGER count_updated_credits AFTER UPDATE ON learnhub.coding_sessions
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION learnhub.count_unlocked_credits();

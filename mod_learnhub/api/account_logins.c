@@ -7,7 +7,7 @@
 
 /* ---- shared by the three APIs ---- */
 
-/* The username and the e-mail address replace each other when only one of them was sent. */
+/* If only one of username and e-mail address is sent, it is stored as both. */
 #define NEW_ACCOUNT(role, requested_role)                                                                              \
     "WITH taken AS (SELECT learnhub.taken_names(:username::text, :email::text, NULL) AS codes), "                      \
     "created AS ("                                                                                                     \
@@ -19,16 +19,6 @@
     "    FROM taken "                                                                                                  \
     "    WHERE codes = '' "                                                                                            \
     "    RETURNING id, uuid, username, email, first_name, last_name, role, token_version, created_at) "
-
-#define FROM_NEW_ACCOUNT                                                                                               \
-    "FROM taken "                                                                                                      \
-    "LEFT JOIN created u ON true"
-
-#define FORGIVEN "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
-
-#define FROM_LOGGED_IN                                                                                                 \
-    "FROM learnhub.users u "                                                                                           \
-    "WHERE u.id = :user_id::bigint AND u.is_active"
 
 #define TOKEN_COLUMNS "u.id AS _id, u.role AS _role, u.token_version AS _version"
 
@@ -81,7 +71,8 @@ static const lh_field tutoring_register_fields[] = {
     NEW_PASSWORD_FIELD,
     {.name = "confirm_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
     PERSON_FIELDS,
-    {.name = "role",             .type = LH_STRING, .enum_values = "student instructor", .default_value = "student"},
+    {.name = "role",             .type = LH_STRING, .flags = LH_NULL | LH_EMPTY,
+     .enum_values = "student instructor", .default_value = "student"},
     {0}};
 
 static const lh_field tutoring_login_fields[] = {
@@ -127,7 +118,8 @@ static const lh_route tutoring_routes[] = {
      .sql = {NEW_ACCOUNT(GRANTED_ROLE, "nullif(:role::text, " GRANTED_ROLE ")")
              "SELECT nullif(taken.codes, '') AS \"!\", " TOKEN_COLUMNS ", "
              "       'Registration successful.' AS message, " NESTED_USER
-             FROM_NEW_ACCOUNT},
+             "FROM taken "
+             "LEFT JOIN created u ON true"},
      .after = {&lh_step_issue_tokens_object},
      .shape = LH_ONE,
      .status = 201,
@@ -141,7 +133,8 @@ static const lh_route tutoring_routes[] = {
      .extra_sql = {LOGIN_ACCOUNT(":email::text"), LOGIN_FAILURE(":email::text")},
      .sql = {FORGIVEN
              "SELECT " TOKEN_COLUMNS ", 'Login successful.' AS message, " NESTED_USER
-             FROM_LOGGED_IN},
+             "FROM learnhub.users u "
+             "WHERE u.id = :user_id::bigint AND u.is_active"},
      .after = {&lh_step_issue_tokens_object},
      .shape = LH_ONE,
      .returns = tutoring_login_keys,
@@ -189,10 +182,11 @@ const lh_route_group lh_group_tutoring_login = {
 
 /* ---- coding: /api/token, /api/users ---- */
 
+/* Front ends send an empty string for the name that the user has not entered. */
 static const lh_field coding_login_fields[] = {
-    {.name = "email",    .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 254,
+    {.name = "email",    .type = LH_STRING, .flags = LH_TRIM | LH_NULL | LH_EMPTY, .min = 1, .max = 254,
      .note = "E-mail address or username; required without username."},
-    {.name = "username", .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 254,
+    {.name = "username", .type = LH_STRING, .flags = LH_TRIM | LH_NULL | LH_EMPTY, .min = 1, .max = 254,
      .note = "The same; used if both are sent."},
     {.name = "password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
     {0}};
@@ -203,7 +197,7 @@ static const lh_field verify_fields[] = {
 
 static const lh_field coding_register_fields[] = {
     {.name = "email",    .type = LH_EMAIL, .flags = LH_REQUIRED},
-    {.name = "username", .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = NAME_LENGTH,
+    {.name = "username", .type = LH_STRING, .flags = LH_TRIM | LH_NULL | LH_EMPTY, .min = 1, .max = NAME_LENGTH,
      .note = "Default: the e-mail address."},
     NEW_PASSWORD_FIELD,
     PERSON_FIELDS,
@@ -223,7 +217,8 @@ static const lh_route token_routes[] = {
      .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE(EITHER_NAME)},
      .sql = {FORGIVEN
              "SELECT " TOKEN_COLUMNS " "
-             FROM_LOGGED_IN},
+             "FROM learnhub.users u "
+             "WHERE u.id = :user_id::bigint AND u.is_active"},
      .after = {&lh_step_issue_pair},
      .shape = LH_ONE,
      .returns = pair_keys,
@@ -269,7 +264,8 @@ static const lh_route coding_users_routes[] = {
      .before = {&lh_step_hash_password},
      .sql = {NEW_ACCOUNT("'student'", "NULL")
              "SELECT nullif(taken.codes, '') AS \"!\", u.email, u.username "
-             FROM_NEW_ACCOUNT},
+             "FROM taken "
+             "LEFT JOIN created u ON true"},
      .shape = LH_ONE,
      .status = 201,
      .returns = coding_user_keys,
@@ -289,7 +285,8 @@ const lh_route_group lh_group_coding_users = {
 
 static const lh_field xp_register_fields[] = {
     {.name = "username",         .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
-    {.name = "email",            .type = LH_EMAIL, .note = "Required, unless the username is an e-mail address."},
+    {.name = "email",            .type = LH_EMAIL, .flags = LH_NULL | LH_EMPTY,
+     .note = "Required, unless the username is an e-mail address."},
     NEW_PASSWORD_FIELD,
     {.name = "password2",        .type = LH_STRING, .flags = LH_SECRET, .max = PASSWORD_LENGTH,
      .note = "Optional; must equal password."},
@@ -299,9 +296,9 @@ static const lh_field xp_register_fields[] = {
     {0}};
 
 static const lh_field xp_login_fields[] = {
-    {.name = "username", .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 254,
+    {.name = "username", .type = LH_STRING, .flags = LH_TRIM | LH_NULL | LH_EMPTY, .min = 1, .max = 254,
      .note = "E-mail address or username; required without email."},
-    {.name = "email",    .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 254,
+    {.name = "email",    .type = LH_STRING, .flags = LH_TRIM | LH_NULL | LH_EMPTY, .min = 1, .max = 254,
      .note = "The same; ignored if both are sent."},
     {.name = "password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
     {0}};
@@ -324,7 +321,8 @@ static const lh_route xp_routes[] = {
      .before = {&lh_step_hash_password},
      .sql = {NEW_ACCOUNT("'student'", "NULL")
              "SELECT nullif(taken.codes, '') AS \"!\", " TOKEN_COLUMNS " "
-             FROM_NEW_ACCOUNT},
+             "FROM taken "
+             "LEFT JOIN created u ON true"},
      .after = {&lh_step_issue_pair},
      .shape = LH_ONE,
      .status = 201,
@@ -339,7 +337,8 @@ static const lh_route xp_routes[] = {
      .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE(EITHER_NAME)},
      .sql = {FORGIVEN
              "SELECT " TOKEN_COLUMNS " "
-             FROM_LOGGED_IN},
+             "FROM learnhub.users u "
+             "WHERE u.id = :user_id::bigint AND u.is_active"},
      .after = {&lh_step_issue_pair},
      .shape = LH_ONE,
      .returns = pair_keys,

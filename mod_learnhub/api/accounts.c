@@ -90,7 +90,7 @@ static const lh_route users_routes[] = {
      .body = login_fields,
      .before = {&lh_step_log_in},
      .extra_sql = {LOGIN_ACCOUNT(":username::text"), LOGIN_FAILURE(":username::text")},
-     .sql = {"WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
+     .sql = {FORGIVEN
              "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.object_id AS \"user.id\", "
              "       u.first_name AS \"user.first_name\", u.last_name AS \"user.last_name\", "
              "       u.email AS \"user.email\", u.created_at AS \"user.created_at\" "
@@ -252,7 +252,7 @@ static const lh_route auth_routes[] = {
      .body = delete_fields,
      .before = {&lh_step_log_in},
      .extra_sql = {OWN_ACCOUNT, OWN_FAILURE},
-     .sql = {"WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
+     .sql = {FORGIVEN
              "SELECT learnhub.delete_account(:user_id::bigint)::text AS _done"},
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
@@ -267,7 +267,7 @@ static const lh_route auth_routes[] = {
      .check = lh_check_password,
      .before = {&lh_step_log_in, &lh_step_check_own_password, &lh_step_hash_password},
      .extra_sql = {OWN_ACCOUNT, OWN_FAILURE},
-     .sql = {"WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
+     .sql = {FORGIVEN
              "UPDATE learnhub.users u "
              "SET password_hash = :password_hash "
              "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int "
@@ -347,7 +347,7 @@ static const lh_route auth_routes[] = {
      .body = login_fields,
      .before = {&lh_step_log_in, &lh_step_new_opaque_token},
      .extra_sql = {LOGIN_ACCOUNT(":username::text"), LOGIN_FAILURE(":username::text")},
-     .sql = {"WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
+     .sql = {FORGIVEN
              "INSERT INTO learnhub.tokens (digest, user_id, expires_at) "
              "SELECT decode(:digest, 'hex'), u.id, now() + make_interval(secs => :lifetime::int) "
              "FROM learnhub.users u "

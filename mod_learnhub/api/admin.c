@@ -7,7 +7,7 @@
 #define ROLE_NAMES "student instructor admin service"
 
 #define USER_COLUMNS                                                                                                   \
-    "u.id, u.username, u.email, u.first_name, u.last_name, u.role, u.requested_role, u.is_mentor, "               \
+    "u.id, u.username, u.email, u.first_name, u.last_name, u.role, u.requested_role, u.is_mentor, "                    \
     "u.is_mentee, u.is_active, u.phone_number, u.created_at "
 
 static const lh_field user_keys[] = {
@@ -59,7 +59,7 @@ static const lh_route routes[] = {
          {0}}},
 
     {.name = "admin.user", .method = "PATCH", .path = "/api/admin/users/{id:int}/",
-     .summary = "Change the role of an account, which decides its request, or activate or deactivate it.",
+     .summary = "Change the role or the activation of an account; a role decides the open request.",
      .roles = LH_ADMIN,
      .flags = LH_REVOKES,
      .body = change_fields,

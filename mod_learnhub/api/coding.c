@@ -71,7 +71,7 @@ static const lh_route session_routes[] = {
      .summary = "List the caller's sessions, or for admins those of all users, by id.",
      .roles = LH_MEMBER,
      .flags = LH_UNPAGED,
-     /* Only one of the two branches runs. Each has the order and the limit itself, so that it can use an index. */
+     /* ORDER BY and LIMIT are in both branches, so that each can use an index. */
      .sql = {"SELECT " SESSION_COLUMNS
              "FROM ("
              "    (SELECT * "
@@ -226,12 +226,14 @@ static const lh_route activity_routes[] = {
      .summary = "Create a pending activity.",
      .roles = LH_MEMBER,
      .body = activity_fields,
-     .sql = {"INSERT INTO learnhub.eco_activities AS a "
+     .sql = {CALLER_LOCK,
+
+             "INSERT INTO learnhub.eco_activities AS a "
              "    (user_id, kind, seconds, description, point_parts, performed_at) "
-             "SELECT :me::bigint, k.kind, :duration::int, :description, k.factor * :duration::int, "
+             "SELECT u.id, k.kind, :duration::int, :description, k.factor * :duration::int, "
              "       coalesce(:performed_at::timestamptz, now()) "
-             "FROM learnhub.eco_kinds k "
-             "WHERE k.kind = :kind "
+             "FROM learnhub.users u, learnhub.eco_kinds k "
+             "WHERE u.id = :me::bigint AND u.is_active AND k.kind = :kind "
              "RETURNING " ACTIVITY_COLUMNS},
      .shape = LH_ONE,
      .status = 201,

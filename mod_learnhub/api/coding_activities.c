@@ -32,7 +32,7 @@ static const lh_field activity_fields[] = {
     {.name = "duration",           .type = LH_DURATION, .flags = LH_REQUIRED | LH_COERCE},
     {.name = "location",           .type = LH_STRING,   .flags = LH_NULL | LH_TRIM, .max = 250},
     {.name = "description",        .type = LH_STRING,   .flags = LH_NULL, .max = 2000},
-    {.name = "activity_date",      .type = LH_TIME,     .flags = LH_CLEARABLE | LH_PAST},
+    {.name = "activity_date",      .type = LH_DATE,     .flags = LH_CLEARABLE | LH_PAST},
     {.name = "verification_proof", .type = LH_PHOTO,    .flags = LH_NULL},
     {0}};
 
@@ -42,15 +42,17 @@ static const lh_route routes[] = {
      .roles = LH_MEMBER,
      .accepts = LH_MULTIPART | LH_JSON,
      .body = activity_fields,
+     /* The activity took place at the start of the UTC day; now, if the day has not begun or was not sent. */
      .sql = {CALLER_LOCK,
 
              "WITH activity AS ("
              "    INSERT INTO learnhub.eco_activities "
              "        (user_id, kind, seconds, location, description, point_parts, performed_at) "
-             "    SELECT :me::bigint, k.kind, :duration::int, coalesce(:location, ''), coalesce(:description, ''), "
-             "           k.factor * :duration::int, coalesce(nullif(:activity_date, '')::timestamptz, now()) "
-             "    FROM learnhub.eco_kinds k "
-             "    WHERE k.kind IN (lower(:activity), 'other') "
+             "    SELECT u.id, k.kind, :duration::int, coalesce(:location, ''), coalesce(:description, ''), "
+             "           k.factor * :duration::int, "
+             "           least(nullif(:activity_date, '')::timestamp AT TIME ZONE 'UTC', now()) "
+             "    FROM learnhub.users u, learnhub.eco_kinds k "
+             "    WHERE u.id = :me::bigint AND u.is_active AND k.kind IN (lower(:activity), 'other') "
              "    ORDER BY k.kind = lower(:activity) DESC "
              "    LIMIT 1 "
              "    RETURNING *), "
@@ -69,7 +71,7 @@ static const lh_route routes[] = {
      .returns = activity_keys,
      .errors = (const lh_route_error[]){
          {"activity_photos_limit", 400, "verification_proof",
-          "You have 100 pending activities with pictures; wait until one is verified or rejected."},
+          "Your pending activities may have 100 pictures of together 100 MiB; wait until one is verified or rejected."},
          {0}}},
 
     {.name = "activities.list", .method = "GET", .path = "/api/activities/",
@@ -98,9 +100,7 @@ static const lh_route routes[] = {
 
     {.name = "activities.photo", .method = "GET", .path = "/api/activities/photos/{name:text}",
      .summary = "Get the picture of an activity by the name in its URL.",
-     .sql = {"SELECT media_type AS _type, name AS _tag, content AS _content "
-             "FROM learnhub.activity_photos "
-             "WHERE name = :name"},
+     .sql = {PHOTO_BY_NAME("activity_photos")},
      .shape = LH_BYTES},
 
     {0}};

@@ -15,7 +15,7 @@
     "LEFT JOIN learnhub.coding_profiles p ON p.user_id = u.id "                                                        \
     "CROSS JOIN learnhub.credits_of(:me::bigint) c "                                                                   \
     "CROSS JOIN learnhub.streaks_of(:me::bigint) s "                                                                   \
-    "WHERE u.id = :me::bigint"
+    "WHERE u.id = :me::bigint AND u.is_active"
 
 static const lh_field profile_keys[] = {
     {.name = "id",              .type = LH_INTEGER},
@@ -79,7 +79,7 @@ static const lh_route routes[] = {
      .check = check_github_username,
      .sql = {CALLER_LOCK,
 
-             "WITH account AS (SELECT id FROM learnhub.users WHERE id = :me::bigint), "
+             "WITH account AS (SELECT id FROM learnhub.users WHERE id = :me::bigint AND is_active), "
              PHOTO_CHANGE("profile_pic")
              "changed AS ("
              "    UPDATE learnhub.users u "
@@ -100,7 +100,7 @@ static const lh_route routes[] = {
 
     {.name = "coding_profile.photo", .method = "GET", .path = "/api/profiles/photos/{name:text}",
      .summary = "Get a profile photo by the name in its URL; replaced and removed photos are not found.",
-     .sql = {PHOTO_BY_NAME},
+     .sql = {PHOTO_BY_NAME("photos")},
      .shape = LH_BYTES},
 
     /* Public, because the front end sends no token. */

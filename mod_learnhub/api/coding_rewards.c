@@ -11,9 +11,6 @@
     "r.id, r.name, r.description, r.cost, r.category, initcap(r.category) AS category_display, r.icon, r.popular, "    \
     "r.stock, r.is_active AND r.stock IS DISTINCT FROM 0 AS available, r.is_active, r.created_at "
 
-/* The front end sends reward_id. */
-#define REWARD_ID "coalesce(:reward_id::bigint, :reward::bigint)"
-
 static const lh_field reward_keys[] = {
     {.name = "id",               .type = LH_INTEGER},
     {.name = "name",             .type = LH_STRING},
@@ -55,8 +52,7 @@ static const lh_field reward_changes[] = {
     {0}};
 
 static const lh_field redeem_fields[] = {
-    {.name = "reward_id", .type = LH_INTEGER, .min = 1, .max = APR_INT64_MAX},
-    {.name = "reward",    .type = LH_INTEGER, .min = 1, .max = APR_INT64_MAX, .note = "Another name of reward_id."},
+    {.name = "reward_id", .alias = "reward", .type = LH_INTEGER, .flags = LH_REQUIRED, .min = 1, .max = APR_INT64_MAX},
     {0}};
 
 #define REDEMPTION_KEYS(prefix)                                                                                        \
@@ -76,17 +72,6 @@ static const lh_field redeemed_keys[] = {
     {.name = "remaining_credits", .type = LH_INTEGER},
     REDEMPTION_KEYS("redemption."),
     {0}};
-
-/* clang-format on */
-
-static lh_error *check_reward(lh_call *call, lh_error *errors)
-{
-    return errors || lh_param(call, "reward_id") || lh_param(call, "reward")
-               ? errors
-               : lh_fail_field(call, NULL, "reward_id", "This field is required.");
-}
-
-/* clang-format off */
 
 static const lh_route routes[] = {
     {.name = "rewards.list", .method = "GET", .path = "/api/rewards/",
@@ -137,22 +122,21 @@ static const lh_route routes[] = {
      .summary = "Spend available credits on a reward.",
      .roles = LH_MEMBER,
      .body = redeem_fields,
-     .check = check_reward,
-     /* The caller is locked before the reward, so the last statement decides on the same credits and stock. */
+     /* Statements 1 and 2 lock the caller and the reward, so statement 3 sees the same credits and stock. */
      .sql = {CALLER_LOCK,
 
              "SELECT CASE WHEN NOT r.is_active THEN 'missing' "
              "            WHEN r.stock = 0 THEN 'sold_out' "
              "            WHEN c.available_credits < r.cost THEN 'few' "
              "       END AS \"!\" "
-             "FROM (SELECT * FROM learnhub.rewards WHERE id = " REWARD_ID " FOR NO KEY UPDATE) r, "
+             "FROM (SELECT * FROM learnhub.rewards WHERE id = :reward_id::bigint FOR NO KEY UPDATE) r, "
              "     learnhub.credits_of(:me::bigint) c",
 
              "WITH item AS ("
              "    UPDATE learnhub.rewards r "
              "    SET stock = r.stock - 1 "
              "    FROM learnhub.credits_of(:me::bigint) c "
-             "    WHERE r.id = " REWARD_ID " AND r.is_active AND r.stock IS DISTINCT FROM 0 "
+             "    WHERE r.id = :reward_id::bigint AND r.is_active AND r.stock IS DISTINCT FROM 0 "
              "      AND c.available_credits >= r.cost "
              "    RETURNING r.id, r.name, r.icon, r.category, r.cost, c.available_credits - r.cost AS remaining), "
              "spending AS ("

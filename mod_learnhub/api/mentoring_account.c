@@ -8,7 +8,7 @@
     "SELECT u.id AS pk, u.username, u.first_name, u.last_name, u.email, u.phone_number, "                              \
     "       learnhub.photo_url(:base, u.profile_photo) AS profile_photo, u.is_mentor, u.is_mentee, u.is_active "       \
     "FROM learnhub.users u "                                                                                           \
-    "WHERE u.id = :me::bigint"
+    "WHERE u.id = :me::bigint AND u.is_active"
 
 static const lh_field profile_keys[] = {
     {.name = "pk",            .type = LH_INTEGER},
@@ -57,7 +57,7 @@ static const lh_route routes[] = {
              "account AS ("
              "    SELECT u.id "
              "    FROM verdict, learnhub.users u "
-             "    WHERE codes = '' AND u.id = :me::bigint), "
+             "    WHERE codes = '' AND u.id = :me::bigint AND u.is_active), "
              PHOTO_CHANGE("profile_photo")
              "changed AS ("
              "    UPDATE learnhub.users u "
@@ -82,7 +82,7 @@ static const lh_route routes[] = {
 
     {.name = "profile.photo", .method = "GET", .path = "/myprofile/photos/{name:text}",
      .summary = "Get a photo by the name in its URL; replaced and removed photos are not found.",
-     .sql = {PHOTO_BY_NAME},
+     .sql = {PHOTO_BY_NAME("photos")},
      .shape = LH_BYTES},
 
     {0}};

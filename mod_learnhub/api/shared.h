@@ -55,6 +55,9 @@
 
 #define LOGIN_FAILURE(name) "WITH keys AS (SELECT unnest(ARRAY[" LOGIN_KEYS(name) "]) AS key), " FAILURE_COUNT
 
+/* Begins a statement after lh_step_log_in: forgets the failures of the account in `user_id`. */
+#define FORGIVEN "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
+
 /* Revokes the token in `digest`, as lh_step_bind_sent_token binds it; RETURNING follows. */
 #define TOKEN_REVOCATION                                                                                               \
     "WITH deleted AS (DELETE FROM learnhub.tokens WHERE digest = decode(:digest, 'hex')) "                             \
@@ -66,15 +69,17 @@
     "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version "                                                \
     "FROM learnhub.users u "                                                                                           \
     "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int"
-/* A profile photo, for LH_BYTES. */
-#define PHOTO_BY_NAME                                                                                                  \
+
+/* A picture in a table of the schema learnhub, for LH_BYTES. */
+#define PHOTO_BY_NAME(table)                                                                                           \
     "SELECT media_type AS _type, name AS _tag, content AS _content "                                                   \
-    "FROM learnhub.photos "                                                                                            \
+    "FROM learnhub." table " "                                                                                         \
     "WHERE name = :name"
 
 /*
- * Stores the LH_PHOTO `field` of the user whose id `account` returns, or removes the photo if the field is empty.
- * `photo` returns the name of the new photo, which the statement writes to users.profile_photo.
+ * Stores the LH_PHOTO `field` of a user, or removes the photo if the field is empty. The statement must have a CTE
+ * `account (id)`: the owner, or no row to change nothing. `photo` returns the name of the new photo, which the
+ * statement writes to users.profile_photo.
  */
 #define PHOTO_CHANGE(field)                                                                                            \
     "photo AS ("                                                                                                       \
@@ -102,7 +107,8 @@
 
 /* clang-format on */
 
-/* Locks the caller's account, so that concurrent changes of one user's data run one after the other. */
+/* Locks the caller's account, so that concurrent changes of one user's data run one after the other. A statement that
+ * stores personal data repeats `is_active`: the account may have been deleted while the request waited for the lock. */
 #define CALLER_LOCK "SELECT id FROM learnhub.users WHERE id = :me::bigint FOR NO KEY UPDATE"
 
 /* ---- mentoring ---- */

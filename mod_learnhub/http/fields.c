@@ -175,6 +175,8 @@ static const char *check_time(check *c)
     return set_value(c, apr_pstrmemdup(c->pool, text.out.data + 1, text.out.length - 2));
 }
 
+#define MICROS_PER_DAY (APR_INT64_C(86400) * APR_USEC_PER_SEC)
+
 static const char *check_date(check *c)
 {
     apr_int64_t micros;
@@ -182,6 +184,9 @@ static const char *check_date(check *c)
 
     if (!lh_text_time(string_of(c), &micros)) {
         return "This must be a date such as 2024-01-15.";
+    }
+    if ((c->field->flags & LH_PAST) && micros / MICROS_PER_DAY > c->now / MICROS_PER_DAY + 1) {
+        return "This may not be later than tomorrow (UTC).";
     }
     lh_json_init(&text, c->pool, 40);
     lh_json_time(&text, micros, LH_SECONDS_Z);
@@ -366,7 +371,8 @@ const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_input 
     if (input->kind == LH_INPUT_NULL && !(field->flags & LH_NULL)) {
         return "This may not be null.";
     }
-    if (input->kind == LH_INPUT_ABSENT || input->kind == LH_INPUT_NULL) {
+    if (input->kind == LH_INPUT_ABSENT || input->kind == LH_INPUT_NULL ||
+        ((field->flags & LH_EMPTY) && input->kind == LH_INPUT_STRING && !*input->text)) {
         return field->flags & LH_REQUIRED ? "This field is required."
                : field->default_value     ? set_value(&c, field->default_value)
                                           : NULL;

@@ -120,15 +120,27 @@ static int is_sent(const lh_json_value *value)
     return value && lh_json_value_kind(value) != LH_JSON_NULL;
 }
 
-/* The value of the field, or of its alias if the field is absent or null. Sets *conflict to 1 when both were sent and
- * are not the same string. */
+/* 1 when both are the same string, ignoring letter case, or the same number. */
+static int is_same(const lh_json_value *a, const lh_json_value *b)
+{
+    const char *text = lh_json_value_string(a, NULL), *other = lh_json_value_string(b, NULL);
+    lh_json_kind kind = lh_json_value_kind(a);
+
+    if (text && other) {
+        return !strcasecmp(text, other);
+    }
+    return kind == lh_json_value_kind(b) && (kind == LH_JSON_INTEGER || kind == LH_JSON_REAL) &&
+           lh_json_value_integer(a) == lh_json_value_integer(b) && lh_json_value_real(a) == lh_json_value_real(b);
+}
+
+/* The value of the field, or of its alias if the field is absent or null. Sets *conflict to 1 when both were sent with
+ * different values. */
 static const lh_json_value *find_field(const lh_json_body *body, const lh_field *field, int *conflict)
 {
     const lh_json_value *value = find_value(body, field->name);
     const lh_json_value *other = field->alias ? find_value(body, field->alias) : NULL;
-    const char *text = lh_json_value_string(value, NULL), *other_text = lh_json_value_string(other, NULL);
 
-    *conflict = is_sent(value) && is_sent(other) && !(text && other_text && !strcasecmp(text, other_text));
+    *conflict = is_sent(value) && is_sent(other) && !is_same(value, other);
     return !is_sent(value) && is_sent(other) ? other : value;
 }
 

@@ -26,6 +26,8 @@
 
 static const lh_field title = {.name = "title", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 3};
 static const lh_field nullable = {.name = "nullable", .type = LH_STRING, .flags = LH_NULL};
+static const lh_field emptiable = {
+    .name = "emptiable", .type = LH_STRING, .flags = LH_EMPTY, .min = 1, .enum_values = "a b", .default_value = "b"};
 static const lh_field choice = {
     .name = "choice", .type = LH_STRING, .enum_values = "easy hard", .default_value = "easy"};
 static const lh_field number = {.name = "number", .type = LH_INTEGER, .min = 2, .max = 20};
@@ -42,6 +44,7 @@ static const lh_field plain_photo = {.name = "plain_photo", .type = LH_PHOTO};
 static const lh_field oid = {.name = "oid", .type = LH_OBJECT_ID};
 static const lh_field past = {.name = "past", .type = LH_TIME, .flags = LH_PAST};
 static const lh_field day = {.name = "day", .type = LH_DATE, .flags = LH_CLEARABLE, .enum_values = "1w 2w"};
+static const lh_field past_day = {.name = "past_day", .type = LH_DATE, .flags = LH_PAST}; /* NOW is on 2023-11-14 */
 static const lh_field plain_day = {.name = "plain_day", .type = LH_DATE};
 static const lh_field counted = {.name = "counted", .type = LH_INTEGER, .max = APR_INT64_MAX, .enum_values = "all"};
 static const lh_field duration = {.name = "duration", .type = LH_DURATION};
@@ -76,6 +79,11 @@ static const struct {
     {&nullable, NIL, 0, NULL, NULL},
     {&nullable, ABSENT, 0, NULL, NULL},
     {&nullable, STRING(""), 0, "", NULL},
+    {&emptiable, STRING(""), 0, "b", NULL},
+    {&emptiable, STRING("a"), 0, "a", NULL},
+    {&emptiable, STRING(" "), 0, NULL, "one of: a, b."},
+    {&emptiable, NIL, 0, NULL, "may not be null"},
+    {&choice, STRING(""), 0, NULL, "one of: easy, hard."},
     {&choice, STRING("hard"), 0, "hard", NULL},
     {&choice, ABSENT, 0, "easy", NULL},
     {&choice, STRING("har"), 0, NULL, "one of: easy, hard."},
@@ -126,6 +134,13 @@ static const struct {
     {&day, NIL, 0, "", NULL},
     {&day, ABSENT, 0, NULL, NULL},
     {&day, INT(20240229), 0, NULL, "a date"},
+    {&past_day, STRING("0001-01-01"), 0, "0001-01-01", NULL},
+    {&past_day, STRING("2023-11-14"), 0, "2023-11-14", NULL},
+    {&past_day, STRING("2023-11-15"), 0, "2023-11-15", NULL},
+    {&past_day, STRING("2023-11-15T23:59:59.999999Z"), 0, "2023-11-15", NULL},
+    {&past_day, STRING("2023-11-16"), 0, NULL, "tomorrow (UTC)"},
+    {&past_day, STRING("2023-11-15T23:59:59-00:01"), 0, NULL, "tomorrow (UTC)"},
+    {&plain_day, STRING("2040-01-01"), 0, "2040-01-01", NULL},
     {&plain_day, STRING("1w"), 0, NULL, "2024-01-15."},
     {&plain_day, STRING(""), 0, NULL, "a date"},
     {&counted, STRING("all"), 1, "all", NULL},
