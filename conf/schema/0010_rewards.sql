@@ -5,8 +5,8 @@
 
 ALTER TABLE learnhub.eco_activities ADD COLUMN location text NOT NULL DEFAULT '' CHECK (length(location) <= 250);
 
--- Pictures that prove activities, at most 100 and 100 MiB of one user (see limit_activity_photos()). As with profile photos, anyone
--- who knows the name can read one, and the content behind a name never changes.
+-- Pictures that prove activities; limit_activity_photos() limits those of a user. As with profile photos, anyone who
+-- knows the name can read one, and the content behind a name never changes.
 CREATE TABLE learnhub.activity_photos (
     activity_id bigint PRIMARY KEY REFERENCES learnhub.eco_activities ON DELETE CASCADE,
     user_id bigint NOT NULL REFERENCES learnhub.users,
@@ -82,17 +82,17 @@ LANGUAGE sql STABLE AS $$
     FROM runs
 $$;
 
--- A name for other users, never an e-mail address or a part of one: the username, or if that has an `@`, the first name,
--- or if that is empty or has an `@`, `user-<id>`.
+-- A name for other users, never an e-mail address or a part of one: the username, or if that has an `@`, the first
+-- name, or if that is empty or has an `@` too, `user-<id>`.
 CREATE FUNCTION learnhub.public_name(account bigint, username text, first_name text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN username NOT LIKE '%@%' THEN username
                 WHEN first_name <> '' AND first_name NOT LIKE '%@%' THEN first_name
                 ELSE 'user-' || account END;
 
--- Called when sessions change. `changed` is a transition table with their old or new rows; users without unlocked
--- sessions among them keep their sums. Changes of one user are serialised by the lock
--- on the user's row, so that the sum is complete.
+-- Called when sessions change; `changed` is a transition table with their old or new rows. Only users with unlocked
+-- sessions in it need a new sum. Changes of one user are serialised by the lock on the user's row, so that the sum is
+-- complete.
 CREATE FUNCTION learnhub.count_unlocked_credits() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO learnhub.coding_profiles AS p (user_id, unlocked_credits)
@@ -105,9 +105,9 @@ BEGIN
 END
 $$;
 
--- Limits the pictures of one user to 100 and to 100 MiB: a further one replaces those of the oldest activities which have
--- been verified or rejected, as many as necessary. If the pictures of pending activities leave no room for it, it is
--- rejected (activity_photos_limit). A deleted account gets none.
+-- Limits the pictures of one user to 100, of together 100 MiB: a further one replaces those of the oldest activities
+-- which have been verified or rejected, as many as necessary. If the pictures of pending activities leave no room for
+-- it, it is rejected (activity_photos_limit). A deleted account gets none.
 CREATE FUNCTION learnhub.limit_activity_photos() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     max_photos CONSTANT bigint := 100;
