@@ -67,7 +67,7 @@ export default async function xp(flow) {
     });
     await step('rates and registration of a session', ['POST /api/v1/sessions/calculate-rates/ 200',
         'POST /api/v1/sessions/ 201'], async () => {
-        const drawing = await kim.page.locator('#begin option', { hasText: /Drawing$/ }).getAttribute('value');
+        const drawing = await kim.page.locator('#begin option', { hasText: /^🎨 Drawing$/ }).first().getAttribute('value');
         await kim.submit('begin', { activity: drawing });
         await kim.reads('live', /^live-[-0-9a-f]+ is active: physique [\d.]+, .*, social [\d.]+$/);
     });
