@@ -8,16 +8,19 @@ ALTER TABLE learnhub.mentor_profiles ADD COLUMN team_number integer
 
 -- ---- goals ----
 
+-- Columns with a default cannot be added before PostgreSQL 16, because functions use the row type of the table.
+ALTER TABLE learnhub.goals ADD COLUMN description text, ADD COLUMN finish_by date, ADD COLUMN updated_at timestamptz;
+UPDATE learnhub.goals SET description = '', updated_at = created_at;
 ALTER TABLE learnhub.goals
-    ADD COLUMN description text NOT NULL DEFAULT '',
-    ADD COLUMN finish_by date,
-    ADD COLUMN updated_at timestamptz NOT NULL DEFAULT now(),
+    ALTER COLUMN description SET DEFAULT '',
+    ALTER COLUMN description SET NOT NULL,
+    ALTER COLUMN updated_at SET DEFAULT now(),
+    ALTER COLUMN updated_at SET NOT NULL,
     DROP CONSTRAINT goals_status_check,
     ADD CONSTRAINT goals_status_check
         CHECK (status IN ('active', 'ongoing', 'planned', 'paused', 'completed', 'abandoned'));
 COMMENT ON COLUMN learnhub.goals.status IS
     'active and ongoing are the same state: clients get the word that was sent.';
-UPDATE learnhub.goals SET updated_at = created_at;
 
 CREATE FUNCTION learnhub.touch_goal() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
