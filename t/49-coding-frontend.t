@@ -88,7 +88,7 @@ subtest 'Optional fields of an activity' => sub {
 };
 
 subtest 'Every field of an activity is validated' => sub {
-    for my $case ([activity => ''], [activity => 'x' x 51], [duration => '0:00:00'], [duration => '24:00:01'],
+    for my $case ([activity => ''], [activity => 'x' x 251], [duration => '0:00:00'], [duration => '24:00:01'],
         [duration => '2:00'], [duration => '1:60:00'], [duration => ''], [location => 'x' x 251], [location => "a\nb"],
         [description => 'x' x 2001], [activity_date => '2040-01-01'], [activity_date => 'today'],
         [verification_proof => 'https://example.com/a.png']) {

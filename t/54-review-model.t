@@ -37,8 +37,8 @@ sub check { my ($id, @more) = @_; return api_as($user, POST => "/sessions/$id/ch
 sub submit { my ($id, @more) = @_; return api_as($user, POST => "/sessions/$id/submit", @on_server, @more) }
 sub count_requests { return scalar(my @requests = $model->requests) }
 
-# Gives the user all turns again.
-sub reset_turns { sql('DELETE FROM learnhub.model_turns'); return }
+# Gives the users all turns again and removes the stored evaluations.
+sub reset_turns { sql("DELETE FROM learnhub.$_") for qw(model_turns evaluations); return }
 
 # 1 if an evaluation was made without the model.
 sub without_model { my ($reply) = @_; return "@{ json_of($reply)->{feedback}{next_steps} }" =~ $no_model }
@@ -82,8 +82,17 @@ subtest 'An evaluation is stored for the drawing and the problem' => sub {
     sql(q{UPDATE learnhub.problems SET constraints = '["5 ms"]' WHERE id = decode(?, 'hex')}, $problem);
     is(json_of(check($first))->{cached}, false, 'a changed problem is evaluated again');
     is(count_requests(), 3, 'the model was asked for both');
-    my ($rows) = sql(q{SELECT count(*) AS n FROM learnhub.evaluations WHERE session_id = decode(?, 'hex')}, $first);
-    is($rows->{n}, 1, 'one evaluation is stored per session');
+    draw($user, $first, scene('Database'));
+    is(json_of(check($first))->{cached}, true, 'an earlier drawing has its stored evaluation');
+    is(count_requests(), 3, 'the model was not asked again');
+    my $number = user($user->{email})->{id};
+    sql(q{INSERT INTO learnhub.evaluations (user_id, question, submitting, asked_at)
+        SELECT ?, 'old ' || n, false, now() - interval '1 day' FROM generate_series(1, 60) n}, $number);
+    draw($user, $first, scene('Yet another'));
+    check($first);
+    my ($rows) = sql('SELECT count(*) AS n, count(evaluation) AS whole FROM learnhub.evaluations WHERE user_id = ?',
+        $number);
+    is_deeply([@$rows{qw(n whole)}], [50, 4], 'the 50 newest evaluations of a user are stored');
 };
 
 subtest 'A submission has the score and the feedback of the model' => sub {
@@ -96,10 +105,11 @@ subtest 'A submission has the score and the feedback of the model' => sub {
     my $made = json_of(api_as($user, GET => "/submissions/$result->{submission_id}"));
     is_deeply([$made->{score}, $made->{feedback}], [73, { strengths => ['A database'],
                 missing_components => ['A cache'], improvements => ['Add a cache'] }], 'both are stored');
-    is_deeply([sql(q{SELECT 1 FROM learnhub.evaluations WHERE session_id = decode(?, 'hex')}, $id)], [],
-        'the stored evaluation is removed with the end of the session');
     my $before = count_requests();
     $id = drawn($user, $problem, 'Links');
+    is(json_of(submit($id))->{score}, 73, 'the same drawing in a new session has the stored evaluation');
+    is(count_requests(), $before, 'the model was not asked for it');
+    $id = drawn($user, $problem, 'Links', 'Cache');
     check($id);
     is(json_of(submit($id))->{score}, 73, 'submit uses the evaluation of check');
     is(count_requests(), $before + 1, 'the model was asked once for both');
@@ -164,7 +174,7 @@ subtest 'Concurrent requests ask the model once' => sub {
     is(count_requests(), $before + 1, 'the model was asked once');
     my ($made) = sql(q{SELECT count(*) AS n FROM learnhub.submissions WHERE session_id = decode(?, 'hex')}, $id);
     is($made->{n}, 1, 'there is one submission');
-    $id = drawn($user, $problem, 'Race');
+    $id = drawn($user, $problem, 'Race', 'again');
     @replies = parallel(8, sub { return check($id) });
     is_deeply([map { $_->{status} } @replies], [(200) x 8], 'all of 8 checks succeed');
     is(count_requests(), $before + 2, 'the model was asked once by them');
@@ -221,9 +231,8 @@ subtest 'A session that ends during its evaluation is not submitted' => sub {
         return api_as($user, DELETE => "/sessions/$id");
     };
     is_deeply([map { $_->{status} } @replies], [400, 204], 'the session is abandoned, the submit is rejected');
-    is_deeply([sql(q{SELECT 1 FROM learnhub.submissions WHERE session_id = decode(?, 'hex')}, $id),
-            sql(q{SELECT 1 FROM learnhub.evaluations WHERE session_id = decode(?, 'hex')}, $id)], [],
-        'no submission and no evaluation remains');
+    is_deeply([sql(q{SELECT 1 FROM learnhub.submissions WHERE session_id = decode(?, 'hex')}, $id)], [],
+        'no submission is created');
 };
 
 subtest 'No database connection is held while the model is asked' => sub {
@@ -270,7 +279,7 @@ subtest 'A user may cause 20 evaluations in 5 minutes' => sub {
     reset_turns();
     sql('INSERT INTO learnhub.model_turns SELECT id, ?, ARRAY(SELECT now() FROM generate_series(1, 19)) '
             . 'FROM learnhub.users WHERE email = ?', 'evaluation', $user->{email});
-    my @ids = map { drawn($user, problem(), 'x') } 1 .. 6;
+    my @ids = map { drawn($user, problem(), "x$_") } 1 .. 6;
     my @replies = parallel(6, sub { return check($ids[$_[0]]) });
     is_deeply([sort map { $_->{status} } @replies], [200, (429) x 5], 'concurrent requests share the last turn');
 };
@@ -307,7 +316,7 @@ subtest 'A model that is busy' => sub {
     $httpd = model_server($model, 'LearnHubModelReviewTimeout 10s');
     @on_server = (port => $httpd->port);
     $model->behave(content => evaluation(), after => 2);
-    my @ids = map { drawn($user, problem(), 'x') } 1 .. 10;
+    my @ids = map { drawn($user, problem(), "x$_") } 1 .. 10;
     my $before = count_requests();
     my @replies = parallel 10, sub {
         my ($i) = @_;
@@ -326,7 +335,7 @@ subtest 'A deleted account leaves no evaluation' => sub {
     my $id = drawn($leaver, $problem, 'x');
     json_of(api_as($leaver, POST => "/sessions/$id/check", @on_server));
     my $kept = sub {
-        return [sql(q{SELECT 1 FROM learnhub.evaluations WHERE session_id = decode(?, 'hex')}, $id),
+        return [sql('SELECT 1 FROM learnhub.evaluations WHERE user_id = ?', $number),
             sql('SELECT 1 FROM learnhub.model_turns WHERE user_id = ?', $number)];
     };
     is(scalar @{ $kept->() }, 2, 'an evaluation and a turn are stored');

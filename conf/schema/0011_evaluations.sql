@@ -16,18 +16,19 @@ CREATE INDEX problems_category_keys_idx ON learnhub.problems USING gin (category
 
 -- ---- tables ----
 
--- The model's evaluation of the drawing of an open session, at most one per session: a row is valid only while
--- `question` equals evaluation_question() of the current problem and drawing. evaluation is NULL while the request with
--- this `claim` is asking the model. A request that finds such a row does not ask, unless `asked_at` is older than the
--- timeout. A row is deleted when the model has failed and when the session ends.
+-- The model's evaluations of a user's drawings: the 50 newest. `question` is evaluation_question() of the problem and the
+-- drawing. evaluation is NULL while the request with this `claim` is asking the model. A request that finds such a row
+-- does not ask, unless `asked_at` is older than the timeout. A row is deleted when the model has failed.
 CREATE TABLE learnhub.evaluations (
-    session_id bytea PRIMARY KEY REFERENCES learnhub.practice_sessions ON DELETE CASCADE,
+    user_id bigint NOT NULL REFERENCES learnhub.users ON DELETE CASCADE,
     question text NOT NULL,
     claim uuid NOT NULL DEFAULT gen_random_uuid(),
     asked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     submitting boolean NOT NULL, -- a request that submits the session is waiting for the evaluation
-    evaluation jsonb
+    evaluation jsonb,
+    PRIMARY KEY (user_id, question)
 );
+CREATE INDEX evaluations_newest_idx ON learnhub.evaluations (user_id, asked_at DESC);
 
 -- When a user last caused requests to the model, for model_turn(). UNLOGGED: losing them in a crash is harmless.
 CREATE UNLOGGED TABLE learnhub.model_turns (
@@ -78,49 +79,42 @@ BEGIN
     IF error IS NOT NULL THEN
         RETURN;
     END IF;
-    SELECT * INTO kept FROM learnhub.evaluations WHERE session_id = session AND question = asked;
+    SELECT * INTO kept FROM learnhub.evaluations WHERE user_id = account AND question = asked;
     IF kept.evaluation IS NOT NULL THEN
         stored := kept.evaluation;
     ELSIF kept.asked_at > clock_timestamp() - timeout THEN
         IF submits AND NOT waits AND kept.submitting THEN
             error := 'submitting';
         ELSIF submits THEN
-            UPDATE learnhub.evaluations SET submitting = true WHERE session_id = session AND NOT submitting;
+            UPDATE learnhub.evaluations SET submitting = true
+            WHERE user_id = account AND question = asked AND NOT submitting;
         END IF;
     ELSE
         wait := learnhub.model_turn(account, 'evaluation');
         IF wait IS NULL THEN
-            INSERT INTO learnhub.evaluations AS e (session_id, question, submitting) VALUES (session, asked, submits)
-            ON CONFLICT (session_id) DO UPDATE
-            SET question = excluded.question, claim = excluded.claim, asked_at = excluded.asked_at,
-                submitting = excluded.submitting, evaluation = NULL
+            INSERT INTO learnhub.evaluations AS e (user_id, question, submitting) VALUES (account, asked, submits)
+            ON CONFLICT (user_id, question) DO UPDATE
+            SET claim = excluded.claim, asked_at = excluded.asked_at, submitting = excluded.submitting,
+                evaluation = NULL
             RETURNING e.claim INTO claimed;
+            DELETE FROM learnhub.evaluations WHERE user_id = account AND question IN (
+                SELECT e.question FROM learnhub.evaluations e WHERE e.user_id = account
+                ORDER BY e.asked_at DESC OFFSET 50);
         END IF;
     END IF;
-END
-$$;
-
-CREATE FUNCTION learnhub.end_evaluation() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    DELETE FROM learnhub.evaluations WHERE session_id = NEW.id;
-    RETURN NULL;
 END
 $$;
 
 -- Removes what the model returned about a deleted account's drawings.
 CREATE FUNCTION learnhub.end_evaluations() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM learnhub.evaluations e USING learnhub.practice_sessions s
-    WHERE s.id = e.session_id AND s.user_id = NEW.id;
+    DELETE FROM learnhub.evaluations WHERE user_id = NEW.id;
     DELETE FROM learnhub.model_turns WHERE user_id = NEW.id;
     RETURN NULL;
 END
 $$;
 
 -- ---- triggers ----
-
-CREATE TRIGGER end_evaluation AFTER UPDATE OF status ON learnhub.practice_sessions
-    FOR EACH ROW WHEN (NEW.status IN ('submitted', 'abandoned')) EXECUTE FUNCTION learnhub.end_evaluation();
 
 CREATE TRIGGER end_evaluations AFTER UPDATE OF deleted_at ON learnhub.users
     FOR EACH ROW WHEN (NEW.deleted_at IS NOT NULL) EXECUTE FUNCTION learnhub.end_evaluations();

@@ -8,7 +8,7 @@ ALTER TABLE learnhub.mentor_profiles ADD COLUMN team_number integer
 
 -- ---- goals ----
 
--- Columns with a default cannot be added before PostgreSQL 16, because functions use the row type of the table.
+-- Without defaults: recent minor releases of PostgreSQL reject them, because functions use the row type of the table.
 ALTER TABLE learnhub.goals ADD COLUMN description text, ADD COLUMN finish_by date, ADD COLUMN updated_at timestamptz;
 UPDATE learnhub.goals SET description = '', updated_at = created_at;
 ALTER TABLE learnhub.goals

@@ -27,13 +27,13 @@ static const lh_field activity_keys[] = {
     {0}};
 
 static const lh_field activity_fields[] = {
-    {.name = "activity",           .type = LH_STRING,   .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 50,
+    {.name = "activity",           .type = LH_STRING,   .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 250,
      .note = "A kind in any letter case; other words mean `other`."},
     {.name = "duration",           .type = LH_DURATION, .flags = LH_REQUIRED | LH_COERCE},
     {.name = "location",           .type = LH_STRING,   .flags = LH_NULL | LH_TRIM, .max = 250},
     {.name = "description",        .type = LH_STRING,   .flags = LH_NULL, .max = 2000},
     {.name = "activity_date",      .type = LH_DATE,     .flags = LH_CLEARABLE | LH_PAST},
-    {.name = "verification_proof", .type = LH_PHOTO,    .flags = LH_NULL},
+    {.name = "verification_proof", .type = LH_PHOTO,    .flags = LH_NULL | LH_EMPTY},
     {0}};
 
 static const lh_route routes[] = {

@@ -33,7 +33,7 @@ static const lh_field profile_keys[] = {
 static const lh_field profile_fields[] = {
     {.name = "github_username", .type = LH_STRING,  .flags = LH_TRIM | LH_CLEARABLE, .max = 39},
     {.name = "profile_pic",     .type = LH_PHOTO,   .flags = LH_CLEARABLE},
-    {.name = "on_leaderboard",  .type = LH_BOOLEAN, .flags = LH_COERCE},
+    {.name = "on_leaderboard",  .type = LH_BOOLEAN, .flags = LH_COERCE | LH_EMPTY},
     {0}};
 
 static const lh_field leaderboard_keys[] = {

@@ -27,7 +27,7 @@ static lh_error *check_question(lh_call *call, lh_error *errors)
     "FROM learnhub.practice_sessions s "                                                                               \
     "LEFT JOIN learnhub.problems p ON p.id = s.problem_id "                                                            \
     "LEFT JOIN learnhub.evaluations e "                                                                                \
-    "  ON e.session_id = s.id AND e.question = learnhub.evaluation_question(p, s.diagram_hash) "                       \
+    "  ON e.user_id = s.user_id AND e.question = learnhub.evaluation_question(p, s.diagram_hash) "                       \
     "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint",                                                     \
                                                                                                                        \
     "SELECT c.error AS \"!\", c.stored AS _stored, c.claimed AS _claimed, c.wait AS _wait "                            \
@@ -36,10 +36,10 @@ static lh_error *check_question(lh_call *call, lh_error *errors)
                                                                                                                        \
     "UPDATE learnhub.evaluations "                                                                                     \
     "SET evaluation = :evaluation::jsonb "                                                                             \
-    "WHERE session_id = decode(:id, 'hex') AND claim = :claim::uuid",                                                  \
+    "WHERE user_id = :me::bigint AND claim = :claim::uuid",                                                  \
                                                                                                                        \
     "DELETE FROM learnhub.evaluations "                                                                                \
-    "WHERE session_id = decode(:id, 'hex') AND claim = :claim::uuid"}
+    "WHERE user_id = :me::bigint AND claim = :claim::uuid"}
 
 #define FEEDBACK_COLUMNS                                                                                               \
     ":evaluation::jsonb -> 'implemented' AS \"feedback.implemented\", "                                                \
@@ -166,7 +166,7 @@ static const lh_route routes[] = {
          {.name = "message",      .type = LH_STRING, .flags = LH_NULL, .min = 1, .max = 32768},
          {.name = "content",      .type = LH_STRING, .flags = LH_NULL, .min = 1, .max = 32768,
           .note = "The same as message, which takes precedence."},
-         {.name = "diagram_data", .type = LH_OBJECT, .flags = LH_NULL | LH_DEFERRED,
+         {.name = "diagram_data", .type = LH_OBJECT, .flags = LH_NULL,
           .note = "The current drawing; without a scene in it, the stored one is used. It is not stored."},
          {0}},
      .check = check_question,

@@ -13,6 +13,7 @@
 /* Values of an element, node or edge as raw JSON. */
 typedef struct element {
     lh_slice id, text;
+    lh_slice unwrapped; /* the text without the line breaks that an editor has added */
     lh_slice container; /* of a text: the element that it is the label of */
     lh_slice bound;     /* the first text that belongs to the element */
     lh_slice from, to;  /* of an arrow or edge */
@@ -79,9 +80,9 @@ static const char *decode(apr_pool_t *p, lh_slice string)
 /* Keeps the label of an element; returns it. */
 static const char *keep_label(reader *in, const element *e)
 {
-    lh_slice owner = e->container.data ? e->container : e->id;
+    lh_slice owner = e->container.data ? e->container : e->id, text = e->unwrapped.data ? e->unwrapped : e->text;
     lh_drawing *drawing = in->drawing;
-    const char *label = drawing->label_count < LH_DRAWING_LABELS ? decode(in->pool, e->text) : NULL;
+    const char *label = drawing->label_count < LH_DRAWING_LABELS ? decode(in->pool, text) : NULL;
 
     if (label) {
         drawing->labels[drawing->label_count++] = label;
@@ -101,6 +102,7 @@ static const struct member {
     apr_size_t offset;
 } members[] = {{"id", NULL, offsetof(element, id)},
                {"text", NULL, offsetof(element, text)},
+               {"originalText", NULL, offsetof(element, unwrapped)},
                {"label", NULL, offsetof(element, text)},
                {"label", "text", offsetof(element, text)},
                {"name", NULL, offsetof(element, text)},

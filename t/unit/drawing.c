@@ -97,6 +97,9 @@ static const struct drawn {
     {ELEMENTS(TEXT("a", "a\xFF\xC3z", "")), "1 1 | a\xEF\xBF\xBD\xEF\xBF\xBDz |", "invalid UTF-8 is marked"},
     {ELEMENTS(TEXT("a", " \\n ", "")), "1 1 | |", "a label of white space is none"},
     {ELEMENTS(TEXT("a", "", ",\"label\":\"second\"")), "1 1 | second |", "an empty text does not hide the label"},
+    {ELEMENTS(TEXT("a", "Cac\\nhe", ",\"originalText\":\"Cache\"")), "1 1 | Cache |",
+     "the text that an editor has not wrapped takes precedence"},
+    {ELEMENTS("{\"originalText\":\"Data base\",\"text\":\"Data\\nbase\"}"), "1 1 | Data base |", "in any order"},
 };
 
 static void test_drawings(void)
