@@ -67,8 +67,8 @@ export default async function xp(flow) {
     });
     await step('rates and registration of a session', ['POST /api/v1/sessions/calculate-rates/ 200',
         'POST /api/v1/sessions/ 201'], async () => {
-        const drawing = await kim.page.locator('#begin option', { hasText: /^🎨 Drawing$/ }).first().getAttribute('value');
-        await kim.submit('begin', { activity: drawing });
+        const drawing = kim.page.locator('#begin option', { hasText: /^🎨 Drawing$/ }).first();
+        await kim.submit('begin', { activity: await drawing.getAttribute('value') });
         await kim.reads('live', /^live-[-0-9a-f]+ is active: physique [\d.]+, .*, social [\d.]+$/);
     });
     await step('complete it', ['PUT /api/v1/sessions/{id}/ 200', 'GET /api/v1/goals/{id}/sessions/ 200'], async () => {
