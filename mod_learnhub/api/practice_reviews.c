@@ -27,7 +27,7 @@ static lh_error *check_question(lh_call *call, lh_error *errors)
     "FROM learnhub.practice_sessions s "                                                                               \
     "LEFT JOIN learnhub.problems p ON p.id = s.problem_id "                                                            \
     "LEFT JOIN learnhub.evaluations e "                                                                                \
-    "  ON e.user_id = s.user_id AND e.question = learnhub.evaluation_question(p, s.diagram_hash) "                       \
+    "  ON e.user_id = s.user_id AND e.question = learnhub.evaluation_question(p, s.diagram_hash) "                     \
     "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint",                                                     \
                                                                                                                        \
     "SELECT c.error AS \"!\", c.stored AS _stored, c.claimed AS _claimed, c.wait AS _wait "                            \

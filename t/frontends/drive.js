@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 
 const options = JSON.parse(process.argv[2]);
 const { chromium } = createRequire(`${options.driver}/`)('playwright-core');
@@ -165,9 +166,11 @@ async function main() {
     lines.on('close', () => process.exit(1)); // the test died; Chromium ends when this process does
     process.on('SIGTERM', () => process.exit(1));
     process.chdir(tmpdir());
+    // A path that Chromium can reach below a closed folder, and short enough for the socket that it creates there.
+    process.env.TMPDIR = process.env.HOME = '/proc/self/cwd';
     const browser = await chromium.launch({
-        executablePath: '/usr/bin/chromium', args: flags, ignoreDefaultArgs: ['--headless'], handleSIGTERM: false,
-        env: { ...process.env, TMPDIR: '/proc/self/cwd' }, // has a socket, whose path may have 107 bytes
+        executablePath: fileURLToPath(new URL('chromium', import.meta.url)), args: flags,
+        ignoreDefaultArgs: ['--headless'], handleSIGTERM: false,
     });
     const flow = {
         step,
