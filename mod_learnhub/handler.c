@@ -62,15 +62,29 @@ static lh_call *make_error_call(request_rec *r)
     return call;
 }
 
+/* The number of statuses that httpd knows. RESPONSE_CODES is that of the httpd which the module was built for. */
+static int response_codes;
+
+static void count_response_codes(void)
+{
+    int status;
+
+    for (status = 100; status < 600; status++) {
+        if (ap_index_of_response(status) >= response_codes) {
+            response_codes = ap_index_of_response(status) + 1;
+        }
+    }
+}
+
 /* From now on, errors that httpd or another module sets on this request are redirected to ERROR_PATH. The effect is
  * that of ap_custom_response() for every status of an error. */
 static void redirect_errors(request_rec *r, lh_call *call)
 {
     core_request_config *core = ap_get_core_module_config(r->request_config);
-    char **responses = apr_pcalloc(r->pool, sizeof(*responses) * RESPONSE_CODES);
+    char **responses = apr_pcalloc(r->pool, sizeof(*responses) * (apr_size_t)response_codes);
     int i;
 
-    for (i = ap_index_of_response(HTTP_BAD_REQUEST); i < RESPONSE_CODES; i++) {
+    for (i = ap_index_of_response(HTTP_BAD_REQUEST); i < response_codes; i++) {
         responses[i] = (char *)ERROR_PATH;
     }
     call->custom_responses = core->response_code_strings;
@@ -318,6 +332,7 @@ void lh_handler_hooks(apr_pool_t *p)
     static const char *const before[] = {"mod_alias.c", "mod_userdir.c", "mod_proxy.c", "mod_vhost_alias.c", NULL};
 
     (void)p;
+    count_response_codes();
     ap_hook_pre_translate_name(pre_translate_name, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_translate_name(translate_name, after, before, APR_HOOK_MIDDLE);
     ap_hook_map_to_storage(map_to_storage, NULL, NULL, APR_HOOK_FIRST);
