@@ -10,6 +10,9 @@
  * idle -> acquired -> idle or broken; broken -> connecting -> idle or broken. Every change of state is made under the
  * lock; the fields of an acquired or connecting entry belong to its owner, who needs no lock to use them.
  *
+ * Callers wait in a queue. An entry that would become idle is handed to the caller that has waited longest: it stays
+ * acquired, and no other caller can take it before the woken one runs.
+ *
  * `target` is the number of entries that should be connected. It starts at one, grows with demand up to `size` and
  * never shrinks: a broken entry is reset at once, but entries for which there was never any demand are not opened.
  */
@@ -19,10 +22,10 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <time.h>
 
 #include "core/learnhub_module.h"
 #include "db/connect.h"
+#include "db/queue.h"
 #include "util/clock.h"
 
 #define ENTRIES_MAX 64
@@ -49,16 +52,16 @@ struct lh_pool {
     pthread_mutex_t lock; /* guards all fields below */
 
     /* Conditions to wait for; they are also signalled when the pool goes down or stops. */
-    pthread_cond_t idle_available;  /* an entry became idle */
     pthread_cond_t share_available; /* a stream or a limited run ended, or the pool grew */
     pthread_cond_t work_available;  /* for connectors: an entry may have to be connected */
+    pthread_cond_t all_released;    /* for stop(): no entry is acquired */
 
+    lh_queue queue; /* callers that wait for an entry */
     lh_pool_entry *idle, *broken;
     int size;                 /* entries in use, at most ENTRIES_MAX */
     int target;               /* entries that should be connected */
     int live;                 /* entries that are idle or acquired */
     int acquired, connecting; /* entries in these states */
-    int waiting;              /* callers that wait for an idle entry */
     int streams;              /* acquired entries that are streaming */
     int limited;              /* callers with `limited` that own an entry or wait for an idle one */
 
@@ -74,24 +77,6 @@ struct lh_pool {
 };
 
 /* ---- helpers ---- */
-
-/* Not apr_thread_cond_timedwait(): it uses the wall clock, which may be changed. */
-static void wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, apr_time_t when)
-{
-    struct timespec at = {.tv_sec = (time_t)apr_time_sec(when), .tv_nsec = (long)apr_time_usec(when) * 1000};
-
-    pthread_cond_timedwait(cond, lock, &at);
-}
-
-static void cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attr);
-    pthread_condattr_destroy(&attr);
-}
 
 static void push(lh_pool_entry **list, lh_pool_entry *entry)
 {
@@ -134,6 +119,35 @@ static int connect_is_due(const lh_pool *pool)
     return pool->broken && pool->live + pool->connecting < pool->target;
 }
 
+/* Hands a connected entry to the first caller in the queue, or makes it idle. */
+static void make_available(lh_pool *pool, lh_pool_entry *entry)
+{
+    if (lh_queue_hand_over(&pool->queue, entry)) {
+        pool->acquired++;
+    }
+    else {
+        push(&pool->idle, entry);
+    }
+}
+
+/* The pool is down or stops. */
+static void wake_all(lh_pool *pool)
+{
+    lh_queue_wake_all(&pool->queue);
+    pthread_cond_broadcast(&pool->share_available);
+}
+
+/* Raises `target` to the demand, at most to `size`, and wakes a connector. */
+static void request_connection(lh_pool *pool)
+{
+    int demand = pool->acquired + pool->queue.length;
+
+    if (demand > pool->target) {
+        pool->target = demand < pool->size ? demand : pool->size;
+    }
+    pthread_cond_signal(&pool->work_available);
+}
+
 /* While attempts fail, only one connector tries at a time, with pauses. */
 static int may_connect(const lh_pool *pool)
 {
@@ -157,10 +171,10 @@ static void add_connected(lh_pool *pool, lh_pool_entry *entry)
 
     grow_to(pool, entry->dbd_max);
     pthread_cond_broadcast(&pool->share_available); /* the shares of a larger pool are larger */
-    push(&pool->idle, entry);
     pool->live++;
     pool->failures = pool->down = 0;
-    pthread_cond_signal(&pool->idle_available);
+    make_available(pool, entry);
+    request_connection(pool); /* the pool may have become larger than the demand it could meet before */
     if (was_down) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pool->server,
                      LH_LOG(0030) "database available again after %" APR_TIME_T_FMT " s", apr_time_sec(outage));
@@ -178,8 +192,7 @@ static void add_failed(lh_pool *pool, lh_pool_entry *entry, apr_time_t began, co
     pool->retry_at = now + back_off(pool->failures);
     if (!pool->down && pool->live == 0 && pool->failures >= DOWN_FAILURES && now - pool->failing_since >= DOWN_AFTER) {
         pool->down = 1;
-        pthread_cond_broadcast(&pool->idle_available);
-        pthread_cond_broadcast(&pool->share_available);
+        wake_all(pool);
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, pool->server, LH_LOG(0031) "database unavailable: %s", why);
     }
 }
@@ -190,7 +203,7 @@ static void add_failed(lh_pool *pool, lh_pool_entry *entry, apr_time_t began, co
 static void wait_for_work(lh_pool *pool)
 {
     if (connect_is_due(pool) && pool->connecting == 0) {
-        wait_until(&pool->work_available, &pool->lock, pool->retry_at);
+        lh_clock_wait(&pool->work_available, &pool->lock, pool->retry_at);
     }
     else {
         pthread_cond_wait(&pool->work_available, &pool->lock);
@@ -264,11 +277,10 @@ static apr_status_t stop(void *data)
 
     pthread_mutex_lock(&pool->lock);
     pool->stopping = 1;
-    pthread_cond_broadcast(&pool->idle_available);
-    pthread_cond_broadcast(&pool->share_available);
+    wake_all(pool);
     pthread_cond_broadcast(&pool->work_available);
     while (pool->acquired > 0 && lh_clock() < deadline) {
-        wait_until(&pool->idle_available, &pool->lock, deadline);
+        lh_clock_wait(&pool->all_released, &pool->lock, deadline);
     }
     pthread_mutex_unlock(&pool->lock);
     for (i = 0; i < pool->running; i++) {
@@ -290,9 +302,10 @@ lh_pool *lh_pool_create(apr_pool_t *p, server_rec *s, apr_time_t statement_timeo
     pool->server = s;
     pool->statement_timeout = statement_timeout;
     pthread_mutex_init(&pool->lock, NULL);
-    cond_init(&pool->idle_available);
-    cond_init(&pool->share_available);
-    cond_init(&pool->work_available);
+    lh_clock_cond_init(&pool->share_available);
+    lh_clock_cond_init(&pool->work_available);
+    lh_clock_cond_init(&pool->all_released);
+    lh_queue_init(&pool->queue);
     for (i = 0; i < ENTRIES_MAX; i++) {
         pool->entries[i].connection.owner = pool;
     }
@@ -317,23 +330,15 @@ void lh_pool_hooks(void)
 
 /* ---- acquiring ---- */
 
-/* Raises `target` to the demand, at most to `size`, and wakes a connector. */
-static void request_connection(lh_pool *pool)
-{
-    int demand = pool->acquired + pool->waiting;
-
-    if (demand > pool->target) {
-        pool->target = demand < pool->size ? demand : pool->size;
-    }
-    pthread_cond_signal(&pool->work_available);
-}
-
-static apr_status_t wait_for_idle(lh_pool *pool, apr_time_t deadline)
+/* Waits in the queue until an entry is handed over. */
+static apr_status_t wait_for_entry(lh_pool *pool, apr_time_t deadline, lh_pool_entry **entry)
 {
     apr_status_t rv = APR_SUCCESS;
+    lh_waiter self;
 
-    pool->waiting++;
-    while (!pool->idle && rv == APR_SUCCESS) {
+    lh_queue_join(&pool->queue, &self);
+    request_connection(pool);
+    while (!self.thing && rv == APR_SUCCESS) {
         if (pool->stopping || pool->down) {
             rv = APR_ECONNREFUSED;
         }
@@ -341,12 +346,22 @@ static apr_status_t wait_for_idle(lh_pool *pool, apr_time_t deadline)
             rv = APR_TIMEUP;
         }
         else {
-            request_connection(pool);
-            wait_until(&pool->idle_available, &pool->lock, deadline);
+            lh_queue_wait(&self, &pool->lock, deadline);
         }
     }
-    pool->waiting--;
+    *entry = lh_queue_leave(&pool->queue, &self);
     return rv;
+}
+
+/* Sets *entry to an idle entry, or waits for one. */
+static apr_status_t take_entry(lh_pool *pool, apr_time_t deadline, lh_pool_entry **entry)
+{
+    *entry = pop(&pool->idle);
+    if (!*entry) {
+        return wait_for_entry(pool, deadline, entry);
+    }
+    pool->acquired++;
+    return APR_SUCCESS;
 }
 
 /* The number of entries that make up 1/part of the pool, at least one. */
@@ -365,7 +380,7 @@ static apr_status_t wait_for_share(lh_pool *pool, apr_time_t deadline)
         if (lh_clock() >= deadline) {
             return APR_EBUSY;
         }
-        wait_until(&pool->share_available, &pool->lock, deadline);
+        lh_clock_wait(&pool->share_available, &pool->lock, deadline);
     }
     pool->limited++;
     return APR_SUCCESS;
@@ -385,11 +400,9 @@ static apr_status_t acquire_entry(lh_pool *pool, apr_time_t deadline, int limite
     pthread_mutex_lock(&pool->lock);
     rv = pool->stopping ? APR_ECONNREFUSED : limited ? wait_for_share(pool, deadline) : APR_SUCCESS;
     if (rv == APR_SUCCESS) {
-        rv = wait_for_idle(pool, deadline);
+        rv = take_entry(pool, deadline, entry);
         if (rv == APR_SUCCESS) {
-            *entry = pop(&pool->idle);
             (*entry)->connection.limited = limited;
-            pool->acquired++;
         }
         else if (limited) {
             release_share(pool);
@@ -401,13 +414,12 @@ static apr_status_t acquire_entry(lh_pool *pool, apr_time_t deadline, int limite
 
 /* ---- releasing ---- */
 
-/* Puts an acquired entry on a list: `idle` or `broken`. */
-static void release_to(lh_pool_entry *entry, lh_pool_entry **list)
+/* Ends the use of an acquired entry, which becomes available or, if it is not `usable`, broken. */
+static void end_use(lh_pool_entry *entry, int usable)
 {
     lh_pool *pool = entry->connection.owner;
 
     pthread_mutex_lock(&pool->lock);
-    push(list, entry);
     pool->acquired--;
     if (entry->connection.streaming) {
         entry->connection.streaming = 0;
@@ -418,12 +430,16 @@ static void release_to(lh_pool_entry *entry, lh_pool_entry **list)
         entry->connection.limited = 0;
         release_share(pool);
     }
-    if (list == &pool->broken) {
+    if (usable) {
+        make_available(pool, entry);
+    }
+    else {
+        push(&pool->broken, entry);
         pool->live--;
         pthread_cond_signal(&pool->work_available);
     }
-    if (list == &pool->idle || pool->stopping) {
-        pthread_cond_signal(&pool->idle_available);
+    if (pool->stopping && pool->acquired == 0) {
+        pthread_cond_signal(&pool->all_released);
     }
     pthread_mutex_unlock(&pool->lock);
 }
@@ -431,7 +447,7 @@ static void release_to(lh_pool_entry *entry, lh_pool_entry **list)
 static void discard(lh_pool_entry *entry)
 {
     lh_connect_shutdown(entry);
-    release_to(entry, &entry->connection.owner->broken);
+    end_use(entry, 0);
 }
 
 /* ---- interface ---- */
@@ -455,7 +471,7 @@ int lh_pool_stream(lh_connection *connection)
 
     pthread_mutex_lock(&pool->lock);
     while (pool->streams >= share(pool, 2) && !pool->stopping && lh_clock() < deadline) {
-        wait_until(&pool->share_available, &pool->lock, deadline);
+        lh_clock_wait(&pool->share_available, &pool->lock, deadline);
     }
     connection->streaming = pool->streams < share(pool, 2);
     pool->streams += connection->streaming;
@@ -468,7 +484,7 @@ void lh_pool_release(lh_connection *connection)
     lh_pool_entry *entry = (lh_pool_entry *)connection;
 
     if (lh_connect_is_clean(entry)) {
-        release_to(entry, &connection->owner->idle);
+        end_use(entry, 1);
     }
     else {
         discard(entry);

@@ -4,8 +4,15 @@
 #define LH_CLOCK_H
 
 #include <apr_time.h>
+#include <pthread.h>
 
 /* Microseconds since an unspecified point in the past; deadlines are points on this clock. */
 apr_time_t lh_clock(void);
+
+/* Condition variables on this clock: those of APR use the wall clock, which may be changed. */
+void lh_clock_cond_init(pthread_cond_t *cond);
+
+/* Waits for `cond`, at most until `deadline` on lh_clock(). */
+void lh_clock_wait(pthread_cond_t *cond, pthread_mutex_t *lock, apr_time_t deadline);
 
 #endif
