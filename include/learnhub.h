@@ -282,7 +282,8 @@ const char *lh_fingerprint(const lh_call *call, const char *name);
 /*
  * Sets *md5 to the MD5, in hex, of the canonical form of an LH_OBJECT: compact JSON with sorted keys, strings in their
  * shortest form and numbers as they were sent. For an empty object it is the MD5 of the empty string. Invalid JSON,
- * duplicate keys and more than 200 levels of nesting are errors. The field must be present.
+ * duplicate keys, more than 200 levels of nesting and more than 250,000 members of an object are errors. The field must
+ * be present.
  */
 lh_error *lh_canonical_md5(lh_call *call, const char *name, const char **md5);
 

@@ -185,8 +185,9 @@ static lh_error *check_parts(lh_call *call, const char *body, apr_size_t length)
         errors = check_body_field(call, errors, i, &input, 1);
     }
     if (rest > LH_RECEIVE_EXTRA) {
-        return lh_error_make(call->r->pool, HTTP_REQUEST_ENTITY_TOO_LARGE,
-                             "The parts of this body besides the photo may have at most 65536 bytes.");
+        return lh_error_make(
+            call->r->pool, HTTP_REQUEST_ENTITY_TOO_LARGE,
+            "The parts of this body besides the photo may have at most " APR_STRINGIFY(LH_RECEIVE_EXTRA) " bytes.");
     }
     return errors;
 }

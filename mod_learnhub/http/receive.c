@@ -81,8 +81,9 @@ static body_limit limit_of(const lh_call *call)
     body_limit body = {"This request body may have at most " BYTES ".", config->max_body, 0};
 
     if (accepts_photo(call) && lh_receive_type(call->r) == LH_MULTIPART) {
-        return (body_limit){"A photo may have at most " BYTES ", and the rest of its body 65536.", config->max_photo,
-                            LH_RECEIVE_EXTRA};
+        return (body_limit){"A photo may have at most " BYTES
+                            ", and the rest of its body " APR_STRINGIFY(LH_RECEIVE_EXTRA) ".",
+                            config->max_photo, LH_RECEIVE_EXTRA};
     }
     if (def && (def->flags & LH_DIAGRAM)) {
         return (body_limit){"A body with a diagram may have at most " BYTES ".", config->max_diagram, 0};

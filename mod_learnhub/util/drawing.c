@@ -96,7 +96,8 @@ static const char *keep_label(reader *in, const element *e)
 
 /* ---- elements ---- */
 
-/* Which member of an element is stored where; `inner` is a member of the member. */
+/* The members of an element that are read, and where their values are stored. `inner`: the value is an object, and its
+ * member `inner` is stored. */
 static const struct member {
     const char *name, *inner;
     apr_size_t offset;

@@ -19,8 +19,10 @@ const char *lh_canonical_member(const char *text, apr_size_t length, const char 
 
 /*
  * Validates `text` and writes its canonical form to `out` (NULL: only validates): compact, members sorted by the bytes
- * of their names, strings with the shortest escapes, numbers as they were sent. Duplicate names are errors. Returns
- * NULL, or a clause for the client that states the error. Allocates from `p`.
+ * of their names, strings with the shortest escapes, numbers as they were sent. Duplicate names are errors, and so
+ * are more than 250,000 members of an object or of objects that contain each other. Returns NULL, or a clause for the
+ * client that states the error. Allocates from `p` at most three times the size of the text and 64 bytes for each of
+ * these members.
  */
 const char *lh_canonical_write(apr_pool_t *p, const char *text, apr_size_t length, lh_json *out);
 

@@ -113,7 +113,8 @@ static int read_hex(const char **s, const char *end)
     return value;
 }
 
-/* Reads XXXX of \uXXXX, or of both halves of a surrogate pair. */
+/* Reads the hex digits after `\u` and, if they are the first half of a surrogate pair, the escape of the second half.
+ * Returns the character, or 0 if an escape is malformed, a half is missing, or the character is zero. */
 static unsigned read_code_point(const char **s, const char *end)
 {
     int high = read_hex(s, end), low;
