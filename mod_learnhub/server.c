@@ -10,6 +10,7 @@
 #include "auth/token.h"
 #include "core/learnhub_module.h"
 #include "core/server_state.h"
+#include "crypto/jwt_memory.h"
 #include "db/pool.h"
 #include "http/call.h"
 #include "http/path.h"
@@ -184,6 +185,7 @@ static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
         return NULL;
     }
     server->tokens = lh_tokens_create(pchild);
+    server->verified = lh_jwt_memory_create(pchild);
     server->model = lh_model_create(pchild, &server->config, server->config.model_timeout);
     server->reviewer = lh_model_create(pchild, &server->config, server->config.review_timeout);
     return server;

@@ -8,6 +8,7 @@
 #include "auth/token.h"
 #include "core/learnhub_module.h"
 #include "core/server_state.h"
+#include "crypto/jwt_memory.h"
 #include "http/error.h"
 #include "http/route.h"
 
@@ -25,15 +26,31 @@ static int is_opaque(const char *token)
     return strlen(token) == OPAQUE_LENGTH && strspn(token, "0123456789abcdef") == OPAQUE_LENGTH;
 }
 
+/* Verifies an access token, or finds it among those that this process has verified. Returns 0 if it is not valid. */
+static int verify(const lh_call *call, const lh_jwt_rules *rules, const char *token, lh_claims *claims)
+{
+    lh_jwt_memory *memory = call->server->verified;
+    const char *why;
+
+    if (lh_jwt_memory_find(memory, token, rules->now, claims)) {
+        return 1;
+    }
+    if (lh_jwt_verify(call->r->pool, call->server->config.keys, rules, LH_JWT_ACCESS, token, claims, &why) !=
+        APR_SUCCESS) {
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, call->r, LH_LOG(0008) "token rejected: %s", why);
+        return 0;
+    }
+    lh_jwt_memory_store(memory, token, claims);
+    return 1;
+}
+
 static lh_error *authenticate_jwt(lh_call *call, const char *token)
 {
     const lh_config *config = &call->server->config;
     lh_jwt_rules rules = lh_auth_jwt_rules(call);
     lh_claims claims;
-    const char *why;
 
-    if (lh_jwt_verify(call->r->pool, config->keys, &rules, LH_JWT_ACCESS, token, &claims, &why) != APR_SUCCESS) {
-        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, call->r, LH_LOG(0008) "token rejected: %s", why);
+    if (!verify(call, &rules, token, &claims)) {
         return lh_error_bad_token(call->r->pool);
     }
     if (claims.issued + apr_time_sec(config->access_ttl) <= rules.now) {
