@@ -177,7 +177,9 @@ enum {
     LH_UNPAGED = 16,     /* of LH_PAGE and LH_ALL: adds the query fields page and page_size; when neither is sent, all
                           * rows are streamed, for LH_PAGE as {results} */
     LH_SLICED = 32,      /* of LH_ALL: adds the query fields skip and limit */
-    LH_DIAGRAM = 64      /* its body contains a diagram: limited by LearnHubMaxDiagram instead of LearnHubMaxBody */
+    LH_DIAGRAM = 64,     /* its body contains a diagram: limited by LearnHubMaxDiagram instead of LearnHubMaxBody */
+    LH_SHORT = 128       /* of GET: its statements find their rows by an index and take PostgreSQL less than a
+                          * millisecond; concurrent requests share a round trip, unless they send filters */
 };
 
 #define LH_SQL_MAX 4

@@ -11,6 +11,7 @@
 #include "core/learnhub_module.h"
 #include "core/server_state.h"
 #include "crypto/jwt_memory.h"
+#include "db/batch.h"
 #include "db/pool.h"
 #include "http/call.h"
 #include "http/path.h"
@@ -161,7 +162,7 @@ static apr_int64_t longest_timeout(const void *dbd, server_rec *main_server)
     return longest;
 }
 
-/* Sets server->db. Servers with the same mod_dbd configuration share its DBDMax connections and one pool. */
+/* Sets server->db and server->batches. Servers with the same mod_dbd configuration share its DBDMax connections and one pool. */
 static void set_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_server, apr_hash_t *pools)
 {
     const void *dbd = dbd_of(server->s);
@@ -171,6 +172,7 @@ static void set_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_ser
         server->db = lh_pool_create(pchild, server->s, longest_timeout(dbd, main_server));
         apr_hash_set(pools, apr_pmemdup(pchild, &dbd, sizeof(dbd)), sizeof(dbd), server->db);
     }
+    server->batches = lh_batches_create(pchild, server->db);
 }
 
 /* Creates the state of a server in this process; NULL when LearnHub is Off. */

@@ -120,6 +120,7 @@ static const lh_route users_routes[] = {
     {.name = "users.me", .method = "GET", .path = "/users/me",
      .summary = "Get the caller's account.",
      .roles = LH_MEMBER,
+     .flags = LH_SHORT,
      .sql = {"SELECT u.object_id AS id, u.first_name, u.last_name, u.email, u.created_at "
              "FROM learnhub.users u "
              "WHERE u.id = :me::bigint"},

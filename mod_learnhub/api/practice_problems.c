@@ -158,6 +158,7 @@ static const lh_route routes[] = {
 
     {.name = "problems.get", .method = "GET", .path = "/problems/{id:oid}",
      .summary = "Get a problem.",
+     .flags = LH_SHORT,
      .sql = {"SELECT " PROBLEM_COLUMNS
              "FROM learnhub.problems p "
              "WHERE p.id = decode(:id, 'hex')"},

@@ -208,6 +208,7 @@ static const lh_route routes[] = {
     {.name = "tutoring.get", .method = "GET", .path = "/api/sessions/{id:int}/",
      .summary = "Get a session with its participants.",
      .roles = LH_MEMBER,
+     .flags = LH_SHORT,
      .sql = {SESSION_DETAIL},
      .shape = LH_ONE,
      .returns = detail_keys,

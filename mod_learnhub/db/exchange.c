@@ -57,6 +57,7 @@ static int send_preliminaries(lh_exchange *x)
 static int send_statement(lh_exchange *x, int index)
 {
     const lh_statement *st = x->run->statements[index];
+    const char *const *by_slot = x->parts ? x->parts[index].values : x->run->values;
     const char *values[LH_STATEMENT_PARAMS];
     int i;
 
@@ -68,7 +69,7 @@ static int send_statement(lh_exchange *x, int index)
         set_prepared(x->connection, st, 1);
     }
     for (i = 0; i < st->parameters; i++) {
-        values[i] = x->run->values[st->slots[i]];
+        values[i] = by_slot[st->slots[i]];
     }
     return PQsendQueryPrepared(x->pg, st->name, st->parameters, values, NULL, NULL, 1);
 }
@@ -215,7 +216,7 @@ static lh_sql_outcome read_statement(lh_exchange *x, int index)
     if (outcome == LH_SQL_OK) {
         outcome = read_command(x, st->label, &result);
         if (result) {
-            x->results[index] = lh_result_own(x->pool, result);
+            x->results[index] = lh_result_own(x->parts ? x->parts[index].pool : x->pool, result);
             x->completed++;
         }
     }

@@ -24,14 +24,21 @@ typedef struct lh_exchange_stream {
     int ended;                       /* a callback returned an error */
 } lh_exchange_stream;
 
+/* A statement of a batch: its parameters and the pool for its result. */
+typedef struct lh_exchange_part {
+    const char *const *values;
+    apr_pool_t *pool;
+} lh_exchange_part;
+
 typedef struct lh_exchange {
     /* Shared by all attempts of a run. */
     const lh_sql_run *run;
     apr_pool_t *pool;
     lh_result **results;
     lh_sql_failure *failure;
-    lh_exchange_stream *stream; /* or NULL */
-    apr_time_t deadline;        /* for the attempt; in a stream: for the next row */
+    lh_exchange_stream *stream;    /* or NULL */
+    const lh_exchange_part *parts; /* of a batch: by statement; NULL: run->values and `pool` for all statements */
+    apr_time_t deadline;           /* for the attempt; in a stream: for the next row */
 
     /* Of the current attempt. The caller sets the connection, lh_exchange_run() the rest. */
     lh_connection *connection;

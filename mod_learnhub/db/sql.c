@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "db/batch.h"
 #include "db/connect.h"
 #include "db/exchange.h"
 #include "db/pool.h"
@@ -138,7 +139,7 @@ lh_sql_outcome lh_sql_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **
 {
     lh_exchange x = {.run = run, .pool = p, .results = results, .failure = failure, .deadline = run->deadline};
     apr_time_t began = lh_clock();
-    lh_sql_outcome outcome = run_attempts(&x);
+    lh_sql_outcome outcome = run->batches && lh_batch_execute(run, p, results) ? LH_SQL_OK : run_attempts(&x);
 
     if (elapsed) {
         *elapsed = lh_clock() - began;

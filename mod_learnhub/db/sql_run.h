@@ -11,7 +11,7 @@ typedef struct lh_pool lh_pool;
 typedef struct lh_result lh_result;
 typedef struct lh_statement lh_statement;
 
-#define LH_SQL_STATEMENTS 8 /* statements of a run, at most */
+#define LH_SQL_STATEMENTS 16 /* statements of a run or a batch, at most */
 
 typedef enum {
     LH_SQL_OK,
@@ -39,6 +39,7 @@ typedef struct lh_sql_run {
     apr_interval_time_t attempt_timeout;   /* of one attempt (of a stream: until its first row), from the moment it has
                                             * a connection; 0: until the deadline */
     int retryable;                         /* may be executed twice */
+    struct lh_batches *batches;            /* of `db`, for a short read: see db/batch.h; NULL: it is executed alone */
     int timeout_ms;                        /* statement_timeout of each statement; 0: the connection's. Such runs may
                                             * use at most a quarter of the pool */
 } lh_sql_run;

@@ -128,6 +128,9 @@ static lh_error *run_statements(lh_call *call)
 
     run.retryable = is_get(call) || (def->flags & LH_RETRYABLE);
     run.timeout_ms = call->timeout_lifted ? 0 : def->timeout_ms;
+    if ((def->flags & LH_SHORT) && !call->filters) {
+        run.batches = call->server->batches;
+    }
     bind_page(call);
     if ((def->flags & LH_STREAMED) || lh_call_unpaged(call)) {
         return lh_stream_run(call, &run);

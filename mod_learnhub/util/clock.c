@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "util/clock.h"
 
+#include <errno.h>
 #include <time.h>
 
 apr_time_t lh_clock(void)
@@ -21,9 +22,27 @@ void lh_clock_cond_init(pthread_cond_t *cond)
     pthread_condattr_destroy(&attr);
 }
 
-void lh_clock_wait(pthread_cond_t *cond, pthread_mutex_t *lock, apr_time_t deadline)
+static struct timespec timespec_of(apr_time_t deadline)
 {
     struct timespec at = {.tv_sec = (time_t)apr_time_sec(deadline), .tv_nsec = (long)apr_time_usec(deadline) * 1000};
 
+    return at;
+}
+
+void lh_clock_wait(pthread_cond_t *cond, pthread_mutex_t *lock, apr_time_t deadline)
+{
+    struct timespec at = timespec_of(deadline);
+
     pthread_cond_timedwait(cond, lock, &at);
+}
+
+int lh_clock_wait_semaphore(sem_t *semaphore, apr_time_t deadline)
+{
+    struct timespec at = timespec_of(deadline);
+    int rv;
+
+    do {
+        rv = sem_clockwait(semaphore, CLOCK_MONOTONIC, &at);
+    } while (rv != 0 && errno == EINTR);
+    return rv == 0;
 }
