@@ -162,7 +162,8 @@ static apr_int64_t longest_timeout(const void *dbd, server_rec *main_server)
     return longest;
 }
 
-/* Sets server->db and server->batches. Servers with the same mod_dbd configuration share its DBDMax connections and one pool. */
+/* Sets server->db and server->batches. Servers with the same mod_dbd configuration share its DBDMax connections and one
+ * pool. */
 static void set_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_server, apr_hash_t *pools)
 {
     const void *dbd = dbd_of(server->s);

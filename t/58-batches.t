@@ -83,7 +83,8 @@ subtest 'concurrent reads while statements of batches fail' => sub {
 
 # The backends that wait for the table of problems.
 sub waiting {
-    my ($row) = sql(q(SELECT count(*) AS n FROM pg_locks WHERE relation = 'learnhub.problems'::regclass AND NOT granted));
+    my ($row) = sql('SELECT count(*) AS n FROM pg_locks WHERE relation = ?::regclass AND NOT granted',
+        'learnhub.problems');
     return $row->{n};
 }
 

@@ -97,7 +97,7 @@ static member *end_carrying(lh_batches *batches)
 
 /* ---- waiting ---- */
 
-/* Leaves the queue with `state`. Returns 0 if another thread has removed the read, or if there are too many carriers. */
+/* Leaves the queue with `state`. Returns 0 if another thread has removed the read or there are too many carriers. */
 static int try_to_leave(lh_batches *batches, member *self, member_state state)
 {
     int leaves;
