@@ -6,6 +6,7 @@ use warnings;
 use utf8;
 use lib 't/lib';
 use LearnHub::Test;
+use POSIX ();
 
 my $origin = 'https://a.example';
 chomp(my $folder = `apxs -q libexecdir`);
@@ -143,6 +144,118 @@ subtest 'mod_deflate and CORS' => sub {
     like($got->header('Access-Control-Expose-Headers'), qr/\bETag\b/, 'scripts can read the ETag');
     my $other = compressed($ada, GET => $me, 'If-None-Match' => $tag =~ s/gzip/gzjp/r);
     is($other->status, 200, 'another suffix does not match');
+};
+
+# ---- If-Match; t/35-routes.t tests it for every route ----
+
+my $submission = json_of(api_as($ada, POST => '/submissions/', json => { problem_id => $problem }))->{submission}{id};
+my $own = "/submissions/$submission";
+
+# A PUT of a submission with If-Match.
+sub put {
+    my ($tag, $json) = @_;
+    return api_as($ada, PUT => $own, json => $json, headers => { 'If-Match' => $tag });
+}
+
+subtest 'which requests If-Match protects' => sub {
+    is(api_as($ada, POST => "$own/chat", json => { role => 'user', content => 'C' }, headers => { 'If-Match' => '"x"' })
+            ->status, 200, 'If-Match of a POST is ignored');
+    is(put('*', { score => 1 })->status, 200, 'If-Match: * matches an object');
+    my @without_get = (
+        ['located', $ada, PUT => '/sessions/' . '0' x 24 . '/pause', { time_spent => 1 }],
+        ['detail', $ada, PATCH => '/menteeinfoupdate/', { team_number => 1 }],
+        ['list', $ada, DELETE => '/availability/1/'],
+    );
+    for my $case (@without_get) {
+        my ($format, $user, $method, $path, $json) = @$case;
+        my %with = (json => $json || {}, headers => { 'If-Match' => '*' });
+        is_error(api_as($user, $method => $path, %with), $format, 412, qr/has no GET/,
+            "$method $path: If-Match is rejected, because the path has no GET");
+    }
+    is_invalid(put('"x"', { score => 'x' }), 'located', ['score'], 'invalid input is reported before the condition');
+    my $stranger = api_as($bob, PUT => $own, json => { score => 9 }, headers => { 'If-Match' => '*' });
+    is_error($stranger, 'located', 412, '* does not match an object that the caller cannot read');
+    is(api_as($ada, GET => $own)->json->{score}, 1, 'and it is not changed');
+};
+
+subtest 'If-Match with mod_deflate and CORS' => sub {
+    my $tag = compressed($ada, GET => $own)->header('ETag');
+    like($tag, qr/-gzip"$/, 'the ETag of the compressed response has a suffix');
+    my %put = (with => { json => { score => 2 } });
+    is(compressed($ada, PUT => $own, %put, 'If-Match' => $tag)->status, 200, 'it matches');
+    my $changed = compressed($ada, PUT => $own, with => { json => { score => 3 } }, 'If-Match' => $tag);
+    is_error($changed, 'located', 412, 'after the change it does not');
+    is($changed->header('Access-Control-Allow-Origin'), $origin, '412 has the CORS headers');
+};
+
+# The superuser of the tests' cluster, who sees what all backends do.
+my $superuser = DBI->connect('dbi:Pg:' . join(';', split ' ', $ENV{LEARNHUB_OWNER} =~ s/user=\w+/user=postgres/r), '',
+    '', { RaiseError => 1, AutoInactiveDestroy => 1 });
+
+# The pid of a backend, other than this one, that waits for a lock; undef without one.
+sub blocked {
+    my ($other) = @_;
+    return $superuser->selectrow_array('SELECT pid FROM pg_locks WHERE NOT granted AND pid <> ?', {}, $other || 0);
+}
+
+# Sends a PUT with the ETag of now from another process while a transaction of this one has changed the submission. Runs
+# `meanwhile` with the pid of the backend that waits for it, ends the transaction with `end` and returns the status.
+sub put_while_locked {
+    my ($end, $meanwhile) = @_;
+    my $tag = api_as($ada, GET => $own)->header('ETag');
+    pipe my $from, my $to or die $!;
+    my $database = database()->clone;
+    $database->begin_work;
+    $database->do("UPDATE learnhub.submissions SET score = 100 - score WHERE id = decode(?, 'hex')", {}, $submission);
+    my $pid = fork // die $!;
+    if (!$pid) {
+        syswrite $to, put($tag, { status => 'completed' })->status;
+        POSIX::_exit(0);
+    }
+    my $backend = eventually(sub { blocked() });
+    ok($backend, 'the request waits for the lock');
+    $meanwhile->($backend) if $meanwhile;
+    $database->$end;
+    sysread $from, my $status, 3;
+    waitpid $pid, 0;
+    return $status;
+}
+
+subtest 'a change that is not committed yet' => sub {
+    is(put_while_locked('commit'), 412, 'the request sees the change after its commit');
+    is(api_as($ada, GET => $own)->json->{status}, 'in-progress', 'and changes nothing');
+    is(put_while_locked('rollback'), 200, 'after a rollback it succeeds');
+    my $kill = sub {
+        my ($backend) = @_;
+        $superuser->do('SELECT pg_terminate_backend(?)', {}, $backend);
+        ok(eventually(sub { blocked($backend) }), 'it is repeated on another connection after a lost one');
+    };
+    is(put_while_locked('commit', $kill), 412, 'and then compares the ETag again');
+    my $open = "SELECT count(*) FROM pg_stat_activity
+        WHERE application_name = 'mod_learnhub' AND xact_start IS NOT NULL";
+    is($superuser->selectrow_array($open), 0, 'no connection is left in a transaction');
+};
+
+subtest 'concurrent changes with the same ETag' => sub {
+    my ($processes, $changes) = (4, 12);
+    my @counts = parallel($processes, sub {
+            my ($won, $lost) = (0, 0);
+            while ($won < $changes) {
+                my $got = api_as($ada, GET => $own);
+                my $reply = put($got->header('ETag'), { time_spent => $got->json->{time_spent} + 1 });
+                $reply->status == 200 ? $won++ : $reply->status == 412 ? $lost++ : die $reply->summary;
+            }
+            return $lost;
+    });
+    my $lost = 0;
+    $lost += $_ for @counts;
+    is(api_as($ada, GET => $own)->json->{time_spent}, $processes * $changes, 'no increment is lost');
+    cmp_ok($lost, '>', 0, "some were late: $lost");
+    for my $round (1 .. 10) {
+        my $tag = api_as($ada, GET => $own)->header('ETag');
+        my @statuses = sort map { $_->{status} } parallel(3, sub { put($tag, { score => $round * 3 + $_[0] }) });
+        is("@statuses", '200 412 412', 'one of three changes with the same ETag succeeds');
+    }
 };
 
 done_testing;

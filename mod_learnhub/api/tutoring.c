@@ -208,6 +208,9 @@ static const lh_route routes[] = {
     {.name = "tutoring.get", .method = "GET", .path = "/api/sessions/{id:int}/",
      .summary = "Get a session with its participants.",
      .roles = LH_MEMBER,
+     .lock = "SELECT FROM learnhub.tutoring_sessions "
+             "WHERE id = :id::bigint "
+             "FOR UPDATE",
      .sql = {SESSION_DETAIL},
      .shape = LH_ONE,
      .returns = detail_keys,

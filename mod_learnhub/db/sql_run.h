@@ -11,7 +11,7 @@ typedef struct lh_pool lh_pool;
 typedef struct lh_result lh_result;
 typedef struct lh_statement lh_statement;
 
-#define LH_SQL_STATEMENTS 8 /* statements of a run, at most */
+#define LH_SQL_STATEMENTS 9 /* statements of a run, at most */
 
 typedef enum {
     LH_SQL_OK,
@@ -29,6 +29,9 @@ typedef struct lh_sql_failure {
     const char *label;      /* of the statement that failed */
 } lh_sql_failure;
 
+/* Decides from the results of the guard whether the other statements are executed. Called again for each retry. */
+typedef int lh_sql_accept(void *context, lh_result *const *guard);
+
 typedef struct lh_sql_run {
     lh_pool *db;
     const lh_statement *const *statements; /* in order */
@@ -41,6 +44,13 @@ typedef struct lh_sql_run {
     int retryable;                         /* may be executed twice */
     int timeout_ms;                        /* statement_timeout of each statement; 0: the connection's. Such runs may
                                             * use at most a quarter of the pool */
+
+    /* With a guard: the first `guard` statements, which write nothing, are executed with `guard_values` in a round trip
+     * of their own. Then `accept` decides: the other statements follow in the same transaction, or are not executed. */
+    int guard;
+    const char *const *guard_values;
+    lh_sql_accept *accept;
+    void *context; /* of accept */
 } lh_sql_run;
 
 /* Receives the results of the earlier statements, once: before the first row of a stream, or at the end of one without
