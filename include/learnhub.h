@@ -203,6 +203,9 @@ typedef struct lh_route {
     const lh_step *before[LH_STEPS_MAX];     /* run in order before the statements; the first error ends the request */
     const char *extra_sql[LH_EXTRA_SQL_MAX]; /* statements that steps run with lh_query() */
     const char *count;                       /* of LH_PAGE and LH_SKIP_LIMIT: SELECT count(*) with :filters */
+    const char *lock;                        /* of GET: required if its path has PUT, PATCH or DELETE too. With
+                                              * If-Match, these run it and then sql at the start of their transaction:
+                                              * it locks the rows that they change */
     const char *sql[LH_SQL_MAX];             /* run in order in one transaction, all of them even if an earlier one
                                               * reports an error in `!`; the last one returns the response */
     const lh_step *after[LH_STEPS_MAX];      /* run in order after the statements have been committed, unless these

@@ -13,6 +13,7 @@
 #include "core/server_state.h"
 #include "http/body.h"
 #include "http/call.h"
+#include "http/cors.h"
 #include "http/error.h"
 #include "http/receive.h"
 #include "http/reply.h"
@@ -322,7 +323,7 @@ static void insert_error_filter(request_rec *r)
         call = make_call(r, lh_server_of(r), group, path);
     }
     if (call && !call->dropped) {
-        lh_reply_cors(call);
+        lh_cors(call);
     }
 }
 

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use LearnHub::Conditional;
 use LearnHub::Routes;
 use LearnHub::Test;
 
@@ -478,6 +479,9 @@ sub test_success {
         "$name: the response has exactly the declared keys") || diag($reply->summary);
 }
 
+my %with_get = map { $_->{path} => 1 } grep { $_->{method} eq 'GET' } @routes;
+my $conditional = 0;
+
 for my $route (@routes) {
     subtest "$route->{name}: $route->{method} $route->{path}" => sub {
         test_roles($route) if $route->{roles};
@@ -485,8 +489,15 @@ for my $route (@routes) {
         test_methods($route);
         my $case = $case{ $route->{name} };
         ok($case, "$route->{name} has a case in t/35-routes.t") && test_success($route, $case);
+        if ($route->{method} !~ /^(?:GET|POST)$/ && $with_get{ $route->{path} }) {
+            my ($role, $id, %with) = $case->();
+            $with{token} ||= $caller{$role}{token};
+            if_match_holds($route, path_of($route, $id), $id, %with);
+            $conditional++;
+        }
     };
 }
+cmp_ok($conditional, '>=', 19, 'the table has routes for If-Match');
 my %known = map { $_->{name} => 1 } @routes;
 is_deeply([grep { !$known{$_} } sort keys %case], [], 'every case belongs to a route');
 

@@ -460,7 +460,7 @@ subtest "my-sessions lists the caller's sessions, newest first" => sub {
     my $list = api_as($worker, GET => '/sessions/user/my-sessions');
     is_deeply([$list->status, $list->json], [200, \@mine], 'the list is a bare array, newest first');
     ok($list->header('Content-Length') && !$list->header('Transfer-Encoding'), 'a short list is sent with its length');
-    is($list->header('Cache-Control'), 'no-store', 'the list must not be cached');
+    is($list->header('Cache-Control'), 'private, no-cache', 'shared caches must not keep the list');
     is_deeply(api_as($worker, GET => '/sessions/user/my-sessions?skip=1&limit=2')->json, [@mine[1, 2]],
         'skip and limit select a range');
     is(api_as($worker, GET => '/sessions/user/my-sessions?skip=5')->body, '[]',

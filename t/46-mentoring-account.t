@@ -80,7 +80,7 @@ subtest 'Users read their own profile' => sub {
     is_profile(profile($ada), $first, 'profile of a new user');
     is_profile(api_as($ada, GET => '/myprofile'), $first, 'GET works without the trailing slash');
     is_deeply([map { $_->status, $_->body } api_as($ada, HEAD => '/myprofile/')], [200, ''], 'HEAD returns no body');
-    is(profile($ada)->header('Cache-Control'), 'no-store', 'a profile must not be cached');
+    is(profile($ada)->header('Cache-Control'), 'private, no-cache', 'shared caches must not keep a profile');
     for my $method (qw(GET PATCH)) {
         is_error(api($method => '/myprofile/'), 'detail', 401, "$method without a token is rejected");
         is_error(api($method => '/myprofile/', token => 'no.such.token'), 'detail', 401,

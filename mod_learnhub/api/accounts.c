@@ -218,6 +218,9 @@ static const lh_route auth_routes[] = {
     {.name = "auth.me", .method = "GET", .path = "/auth/users/me/",
      .summary = "Get the caller's account.",
      .roles = LH_MEMBER,
+     .lock = "SELECT FROM learnhub.users "
+             "WHERE id = :me::bigint "
+             "FOR UPDATE",
      .sql = {"SELECT email, username, id "
              "FROM learnhub.users "
              "WHERE id = :me::bigint"},

@@ -104,6 +104,7 @@ static const lh_route session_routes[] = {
     {.name = "coding.get", .method = "GET", .path = "/api/codingsessions/{id:int}/",
      .summary = "Get one of the caller's sessions.",
      .roles = LH_MEMBER,
+     .lock = CALLER_LOCK,
      .sql = {"SELECT " SESSION_COLUMNS
              "FROM learnhub.coding_sessions s "
              "WHERE s.user_id = :me::bigint AND s.id = :id::bigint"},

@@ -67,6 +67,7 @@ static const lh_route routes[] = {
     {.name = "coding_profile.get", .method = "GET", .path = "/api/profiles/me/",
      .summary = "Get the caller's coding profile.",
      .roles = LH_MEMBER,
+     .lock = CALLER_LOCK,
      .sql = {OWN_PROFILE},
      .shape = LH_ONE,
      .returns = profile_keys},

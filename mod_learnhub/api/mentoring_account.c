@@ -40,6 +40,9 @@ static const lh_route routes[] = {
     {.name = "profile.get", .method = "GET", .path = "/myprofile/",
      .summary = "Get the caller's profile.",
      .roles = LH_MEMBER,
+     .lock = "SELECT FROM learnhub.users "
+             "WHERE id = :me::bigint "
+             "FOR UPDATE",
      .sql = {OWN_PROFILE},
      .shape = LH_ONE,
      .returns = profile_keys},

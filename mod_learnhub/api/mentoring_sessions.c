@@ -166,6 +166,9 @@ static const lh_route routes[] = {
     {.name = "session.get", .method = "GET", .path = "/sessionrequest/{id:int}/",
      .summary = "Get one of the caller's sessions.",
      .roles = LH_MEMBER,
+     .lock = "SELECT FROM learnhub.mentoring_sessions "
+             "WHERE id = :id::bigint "
+             "FOR UPDATE",
      .sql = {"SELECT CASE WHEN :me::bigint NOT IN (s.mentor_id, s.mentee_id) THEN 'participant' END AS \"!\" "
              "FROM learnhub.mentoring_sessions s "
              "WHERE s.id = :id::bigint",
@@ -267,6 +270,7 @@ static const lh_route settings_routes[] = {
     {.name = "settings.get", .method = "GET", .path = "/notificationsettings/{id:int}/",
      .summary = "Get the caller's notification settings by pk.",
      .roles = LH_MEMBER,
+     .lock = CALLER_LOCK,
      .sql = {"SELECT CASE WHEN :id::bigint <> :me::bigint THEN 'owner' END AS \"!\"",
 
              OWN_SETTINGS},
@@ -278,7 +282,9 @@ static const lh_route settings_routes[] = {
      .summary = "Switch the caller's notifications on or off.",
      .roles = LH_MEMBER,
      .body = settings_fields,
-     .sql = {"SELECT CASE WHEN :id::bigint <> :me::bigint THEN 'owner' END AS \"!\"",
+     .sql = {CALLER_LOCK,
+
+             "SELECT CASE WHEN :id::bigint <> :me::bigint THEN 'owner' END AS \"!\"",
 
              "INSERT INTO learnhub.notification_settings AS n "
              "    (user_id, session_requested, session_confirmed, session_canceled, fifteen_minute_alert, "

@@ -159,6 +159,9 @@ static const lh_route routes[] = {
     {.name = "problems.get", .method = "GET", .path = "/problems/{id:oid}",
      .summary = "Get a problem.",
      .flags = LH_SHORT,
+     .lock = "SELECT FROM learnhub.problems "
+             "WHERE id = decode(:id, 'hex') "
+             "FOR UPDATE",
      .sql = {"SELECT " PROBLEM_COLUMNS
              "FROM learnhub.problems p "
              "WHERE p.id = decode(:id, 'hex')"},

@@ -138,6 +138,9 @@ static const lh_route routes[] = {
     {.name = "sessions.get", .method = "GET", .path = "/sessions/{id:oid}",
      .summary = "Get one of the caller's sessions.",
      .roles = LH_MEMBER,
+     .lock = "SELECT FROM learnhub.practice_sessions "
+             "WHERE id = decode(:id, 'hex') AND user_id = :me::bigint "
+             "FOR UPDATE",
      .sql = {"SELECT CASE WHEN s.user_id <> :me::bigint THEN 'owner' END AS \"!\", s.diagram_data, " SESSION_COLUMNS
              "FROM learnhub.practice_sessions s "
              "WHERE s.id = decode(:id, 'hex')"},

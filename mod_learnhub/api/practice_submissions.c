@@ -157,6 +157,9 @@ static const lh_route routes[] = {
     {.name = "submissions.get", .method = "GET", .path = "/submissions/{id:oid}",
      .summary = "Get one of the caller's submissions.",
      .roles = LH_MEMBER,
+     .lock = "SELECT FROM learnhub.submissions "
+             "WHERE id = decode(:id, 'hex') AND user_id = :me::bigint "
+             "FOR UPDATE",
      .sql = {"SELECT CASE WHEN s.user_id <> :me::bigint THEN 'owner' END AS \"!\", " SUBMISSION_COLUMNS
              "FROM learnhub.submissions s "
              "WHERE s.id = decode(:id, 'hex')"},

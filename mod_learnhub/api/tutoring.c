@@ -209,6 +209,9 @@ static const lh_route routes[] = {
      .summary = "Get a session with its participants.",
      .roles = LH_MEMBER,
      .flags = LH_SHORT,
+     .lock = "SELECT FROM learnhub.tutoring_sessions "
+             "WHERE id = :id::bigint "
+             "FOR UPDATE",
      .sql = {SESSION_DETAIL},
      .shape = LH_ONE,
      .returns = detail_keys,

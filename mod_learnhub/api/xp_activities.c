@@ -106,6 +106,9 @@ static const lh_route routes[] = {
     {.name = "xp.activity", .method = "GET", .path = "/api/v1/activities/{id:uuid}/",
      .summary = "Get an activity.",
      .roles = LH_MEMBER,
+     .lock = "SELECT FROM learnhub.activities "
+             "WHERE id = :id::uuid "
+             "FOR UPDATE",
      .sql = {"SELECT a.id, a.name, a.emoji, a.category, a.color, a.type AS activity_type "
              "FROM learnhub.activities a "
              "WHERE a.id = :id::uuid"},

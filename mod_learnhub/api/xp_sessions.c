@@ -254,6 +254,9 @@ static const lh_route routes[] = {
     {.name = "xp.session", .method = "GET", .path = "/api/v1/sessions/{id:text}/",
      .summary = "Get one of the caller's sessions, or for services and admins of any user.",
      .roles = LH_MEMBER,
+     .lock = "SELECT FROM learnhub.xp_sessions "
+             "WHERE id = :id::text "
+             "FOR UPDATE",
      .sql = {"SELECT s.id, s.status, u.uuid AS \"user\", s.goal_id, s.device_platform, " EARNED_COLUMNS
              "FROM learnhub.users c "
              "JOIN learnhub.xp_sessions s ON s.user_id = c.id OR " TRUSTED_CALLER " "
@@ -346,6 +349,9 @@ static const lh_route routes[] = {
     {.name = "xp.goal", .method = "GET", .path = "/api/v1/goals/{id:uuid}/",
      .summary = "Get one of the caller's goals.",
      .roles = LH_MEMBER,
+     .lock = "SELECT FROM learnhub.goals "
+             "WHERE id = :id::uuid AND user_id = :me::bigint "
+             "FOR UPDATE",
      .sql = {"SELECT " GOAL_COLUMNS
              "FROM learnhub.goals g "
              "JOIN learnhub.users u ON u.id = g.user_id "

@@ -57,7 +57,8 @@ static int send_preliminaries(lh_exchange *x)
 static int send_statement(lh_exchange *x, int index)
 {
     const lh_statement *st = x->run->statements[index];
-    const char *const *by_slot = x->parts ? x->parts[index].values : x->run->values;
+    const char *const *own = index < x->run->guard ? x->run->guard_values : x->run->values;
+    const char *const *by_slot = x->parts ? x->parts[index].values : own;
     const char *values[LH_STATEMENT_PARAMS];
     int i;
 
@@ -74,15 +75,33 @@ static int send_statement(lh_exchange *x, int index)
     return PQsendQueryPrepared(x->pg, st->name, st->parameters, values, NULL, NULL, 1);
 }
 
-static int send_all(lh_exchange *x)
+static int send_statements(lh_exchange *x, int first, int end)
 {
-    int index, sent = send_preliminaries(x);
+    int index, sent = 1;
 
-    for (index = 0; sent && index < x->run->count; index++) {
+    for (index = first; sent && index < end; index++) {
         sent = send_statement(x, index);
     }
-    x->sync_sent = sent;
-    return sent && PQpipelineSync(x->pg);
+    return sent;
+}
+
+/* Sends the statements from `first` on and the sync, or with `first` = count only the sync. */
+static int send_rest(lh_exchange *x, int first)
+{
+    x->sync_sent = send_statements(x, first, x->run->count);
+    return x->sync_sent && PQpipelineSync(x->pg);
+}
+
+/* Sends everything, or the guard. A flush request makes the server return the guard's results within the transaction,
+ * which ends at the sync. */
+static int send_first(lh_exchange *x)
+{
+    int guard = x->run->guard;
+
+    if (!send_preliminaries(x)) {
+        return 0;
+    }
+    return guard ? send_statements(x, 0, guard) && PQsendFlushRequest(x->pg) : send_rest(x, 0);
 }
 
 /* ---- receiving ---- */
@@ -247,18 +266,46 @@ static lh_sql_outcome read_sync(lh_exchange *x)
     return outcome;
 }
 
+static lh_sql_outcome read_statements(lh_exchange *x, int first, int end)
+{
+    lh_sql_outcome outcome = LH_SQL_OK;
+    int i;
+
+    for (i = first; outcome == LH_SQL_OK && i < end; i++) {
+        outcome = read_statement(x, i);
+    }
+    return outcome;
+}
+
+/* Reads the results of the guard and sends the rest. After an error or a refusal that is only the sync, which ends the
+ * transaction: the guard has written nothing. Sets *next to the first statement whose result follows. */
+static lh_sql_outcome pass_guard(lh_exchange *x, int *next)
+{
+    lh_sql_outcome outcome = read_statements(x, 0, x->run->guard);
+
+    if (outcome != LH_SQL_OK) {
+        return outcome;
+    }
+    x->refused = x->completed == x->run->guard && !x->run->accept(x->run->context, x->results);
+    *next = x->completed < x->run->guard || x->refused ? x->run->count : x->run->guard;
+    return send_rest(x, *next) ? LH_SQL_OK : LH_SQL_LOST;
+}
+
 static lh_sql_outcome read_all(lh_exchange *x)
 {
     lh_sql_outcome outcome = LH_SQL_OK;
     PGresult *ignored;
-    int i;
+    int i, next = 0;
 
     for (i = 0; outcome == LH_SQL_OK && i < x->preliminaries; i++) {
         outcome = read_command(x, x->run->statements[0]->label, &ignored);
         PQclear(ignored);
     }
-    for (i = 0; outcome == LH_SQL_OK && i < x->run->count; i++) {
-        outcome = read_statement(x, i);
+    if (outcome == LH_SQL_OK && x->run->guard) {
+        outcome = pass_guard(x, &next);
+    }
+    if (outcome == LH_SQL_OK) {
+        outcome = read_statements(x, next, x->run->count);
     }
     return outcome == LH_SQL_OK ? read_sync(x) : outcome;
 }
@@ -282,7 +329,7 @@ static void reset_attempt(lh_exchange *x)
     x->pg = x->connection->pg;
     memset(x->parsed, 0, sizeof(x->parsed));
     memset(x->failure, 0, sizeof(*x->failure));
-    x->preliminaries = x->sync_sent = x->completed = x->error_received = x->sync_received = 0;
+    x->preliminaries = x->refused = x->sync_sent = x->completed = x->error_received = x->sync_received = 0;
 }
 
 /* Decides the outcome of the attempt from how its communication ended, and completes the failure. */
@@ -295,7 +342,7 @@ static lh_sql_outcome classify(lh_exchange *x, lh_sql_outcome outcome)
     if (x->error_received && outcome != LH_SQL_TIMEOUT && (x->sync_received || x->completed < x->run->count)) {
         return LH_SQL_ERROR;
     }
-    if (outcome == LH_SQL_OK && x->completed < x->run->count) {
+    if (outcome == LH_SQL_OK && x->completed < x->run->count && !x->refused) {
         outcome = LH_SQL_LOST; /* COPY, an empty statement, or libpq ran out of memory */
     }
     if (outcome == LH_SQL_TIMEOUT) {
@@ -310,5 +357,5 @@ static lh_sql_outcome classify(lh_exchange *x, lh_sql_outcome outcome)
 lh_sql_outcome lh_exchange_run(lh_exchange *x)
 {
     reset_attempt(x);
-    return classify(x, send_all(x) ? read_all(x) : LH_SQL_LOST);
+    return classify(x, send_first(x) ? read_all(x) : LH_SQL_LOST);
 }

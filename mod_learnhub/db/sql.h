@@ -8,6 +8,8 @@
  * - A run is retried if it was not sent completely, if the server rejected it with a SQLSTATE of the table in sql.c and
  *   did not commit it, or if it is retryable and the connection was lost.
  * - Success is reported only after the response to the sync, because nothing is committed before it.
+ * - A run with a guard has two round trips and still one sync. Its statements run under READ COMMITTED as in other
+ *   runs: the guard locks the rows that must not change between them.
  */
 #ifndef LH_SQL_H
 #define LH_SQL_H
@@ -15,8 +17,9 @@
 #include "db/sql_run.h"
 
 /*
- * Executes the run. On LH_SQL_OK results[i] is the result of statement i, freed with `p`; otherwise *failure is set and
- * the results are NULL. `elapsed`, if not NULL, is set to the microseconds spent in the database layer.
+ * Executes the run. On LH_SQL_OK results[i] is the result of statement i, freed with `p`, or NULL after a guard that
+ * did not accept; otherwise *failure is set and the results are NULL. `elapsed`, if not NULL, is set to the
+ * microseconds spent in the database layer.
  */
 lh_sql_outcome lh_sql_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **results, lh_sql_failure *failure,
                               apr_interval_time_t *elapsed);

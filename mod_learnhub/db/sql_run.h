@@ -29,6 +29,9 @@ typedef struct lh_sql_failure {
     const char *label;      /* of the statement that failed */
 } lh_sql_failure;
 
+/* Decides from the results of the guard whether the other statements are executed. Called again for each retry. */
+typedef int lh_sql_accept(void *context, lh_result *const *guard);
+
 typedef struct lh_sql_run {
     lh_pool *db;
     const lh_statement *const *statements; /* in order */
@@ -42,6 +45,13 @@ typedef struct lh_sql_run {
     struct lh_batches *batches;            /* of `db`, for a short read: see db/batch.h; NULL: it is executed alone */
     int timeout_ms;                        /* statement_timeout of each statement; 0: the connection's. Such runs may
                                             * use at most a quarter of the pool */
+
+    /* With a guard: the first `guard` statements, which write nothing, are executed with `guard_values` in a round trip
+     * of their own. Then `accept` decides: the other statements follow in the same transaction, or are not executed. */
+    int guard;
+    const char *const *guard_values;
+    lh_sql_accept *accept;
+    void *context; /* of accept */
 } lh_sql_run;
 
 /* Receives the results of the earlier statements, once: before the first row of a stream, or at the end of one without

@@ -18,6 +18,7 @@ static const struct {
                 {408, 0, "The request took too long to arrive."},
                 {410, 0, "This no longer exists."},
                 {411, 0, "The request needs a Content-Length."},
+                {412, 0, "The resource has changed since you read it."},
                 {413, 0, "The request body is too large."},
                 {414, 0, "The request URI is too long."},
                 {415, 0, "The media type of the body is not supported here."},

@@ -2,17 +2,16 @@
 #include "http/reply.h"
 
 #include <apr_strings.h>
-#include <http_core.h>
 #include <http_protocol.h>
 #include <string.h>
 
-#include "core/server_state.h"
 #include "db/result.h"
 #include "db/rows.h"
+#include "http/cors.h"
 #include "http/error.h"
+#include "http/etag.h"
 #include "http/route.h"
 #include "util/json.h"
-#include "util/text.h"
 
 /* ---- rows ---- */
 
@@ -197,27 +196,6 @@ void lh_reply_close_envelope(lh_json *json, const lh_call *call)
 
 /* ---- headers and sending ---- */
 
-int lh_reply_cors(const lh_call *call)
-{
-    request_rec *r = call->r;
-    const char *allowed = call->server->config.origins, *origin = apr_table_get(r->headers_in, "Origin");
-    apr_table_t *out = r->err_headers_out;
-    int any = allowed && !strcmp(allowed, "*");
-
-    if (!allowed) {
-        return 0;
-    }
-    if (!any) {
-        apr_table_mergen(out, "Vary", "Origin");
-    }
-    if (!origin || (!any && !lh_text_listed(allowed, origin, strlen(origin)))) {
-        return 0;
-    }
-    apr_table_setn(out, "Access-Control-Allow-Origin", any ? "*" : origin);
-    apr_table_setn(out, "Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, Idempotent-Replayed");
-    return 1;
-}
-
 /* Sets notes for the access log: %{learnhub-route}n and %{learnhub-db-us}n in LogFormat. */
 static void set_notes(const lh_call *call)
 {
@@ -228,21 +206,27 @@ static void set_notes(const lh_call *call)
 }
 
 /*
- * Sends a response in one brigade; `body` NULL: without one. The FLUSH bucket makes httpd write at once instead of
- * looking for a pipelined request first; the same worker then usually reads the client's next request.
+ * Sends a response in one brigade. The FLUSH bucket makes httpd write at once instead of looking for a pipelined
+ * request first; the same worker then usually reads the client's next request.
  */
-static int send_response(const lh_call *call, int status, const char *type, const char *body, apr_size_t length)
+static int send_response(const lh_call *call, const lh_response *response)
 {
     request_rec *r = call->r;
     apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
     apr_bucket_brigade *bb = apr_brigade_create(r->pool, alloc);
 
-    r->status = status;
+    r->status = response->status;
     set_notes(call);
-    if (body) {
-        ap_set_content_type(r, type);
-        ap_set_content_length(r, (apr_off_t)length);
-        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_pool_create(body, length, r->pool, alloc));
+    if (response->cache_control) {
+        apr_table_setn(r->headers_out, "Cache-Control", response->cache_control);
+    }
+    if (response->etag) {
+        apr_table_setn(r->headers_out, "ETag", response->etag);
+    }
+    if (response->body) {
+        ap_set_content_type(r, response->type);
+        ap_set_content_length(r, (apr_off_t)response->length);
+        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_pool_create(response->body, response->length, r->pool, alloc));
         APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(alloc));
     }
     APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(alloc));
@@ -250,31 +234,57 @@ static int send_response(const lh_call *call, int status, const char *type, cons
     return OK;
 }
 
-static int send_json(const lh_call *call, int status, const lh_json *json)
+static int send_no_content(const lh_call *call)
 {
-    return send_response(call, status, "application/json", json->out.data, json->out.length);
+    lh_response response = {.status = HTTP_NO_CONTENT};
+
+    return send_response(call, &response);
+}
+
+int lh_reply_send(const lh_call *call, const lh_response *response)
+{
+    const apr_table_t *headers = call->r->headers_in;
+    const char *if_match = response->etag ? apr_table_get(headers, "If-Match") : NULL;
+    const char *if_none_match = response->etag ? apr_table_get(headers, "If-None-Match") : NULL;
+    lh_response not_modified = {.status = HTTP_NOT_MODIFIED, .cache_control = response->cache_control};
+
+    if (if_match && !lh_etag_match(call->r->pool, if_match, response->etag, 0)) {
+        return lh_reply_error(call, lh_error_of_status(call->r->pool, HTTP_PRECONDITION_FAILED));
+    }
+    if (if_none_match) {
+        not_modified.etag = lh_etag_match(call->r->pool, if_none_match, response->etag, 1);
+    }
+    lh_cors(call);
+    return send_response(call, not_modified.etag ? &not_modified : response);
+}
+
+/* ---- responses to successful calls ---- */
+
+static void set_body(lh_response *response, const lh_json *json)
+{
+    response->type = "application/json";
+    response->body = json->out.data;
+    response->length = json->out.length;
 }
 
 /* The bytes are not copied: the result lives as long as the request. */
-static int send_bytes(const lh_call *call)
+static void make_bytes(const lh_call *call, lh_response *response)
 {
-    request_rec *r = call->r;
-    int length = 0, status;
-    const char *bytes = lh_result_cell(call->last, 0, lh_result_find(call->last, "_content"), &length);
+    int length = 0;
 
-    apr_table_setn(r->headers_out, "ETag", apr_pstrcat(r->pool, "\"", lh_cell(call, "_tag"), "\"", NULL));
-    apr_table_setn(r->headers_out, "Cache-Control", "public, max-age=31536000, immutable");
-    apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
-    status = ap_meets_conditions(r);
-    return status == OK ? send_response(call, HTTP_OK, lh_cell(call, "_type"), bytes, (apr_size_t)length)
-                        : send_response(call, status, NULL, NULL, 0);
+    response->type = lh_cell(call, "_type");
+    response->body = lh_result_cell(call->last, 0, lh_result_find(call->last, "_content"), &length);
+    response->length = (apr_size_t)length;
+    response->etag = apr_pstrcat(call->r->pool, "\"", lh_cell(call, "_tag"), "\"", NULL);
+    response->cache_control = "public, max-age=31536000, immutable";
+    apr_table_setn(call->r->headers_out, "X-Content-Type-Options", "nosniff");
 }
 
 /*
  * One event with a `data` line for each line of the text. Every line but the last gets a space at its end, so that
  * clients that append the lines without a line break do not join words.
  */
-static int send_events(const lh_call *call)
+static void make_events(const lh_call *call, lh_response *response)
 {
     const char *text = lh_cell(call, "_content");
     lh_buffer out;
@@ -293,7 +303,24 @@ static int send_events(const lh_call *call)
         lh_buffer_append(&out, " \n", 2);
     }
     lh_buffer_append(&out, "\n\n", 2);
-    return send_response(call, HTTP_OK, "text/event-stream", out.data, out.length);
+    response->type = "text/event-stream";
+    response->body = out.data;
+    response->length = out.length;
+}
+
+static void make_json(const lh_call *call, lh_response *response)
+{
+    lh_json body;
+
+    if (call->buffered) {
+        set_body(response, call->buffered);
+        return;
+    }
+    lh_json_init(&body, call->r->pool, 2048);
+    lh_reply_open_envelope(&body, call);
+    write_response(&body, call);
+    lh_reply_close_envelope(&body, call);
+    set_body(response, &body);
 }
 
 static int status_of(const lh_call *call)
@@ -303,40 +330,57 @@ static int status_of(const lh_call *call)
     return call->status ? call->status : def->status ? def->status : def->shape == LH_NOTHING ? 204 : 200;
 }
 
-static void set_headers(const lh_call *call)
+static int is_public(const lh_call *call)
 {
-    lh_reply_cors(call);
-    if (call->route->def->roles != LH_ANYONE || strcmp(call->route->def->method, "GET")) {
-        apr_table_setn(call->r->headers_out, "Cache-Control", "no-store");
+    return call->route->def->roles == LH_ANYONE;
+}
+
+static int is_get(const lh_call *call)
+{
+    return !strcmp(call->route->def->method, "GET");
+}
+
+/* The Cache-Control of a response without an ETag; NULL: none. */
+static const char *uncached(const lh_call *call)
+{
+    return is_public(call) && is_get(call) ? NULL : "no-store";
+}
+
+/* Clients may keep a response with an ETag, but must ask each time whether it is still current. */
+static void set_etag(const lh_call *call, lh_response *response)
+{
+    response->etag = lh_etag(call->r->pool, response->body, response->length);
+    if (response->etag) {
+        response->cache_control = is_public(call) ? "no-cache" : "private, no-cache";
     }
 }
 
-int lh_reply_success(lh_call *call)
+void lh_reply_make(const lh_call *call, lh_response *response)
 {
-    lh_shape shape = call->route->def->shape;
-    lh_json body;
+    memset(response, 0, sizeof(*response));
+    response->status = status_of(call);
+    response->cache_control = uncached(call);
+    switch (call->route->def->shape) {
+    case LH_NOTHING: break;
+    case LH_BYTES: make_bytes(call, response); break;
+    case LH_EVENTS: make_events(call, response); break;
+    default:
+        make_json(call, response);
+        if (is_get(call) && response->status == HTTP_OK) {
+            set_etag(call, response);
+        }
+    }
+}
+
+int lh_reply_success(const lh_call *call)
+{
+    lh_response response;
 
     if (call->streaming) {
         return OK;
     }
-    set_headers(call);
-    if (shape == LH_BYTES) {
-        return send_bytes(call);
-    }
-    if (shape == LH_EVENTS) {
-        return send_events(call);
-    }
-    if (shape == LH_NOTHING) {
-        return send_response(call, status_of(call), NULL, NULL, 0);
-    }
-    if (call->buffered) {
-        return send_json(call, status_of(call), call->buffered);
-    }
-    lh_json_init(&body, call->r->pool, 2048);
-    lh_reply_open_envelope(&body, call);
-    write_response(&body, call);
-    lh_reply_close_envelope(&body, call);
-    return send_json(call, status_of(call), &body);
+    lh_reply_make(call, &response);
+    return lh_reply_send(call, &response);
 }
 
 apr_status_t lh_reply_send_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length)
@@ -346,8 +390,11 @@ apr_status_t lh_reply_send_part(lh_call *call, apr_bucket_brigade *bb, const cha
 
     if (!call->streaming) {
         call->streaming = 1;
-        set_headers(call);
+        lh_cors(call);
         set_notes(call);
+        if (uncached(call)) {
+            apr_table_setn(r->headers_out, "Cache-Control", uncached(call));
+        }
         r->status = status_of(call);
         ap_set_content_type(r, "application/json");
     }
@@ -370,16 +417,17 @@ void lh_reply_send_end(lh_call *call, apr_bucket_brigade *bb, int complete)
     ap_pass_brigade(r->output_filters, bb);
 }
 
-int lh_reply_error(lh_call *call, const lh_error *error)
+int lh_reply_error(const lh_call *call, const lh_error *error)
 {
     lh_error_format format = call->group->error_format;
     apr_table_t *out = call->r->err_headers_out;
+    lh_response response = {0};
     lh_json body;
 
     if (error->response_sent) {
         return AP_FILTER_ERROR;
     }
-    lh_reply_cors(call);
+    lh_cors(call);
     apr_table_setn(out, "Cache-Control", "no-store");
     if (error->challenge) {
         apr_table_setn(out, "WWW-Authenticate", error->challenge);
@@ -392,38 +440,20 @@ int lh_reply_error(lh_call *call, const lh_error *error)
     }
     lh_json_init(&body, call->r->pool, 256);
     lh_error_write(&body, error, format);
-    return send_json(call, lh_error_status(error, format), &body);
+    response.status = lh_error_status(error, format);
+    set_body(&response, &body);
+    return send_response(call, &response);
 }
 
 int lh_reply_options(lh_call *call, const char *allow)
 {
-    lh_reply_cors(call);
+    lh_cors(call);
     apr_table_setn(call->r->headers_out, "Allow", allow);
-    return send_response(call, HTTP_NO_CONTENT, NULL, NULL, 0);
-}
-
-/* The header names that the browser asks for; NULL if it asks for none, or if one is not a token (RFC 9110). */
-static const char *requested_headers(const request_rec *r)
-{
-    const char *header = apr_table_get(r->headers_in, "Access-Control-Request-Headers"), *end = header;
-
-    while (end && *(end = ap_scan_http_token(end))) {
-        if (!strchr(", \t", *end++)) {
-            return NULL;
-        }
-    }
-    return header;
+    return send_no_content(call);
 }
 
 int lh_reply_preflight(lh_call *call)
 {
-    apr_table_t *out = call->r->err_headers_out;
-    const char *headers = requested_headers(call->r);
-
-    if (lh_reply_cors(call)) {
-        apr_table_setn(out, "Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
-        apr_table_setn(out, "Access-Control-Allow-Headers", headers ? headers : "Authorization, Content-Type");
-        apr_table_setn(out, "Access-Control-Max-Age", "600");
-    }
-    return send_response(call, HTTP_NO_CONTENT, NULL, NULL, 0);
+    lh_cors_preflight(call);
+    return send_no_content(call);
 }

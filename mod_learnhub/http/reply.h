@@ -13,14 +13,32 @@
 typedef struct lh_plan lh_plan;
 typedef struct lh_cell_value lh_cell_value;
 
+/* A complete response without the headers that depend on the request: those of CORS. */
+typedef struct lh_response {
+    int status;
+    const char *type; /* media type */
+    const char *body; /* NULL: none */
+    apr_size_t length;
+    const char *etag;          /* with its quotes; NULL: none */
+    const char *cache_control; /* NULL: no such header */
+} lh_response;
+
+/* Makes the response of a successful call that was not streamed. A 200 to GET has an ETag. The body lives as long as
+ * the request. */
+void lh_reply_make(const lh_call *call, lh_response *response);
+
+/*
+ * Sends a response. If it has an ETag, evaluates If-Match and If-None-Match of the request and sends 412 or 304 instead
+ * where RFC 9110 requires it. The body is not copied: it must live as long as the request. Returns what a handler
+ * returns to httpd.
+ */
+int lh_reply_send(const lh_call *call, const lh_response *response);
+
 /* Sends the response of a successful call, unless it was streamed. Returns what a handler returns to httpd. */
-int lh_reply_success(lh_call *call);
+int lh_reply_success(const lh_call *call);
 
 /* Sends an error response. Returns what a handler returns to httpd. */
-int lh_reply_error(lh_call *call, const lh_error *error);
-
-/* Sets the CORS headers of a response (Fetch standard). Returns 1 when the request's origin is allowed. */
-int lh_reply_cors(const lh_call *call);
+int lh_reply_error(const lh_call *call, const lh_error *error);
 
 /* Sends the response to a CORS preflight: every method and every header name that it asks for is allowed. */
 int lh_reply_preflight(lh_call *call);

@@ -11,7 +11,7 @@
 struct lh_routes {
     apr_pool_t *pool;
     lh_path_tree *tree;
-    apr_array_header_t *all; /* const lh_compiled_route * */
+    apr_array_header_t *all; /* lh_compiled_route * */
     lh_statements *statements;
     const char *why; /* the first error */
 };
@@ -235,6 +235,9 @@ static void compile_statements(lh_routes *routes, lh_compiled_route *route)
     for (i = 0; i < LH_EXTRA_SQL_MAX && def->extra_sql[i]; i++) {
         route->extra_sql[i] = compile(routes, route, def->extra_sql[i], NULL);
     }
+    if (def->lock) {
+        route->lock = compile(routes, route, def->lock, NULL);
+    }
 }
 
 /* ---- the table ---- */
@@ -278,7 +281,31 @@ static void add_route(lh_routes *routes, const lh_route_group *group, const lh_r
     fail(routes, def, lh_route_check(routes->pool, def));
     check_name(routes, def);
     fail(routes, def, lh_path_add(routes->tree, def->method, def->path, route));
-    APR_ARRAY_PUSH(routes->all, const lh_compiled_route *) = route;
+    APR_ARRAY_PUSH(routes->all, lh_compiled_route *) = route;
+}
+
+/* For If-Match, PUT, PATCH and DELETE need the GET route of their path: its callers must include theirs. */
+static void pair_with_get(lh_routes *routes, lh_compiled_route *route)
+{
+    const lh_route *def = route->def;
+    int i;
+
+    if (!strcmp(def->method, "GET") || !strcmp(def->method, "POST")) {
+        return;
+    }
+    for (i = 0; i < routes->all->nelts; i++) {
+        const lh_compiled_route *get = lh_routes_at(routes, i);
+
+        if (!strcmp(get->def->method, "GET") && !strcmp(get->def->path, def->path)) {
+            route->get = get;
+            if (!get->lock) {
+                fail(routes, def, "the GET route of its path needs a lock");
+            }
+            if (get->def->roles != LH_ANYONE && (def->roles & ~get->def->roles)) {
+                fail(routes, def, "the GET route of its path has other roles");
+            }
+        }
+    }
 }
 
 const lh_routes *lh_routes_compile(apr_pool_t *p, const lh_route_group *const *groups, lh_statements *statements,
@@ -287,6 +314,7 @@ const lh_routes *lh_routes_compile(apr_pool_t *p, const lh_route_group *const *g
     lh_routes *routes = apr_pcalloc(p, sizeof(*routes));
     const lh_route_group *const *group;
     const lh_route *def;
+    int i;
 
     routes->pool = p;
     routes->tree = lh_path_tree_create(p);
@@ -297,6 +325,9 @@ const lh_routes *lh_routes_compile(apr_pool_t *p, const lh_route_group *const *g
             check_prefix(routes, groups, *group, def);
             add_route(routes, *group, def);
         }
+    }
+    for (i = 0; i < routes->all->nelts; i++) {
+        pair_with_get(routes, APR_ARRAY_IDX(routes->all, i, lh_compiled_route *));
     }
     *why = routes->why;
     return routes->why ? NULL : routes;
@@ -309,7 +340,7 @@ int lh_routes_count(const lh_routes *routes)
 
 const lh_compiled_route *lh_routes_at(const lh_routes *routes, int index)
 {
-    return APR_ARRAY_IDX(routes->all, index, const lh_compiled_route *);
+    return APR_ARRAY_IDX(routes->all, index, lh_compiled_route *);
 }
 
 /* ---- matching ---- */

@@ -26,6 +26,9 @@ typedef struct lh_compiled_route {
     const lh_statement *sql[LH_SQL_MAX];
     int sql_count;
     const lh_statement *extra_sql[LH_EXTRA_SQL_MAX];
+    const lh_statement *lock;            /* or NULL */
+    const struct lh_compiled_route *get; /* of PUT, PATCH and DELETE: the GET route of the path, which has a lock; NULL:
+                                          * the path has none */
 
     /* A statement with :filters is compiled once for each set of filters; the index is the set as bits of `filters`. */
     int filters[LH_FILTERS_MAX]; /* indexes of query fields */

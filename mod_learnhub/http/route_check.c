@@ -167,6 +167,16 @@ static const char *check_shape(const lh_route *route)
     return check_limits(route, sql);
 }
 
+/* The lock and the statements run for If-Match of other methods, which neither validate a query nor run steps. */
+static const char *check_lock(const lh_route *route)
+{
+    if (route->lock && (strcmp(route->method, "GET") || route->shape != LH_ONE || route->query || route->before[0] ||
+                        route->after[0] || !route->sql[0])) {
+        return "only a GET of LH_ONE without query fields and steps can have a lock";
+    }
+    return NULL;
+}
+
 const char *lh_route_check(apr_pool_t *p, const lh_route *route)
 {
     const char *why = check_shape(route);
@@ -176,6 +186,9 @@ const char *lh_route_check(apr_pool_t *p, const lh_route *route)
     }
     if (!route->summary) {
         return "it has no summary";
+    }
+    if (!why) {
+        why = check_lock(route);
     }
     if (!why) {
         why = check_errors(p, route);

@@ -9,6 +9,7 @@
 #include "core/server_state.h"
 #include "db/result.h"
 #include "db/sql.h"
+#include "http/condition.h"
 #include "http/error.h"
 #include "http/failure.h"
 #include "http/route.h"
@@ -120,10 +121,12 @@ static lh_error *check_last_result(lh_call *call)
 static lh_error *run_statements(lh_call *call)
 {
     const lh_route *def = call->route->def;
-    const lh_statement *statements[LH_SQL_MAX + 1];
-    lh_result *results[LH_SQL_MAX + 1];
-    int count = choose_statements(call, statements);
-    lh_sql_run run = make_run(call, statements, count, call->values);
+    const lh_statement *statements[LH_SQL_STATEMENTS];
+    lh_result *results[LH_SQL_STATEMENTS];
+    lh_condition condition;
+    int guard = lh_condition_begin(&condition, call, statements);
+    int count = choose_statements(call, statements + guard);
+    lh_sql_run run = make_run(call, statements, guard + count, call->values);
     lh_error *error;
 
     run.retryable = is_get(call) || (def->flags & LH_RETRYABLE);
@@ -131,17 +134,21 @@ static lh_error *run_statements(lh_call *call)
     if ((def->flags & LH_SHORT) && !call->filters) {
         run.batches = call->server->batches;
     }
+    lh_condition_guard(&condition, &run);
     bind_page(call);
     if ((def->flags & LH_STREAMED) || lh_call_unpaged(call)) {
         return lh_stream_run(call, &run);
     }
     error = execute(call, &run, results);
+    if (!error) {
+        error = lh_condition_result(&condition);
+    }
     if (error) {
         return error;
     }
     call->count = call->route->counts ? results[0] : NULL;
-    call->last = results[count - 1];
-    error = lh_failure_in_results(call, results, count);
+    call->last = results[guard + count - 1];
+    error = lh_failure_in_results(call, results + guard, count);
     return error ? error : check_last_result(call);
 }
 
@@ -160,8 +167,11 @@ static lh_error *run_steps(lh_call *call, const lh_step *const *steps)
 
 lh_error *lh_run(lh_call *call)
 {
-    lh_error *error = run_steps(call, call->route->def->before);
+    lh_error *error = lh_condition_check(call);
 
+    if (!error) {
+        error = run_steps(call, call->route->def->before);
+    }
     if (!error && !call->complete && call->route->sql_count) {
         error = run_statements(call);
     }

@@ -54,6 +54,8 @@ static const lh_route_error field_errors[] = {
 
 #define ROUTE .name = "bad.route", .method = "POST", .path = "/x/{id:int}/", .summary = "S"
 
+#define GET .name = "bad.route", .method = "GET", .path = "/x/{id:int}/", .summary = "S"
+
 static const struct invalid_route {
     const char *expected; /* a part of the error; NULL: the route is valid */
     lh_route route;
@@ -70,6 +72,12 @@ static const struct invalid_route {
     {NULL, {ROUTE, .sql = {"SELECT 1 AS _content, 2 AS _type, 3 AS _tag"}, .shape = LH_BYTES}},
     {NULL, {ROUTE, .sql = {"SELECT :skip, :limit"}, .shape = LH_ALL, .flags = LH_SLICED}},
     {NULL, {ROUTE, .sql = {"SELECT :limit, :offset"}, .shape = LH_ALL, .flags = LH_UNPAGED}},
+    {"the GET route of its path needs a lock",
+     {.name = "bad.route", .method = "PUT", .path = "/good/{id:int}/", .summary = "S", .sql = {"SELECT"}}},
+    {"can have a lock", {ROUTE, .sql = {"SELECT"}, .lock = "SELECT"}},
+    {"can have a lock", {GET, .sql = {"SELECT"}, .lock = "SELECT", .shape = LH_ALL}},
+    {"can have a lock", {GET, .sql = {"SELECT"}, .lock = "SELECT", .before = {&step}}},
+    {NULL, {GET, .sql = {"SELECT"}, .lock = "SELECT"}},
     {"reads the field title|name", {ROUTE, .before = {&reading}}},
     {"reads the field password", {ROUTE, .before = {&reading}, .body = one_field}},
     {"reads the field title|name", {ROUTE, .before = {&step, &reading}}},
@@ -200,7 +208,12 @@ static const lh_route table[] = {FOUND("root", "GET", "/"),
                                  FOUND("list", "GET", "/api/things/"),
                                  FOUND("create", "POST", "/api/things/"),
                                  FOUND("my", "GET", "/api/things/my/"),
-                                 FOUND("get", "GET", "/api/things/{id:int}/"),
+                                 {.name = "get",
+                                  .method = "GET",
+                                  .path = "/api/things/{id:int}/",
+                                  .summary = "S",
+                                  .lock = "SELECT",
+                                  .sql = {"SELECT"}},
                                  FOUND("delete", "DELETE", "/api/things/{id:int}/"),
                                  FOUND("join", "POST", "/api/things/{id:int}/join/"),
                                  FOUND("oid", "GET", "/x/oid/{id:oid}"),
