@@ -176,6 +176,15 @@ static void set_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_ser
     server->batches = lh_batches_create(pchild, server->db);
 }
 
+/* The key of entity tags. It is the same on all nodes, so that clients can use their tags on each. */
+static lh_mac *make_etag_key(apr_pool_t *pchild, const lh_config *config)
+{
+    unsigned char key[LH_HMAC_BYTES] = {0};
+
+    lh_jwt_keys_derive(config->keys, "etag", key);
+    return lh_mac_gmac(pchild, key);
+}
+
 /* Creates the state of a server in this process; NULL when LearnHub is Off. */
 static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
 {
@@ -189,6 +198,7 @@ static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
     }
     server->tokens = lh_tokens_create(pchild);
     server->verified = lh_jwt_memory_create(pchild);
+    server->etags = make_etag_key(pchild, &server->config);
     server->model = lh_model_create(pchild, &server->config, server->config.model_timeout);
     server->reviewer = lh_model_create(pchild, &server->config, server->config.review_timeout);
     return server;

@@ -13,6 +13,7 @@ typedef struct lh_server {
     struct lh_gate *login_gate, *signup_gate; /* limits on concurrent bcrypt; shared by all servers of the process */
     struct lh_tokens *tokens;
     struct lh_jwt_memory *verified; /* access tokens */
+    struct lh_mac *etags;           /* the key of entity tags */
     /* Clients of the model, for rates and for reviews of drawings; NULL: no model is configured. */
     struct lh_model *model, *reviewer;
     struct lh_job_state *jobs;

@@ -22,16 +22,11 @@ static const EVP_MD *sha256(void)
     return algorithm;
 }
 
-int lh_digest_bytes(const void *data, apr_size_t length, unsigned char digest[LH_DIGEST_SIZE])
+int lh_digest(const char *text, unsigned char digest[LH_DIGEST_SIZE])
 {
     const EVP_MD *algorithm = sha256();
 
-    return algorithm && EVP_Digest(data, length, digest, NULL, algorithm, NULL);
-}
-
-int lh_digest(const char *text, unsigned char digest[LH_DIGEST_SIZE])
-{
-    return lh_digest_bytes(text, strlen(text), digest);
+    return algorithm && EVP_Digest(text, strlen(text), digest, NULL, algorithm, NULL);
 }
 
 const char *lh_digest_hex(apr_pool_t *p, const char *text)

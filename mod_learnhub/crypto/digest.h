@@ -7,8 +7,7 @@
 
 #define LH_DIGEST_SIZE 32 /* bytes */
 
-/* Compute the SHA-256 of bytes, and of a string. Return 1, or 0 when OpenSSL fails. Thread-safe. */
-int lh_digest_bytes(const void *data, apr_size_t length, unsigned char digest[LH_DIGEST_SIZE]);
+/* Computes the SHA-256 of a string. Returns 1, or 0 when OpenSSL fails. Thread-safe. */
 int lh_digest(const char *text, unsigned char digest[LH_DIGEST_SIZE]);
 
 /* The SHA-256 of a string in lower-case hex; NULL when OpenSSL fails. */

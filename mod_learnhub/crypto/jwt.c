@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "crypto/hmac.h"
+#include "crypto/mac.h"
 #include "util/json.h"
 #include "util/json_value.h"
 #include "util/role.h"
@@ -25,7 +25,7 @@ typedef struct jwt_key {
     apr_size_t kid_length;
     const char *header; /* of the tokens that the key signs, in base64url */
     apr_size_t header_length;
-    lh_hmac *hmac;
+    lh_mac *hmac;
     struct jwt_key *next;
 } jwt_key;
 
@@ -123,12 +123,17 @@ static int is_kid(const char *kid)
     return length >= 1 && length <= KID_MAX && kid[length] == '\0';
 }
 
+int lh_jwt_keys_derive(const lh_jwt_keys *keys, const char *label, unsigned char key[LH_HMAC_BYTES])
+{
+    return keys->first && lh_mac_sign(keys->first->hmac, NULL, label, strlen(label), key);
+}
+
 /* Identifies a key without revealing its secret: the first bytes of HMAC(secret, "kid"). */
-static const char *derive_kid(apr_pool_t *p, lh_hmac *hmac)
+static const char *derive_kid(apr_pool_t *p, lh_mac *hmac)
 {
     unsigned char mac[LH_HMAC_BYTES];
 
-    return lh_hmac_sign(hmac, "kid", 3, mac) ? apr_pescape_hex(p, mac, KID_DERIVED_BYTES, 0) : NULL;
+    return lh_mac_sign(hmac, NULL, "kid", 3, mac) ? apr_pescape_hex(p, mac, KID_DERIVED_BYTES, 0) : NULL;
 }
 
 static void append(lh_jwt_keys *keys, jwt_key *key)
@@ -155,7 +160,7 @@ const char *lh_jwt_keys_add(lh_jwt_keys *keys, const char *kid, const char *secr
                             KID_MAX);
     }
     key = apr_pcalloc(keys->pool, sizeof(*key));
-    key->hmac = lh_hmac_make(keys->pool, secret, length);
+    key->hmac = lh_mac_hmac(keys->pool, secret, length);
     if (key->hmac) {
         key->kid = kid ? apr_pstrdup(keys->pool, kid) : derive_kid(keys->pool, key->hmac);
     }
@@ -221,7 +226,7 @@ const char *lh_jwt_sign(apr_pool_t *p, const lh_jwt_keys *keys, const lh_jwt_rul
     lh_json_init(&payload, p, 512);
     write_claims(&payload, rules, claims);
     content = apr_pstrcat(p, key->header, ".", encode(p, payload.out.data, payload.out.length), NULL);
-    if (!lh_hmac_sign(key->hmac, content, strlen(content), mac)) {
+    if (!lh_mac_sign(key->hmac, NULL, content, strlen(content), mac)) {
         return NULL;
     }
     return apr_pstrcat(p, content, ".", encode(p, mac, sizeof(mac)), NULL);
@@ -317,7 +322,7 @@ static const char *check_signature(const lh_jwt_keys *keys, jwt_key *named, cons
     if (part->length != SIGNATURE_LENGTH || decode(signature, part) != LH_HMAC_BYTES) {
         return "the signature is malformed";
     }
-    while (key && !lh_hmac_check(key->hmac, content->data, content->length, signature)) {
+    while (key && !lh_mac_check(key->hmac, content->data, content->length, signature)) {
         key = named ? NULL : key->next;
     }
     return key ? NULL : "the signature is wrong";

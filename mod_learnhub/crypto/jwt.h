@@ -11,6 +11,8 @@
 #include <apr_pools.h>
 #include <apr_time.h>
 
+#include "crypto/mac.h"
+
 /* The keys of a server. */
 typedef struct lh_jwt_keys lh_jwt_keys;
 
@@ -44,6 +46,10 @@ lh_jwt_keys *lh_jwt_keys_make(apr_pool_t *p);
  */
 const char *lh_jwt_keys_add(lh_jwt_keys *keys, const char *kid, const char *secret, apr_size_t length);
 int lh_jwt_keys_count(const lh_jwt_keys *keys);
+
+/* Derives a key for another purpose, named by `label`, from the key that signs: the same on all nodes. Returns 1, or 0
+ * without a key or when OpenSSL fails. */
+int lh_jwt_keys_derive(const lh_jwt_keys *keys, const char *label, unsigned char key[LH_HMAC_BYTES]);
 
 /* Sets claims->id to a random id and returns the signed token; NULL without a key or when OpenSSL fails. */
 const char *lh_jwt_sign(apr_pool_t *p, const lh_jwt_keys *keys, const lh_jwt_rules *rules, lh_claims *claims);

@@ -5,18 +5,19 @@
 #include <apr_strings.h>
 #include <string.h>
 
-#include "crypto/digest.h"
-
-#define ETAG_BYTES 16 /* of the digest */
-
-const char *lh_etag(apr_pool_t *p, const char *body, apr_size_t length)
+/*
+ * The first GMAC alone would do if users did not see it: several values of it with one nonce reveal the key, with which
+ * a user could construct different bodies with equal tags. As the nonce of a second GMAC, of nothing, it is encrypted.
+ */
+const char *lh_etag(apr_pool_t *p, lh_mac *gmac, const char *body, apr_size_t length)
 {
-    unsigned char digest[LH_DIGEST_SIZE];
+    static const unsigned char fixed_nonce[LH_GMAC_NONCE_BYTES];
+    unsigned char digest[LH_GMAC_BYTES], tag[LH_GMAC_BYTES];
 
-    if (!lh_digest_bytes(body, length, digest)) {
+    if (!lh_mac_sign(gmac, fixed_nonce, body, length, digest) || !lh_mac_sign(gmac, digest, "", 0, tag)) {
         return NULL;
     }
-    return apr_pstrcat(p, "\"", apr_pescape_hex(p, digest, ETAG_BYTES, 0), "\"", NULL);
+    return apr_pstrcat(p, "\"", apr_pescape_hex(p, tag, LH_GMAC_BYTES, 0), "\"", NULL);
 }
 
 /* 1 when the tag between the quotes at `sent` is `etag`, which has quotes as well, or `etag` with a suffix. */

@@ -5,8 +5,11 @@
 
 #include <apr_pools.h>
 
-/* A strong entity tag with its quotes: the first 128 bits of the body's SHA-256 in hex. NULL when OpenSSL fails. */
-const char *lh_etag(apr_pool_t *p, const char *body, apr_size_t length);
+#include "crypto/mac.h"
+
+/* A strong entity tag with its quotes: 128 bits in hex that depend on the body and the key. `gmac` is from
+ * lh_mac_gmac(). NULL when OpenSSL fails. */
+const char *lh_etag(apr_pool_t *p, lh_mac *gmac, const char *body, apr_size_t length);
 
 /*
  * Compares a strong tag with the list in an If-Match or If-None-Match header. Returns the tag that matches as the

@@ -5,6 +5,7 @@
 #include <http_protocol.h>
 #include <string.h>
 
+#include "core/server_state.h"
 #include "db/result.h"
 #include "db/rows.h"
 #include "http/cors.h"
@@ -349,7 +350,7 @@ static const char *uncached(const lh_call *call)
 /* Clients may keep a response with an ETag, but must ask each time whether it is still current. */
 static void set_etag(const lh_call *call, lh_response *response)
 {
-    response->etag = lh_etag(call->r->pool, response->body, response->length);
+    response->etag = lh_etag(call->r->pool, call->server->etags, response->body, response->length);
     if (response->etag) {
         response->cache_control = is_public(call) ? "no-cache" : "private, no-cache";
     }
