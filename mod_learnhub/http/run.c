@@ -82,7 +82,16 @@ static void bind_page(lh_call *call)
     lh_call_set_builtin(call, LH_BUILTIN_OFFSET, apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, (page - 1) * size));
 }
 
-/* Sets `statements` to those of the route for the filters that were sent, its count first. Returns their number. */
+/* Whether LH_DEEP or more rows precede the page. Requires bind_page(). */
+static int is_deep(const lh_call *call)
+{
+    const char *skipped = lh_param(call, call->route->paged ? "offset" : "skip");
+
+    return skipped && apr_atoi64(skipped) >= LH_DEEP;
+}
+
+/* Sets `statements` to those of the route for the filters and the page that were sent, its count first. Returns their
+ * number. */
 static int choose_statements(const lh_call *call, const lh_statement **statements)
 {
     const lh_compiled_route *route = call->route;
@@ -94,6 +103,9 @@ static int choose_statements(const lh_call *call, const lh_statement **statement
     memcpy(statements + counted, route->sql, sizeof(*statements) * (apr_size_t)route->sql_count);
     if (route->filtered) {
         statements[count - 1] = route->filtered[call->filters];
+    }
+    if (route->deep && is_deep(call)) {
+        statements[count - 1] = route->deep[call->filters];
     }
     return count;
 }
@@ -122,13 +134,15 @@ static lh_error *run_statements(lh_call *call)
     const lh_route *def = call->route->def;
     const lh_statement *statements[LH_SQL_MAX + 1];
     lh_result *results[LH_SQL_MAX + 1];
-    int count = choose_statements(call, statements);
-    lh_sql_run run = make_run(call, statements, count, call->values);
+    lh_sql_run run;
     lh_error *error;
+    int count;
 
+    bind_page(call);
+    count = choose_statements(call, statements);
+    run = make_run(call, statements, count, call->values);
     run.retryable = is_get(call) || (def->flags & LH_RETRYABLE);
     run.timeout_ms = call->timeout_lifted ? 0 : def->timeout_ms;
-    bind_page(call);
     if ((def->flags & LH_STREAMED) || lh_call_unpaged(call)) {
         return lh_stream_run(call, &run);
     }
