@@ -132,8 +132,8 @@ static const lh_route routes[] = {
               "WHERE created_by = :me::bigint",
      .sql = {"SELECT " PROBLEM_COLUMNS
              "FROM learnhub.problems p "
-             "WHERE p.created_by = :me::bigint "
-             "ORDER BY p.created_at DESC, p.id DESC "
+             "WHERE " OF_CALLER("p.created_by")
+             "ORDER BY p.created_by, p.created_at DESC, p.id DESC "
              "LIMIT :limit::bigint OFFSET :skip::bigint"},
      .shape = LH_SKIP_LIMIT,
      .key = "problems",

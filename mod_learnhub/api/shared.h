@@ -99,6 +99,13 @@
 
 /* ---- long lists ---- */
 
+/*
+ * Selects the caller's rows for ORDER BY `column`, ..., where an index begins with these columns. With = the planner,
+ * which does not know the caller, may read the primary key or the newest rows of all users instead, if few users own
+ * most of the rows; the cost would then grow with the table.
+ */
+#define OF_CALLER(column) column " BETWEEN :me::bigint AND :me::bigint "
+
 /* The number of rows of `list` with the key in the parameter `key`, or of all rows when that is NULL. */
 #define LIST_COUNT(list, key)                                                                                          \
     "(SELECT coalesce(sum(n.rows), 0) "                                                                                \
@@ -107,9 +114,8 @@
 
 /*
  * Begins a deep_sql: the CTE page (id) has the ids of the page's rows, read from an index only. `table` has an index on
- * (created_at DESC, id DESC), and such an index for each filter. `counted`: SQL of the list's name in list_counts, or of
- * NULL when it does not count the rows that the filters select. `key`, `skipped`: parameters. A page has at most 100
- * rows; LIMIT 100 tells the planner.
+ * (created_at DESC, id DESC). `counted`: SQL of the list's name in list_counts, or of NULL if the filters select rows
+ * that it does not count. `key`, `skipped`: parameters. A page has at most 100 rows; LIMIT 100 tells the planner.
  */
 #define DEEP_PAGE(table, alias, counted, key, skipped)                                                                 \
     "WITH start AS MATERIALIZED ("                                                                                     \

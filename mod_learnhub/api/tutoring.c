@@ -196,8 +196,8 @@ static const lh_route routes[] = {
      .sql = {"SELECT " LISTED_COLUMNS
              "FROM learnhub.tutoring_sessions s "
              "JOIN learnhub.users c ON c.id = s.creator_id "
-             "WHERE s.creator_id = :me::bigint "
-             "ORDER BY s.created_at DESC, s.id DESC "
+             "WHERE " OF_CALLER("s.creator_id")
+             "ORDER BY s.creator_id, s.created_at DESC, s.id DESC "
              "LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_PAGE,
      .returns = listed_keys},

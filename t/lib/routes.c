@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prints the compiled routes and statements as JSON, for LearnHub::Routes. Steps are linked as stubs and not called. */
+/* Prints the compiled routes, and all statements, also those of tokens and jobs, as JSON, for LearnHub::Routes. Steps
+ * are linked as stubs and not called. */
 #include <apr_general.h>
 #include <apr_strings.h>
 #include <stdio.h>
 
+#include "auth/token.h"
 #include "http/route.h"
+#include "jobs/jobs.h"
 #include "util/json.h"
 
 static void write_text(lh_json *out, const char *key, const char *text)
@@ -141,7 +144,7 @@ int main(void)
     apr_pool_create(&pool, NULL);
     statements = lh_statements_create(pool);
     routes = lh_routes_compile(pool, lh_route_groups, statements, &why);
-    if (!routes) {
+    if (!routes || !lh_token_compile(statements, &why) || !lh_jobs_compile(statements, &why)) {
         fprintf(stderr, "%s\n", why);
         return 1;
     }
