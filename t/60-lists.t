@@ -214,6 +214,15 @@ subtest 'pages of sessions have the same rows wherever they begin' => sub {
         'sessions of a later page have the same keys');
 };
 
+subtest 'pages after 100 or more rows start from the counts' => sub {
+    my @expected = map { $_->{id} } sql(sprintf $sessions, 'true');
+    sql("INSERT INTO learnhub.list_counts (list, key, day, rows) VALUES ('tutoring', '', '2999-01-01', 10)");
+    my %first = map { $_ => (session_pages()->($_))[3] } 90, 99, 100, 120;
+    sql("DELETE FROM learnhub.list_counts WHERE day = '2999-01-01'");
+    is_deeply(\%first, { map { $_ => $expected[$_ < 100 ? $_ : $_ - 10] } keys %first },
+        'ten rows too many in the counts shift only these pages');
+};
+
 subtest 'pages of problems' => sub {
     sql(<<'SQL', $creator);
 INSERT INTO learnhub.problems (title, description, difficulty, categories, created_by, created_at)
