@@ -285,7 +285,10 @@ subtest 'the statements of a page read little of a long list' => sub {
         my ($name, $set, @values) = @$_;
         reads_little("the count $name", 15, $set->{count}, @values);
         reads_little("the first page $name", 120, $set->{page}, limit => 20, offset => 0, @values);
-        reads_little("page $_ $name", 350, $set->{deep}, limit => 20, offset => 20 * $_, @values) for 5, 40, 200;
+        for ([5, 350], [40, 350], [200, 900]) {
+            my ($page, $most) = @$_;
+            reads_little("page $page $name", $most, $set->{deep}, limit => 20, offset => 20 * $page, @values);
+        }
     }
     my $filtered = $routes{'tutoring.list'}{sets}[8];
     is_deeply($filtered->{filters}, ['creator'], 'the set of one filter');
