@@ -15,7 +15,7 @@ CREATE TABLE learnhub.list_counts (
     rows integer NOT NULL,
     PRIMARY KEY (list, key, day, change)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
-CREATE INDEX list_counts_change_idx ON learnhub.list_counts (list) WHERE change > 0;
+CREATE INDEX list_counts_change_idx ON learnhub.list_counts (list, change) WHERE change > 0;
 CREATE SEQUENCE learnhub.list_counts_change_seq CYCLE;
 
 COMMENT ON COLUMN learnhub.list_counts.list IS
@@ -27,14 +27,20 @@ COMMENT ON COLUMN learnhub.list_counts.list IS
 CREATE FUNCTION learnhub.utc_day(moment timestamptz) RETURNS date LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (moment AT TIME ZONE 'UTC')::date;
 
--- Merges the entries of changes into those with the change 0, unless another transaction is merging them.
+-- Merges the oldest entries of changes, at most 10000, into those with the change 0, unless another transaction is
+-- merging them. Merges once in a transaction: it would read its own deleted entries again and again.
 CREATE FUNCTION learnhub.merge_list_counts(merged text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     -- A transaction with one snapshot could fail, because it does not see what others have merged meanwhile.
     IF current_setting('transaction_isolation') = 'read committed'
+        AND coalesce(current_setting('learnhub.merged', true), '') = ''
         AND pg_try_advisory_xact_lock(hashtext('learnhub.list_counts'), hashtext(merged)) THEN
+        PERFORM set_config('learnhub.merged', 'yes', true);
         WITH changes AS (
-            DELETE FROM learnhub.list_counts WHERE list = merged AND change > 0 RETURNING key, day, rows)
+            DELETE FROM learnhub.list_counts
+            WHERE list = merged AND change > 0 AND change < 10000 + (
+                SELECT min(change) FROM learnhub.list_counts WHERE list = merged AND change > 0)
+            RETURNING key, day, rows)
         INSERT INTO learnhub.list_counts AS c (list, key, day, rows)
         SELECT merged, key, day, sum(rows) FROM changes GROUP BY key, day ORDER BY key, day
         ON CONFLICT (list, key, day, change) DO UPDATE SET rows = c.rows + excluded.rows;
@@ -64,22 +70,34 @@ BEGIN
 END
 $$;
 
--- Counts the changes of a list's table. Arguments: the list, and the column that is its key. Inserted and deleted rows
--- are in the transition table `changed`. Updates are counted by row: the updates that change neither the key nor the
--- time, such as those of joins, then cost nothing.
+-- Counts the changes of a list's table. Arguments: the list, and the column that is its key. The transition tables
+-- `replaced` and `changed` have the rows before and after the change.
 CREATE FUNCTION learnhub.keep_list_counts() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         DELETE FROM learnhub.list_counts WHERE list = TG_ARGV[0];
     ELSIF TG_OP = 'UPDATE' THEN
-        PERFORM learnhub.add_list_counts(TG_ARGV[0],
-            ARRAY[to_jsonb(OLD) ->> TG_ARGV[1], to_jsonb(NEW) ->> TG_ARGV[1]],
-            ARRAY[learnhub.utc_day(OLD.created_at), learnhub.utc_day(NEW.created_at)], ARRAY[-1, 1]);
-    ELSE
-        PERFORM learnhub.add_list_counts(TG_ARGV[0], array_agg(t.key), array_agg(t.day),
-                                         array_agg(CASE TG_OP WHEN 'DELETE' THEN -t.rows ELSE t.rows END))
-        FROM (SELECT to_jsonb(c) ->> TG_ARGV[1] AS key, learnhub.utc_day(c.created_at) AS day, count(*)::integer AS rows
+        IF TG_ARGV[0] = 'tutoring' THEN -- joins change neither the status nor the time
+            PERFORM FROM (SELECT status, created_at, -1 AS n FROM replaced
+                          UNION ALL SELECT status, created_at, 1 FROM changed) moved
+            GROUP BY status, created_at HAVING sum(n) <> 0 LIMIT 1;
+            IF NOT FOUND THEN
+                RETURN NULL;
+            END IF;
+        END IF;
+        PERFORM learnhub.add_list_counts(TG_ARGV[0], array_agg(t.key), array_agg(t.day), array_agg(t.rows))
+        FROM (SELECT row ->> TG_ARGV[1] AS key, learnhub.utc_day(created_at) AS day, sum(n)::integer AS rows
+              FROM (SELECT to_jsonb(r) AS row, created_at, -1 AS n FROM replaced r
+                    UNION ALL SELECT to_jsonb(c), created_at, 1 FROM changed c) moved
+              GROUP BY 1, 2 HAVING sum(n) <> 0) t;
+    ELSIF TG_OP = 'INSERT' THEN
+        PERFORM learnhub.add_list_counts(TG_ARGV[0], array_agg(t.key), array_agg(t.day), array_agg(t.rows))
+        FROM (SELECT to_jsonb(c) ->> TG_ARGV[1] AS key, learnhub.utc_day(created_at) AS day, count(*)::integer AS rows
               FROM changed c GROUP BY 1, 2) t;
+    ELSE
+        PERFORM learnhub.add_list_counts(TG_ARGV[0], array_agg(t.key), array_agg(t.day), array_agg(-t.rows))
+        FROM (SELECT to_jsonb(r) ->> TG_ARGV[1] AS key, learnhub.utc_day(created_at) AS day, count(*)::integer AS rows
+              FROM replaced r GROUP BY 1, 2) t;
     END IF;
     RETURN NULL;
 END
@@ -135,14 +153,16 @@ $$;
 -- ---- triggers ----
 
 CREATE TRIGGER count_inserted AFTER INSERT ON learnhub.tutoring_sessions
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION learnhub.keep_list_counts('tutoring', 'status');
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
+    EXECUTE FUNCTION learnhub.keep_list_counts('tutoring', 'status');
 
-CREATE TRIGGER count_updated AFTER UPDATE OF status, created_at ON learnhub.tutoring_sessions
-    FOR EACH ROW WHEN (OLD.status <> NEW.status OR OLD.created_at <> NEW.created_at)
+CREATE TRIGGER count_updated AFTER UPDATE ON learnhub.tutoring_sessions
+    REFERENCING OLD TABLE AS replaced NEW TABLE AS changed FOR EACH STATEMENT
     EXECUTE FUNCTION learnhub.keep_list_counts('tutoring', 'status');
 
 CREATE TRIGGER count_deleted AFTER DELETE ON learnhub.tutoring_sessions
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION learnhub.keep_list_counts('tutoring', 'status');
+    REFERENCING OLD TABLE AS replaced FOR EACH STATEMENT
+    EXECUTE FUNCTION learnhub.keep_list_counts('tutoring', 'status');
 
 CREATE TRIGGER count_truncated AFTER TRUNCATE ON learnhub.tutoring_sessions
     FOR EACH STATEMENT EXECUTE FUNCTION learnhub.keep_list_counts('tutoring');
@@ -151,12 +171,12 @@ CREATE TRIGGER count_inserted AFTER INSERT ON learnhub.problems
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
     EXECUTE FUNCTION learnhub.keep_list_counts('problems', 'difficulty');
 
-CREATE TRIGGER count_updated AFTER UPDATE OF difficulty, created_at ON learnhub.problems
-    FOR EACH ROW WHEN (OLD.difficulty <> NEW.difficulty OR OLD.created_at <> NEW.created_at)
+CREATE TRIGGER count_updated AFTER UPDATE ON learnhub.problems
+    REFERENCING OLD TABLE AS replaced NEW TABLE AS changed FOR EACH STATEMENT
     EXECUTE FUNCTION learnhub.keep_list_counts('problems', 'difficulty');
 
 CREATE TRIGGER count_deleted AFTER DELETE ON learnhub.problems
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT
+    REFERENCING OLD TABLE AS replaced FOR EACH STATEMENT
     EXECUTE FUNCTION learnhub.keep_list_counts('problems', 'difficulty');
 
 CREATE TRIGGER count_truncated AFTER TRUNCATE ON learnhub.problems
