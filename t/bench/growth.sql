@@ -51,7 +51,7 @@ SELECT n, 'Session ' || n, rpad('', 160, 'What the participants of session ' || 
 FROM generate_series(:from * 20000 + 1, :to * 20000) n, LATERAL (SELECT pg_temp.moment(n) AS at) moment;
 SELECT setval(pg_get_serial_sequence('learnhub.tutoring_sessions', 'id'), :to * 20000);
 
--- 500,000 bytes in all: the search index is large, but its creation is not measured.
+-- Of the problems, 50 match the search for "zebrafish", and 500 have the category "rare", however many there are.
 INSERT INTO learnhub.problems (id, title, description, difficulty, categories, created_by, created_at, updated_at)
 SELECT pg_temp.object_id(n), 'Design system ' || n, 'Describe the parts of system ' || n || ' and how they work together.'
            || CASE WHEN n <= 50 THEN ' Zebrafish.' ELSE '' END,
