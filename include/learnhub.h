@@ -95,8 +95,8 @@ typedef struct lh_field {
     const char *enum_values;   /* of LH_STRING: the allowed values, separated by spaces; of other types: words accepted
                                 * besides the type's own values; bound unchanged */
     const char *default_value; /* used when the field is absent, as text */
-    const char *where;         /* of a query field: " AND where" replaces :filters in the route's count and in its last
-                                * statement when the field is present */
+    const char *where;         /* of a query field: " AND where" replaces :filters in the route's count, in its last
+                                * statement and in deep_sql when the field is present */
     const struct lh_field *items; /* of LH_OBJECT and LH_LIST in responses: the keys of the objects */
     const char *note;             /* one sentence for readers of the table; not used at run time */
 } lh_field;
@@ -179,12 +179,13 @@ enum {
     LH_SLICED = 32,      /* of LH_ALL: adds the query fields skip and limit */
     LH_DIAGRAM = 64,     /* its body contains a diagram: limited by LearnHubMaxDiagram instead of LearnHubMaxBody */
     LH_SHORT = 128       /* of GET: its statements find their rows by an index and take PostgreSQL less than a
-                          * millisecond; concurrent requests share a round trip, unless they send filters */
+                          * millisecond; concurrent requests without filters share a round trip, except for deep_sql */
 };
 
 #define LH_SQL_MAX 4
 #define LH_EXTRA_SQL_MAX 4
 #define LH_STEPS_MAX 4
+#define LH_DEEP 100 /* rows before a page, see deep_sql; the last statement skips fewer in less time */
 
 /* Validates rules over several fields after the fields' own rules. `errors`: the errors so far; NULL: none. */
 typedef lh_error *lh_check(lh_call *call, lh_error *errors);
@@ -208,7 +209,9 @@ typedef struct lh_route {
                                               * it locks the rows that they change */
     const char *sql[LH_SQL_MAX];             /* run in order in one transaction, all of them even if an earlier one
                                               * reports an error in `!`; the last one returns the response */
-    const lh_step *after[LH_STEPS_MAX];      /* run in order after the statements have been committed, unless these
+    const char *deep_sql; /* of LH_PAGE and LH_SKIP_LIMIT: replaces the last statement when LH_DEEP or more rows precede
+                           * the page; returns the same rows in less time, because it does not read all of these */
+    const lh_step *after[LH_STEPS_MAX]; /* run in order after the statements have been committed, unless these
                                               * reported an error */
     int timeout_ms; /* of each statement in sql, in milliseconds: then the error `slow`; 0: LearnHubStatementTimeout.
                      * All requests with a timeout_ms together use at most a quarter of the connections */

@@ -82,8 +82,8 @@ static const lh_route session_routes[] = {
              "    UNION ALL "
              "    (SELECT * "
              "     FROM learnhub.coding_sessions "
-             "     WHERE user_id = :me::bigint AND NOT " ADMIN_CALLER " "
-             "     ORDER BY id "
+             "     WHERE " OF_CALLER("user_id") "AND NOT " ADMIN_CALLER " "
+             "     ORDER BY user_id, id "
              "     LIMIT :limit::bigint OFFSET :offset::bigint)) s "
              "ORDER BY s.id"},
      .shape = LH_ALL,
@@ -95,8 +95,8 @@ static const lh_route session_routes[] = {
      .flags = LH_UNPAGED,
      .sql = {"SELECT " SESSION_COLUMNS
              "FROM learnhub.coding_sessions s "
-             "WHERE s.user_id = :me::bigint "
-             "ORDER BY s.id "
+             "WHERE " OF_CALLER("s.user_id")
+             "ORDER BY s.user_id, s.id "
              "LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_ALL,
      .returns = session_keys},
@@ -246,10 +246,19 @@ static const lh_route activity_routes[] = {
      .flags = LH_UNPAGED,
      .query = activity_filters,
      .sql = {"SELECT " ACTIVITY_COLUMNS
-             "FROM learnhub.eco_activities a "
-             "WHERE " VISIBLE_ACTIVITY " :filters "
-             "ORDER BY a.id "
-             "LIMIT :limit::bigint OFFSET :offset::bigint"},
+             "FROM ("
+             "    (SELECT * "
+             "     FROM learnhub.eco_activities a "
+             "     WHERE " ADMIN_CALLER " :filters "
+             "     ORDER BY a.id "
+             "     LIMIT :limit::bigint OFFSET :offset::bigint) "
+             "    UNION ALL "
+             "    (SELECT * "
+             "     FROM learnhub.eco_activities a "
+             "     WHERE " OF_CALLER("a.user_id") "AND NOT " ADMIN_CALLER " :filters "
+             "     ORDER BY a.user_id, a.id "
+             "     LIMIT :limit::bigint OFFSET :offset::bigint)) a "
+             "ORDER BY a.id"},
      .shape = LH_ALL,
      .returns = activity_keys},
 

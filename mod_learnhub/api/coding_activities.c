@@ -81,8 +81,8 @@ static const lh_route routes[] = {
      .sql = {"SELECT " ACTIVITY_COLUMNS
              "FROM learnhub.eco_activities a "
              "LEFT JOIN learnhub.activity_photos p ON p.activity_id = a.id "
-             "WHERE a.user_id = :me::bigint "
-             "ORDER BY a.id DESC "
+             "WHERE " OF_CALLER("a.user_id")
+             "ORDER BY a.user_id DESC, a.id DESC "
              "LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_ALL,
      .returns = activity_keys},

@@ -174,8 +174,8 @@ static const lh_route routes[] = {
              "FROM learnhub.redemptions d "
              "JOIN learnhub.credit_spendings s ON s.id = d.spending_id "
              "JOIN learnhub.rewards r ON r.id = d.reward_id "
-             "WHERE d.user_id = :me::bigint "
-             "ORDER BY d.id DESC "
+             "WHERE " OF_CALLER("d.user_id")
+             "ORDER BY d.user_id DESC, d.id DESC "
              "LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_ALL,
      .returns = redemption_keys},

@@ -2,7 +2,7 @@
 /* Practice problems: /problems. */
 #include <string.h>
 
-#include "learnhub.h"
+#include "api/shared.h"
 
 /* Adds `query` to the response. A search without special characters is cheap, so the route's limits are lifted. */
 static lh_error *classify_search(lh_call *call)
@@ -23,6 +23,9 @@ static const lh_step classify = {.name = "classify_search", .run = classify_sear
 #define PROBLEM_COLUMNS                                                                                                \
     "p.id, p.title, p.description, p.difficulty, p.categories, p.estimated_time, p.requirements, p.constraints, "      \
     "p.hints, (SELECT email FROM learnhub.users WHERE id = p.created_by) AS created_by, p.created_at, p.updated_at "
+
+/* The name of the counts in list_counts, or NULL if filters select problems that it does not count. */
+#define COUNTED "CASE WHEN :category::text IS NULL THEN 'problems' END"
 
 /* The subqueries compute the pattern once per statement, so that the trigram index can be used. */
 #define PROBLEM_MATCHES                                                                                                \
@@ -104,14 +107,19 @@ static const lh_route routes[] = {
     {.name = "problems.list", .method = "GET", .path = "/problems/",
      .summary = "List problems, newest first.",
      .query = filter_fields,
-     .count = "SELECT count(*) "
-              "FROM learnhub.problems p "
-              "WHERE true :filters",
+     .count = "SELECT CASE WHEN " COUNTED " IS NULL "
+              "            THEN (SELECT count(*) FROM learnhub.problems p WHERE true :filters) "
+              "            ELSE " LIST_COUNT("problems", ":difficulty") " END",
      .sql = {"SELECT " PROBLEM_COLUMNS
              "FROM learnhub.problems p "
              "WHERE true :filters "
              "ORDER BY p.created_at DESC, p.id DESC "
              "LIMIT :limit::bigint OFFSET :skip::bigint"},
+     .deep_sql = DEEP_PAGE("learnhub.problems", "p", COUNTED, ":difficulty", ":skip")
+                 "SELECT " PROBLEM_COLUMNS
+                 "FROM page "
+                 "JOIN learnhub.problems p ON p.id = page.id "
+                 "ORDER BY p.created_at DESC, p.id DESC",
      .shape = LH_SKIP_LIMIT,
      .key = "problems",
      .returns = problem_keys},
@@ -124,8 +132,8 @@ static const lh_route routes[] = {
               "WHERE created_by = :me::bigint",
      .sql = {"SELECT " PROBLEM_COLUMNS
              "FROM learnhub.problems p "
-             "WHERE p.created_by = :me::bigint "
-             "ORDER BY p.created_at DESC, p.id DESC "
+             "WHERE " OF_CALLER("p.created_by")
+             "ORDER BY p.created_by, p.created_at DESC, p.id DESC "
              "LIMIT :limit::bigint OFFSET :skip::bigint"},
      .shape = LH_SKIP_LIMIT,
      .key = "problems",

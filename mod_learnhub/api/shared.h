@@ -97,6 +97,38 @@
     "    USING account "                                                                                               \
     "    WHERE :" field "::text = '' AND p.user_id = account.id), "
 
+/* ---- long lists ---- */
+
+/*
+ * Selects the caller's rows for ORDER BY `column`, ..., where an index begins with these columns. With = the planner,
+ * which does not know the caller, may read the primary key or the newest rows of all users instead, if few users own
+ * most of the rows; the cost would then grow with the table.
+ */
+#define OF_CALLER(column) column " BETWEEN :me::bigint AND :me::bigint "
+
+/* The number of rows of `list` with the key in the parameter `key`, or of all rows when that is NULL. */
+#define LIST_COUNT(list, key)                                                                                          \
+    "(SELECT coalesce(sum(n.rows), 0) "                                                                                \
+    " FROM learnhub.list_counts n "                                                                                    \
+    " WHERE n.list = '" list "' AND n.key = coalesce(" key "::text, '') AND n.day = '-infinity')"
+
+/*
+ * Begins a deep_sql: the CTE page (id) has the ids of the page's rows, read from an index only. `table` has an index on
+ * (created_at DESC, id DESC). `counted`: SQL of the list's name in list_counts, or of NULL if the filters select rows
+ * that it does not count. `key`, `skipped`: parameters. A page has at most 100 rows; LIMIT 100 tells the planner.
+ */
+#define DEEP_PAGE(table, alias, counted, key, skipped)                                                                 \
+    "WITH start AS MATERIALIZED ("                                                                                     \
+    "    SELECT * FROM learnhub.page_start(" counted ", coalesce(" key "::text, ''), " skipped "::bigint)), "          \
+    "page AS ("                                                                                                        \
+    "    SELECT id "                                                                                                   \
+    "    FROM (SELECT " alias ".id "                                                                                   \
+    "          FROM " table " " alias " "                                                                              \
+    "          WHERE " alias ".created_at <= (SELECT until FROM start) :filters "                                      \
+    "          ORDER BY " alias ".created_at DESC, " alias ".id DESC "                                                 \
+    "          LIMIT :limit::bigint OFFSET (SELECT skip FROM start)) rows "                                            \
+    "    LIMIT 100) "
+
 /* ---- practice ---- */
 
 /* A chat message of a practice session or a submission. */

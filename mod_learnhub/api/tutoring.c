@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Group tutoring sessions: /api/sessions. */
-#include "learnhub.h"
+#include "api/shared.h"
 
 /* clang-format off */
 
@@ -15,6 +15,12 @@
     "s.participant_count >= s.max_participants AS is_full, "                                                           \
     "s.max_participants - s.participant_count AS available_spots, "                                                    \
     "s.status = 'upcoming' AND s.starts_at > now() AND s.participant_count < s.max_participants AS can_join "
+
+#define LISTED_COLUMNS SESSION_COLUMNS "s.status, s.created_at, s.updated_at, s.participant_count, " SEAT_COLUMNS
+
+/* The name of the counts in list_counts, or NULL if filters select sessions that it does not count. */
+#define COUNTED                                                                                                        \
+    "CASE WHEN num_nonnulls(:date_from::timestamptz, :date_to::timestamptz, :creator::bigint) = 0 THEN 'tutoring' END"
 
 /* The participants, at most 20, are one column of JSON. */
 #define SESSION_DETAIL                                                                                                 \
@@ -145,16 +151,23 @@ static const lh_route routes[] = {
     {.name = "tutoring.list", .method = "GET", .path = "/api/sessions/",
      .summary = "List all sessions, newest first.",
      .roles = LH_MEMBER,
+     .flags = LH_SHORT,
      .query = session_filters,
-     .count = "SELECT count(*) "
-              "FROM learnhub.tutoring_sessions s "
-              "WHERE true :filters",
-     .sql = {"SELECT " SESSION_COLUMNS "s.status, s.created_at, s.updated_at, s.participant_count, " SEAT_COLUMNS
+     .count = "SELECT CASE WHEN " COUNTED " IS NULL "
+              "            THEN (SELECT count(*) FROM learnhub.tutoring_sessions s WHERE true :filters) "
+              "            ELSE " LIST_COUNT("tutoring", ":status") " END",
+     .sql = {"SELECT " LISTED_COLUMNS
              "FROM learnhub.tutoring_sessions s "
              "JOIN learnhub.users c ON c.id = s.creator_id "
              "WHERE true :filters "
              "ORDER BY s.created_at DESC, s.id DESC "
              "LIMIT :limit::bigint OFFSET :offset::bigint"},
+     .deep_sql = DEEP_PAGE("learnhub.tutoring_sessions", "s", COUNTED, ":status", ":offset")
+                 "SELECT " LISTED_COLUMNS
+                 "FROM page "
+                 "JOIN learnhub.tutoring_sessions s ON s.id = page.id "
+                 "JOIN learnhub.users c ON c.id = s.creator_id "
+                 "ORDER BY s.created_at DESC, s.id DESC",
      .shape = LH_PAGE,
      .returns = listed_keys},
 
@@ -165,7 +178,7 @@ static const lh_route routes[] = {
               "FROM learnhub.tutoring_sessions "
               "WHERE id IN (SELECT id FROM learnhub.tutoring_sessions WHERE creator_id = :me::bigint "
               "             UNION SELECT session_id FROM learnhub.tutoring_participants WHERE user_id = :me::bigint)",
-     .sql = {"SELECT " SESSION_COLUMNS "s.status, s.created_at, s.updated_at, s.participant_count, " SEAT_COLUMNS
+     .sql = {"SELECT " LISTED_COLUMNS
              "FROM learnhub.tutoring_sessions s "
              "JOIN learnhub.users c ON c.id = s.creator_id "
              "WHERE s.id IN (SELECT id FROM learnhub.tutoring_sessions WHERE creator_id = :me::bigint "
@@ -181,11 +194,11 @@ static const lh_route routes[] = {
      .count = "SELECT count(*) "
               "FROM learnhub.tutoring_sessions "
               "WHERE creator_id = :me::bigint",
-     .sql = {"SELECT " SESSION_COLUMNS "s.status, s.created_at, s.updated_at, s.participant_count, " SEAT_COLUMNS
+     .sql = {"SELECT " LISTED_COLUMNS
              "FROM learnhub.tutoring_sessions s "
              "JOIN learnhub.users c ON c.id = s.creator_id "
-             "WHERE s.creator_id = :me::bigint "
-             "ORDER BY s.created_at DESC, s.id DESC "
+             "WHERE " OF_CALLER("s.creator_id")
+             "ORDER BY s.creator_id, s.created_at DESC, s.id DESC "
              "LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_PAGE,
      .returns = listed_keys},
@@ -196,7 +209,7 @@ static const lh_route routes[] = {
      .count = "SELECT count(*) "
               "FROM learnhub.tutoring_sessions "
               "WHERE id IN (SELECT session_id FROM learnhub.tutoring_participants WHERE user_id = :me::bigint)",
-     .sql = {"SELECT " SESSION_COLUMNS "s.status, s.created_at, s.updated_at, s.participant_count, " SEAT_COLUMNS
+     .sql = {"SELECT " LISTED_COLUMNS
              "FROM learnhub.tutoring_sessions s "
              "JOIN learnhub.users c ON c.id = s.creator_id "
              "WHERE s.id IN (SELECT session_id FROM learnhub.tutoring_participants WHERE user_id = :me::bigint) "

@@ -18,12 +18,14 @@
 
 /*
  * force_generic_plan: otherwise PostgreSQL plans a prepared statement again for each execution if a plan for its
- * current values, for example of LIMIT $1, looks cheaper than a plan for any values. Responses have times in UTC and
- * text in UTF-8.
+ * current values, for example of LIMIT $1, looks cheaper than a plan for any values. jit: such a plan of a page looks
+ * as expensive as one of the whole list, and compiling it takes longer than all statements of a request. Responses have
+ * times in UTC and text in UTF-8.
  */
 #define SESSION                                                                                                        \
     "SET statement_timeout TO %" APR_INT64_T_FMT ";"                                                                   \
     "SET plan_cache_mode TO force_generic_plan;"                                                                       \
+    "SET jit TO off;"                                                                                                  \
     "SET timezone TO 'UTC';"                                                                                           \
     "SET client_encoding TO 'UTF8';"                                                                                   \
     "SET search_path TO learnhub, public"

@@ -217,6 +217,9 @@ static void compile_filters(lh_routes *routes, lh_compiled_route *route, const c
     if (route->def->count) {
         route->counts = compile_sets(routes, route, route->def->count);
     }
+    if (route->def->deep_sql) {
+        route->deep = compile_sets(routes, route, route->def->deep_sql);
+    }
 }
 
 static void compile_statements(lh_routes *routes, lh_compiled_route *route)

@@ -35,6 +35,7 @@ typedef struct lh_compiled_route {
     int filter_count;
     const lh_statement **filtered; /* the last statement; NULL when it has no :filters */
     const lh_statement **counts;   /* the route's count, or NULL */
+    const lh_statement **deep;     /* its deep_sql, or NULL */
 } lh_compiled_route;
 
 /* The built-in parameters, in the order of their slots from builtin_slot on. */

@@ -122,17 +122,17 @@ static const char *check_errors(apr_pool_t *p, const lh_route *route)
 
 /* ---- shapes ---- */
 
-/* The page of a list is selected by its last statement. */
+/* The page of a list is selected by its last statement, or by its deep_sql. */
 static const char *check_limits(const lh_route *route, const char *sql)
 {
     int sliced = route->shape == LH_SKIP_LIMIT || (route->flags & LH_SLICED);
     int paged = route->shape == LH_PAGE || (route->flags & LH_UNPAGED);
 
     if (paged && !(sql && strstr(sql, ":limit") && strstr(sql, ":offset"))) {
-        return "its last statement needs :limit and :offset";
+        return "its last statement and its deep_sql need :limit and :offset";
     }
     if (sliced && !(sql && strstr(sql, ":limit") && strstr(sql, ":skip"))) {
-        return "its last statement needs :limit and :skip";
+        return "its last statement and its deep_sql need :limit and :skip";
     }
     return NULL;
 }
@@ -140,7 +140,7 @@ static const char *check_limits(const lh_route *route, const char *sql)
 static const char *check_shape(const lh_route *route)
 {
     int counted = route->shape == LH_PAGE || route->shape == LH_SKIP_LIMIT, last = count(route->sql, LH_SQL_MAX) - 1;
-    const char *sql = last < 0 ? NULL : route->sql[last];
+    const char *sql = last < 0 ? NULL : route->sql[last], *why;
 
     if (counted != (route->count != NULL)) {
         return "only LH_PAGE and LH_SKIP_LIMIT can have a count, and they need one";
@@ -164,7 +164,14 @@ static const char *check_shape(const lh_route *route)
     if (route->shape == LH_EVENTS && !has_column(sql, "_content", 8)) {
         return "LH_EVENTS needs the column _content";
     }
-    return check_limits(route, sql);
+    if (route->deep_sql && !counted) {
+        return "only LH_PAGE and LH_SKIP_LIMIT can have a deep_sql";
+    }
+    if (route->deep_sql && sql && !strstr(sql, ":filters") != !strstr(route->deep_sql, ":filters")) {
+        return "its last statement and its deep_sql need the same :filters";
+    }
+    why = check_limits(route, sql);
+    return why || !route->deep_sql ? why : check_limits(route, route->deep_sql);
 }
 
 /* The lock and the statements run for If-Match of other methods, which neither validate a query nor run steps. */

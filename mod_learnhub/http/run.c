@@ -83,7 +83,22 @@ static void bind_page(lh_call *call)
     lh_call_set_builtin(call, LH_BUILTIN_OFFSET, apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, (page - 1) * size));
 }
 
-/* Sets `statements` to those of the route for the filters that were sent, its count first. Returns their number. */
+/* Whether LH_DEEP or more rows precede the page. Requires bind_page(). */
+static int is_deep(const lh_call *call)
+{
+    const char *skipped = lh_param(call, call->route->paged ? "offset" : "skip");
+
+    return skipped && apr_atoi64(skipped) >= LH_DEEP;
+}
+
+/* Whether the statements may share a round trip with those of other requests. */
+static int is_short(const lh_call *call)
+{
+    return (call->route->def->flags & LH_SHORT) && !call->filters && !(call->route->deep && is_deep(call));
+}
+
+/* Sets `statements` to those of the route for the filters and the page that were sent, its count first. Returns their
+ * number. */
 static int choose_statements(const lh_call *call, const lh_statement **statements)
 {
     const lh_compiled_route *route = call->route;
@@ -95,6 +110,9 @@ static int choose_statements(const lh_call *call, const lh_statement **statement
     memcpy(statements + counted, route->sql, sizeof(*statements) * (apr_size_t)route->sql_count);
     if (route->filtered) {
         statements[count - 1] = route->filtered[call->filters];
+    }
+    if (route->deep && is_deep(call)) {
+        statements[count - 1] = route->deep[call->filters];
     }
     return count;
 }
@@ -124,18 +142,20 @@ static lh_error *run_statements(lh_call *call)
     const lh_statement *statements[LH_SQL_STATEMENTS];
     lh_result *results[LH_SQL_STATEMENTS];
     lh_condition condition;
-    int guard = lh_condition_begin(&condition, call, statements);
-    int count = choose_statements(call, statements + guard);
-    lh_sql_run run = make_run(call, statements, guard + count, call->values);
+    lh_sql_run run;
     lh_error *error;
+    int guard, count;
 
+    bind_page(call);
+    guard = lh_condition_begin(&condition, call, statements);
+    count = choose_statements(call, statements + guard);
+    run = make_run(call, statements, guard + count, call->values);
     run.retryable = is_get(call) || (def->flags & LH_RETRYABLE);
     run.timeout_ms = call->timeout_lifted ? 0 : def->timeout_ms;
-    if ((def->flags & LH_SHORT) && !call->filters) {
+    if (is_short(call)) {
         run.batches = call->server->batches;
     }
     lh_condition_guard(&condition, &run);
-    bind_page(call);
     if ((def->flags & LH_STREAMED) || lh_call_unpaged(call)) {
         return lh_stream_run(call, &run);
     }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prints the compiled routes and statements as JSON, for LearnHub::Routes. Steps are linked as stubs and not called. */
+/* Prints the compiled routes, and all statements, also those of tokens and jobs, as JSON, for LearnHub::Routes. Steps
+ * are linked as stubs and not called. */
 #include <apr_general.h>
 #include <apr_strings.h>
 #include <stdio.h>
 
+#include "auth/token.h"
 #include "http/route.h"
+#include "jobs/jobs.h"
 #include "util/json.h"
 
 static void write_text(lh_json *out, const char *key, const char *text)
@@ -75,6 +78,36 @@ static void write_statements(lh_json *out, const lh_compiled_route *route)
     lh_json_close(out, ']');
 }
 
+/* Writes the statements for each set of filters: its filters, the count, and the last statement or deep_sql. */
+static void write_sets(lh_json *out, const lh_compiled_route *route)
+{
+    int set, i;
+
+    lh_json_key(out, "sets");
+    lh_json_open(out, '[');
+    for (set = 0; route->counts && set < 1 << route->filter_count; set++) {
+        lh_json_open(out, '{');
+        lh_json_key(out, "filters");
+        lh_json_open(out, '[');
+        for (i = 0; i < route->filter_count; i++) {
+            if (set & (1 << i)) {
+                lh_json_text(out, route->query[route->filters[i]]->name);
+            }
+        }
+        lh_json_close(out, ']');
+        lh_json_key(out, "count");
+        write_statement(out, route, route->counts[set]);
+        lh_json_key(out, "page");
+        write_statement(out, route, route->filtered ? route->filtered[set] : route->sql[route->sql_count - 1]);
+        if (route->deep) {
+            lh_json_key(out, "deep");
+            write_statement(out, route, route->deep[set]);
+        }
+        lh_json_close(out, '}');
+    }
+    lh_json_close(out, ']');
+}
+
 static void write_route(lh_json *out, const lh_compiled_route *route)
 {
     static const char *const formats[] = {"detail", "located", "flat", "envelope", "list"};
@@ -94,6 +127,7 @@ static void write_route(lh_json *out, const lh_compiled_route *route)
     write_fields(out, "body", def->body);
     write_fields(out, "returns", def->returns);
     write_statements(out, route);
+    write_sets(out, route);
     lh_json_close(out, '}');
 }
 
@@ -110,7 +144,7 @@ int main(void)
     apr_pool_create(&pool, NULL);
     statements = lh_statements_create(pool);
     routes = lh_routes_compile(pool, lh_route_groups, statements, &why);
-    if (!routes) {
+    if (!routes || !lh_token_compile(statements, &why) || !lh_jobs_compile(statements, &why)) {
         fprintf(stderr, "%s\n", why);
         return 1;
     }

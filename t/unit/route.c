@@ -53,6 +53,7 @@ static const lh_route_error field_errors[] = {
     {"taken", 400, "title", "T."}, {"wrong", 400, "non_field_errors", "W."}, {"gone", 404, NULL, "G."}, {0}};
 
 #define ROUTE .name = "bad.route", .method = "POST", .path = "/x/{id:int}/", .summary = "S"
+#define PAGED .sql = {"SELECT :limit, :offset"}, .shape = LH_PAGE, .count = "SELECT 1"
 
 #define GET .name = "bad.route", .method = "GET", .path = "/x/{id:int}/", .summary = "S"
 
@@ -120,6 +121,14 @@ static const struct invalid_route {
     {":limit and :skip", {ROUTE, .sql = {"SELECT :limit"}, .shape = LH_ALL, .flags = LH_SLICED}},
     {":limit and :skip",
      {ROUTE, .sql = {"SELECT :skip"}, .shape = LH_SKIP_LIMIT, .key = "things", .count = "SELECT 1"}},
+    {"can have a deep_sql", {ROUTE, .sql = {"SELECT 1"}, .deep_sql = "SELECT :limit, :offset"}},
+    {":limit and :offset", {ROUTE, PAGED, .deep_sql = "SELECT :limit"}},
+    {":limit and :skip",
+     {ROUTE, .sql = {"SELECT :limit, :skip"}, .deep_sql = "SELECT :limit, 0", .shape = LH_SKIP_LIMIT, .key = "things",
+      .count = "SELECT 1"}},
+    {"the same :filters", {ROUTE, PAGED, .deep_sql = "SELECT :limit, :offset:filters"}},
+    {":nobody", {ROUTE, PAGED, .deep_sql = "SELECT :limit, :offset, :nobody"}},
+    {NULL, {ROUTE, PAGED, .deep_sql = "SELECT :limit, :offset"}},
     {NULL, {ROUTE, .before = {&step}, .body = one_field, .errors = field_errors}},
     {"names the field title", {ROUTE, .before = {&step}, .errors = field_errors}},
     {"no group has a prefix", {.name = "bad.route", .method = "GET", .path = "/y/", .summary = "S", .before = {&step}}},
@@ -316,7 +325,8 @@ static const lh_route paged[] = {{.name = "paged",
                                   .before = {&hashing},
                                   .shape = LH_PAGE,
                                   .count = "SELECT count(*) WHERE x:filters",
-                                  .sql = {"SELECT 1 WHERE x:filters LIMIT :limit OFFSET :offset"}},
+                                  .sql = {"SELECT 1 WHERE x:filters LIMIT :limit OFFSET :offset"},
+                                  .deep_sql = "SELECT 2 WHERE x:filters LIMIT :limit OFFSET :offset"},
                                  {0}};
 
 static void test_slots(void)
@@ -342,7 +352,9 @@ static void test_slots(void)
     is_str(route->filtered[3]->sql, "SELECT 1 WHERE x AND a = $1 AND b = $2 LIMIT $3 OFFSET $4",
            "the statement with both filters");
     is_str(route->counts[3]->sql, "SELECT count(*) WHERE x AND a = $1 AND b = $2", "the count with both filters");
-    is_int(lh_statements_count(statements), 8, "one statement and one count for each set of filters");
+    is_str(route->deep[2]->sql, "SELECT 2 WHERE x AND b = $1 LIMIT $2 OFFSET $3",
+           "the deep statement with the second filter");
+    is_int(lh_statements_count(statements), 12, "one statement, one deep one and one count for each set of filters");
 }
 
 int main(void)

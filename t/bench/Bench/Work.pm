@@ -235,7 +235,8 @@ sub reset_data {
             . "diagram_fingerprint = decode(?, 'hex') WHERE diagram_hash <> ?",
         $diagrams[0], md5_hex($diagrams[0]), sha256_hex($diagrams[0]), md5_hex($diagrams[0]));
     open_sale($site, $works->{E}{tries}) if $name eq 'E';
-    $site->sql("VACUUM ANALYZE learnhub.$_") for qw(tutoring_sessions tutoring_participants practice_sessions);
+    $site->sql("VACUUM ANALYZE learnhub.$_") for qw(tutoring_sessions tutoring_participants practice_sessions
+        list_counts);
     $site->checkpoint;
     return;
 }

@@ -14,8 +14,9 @@ sub run { my ($command) = @_; system($command) == 0 or die "failed: $command"; r
 sub table {
     mkdir 'build/routes';
     chomp(my $flags = `make -s -f Makefile.apxs flags`);
-    my @compiling = qw(auth/account_checks auth/account_steps model/answer model/rates model/review
-        http/route http/route_check http/path db/statement util/text util/json util/buffer);
+    my @compiling = qw(auth/account_checks auth/account_steps auth/token jobs/jobs jobs/outbox
+        model/answer model/rates model/review http/route http/route_check http/path
+        db/statement util/text util/json util/buffer);
     my @sources = ('t/lib/routes.c', glob('mod_learnhub/api/*.c'), map {"mod_learnhub/$_.c"} @compiling);
     run("cd build/routes && gcc $flags -I../../include -I../../mod_learnhub -c " . join ' ', map {"../../$_"} @sources);
     my %defined = map { $_ => 1 } split ' ', `nm -j --defined-only build/routes/*.o`;
