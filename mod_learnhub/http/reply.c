@@ -23,7 +23,7 @@ static void write_added_members(lh_json *json, const lh_call *call)
 
     for (member = call->members; member; member = member->next) {
         lh_json_key(json, member->key);
-        lh_json_verbatim(json, member->json, strlen(member->json));
+        lh_json_verbatim(json, member->json, member->length);
     }
 }
 
@@ -332,7 +332,7 @@ int lh_reply_success(lh_call *call)
     if (call->buffered) {
         return send_json(call, status_of(call), call->buffered);
     }
-    lh_json_init(&body, call->r->pool, 2048);
+    lh_json_init(&body, call->r->pool, 2048 + call->members_size);
     lh_reply_open_envelope(&body, call);
     write_response(&body, call);
     lh_reply_close_envelope(&body, call);
