@@ -287,6 +287,14 @@ void lh_lift_timeout(lh_call *call);
  * absent. */
 const char *lh_fingerprint(const lh_call *call, const char *name);
 
+/* Remembers the last value of a key, such as the fingerprint of a session's diagram, for all processes of this node.
+ * Both may be NULL: then nothing is remembered. */
+void lh_remember(const char *key, const char *value);
+
+/* 1 when another value than `value` is remembered for the key. This is only a hint: old keys are forgotten, and another
+ * node may have stored another value. */
+int lh_recalls_other(const char *key, const char *value);
+
 /*
  * Sets *md5 to the MD5, in hex, of the canonical form of an LH_OBJECT: compact JSON with sorted keys, strings in their
  * shortest form and numbers as they were sent. For an empty object it is the MD5 of the empty string. Invalid JSON,

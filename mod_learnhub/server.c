@@ -21,6 +21,7 @@
 #include "model/model.h"
 #include "util/gate.h"
 #include "util/json.h"
+#include "util/recent.h"
 
 /*
  * The number of threads of a process that may hash passwords at once, because bcrypt occupies a core. Sign-ups have
@@ -122,6 +123,9 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         return OK;
     }
     rv = lh_token_share(pconf);
+    if (rv == APR_SUCCESS) {
+        rv = lh_recent_share(pconf);
+    }
     if (rv != APR_SUCCESS) {
         return fail(main_server, rv, "cannot create shared memory");
     }

@@ -301,7 +301,72 @@ subtest 'An unchanged diagram is saved in open sessions only' => sub {
     }
 };
 
+# Stores a diagram as if another node had saved it.
+sub store_elsewhere {
+    my ($id, $diagram) = @_;
+    sql(q{UPDATE learnhub.practice_sessions SET diagram_data = ?::json, diagram_hash = md5(?),
+        diagram_fingerprint = sha256(convert_to(?, 'UTF8')) WHERE id = decode(?, 'hex')}, ($diagram) x 3, $id);
+    return;
+}
+
+subtest 'What other nodes have saved decides, not what this node remembers' => sub {
+    my $id = begin()->{id};
+    my ($first, $second) = map {qq({"a":"@{[$_ x 3000]}"})} 'x', 'y';
+    save($id, $_, 1) for $first, $second;
+    store_elsewhere($id, $first);
+    is(save($id, $second, 2)->json->{diagram_hash}, md5_hex($second), 'the diagram that was saved here last is saved');
+    is_deeply([@{ stored($id) }{qw(diagram time_spent)}], [$second, 2], 'it replaces the one of another node');
+    store_elsewhere($id, $first);
+    my $before = toast_state();
+    is(save($id, $first, 3)->json->{diagram_hash}, md5_hex($first), 'the diagram that another node saved is saved');
+    is_deeply([@{ stored($id) }{qw(diagram time_spent)}, toast_state()], [$first, 3, $before],
+        'it is stored already, and not written again');
+};
+
+subtest 'Diagrams are compressed by lz4 if the server supports it' => sub {
+    my ($supported) = sql(q{SELECT 'lz4' = ANY (enumvals) AS lz4 FROM pg_settings
+        WHERE name = 'default_toast_compression'});
+    my $id = begin()->{id};
+    save($id, '{"a":"' . 'compressible ' x 500 . '"}', 1);
+    my ($found) = sql(q{SELECT pg_column_compression(diagram_data) AS method FROM learnhub.practice_sessions
+        WHERE id = decode(?, 'hex')}, $id);
+    is($found->{method}, $supported && $supported->{lz4} ? 'lz4' : 'pglz', 'a saved diagram');
+};
+
 my $shared;
+
+# Saves compete with the end of their session: a save either succeeds before it or changes nothing.
+subtest 'Concurrent autosaves and the end of their session' => sub {
+    my @ends = ([DELETE => '/sessions/%s', 204, 'abandoned'],
+        [POST => '/submissions/from-session/%s', 201, 'submitted']);
+    for my $end (@ends) {
+        my ($method, $path, $status, $state) = @$end;
+        for my $round (1 .. 4) {
+            my $id = begin()->{id};
+            save($id, '{"writer":0}', 100);
+            my @replies = parallel 9, sub {
+                my ($i) = @_;
+                return api_as($user, $method => sprintf $path, $id)->status if $i == 4;
+                my @statuses = map {
+                    save($id, $i % 2 ? '{"writer":0}' : qq({"writer":"$i.$_"}), $i * 10 + $_)->status
+                } 1 .. 4;
+                return join ' ', @statuses;
+            };
+            is($replies[4], $status, "$state: the end of the session succeeds");
+            my @odd = grep { !/^(?:200 )*(?:200|400)(?: 400)*$/ } @replies[0 .. 3, 5 .. 8];
+            is_deeply(\@odd, [], "$state: saves succeed until the session ends, and then get 400");
+            my $row = stored($id);
+            is($row->{status}, $state, "$state: no save opens the session again");
+            ok($row->{last_saved_at} le $row->{ended_at}, "$state: no save is later than the end");
+            my ($i, $n) = (int $row->{time_spent} / 10, $row->{time_spent} % 10);
+            my $drawn = $row->{time_spent} == 100 || $i % 2 ? '{"writer":0}' : qq({"writer":"$i.$n"});
+            is_deeply([@$row{qw(diagram diagram_hash)}], [$drawn, md5_hex($drawn)],
+                "$state: time, diagram and hash are of one save");
+            next if $row->{time_spent} == 100;
+            is((split ' ', $replies[$i])[$n - 1], 200, "$state: the save that is stored has succeeded");
+        }
+    }
+};
 
 subtest 'Concurrent autosaves store one diagram as a whole' => sub {
     $shared = begin();

@@ -98,7 +98,7 @@ static lh_error *check_form(lh_call *call, const char *text)
     return errors;
 }
 
-static lh_error *check_json(lh_call *call, const char *text, apr_size_t length)
+static lh_error *check_json(lh_call *call, char *text, apr_size_t length)
 {
     const lh_compiled_route *route = call->route;
     int unwrap_array = (route->def->flags & LH_UNWRAP_ARRAY) != 0, i;
@@ -195,8 +195,8 @@ static lh_error *check_parts(lh_call *call, const char *body, apr_size_t length)
 static lh_error *read_fields(lh_call *call)
 {
     unsigned accepts = call->route->def->accepts ? call->route->def->accepts : LH_JSON, type;
-    const char *text = "";
-    apr_size_t length = 0;
+    char *text;
+    apr_size_t length;
     lh_error *error;
 
     if (!call->route->body_count) {

@@ -99,6 +99,8 @@ void lh_reply_json(lh_call *call, const char *key, const char *value)
 
     member->key = key;
     member->json = value;
+    member->length = strlen(value);
+    call->members_size += member->length;
     if (call->last_member) {
         call->last_member->next = member;
     }

@@ -26,6 +26,7 @@ typedef struct lh_identity {
 typedef struct lh_member {
     const char *key;
     const char *json;
+    apr_size_t length;
     struct lh_member *next;
 } lh_member;
 
@@ -47,6 +48,7 @@ struct lh_call {
     int status;              /* of the response, when a step set it; 0: the route's */
     int complete;            /* a step completed the response */
     lh_member *members, *last_member;
+    apr_size_t members_size;     /* bytes of the members' values */
     int timeout_lifted;          /* lh_lift_timeout() was called: the route's timeout_ms does not apply */
     lh_json *buffered;           /* the complete body of a streamed response that fits into one part */
     int streaming;               /* the first part of a streamed response has been sent */

@@ -2,6 +2,7 @@
 #include "http/json_body.h"
 
 #include <apr_strings.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "util/json.h"
@@ -19,7 +20,7 @@ struct lh_json_body {
 /* ---- objects that are stored as they were sent ---- */
 
 /* Returns a copy of `text` in which {} replaces the `size` bytes at `value`; *length is updated. */
-static const char *cut_out(apr_pool_t *p, const char *text, apr_size_t *length, const char *value, apr_size_t size)
+static char *cut_out(apr_pool_t *p, const char *text, apr_size_t *length, const char *value, apr_size_t size)
 {
     apr_size_t before = (apr_size_t)(value - text), after = *length - before - size;
     char *rest = apr_palloc(p, before + after + 3);
@@ -32,9 +33,9 @@ static const char *cut_out(apr_pool_t *p, const char *text, apr_size_t *length, 
     return rest;
 }
 
-/* Moves the objects of LH_OBJECT fields from the text to body->objects and returns the rest of the text. The text is
- * valid JSON if and only if the rest and all objects are. */
-static const char *cut_out_objects(lh_json_body *body, const char *text, apr_size_t *length)
+/* Sets body->objects to the objects of LH_OBJECT fields, which remain where they are, and returns the rest of the text.
+ * The text is valid JSON if and only if the rest and all objects are. */
+static const char *cut_out_objects(lh_json_body *body, char *text, apr_size_t *length)
 {
     int i;
 
@@ -44,8 +45,11 @@ static const char *cut_out_objects(lh_json_body *body, const char *text, apr_siz
         const char *value = field->type == LH_OBJECT ? lh_canonical_member(text, *length, field->name, &size) : NULL;
 
         if (value && *value == '{' && !memchr(value, '\0', size)) {
-            body->objects[i] = apr_pstrmemdup(body->pool, value, size);
-            text = cut_out(body->pool, text, length, value, size);
+            char *rest = cut_out(body->pool, text, length, value, size);
+
+            body->objects[i] = value;
+            text[(value - text) + (ptrdiff_t)size] = '\0';
+            text = rest;
         }
     }
     return text;
@@ -60,7 +64,7 @@ const char *lh_json_body_check_objects(const lh_json_body *body, int deferred)
         const char *why = NULL;
 
         if (body->objects[i] && (deferred || !(field->flags & LH_DEFERRED))) {
-            why = lh_canonical_write(body->pool, body->objects[i], strlen(body->objects[i]), NULL);
+            why = lh_canonical_form(body->pool, body->objects[i], strlen(body->objects[i]), NULL);
         }
         if (why) {
             return apr_psprintf(body->pool, "The body is not valid JSON: %s: %s.", field->name, why);
@@ -71,18 +75,19 @@ const char *lh_json_body_check_objects(const lh_json_body *body, int deferred)
 
 /* ---- parsing ---- */
 
-lh_json_body *lh_json_body_parse(apr_pool_t *p, const lh_field *fields, int count, int unwrap_array, const char *text,
+lh_json_body *lh_json_body_parse(apr_pool_t *p, const lh_field *fields, int count, int unwrap_array, char *text,
                                  apr_size_t length, const char **why)
 {
     lh_json_body *body = apr_pcalloc(p, sizeof(*body));
+    const char *rest;
 
     body->pool = p;
     body->fields = fields;
     body->count = count;
     body->objects = apr_pcalloc(p, sizeof(*body->objects) * (apr_size_t)count);
-    text = cut_out_objects(body, text, &length);
+    rest = cut_out_objects(body, text, &length);
     if (length) {
-        body->json = lh_json_value_parse(p, text, length);
+        body->json = lh_json_value_parse(p, rest, length);
     }
     else {
         body->json.root = lh_json_value_empty(p);

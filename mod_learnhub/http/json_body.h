@@ -14,9 +14,10 @@ typedef struct lh_json_body lh_json_body;
 
 /*
  * Parses a body for `count` fields. An empty body is an empty object; with `unwrap_array`, an array of one object is
- * that object. On failure returns NULL and sets *why to a sentence for the client.
+ * that object. On failure returns NULL and sets *why to a sentence for the client. Objects are not copied: the text
+ * must exist as long as the inputs, and is changed: a zero byte replaces the one after each object.
  */
-lh_json_body *lh_json_body_parse(apr_pool_t *p, const lh_field *fields, int count, int unwrap_array, const char *text,
+lh_json_body *lh_json_body_parse(apr_pool_t *p, const lh_field *fields, int count, int unwrap_array, char *text,
                                  apr_size_t length, const char **why);
 
 /* The value that was sent for fields[index]. */

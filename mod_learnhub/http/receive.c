@@ -146,10 +146,10 @@ static apr_size_t initial_capacity(const lh_call *call)
     int whole = length < BLOCK || lh_receive_type(call->r) == LH_MULTIPART ||
                 (call->route && (call->route->def->flags & LH_DIAGRAM));
 
-    return length >= 0 && whole ? (apr_size_t)length + 1 : BLOCK;
+    return length >= 0 && whole ? (apr_size_t)length + 2 : BLOCK; /* a buffer with a zero byte never becomes full */
 }
 
-lh_error *lh_receive_body(lh_call *call, const char **text, apr_size_t *length)
+lh_error *lh_receive_body(lh_call *call, char **text, apr_size_t *length)
 {
     request_rec *r = call->r;
     const body_limit limit = limit_of(call);
@@ -173,7 +173,8 @@ lh_error *lh_receive_body(lh_call *call, const char **text, apr_size_t *length)
     if (rv != APR_SUCCESS) {
         return read_error(call, rv);
     }
-    *text = lh_buffer_text(&buffer);
+    lh_buffer_text(&buffer);
+    *text = buffer.data;
     *length = buffer.length;
     return NULL;
 }

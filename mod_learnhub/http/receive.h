@@ -27,6 +27,6 @@ lh_error *lh_receive_check_length(lh_call *call);
  * Reads the complete body; a zero byte follows it. 413 when it exceeds the limit; the status of httpd's input filters
  * (400, 408 ...) when it is malformed, too slow or incomplete.
  */
-lh_error *lh_receive_body(lh_call *call, const char **text, apr_size_t *length);
+lh_error *lh_receive_body(lh_call *call, char **text, apr_size_t *length);
 
 #endif

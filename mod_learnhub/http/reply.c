@@ -23,7 +23,7 @@ static void write_added_members(lh_json *json, const lh_call *call)
 
     for (member = call->members; member; member = member->next) {
         lh_json_key(json, member->key);
-        lh_json_verbatim(json, member->json, strlen(member->json));
+        lh_json_verbatim(json, member->json, member->length);
     }
 }
 
@@ -317,7 +317,7 @@ static void make_json(const lh_call *call, lh_response *response)
         set_body(response, call->buffered);
         return;
     }
-    lh_json_init(&body, call->r->pool, 2048);
+    lh_json_init(&body, call->r->pool, 2048 + call->members_size);
     lh_reply_open_envelope(&body, call);
     write_response(&body, call);
     lh_reply_close_envelope(&body, call);

@@ -89,18 +89,6 @@ void lh_json_verbatim(lh_json *json, const char *text, apr_size_t length)
 
 /* Most bytes need no escape: they are copied in runs. */
 
-/* Returns the first byte that must be escaped or replaced, or `end`: skips plain ASCII and well-formed UTF-8. */
-static const char *skip_valid(const char *s, const char *end)
-{
-    apr_size_t bytes = 1;
-
-    while (bytes > 0 && (s = lh_text_skip_plain(s, end)) < end) {
-        bytes = (unsigned char)*s < 0x80 ? 0 : lh_utf8_character((const unsigned char *)s, (apr_size_t)(end - s));
-        s += bytes;
-    }
-    return s;
-}
-
 static void put_escape(lh_json *json, unsigned char c)
 {
     static const char digits[] = "0123456789abcdef", letters[] = "btn?fr"; /* for the bytes 8 to 13 */
@@ -129,7 +117,7 @@ void lh_json_string(lh_json *json, const char *text, apr_size_t length)
     lh_buffer_append(&json->out, "\"", 1);
     for (;;) {
         run = text;
-        text = skip_valid(text, end);
+        text = lh_text_skip_valid(text, end);
         lh_buffer_append(&json->out, run, (apr_size_t)(text - run));
         if (text == end) {
             break;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/json_scan.h"
+#include "util/json.h"
 #include "util/text.h"
 
 /* ---- the raw text of a member ---- */
@@ -27,31 +27,32 @@ const char *lh_canonical_member(const char *text, apr_size_t length, const char 
 /* ---- reading ---- */
 
 #define MEMBERS_MAX 250000 /* of all objects that contain each other */
+#define ORDER_MAX 32       /* members of an object whose order is remembered */
 
-/* A string without its quotation marks, decoded. */
-typedef struct string {
-    const char *text;
-    apr_size_t length;
-    int plain; /* as it was sent: it has no escapes, needs none, and is between its quotation marks */
-} string;
-
-/* A member that has been written: its name, and the part of the output with "name":value. */
+/* A member that has been read: its decoded name, and the part of the canonical form with "name":value. */
 typedef struct member {
     const char *name;
     apr_size_t length;
     apr_size_t from, to;
 } member;
 
+/*
+ * Most of a text is canonical already. The bytes from `run` to `s` belong to the canonical form as they are; they are
+ * not copied before something that follows them is left out, respelled or sorted.
+ */
 typedef struct reader {
     apr_pool_t *pool;
-    const char *s, *end; /* the text that has not been read yet */
-    const char *why;     /* the first error, or NULL */
+    const char *text, *end;
+    const char *s;   /* the text that has not been read yet */
+    const char *run; /* the text that has not been copied yet */
+    const char *why; /* the first error, or NULL */
+    lh_json out;     /* the canonical form up to `run`; without a buffer while nothing is copied */
     int depth;
-    lh_json *out;
-    member *members;     /* of all objects that are open, the innermost last */
-    int count, capacity; /* of members */
-    char *scratch;       /* for sorting, as large as the text; NULL until it is needed */
-    apr_size_t size;     /* of the text; the canonical form is not larger */
+    int validate;                  /* no canonical form is wanted: nothing is copied */
+    member *members;               /* of all objects that are open, the innermost last */
+    int count, capacity;           /* of members */
+    char *scratch;                 /* for sorting, as large as the text; NULL until it is needed */
+    int order[ORDER_MAX], ordered; /* the order of the object that was sorted last, and the number of its members */
 } reader;
 
 /* Sets the error, unless there is one. Returns 0. */
@@ -63,36 +64,71 @@ static int fail(reader *in, const char *why)
     return 0;
 }
 
-/* Skips white space, then `c` if it follows. Returns 1 if it did follow. */
-static int consume(reader *in, char c)
+/* The length of the canonical form of what has been read. */
+static inline apr_size_t position(const reader *in)
 {
-    in->s = lh_scan_space(in->s, in->end);
-    if (in->s < in->end && *in->s == c) {
-        in->s++;
-        return 1;
+    return in->out.out.length + (apr_size_t)(in->s - in->run);
+}
+
+/* The canonical form, for writing. It is not longer than the text. */
+static lh_json *output(reader *in)
+{
+    if (!in->out.out.data) {
+        lh_json_init(&in->out, in->pool, (apr_size_t)(in->end - in->text) + 1);
     }
-    return 0;
+    return &in->out;
+}
+
+/* Copies the run. The next one starts at `next`; the text before that is left out. */
+static void end_run(reader *in, const char *next)
+{
+    if (!in->validate && in->s > in->run) {
+        lh_json_raw(output(in), in->run, (apr_size_t)(in->s - in->run));
+    }
+    in->run = in->s = next;
+}
+
+static void skip_space(reader *in)
+{
+    const char *next = lh_scan_space(in->s, in->end);
+
+    if (next > in->s) {
+        end_run(in, next);
+    }
+}
+
+/* Skips white space, then `c` if it follows. Returns 1 if it did follow. */
+static inline int consume(reader *in, char c)
+{
+    if (in->s == in->end || *in->s != c) {
+        skip_space(in);
+        if (in->s == in->end || *in->s != c) {
+            return 0;
+        }
+    }
+    in->s++;
+    return 1;
 }
 
 /* Reads the rest of a string that starts at `start` and contains escapes. Decoding never makes it longer. */
 static const char *read_escaped_string(reader *in, const char *start, apr_size_t *length)
 {
-    const char *end = lh_scan_string(start - 1, in->end);
-    char *text = apr_palloc(in->pool, (apr_size_t)(end - start) + 1), *out = text + (in->s - start);
+    const char *end = lh_scan_string(start - 1, in->end), *s = in->s;
+    char *text = apr_palloc(in->pool, (apr_size_t)(end - start) + 1), *out = text + (s - start);
     unsigned c;
 
-    memcpy(text, start, (apr_size_t)(in->s - start));
-    while (in->s < in->end && *in->s != '"') {
-        if ((unsigned char)*in->s < ' ') {
+    memcpy(text, start, (apr_size_t)(s - start));
+    while (s < in->end && *s != '"') {
+        if ((unsigned char)*s < ' ') {
             fail(in, "a string contains a control character that is not escaped");
             return NULL;
         }
-        if (*in->s != '\\') {
-            *out++ = *in->s++;
+        if (*s != '\\') {
+            *out++ = *s++;
             continue;
         }
-        in->s++;
-        c = lh_scan_escape(&in->s, in->end);
+        s++;
+        c = lh_scan_escape(&s, in->end);
         if (!c) {
             fail(in, "a string contains an invalid escape, an incomplete surrogate pair or \\u0000");
             return NULL;
@@ -100,40 +136,55 @@ static const char *read_escaped_string(reader *in, const char *start, apr_size_t
         out = lh_utf8_put(out, c);
     }
     *length = (apr_size_t)(out - text);
+    in->s = s;
     return text;
 }
 
-/* Reads a string after its opening quotation mark; its text is NULL on error. */
-static string read_string(reader *in)
+/* Appends a decoded string to the canonical form, in place of the text from `start`, its quotation mark, to in->s. */
+static void respell(reader *in, const char *start, const char *text, apr_size_t length)
 {
-    const char *start = in->s, *why = NULL;
-    string read = {start, 0, 1};
+    const char *next = in->s;
 
-    in->s = lh_text_skip_plain(in->s, in->end);
-    read.length = (apr_size_t)(in->s - start);
-    if (in->s < in->end && *in->s != '"') {
-        read.plain = 0;
-        read.text = read_escaped_string(in, start, &read.length);
+    in->s = start;
+    end_run(in, next);
+    if (!in->validate) {
+        lh_json_string(output(in), text, length);
     }
-    if (read.text && in->s == in->end) {
-        why = "a string is not closed";
-    }
-    else if (read.text && !read.plain && !lh_utf8_valid(read.text, read.length)) {
-        why = "a string is not valid UTF-8";
-    }
-    in->s++;
-    if (why) {
-        fail(in, why);
-        read.text = NULL;
-    }
-    return read;
 }
 
-static apr_size_t skip_digits(reader *in)
+/* Reads a string after its opening quotation mark, and sets *length. Returns the decoded string; NULL on error. */
+static const char *read_string(reader *in, apr_size_t *length)
+{
+    const char *start = in->s, *text = start;
+
+    in->s = lh_text_skip_valid(start, in->end);
+    *length = (apr_size_t)(in->s - start);
+    if (in->s < in->end && *in->s != '"') {
+        text = read_escaped_string(in, start, length);
+    }
+    if (!text) {
+        return NULL;
+    }
+    if (in->s == in->end) {
+        fail(in, "a string is not closed");
+        return NULL;
+    }
+    in->s++;
+    if (text != start) {
+        if (!lh_utf8_valid(text, *length)) {
+            fail(in, "a string is not valid UTF-8");
+            return NULL;
+        }
+        respell(in, start - 1, text, *length);
+    }
+    return text;
+}
+
+static inline apr_size_t skip_digits(reader *in)
 {
     const char *start = in->s;
 
-    while (in->s < in->end && *in->s >= '0' && *in->s <= '9') {
+    while (in->s < in->end && (unsigned char)(*in->s - '0') < 10) {
         in->s++;
     }
     return (apr_size_t)(in->s - start);
@@ -181,150 +232,176 @@ static int read_literal(reader *in)
     return 0;
 }
 
-/* ---- writing: the functions return 1, or 0 when there is an error ---- */
+/* ---- values: the functions return 1, or 0 when there is an error ---- */
 
-static int write_value(reader *in);
-
-static void put(reader *in, const char *bytes)
-{
-    lh_json_raw(in->out, bytes, 1);
-}
-
-static void write_string(reader *in, const string *text)
-{
-    if (text->plain) {
-        lh_json_raw(in->out, text->text - 1, text->length + 2);
-    }
-    else {
-        lh_json_string(in->out, text->text, text->length);
-    }
-}
+static int read_value(reader *in);
 
 static int compare_members(const void *a, const void *b)
 {
     const member *x = a, *y = b;
-    int order = memcmp(x->name, y->name, x->length < y->length ? x->length : y->length);
+    int order;
+
+    if (x->length && y->length && *x->name != *y->name) {
+        return (unsigned char)*x->name < (unsigned char)*y->name ? -1 : 1;
+    }
+    order = memcmp(x->name, y->name, x->length < y->length ? x->length : y->length);
 
     return order ? order : (x->length > y->length) - (x->length < y->length);
 }
 
-/* Appends an open member that starts at the end of the output. */
-static int push_member(reader *in, const string *name)
+static int grow_members(reader *in)
 {
-    if (in->count == MEMBERS_MAX) {
+    member *more;
+
+    if (in->count >= MEMBERS_MAX) {
         return fail(in, "an object has too many members");
     }
-    if (in->count == in->capacity) {
-        member *more = apr_palloc(in->pool, sizeof(*more) * (apr_size_t)in->capacity * 2);
-
-        memcpy(more, in->members, sizeof(*more) * (apr_size_t)in->count);
-        in->members = more;
-        in->capacity *= 2;
-    }
-    in->members[in->count++] = (member){name->text, name->length, in->out->out.length, 0};
+    more = apr_palloc(in->pool, sizeof(*more) * (apr_size_t)in->capacity * 2);
+    memcpy(more, in->members, sizeof(*more) * (apr_size_t)in->count);
+    in->members = more;
+    in->capacity *= 2;
     return 1;
 }
 
-static int write_member(reader *in)
+/* Reads a member and appends it to in->members. */
+static int read_member(reader *in)
 {
-    string name = {0};
     int index = in->count;
+    member read = {NULL, 0, 0, 0};
 
     if (!consume(in, '"')) {
         return fail(in, "a member has no name");
     }
-    name = read_string(in);
-    if (!name.text || !consume(in, ':')) {
+    read.from = position(in) - 1;
+    read.name = read_string(in, &read.length);
+    if (!read.name || !consume(in, ':')) {
         return fail(in, "a colon is missing after a name");
     }
-    if (!push_member(in, &name)) {
+    if ((index == in->capacity || index == MEMBERS_MAX) && !grow_members(in)) {
         return 0;
     }
-    write_string(in, &name);
-    put(in, ":");
-    if (!write_value(in)) {
+    in->members[in->count++] = read;
+    if (!read_value(in)) {
         return 0;
     }
-    in->members[index].to = in->out->out.length;
+    in->members[index].to = position(in);
     return 1;
 }
 
-/* Sorts the members from index `first` on, which the output contains from `start` on. */
+/* Most objects of a diagram have the same names in the same order. Sorts the members from index `first` on in the order
+ * of the object before; returns 0 and changes nothing if they are not sorted then. */
+static int repeat_order(reader *in, int first)
+{
+    int count = in->count - first, i;
+    member sorted[ORDER_MAX];
+
+    if (count != in->ordered) {
+        return 0;
+    }
+    for (i = 0; i < count; i++) {
+        sorted[i] = in->members[first + in->order[i]];
+        if (i > 0 && compare_members(&sorted[i - 1], &sorted[i]) >= 0) {
+            return 0;
+        }
+    }
+    memcpy(in->members + first, sorted, sizeof(*sorted) * (apr_size_t)count);
+    return 1;
+}
+
+/* Sorts the members from index `first` on. Returns 0 when a name occurs twice. */
+static int order_members(reader *in, int first)
+{
+    int count = in->count - first, i, k;
+    member *members = in->members + first, before[ORDER_MAX];
+
+    if (repeat_order(in, first)) {
+        return 1;
+    }
+    in->ordered = 0;
+    if (count <= ORDER_MAX) {
+        memcpy(before, members, sizeof(*before) * (apr_size_t)count);
+        in->ordered = count;
+    }
+    qsort(members, (apr_size_t)count, sizeof(*members), compare_members);
+    for (i = 0; i < in->ordered; i++) {
+        for (k = 0; before[k].name != members[i].name; k++) {
+        }
+        in->order[i] = k;
+    }
+    for (i = 1; i < count; i++) {
+        if (!compare_members(&members[i - 1], &members[i])) {
+            return fail(in, "a name occurs twice in an object");
+        }
+    }
+    return 1;
+}
+
+/* Sorts the members from index `first` on, which the canonical form contains from `start` on. */
 static int sort_members(reader *in, int first, apr_size_t start)
 {
-    char *to = in->out->out.data + start;
+    apr_size_t length;
+    char *to;
     int i;
 
-    qsort(in->members + first, (apr_size_t)(in->count - first), sizeof(*in->members), compare_members);
-    if (!in->scratch) {
-        in->scratch = apr_palloc(in->pool, in->size);
+    end_run(in, in->s);
+    if (!order_members(in, first)) {
+        return 0;
     }
-    memcpy(in->scratch, to, in->out->out.length - start);
+    if (in->validate) {
+        return 1;
+    }
+    if (!in->scratch) {
+        in->scratch = apr_palloc(in->pool, (apr_size_t)(in->end - in->text));
+    }
+    to = in->out.out.data + start;
+    memcpy(in->scratch, to, in->out.out.length - start);
     for (i = first; i < in->count; i++) {
         const member *moved = &in->members[i];
 
         if (i > first) {
             *to++ = ',';
-            if (!compare_members(moved - 1, moved)) {
-                return fail(in, "a name occurs twice in an object");
-            }
         }
-        memcpy(to, in->scratch + (moved->from - start), moved->to - moved->from);
-        to += moved->to - moved->from;
+        length = moved->to - moved->from;
+        memcpy(to, in->scratch + (moved->from - start), length);
+        to += length;
     }
     return 1;
 }
 
-/* 1 when each name is greater than the one before it. */
-static int is_sorted(const reader *in, int first)
+/* Reads an object after its opening brace. */
+static int read_members(reader *in)
 {
-    int i;
+    apr_size_t start;
+    int first = in->count, sorted = 1;
 
-    for (i = first + 1; i < in->count; i++) {
-        if (compare_members(&in->members[i - 1], &in->members[i]) >= 0) {
+    skip_space(in);
+    start = position(in);
+    do {
+        if (!read_member(in)) {
             return 0;
         }
+        sorted = sorted && (in->count == first + 1 ||
+                            compare_members(&in->members[in->count - 2], &in->members[in->count - 1]) < 0);
+    } while (consume(in, ','));
+    if (!sorted && !sort_members(in, first, start)) {
+        return 0;
     }
+    in->count = first;
     return 1;
 }
 
-/* Writes an object whose opening brace has been read and written. */
-static int write_members(reader *in)
+/* Reads an array after its opening bracket. */
+static int read_entries(reader *in)
 {
-    apr_size_t start = in->out->out.length;
-    int first = in->count, ok;
-
     do {
-        if (in->count > first) {
-            put(in, ",");
-        }
-        if (!write_member(in)) {
+        if (!read_value(in)) {
             return 0;
         }
     } while (consume(in, ','));
-    ok = is_sorted(in, first) || sort_members(in, first, start);
-    in->count = first;
-    return ok;
-}
-
-/* Writes an array whose opening bracket has been read and written. */
-static int write_entries(reader *in)
-{
-    int more;
-
-    do {
-        if (!write_value(in)) {
-            return 0;
-        }
-        more = consume(in, ',');
-        if (more) {
-            put(in, ",");
-        }
-    } while (more);
     return 1;
 }
 
-static int write_items(reader *in)
+static int read_items(reader *in)
 {
     int is_object = *in->s++ == '{';
     char close = is_object ? '}' : ']';
@@ -332,58 +409,54 @@ static int write_items(reader *in)
     if (++in->depth > LH_CANONICAL_DEPTH) {
         return fail(in, "it is nested too deeply");
     }
-    put(in, is_object ? "{" : "[");
     if (!consume(in, close)) {
-        if (!(is_object ? write_members(in) : write_entries(in))) {
+        if (!(is_object ? read_members(in) : read_entries(in))) {
             return 0;
         }
         if (!consume(in, close)) {
             return fail(in, "a closing bracket or a comma is missing");
         }
     }
-    put(in, is_object ? "}" : "]");
     in->depth--;
     return 1;
 }
 
-static int write_value(reader *in)
+static int read_value(reader *in)
 {
-    const char *start = in->s = lh_scan_space(in->s, in->end);
-    string text;
+    apr_size_t length;
 
+    skip_space(in);
     if (in->s == in->end) {
         return fail(in, "it ends unexpectedly");
     }
-    if (*in->s == '{' || *in->s == '[') {
-        return write_items(in);
+    switch (*in->s) {
+    case '{':
+    case '[': return read_items(in);
+    case '"': in->s++; return read_string(in, &length) != NULL;
+    case 't':
+    case 'f':
+    case 'n': return read_literal(in) || fail(in, "it contains an invalid value");
+    default: return read_number(in) || fail(in, "it contains an invalid value");
     }
-    if (*in->s == '"') {
-        in->s++;
-        text = read_string(in);
-        if (text.text) {
-            write_string(in, &text);
-        }
-        return text.text != NULL;
-    }
-    if (!(*in->s == '-' || (*in->s >= '0' && *in->s <= '9') ? read_number(in) : read_literal(in))) {
-        return fail(in, "it contains an invalid value");
-    }
-    lh_json_raw(in->out, start, (apr_size_t)(in->s - start));
-    return 1;
 }
 
-const char *lh_canonical_write(apr_pool_t *p, const char *text, apr_size_t length, lh_json *out)
+const char *lh_canonical_form(apr_pool_t *p, const char *text, apr_size_t length, lh_slice *form)
 {
-    reader in = {.pool = p, .s = text, .end = text + length, .out = out, .capacity = 64, .size = length};
-    lh_json unused;
+    reader in = {
+        .pool = p, .text = text, .s = text, .end = text + length, .run = text, .capacity = 64, .validate = !form};
 
-    if (!out) {
-        lh_json_init(&unused, p, length + 1);
-        in.out = &unused;
-    }
     in.members = apr_palloc(p, sizeof(*in.members) * (apr_size_t)in.capacity);
-    if (write_value(&in) && lh_scan_space(in.s, in.end) < in.end) {
+    if (read_value(&in) && lh_scan_space(in.s, in.end) < in.end) {
         fail(&in, "there is text after its end");
+    }
+    if (form && !in.why) {
+        form->data = in.run;
+        form->length = (apr_size_t)(in.s - in.run);
+        if (in.out.out.data) {
+            end_run(&in, in.s);
+            form->data = in.out.out.data;
+            form->length = in.out.out.length;
+        }
     }
     return in.why;
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "util/word.h"
+
 const char *lh_scan_space(const char *s, const char *end)
 {
     while (s < end && (*s == ' ' || *s == '\n' || *s == '\r' || *s == '\t')) {
@@ -19,21 +21,104 @@ const char *lh_scan_string(const char *s, const char *end)
     return s < end ? s + 1 : end;
 }
 
+/* ---- objects and arrays ---- */
+
+/* What has been read of an object or array. */
+typedef struct nesting {
+    int depth;
+    apr_uint64_t in_string; /* all bits are set within a string */
+    apr_uint64_t escaped;   /* 1 when the next byte is escaped by a backslash */
+} nesting;
+
+#ifdef LH_BLOCK
+/* The bytes that are escaped. Backslashes outside strings are invalid JSON, so it does not matter that they count. */
+static apr_uint64_t find_escaped(nesting *in, apr_uint64_t backslashes)
+{
+    apr_uint64_t escaped = in->escaped;
+
+    backslashes &= ~escaped;
+    in->escaped = 0;
+    while (backslashes) {
+        apr_uint64_t first = backslashes & (0 - backslashes);
+
+        escaped |= first << 1;
+        in->escaped = first >> 63;
+        backslashes &= ~(first | first << 1);
+    }
+    return escaped;
+}
+
+/* Each bit becomes the parity of itself and all lower ones. */
+static apr_uint64_t sum_bits(apr_uint64_t bits)
+{
+    int shift;
+
+    for (shift = 1; shift < 64; shift *= 2) {
+        bits ^= bits << shift;
+    }
+    return bits;
+}
+
+/* Reads 64 bytes. Returns the number of bytes up to the end of the object or array, or 0 when it does not end there. */
+static int skip_block(nesting *in, const char *s)
+{
+    lh_block_marks marks = lh_block_mark(s);
+    apr_uint64_t inside, brackets;
+
+    if (marks.backslashes | in->escaped) {
+        marks.quotes &= ~find_escaped(in, marks.backslashes);
+    }
+    inside = sum_bits(marks.quotes) ^ in->in_string;
+    in->in_string = 0 - (inside >> 63);
+    for (brackets = (marks.opening | marks.closing) & ~inside; brackets; brackets &= brackets - 1) {
+        if (marks.opening & brackets & (0 - brackets)) {
+            in->depth++;
+        }
+        else if (--in->depth == 0) {
+            return __builtin_ctzll(brackets) + 1;
+        }
+    }
+    return 0;
+}
+#endif
+
+/* Returns the end of the object or array whose opening bracket is at `s`, or `end`. */
+static const char *skip_items(const char *s, const char *end)
+{
+    nesting in = {0, 0, 0};
+
+#ifdef LH_BLOCK
+    for (; end - s >= 64; s += 64) {
+        int length = skip_block(&in, s);
+
+        if (length) {
+            return s + length;
+        }
+    }
+#endif
+    for (; s < end; s++) {
+        if (in.in_string) {
+            in.in_string = *s != '"' || in.escaped;
+            in.escaped = *s == '\\' && !in.escaped;
+        }
+        else if (*s == '"') {
+            in.in_string = 1;
+        }
+        else if (*s == '{' || *s == '[') {
+            in.depth++;
+        }
+        else if ((*s == '}' || *s == ']') && --in.depth == 0) {
+            return s + 1;
+        }
+    }
+    return end;
+}
+
 /* Returns the end of the value that starts at `s`, with the white space after it. */
 static const char *skip_value(const char *s, const char *end)
 {
-    int depth = 0;
-
-    while (s < end) {
-        if (*s == '"') {
-            s = lh_scan_string(s, end);
-            continue;
-        }
-        if (depth == 0 && (*s == ',' || *s == '}' || *s == ']')) {
-            break;
-        }
-        depth += (*s == '{' || *s == '[') - (*s == '}' || *s == ']');
-        s++;
+    while (s < end && *s != ',' && *s != '}' && *s != ']') {
+        s = *s == '"' ? lh_scan_string(s, end) : *s == '{' || *s == '[' ? skip_items(s, end) : s + 1;
     }
     return s;
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "util/word.h"
+
 apr_size_t lh_utf8_character(const unsigned char *s, apr_size_t left)
 {
     unsigned char low = 0x80, high = 0xBF;
@@ -63,11 +65,6 @@ int lh_utf8_valid(const char *text, apr_size_t length)
     return 1;
 }
 
-/* Eight bytes at a time. */
-#define EACH_BYTE(b) (0x0101010101010101u * (apr_uint64_t)(b))
-#define LESS(word, b)                                                                                                  \
-    (((word)-EACH_BYTE(b)) & ~(word)&EACH_BYTE(0x80)) /* not 0 when one of the bytes is below b; b <= 128 */
-
 static inline int is_plain(unsigned char c)
 {
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
@@ -75,17 +72,37 @@ static inline int is_plain(unsigned char c)
 
 const char *lh_text_skip_plain(const char *s, const char *end)
 {
-    apr_uint64_t word;
+#ifdef LH_BLOCK
+    for (; end - s >= LH_BLOCK; s += LH_BLOCK) {
+        unsigned special = lh_block_special(lh_block_read(s));
 
-    for (; end - s >= (ptrdiff_t)sizeof(word); s += sizeof(word)) {
-        memcpy(&word, s, sizeof(word));
-        if ((word & EACH_BYTE(0x80)) | LESS(word, 0x20) | LESS(word ^ EACH_BYTE('"'), 1) |
-            LESS(word ^ EACH_BYTE('\\'), 1)) {
-            break;
+        if (special) {
+            return s + __builtin_ctz(special);
+        }
+    }
+#endif
+    for (; end - s >= (ptrdiff_t)sizeof(apr_uint64_t); s += sizeof(apr_uint64_t)) {
+        apr_uint64_t word = lh_word_read(s);
+        apr_uint64_t flags =
+            (word & LH_WORD_EACH(0x80)) | LH_WORD_BELOW(word, 0x20) | LH_WORD_IS(word, '"') | LH_WORD_IS(word, '\\');
+
+        if (flags) {
+            return s + lh_word_first(flags);
         }
     }
     while (s < end && is_plain((unsigned char)*s)) {
         s++;
+    }
+    return s;
+}
+
+const char *lh_text_skip_valid(const char *s, const char *end)
+{
+    apr_size_t bytes = 1;
+
+    while (bytes > 0 && (s = lh_text_skip_plain(s, end)) < end) {
+        bytes = (unsigned char)*s < 0x80 ? 0 : lh_utf8_character((const unsigned char *)s, (apr_size_t)(end - s));
+        s += bytes;
     }
     return s;
 }

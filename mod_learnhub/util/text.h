@@ -16,6 +16,9 @@ char *lh_utf8_put(char *out, unsigned c);
 /* Returns the first byte that is not printable ASCII or is a quotation mark or a backslash, or `end`. */
 const char *lh_text_skip_plain(const char *s, const char *end);
 
+/* The same, but skips well-formed UTF-8 as well. */
+const char *lh_text_skip_valid(const char *s, const char *end);
+
 /* 1 when the bytes are well-formed UTF-8 without a zero byte. */
 int lh_utf8_valid(const char *text, apr_size_t length);
 

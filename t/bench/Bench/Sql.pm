@@ -29,10 +29,11 @@ sub pipeline {
     return join '', "\\startpipeline\n", map({ statement($_, $variable_of) } @$statements), "\\endpipeline\n";
 }
 
-# The requests of a route to the database: its extra statement in a transaction of its own, then the others.
+# The requests of a route to the database: its extra statement in a transaction of its own, then the others; one of both
+# if the work load says so.
 sub request {
     my ($route, $work, $variable_of) = @_;
-    my @runs = map { [$_] } @{ $route->{extra_sql} };
+    my @runs = $work->{no_extra_sql} ? () : map { [$_] } @{ $route->{extra_sql} };
     push @runs, $route->{sql} if !$work->{only_extra_sql};
     return join '', map { pipeline($_, $variable_of) } @runs;
 }

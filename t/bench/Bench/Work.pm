@@ -170,7 +170,7 @@ sub auto_saves {
         },
         D2 => { title => 'auto-save of a changed diagram', route => 'sessions.autosave', writes => 1,
             found => 1, changed => 1,
-            requests => [saves($site, \@sessions, 1, 0)],
+            requests => [saves($site, \@sessions, 1, 0)], no_extra_sql => 1,
             objects => [map { my $session = $_; map { +{ %$session, diagram_values($_) } } 1, 0 } @pairs],
         },
     );
