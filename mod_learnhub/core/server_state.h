@@ -9,6 +9,7 @@ typedef struct lh_server {
     server_rec *s;
     lh_config config; /* with all defaults */
     struct lh_pool *db;
+    struct lh_spools *spools;                 /* for long responses */
     struct lh_gate *login_gate, *signup_gate; /* limits on concurrent bcrypt; shared by all servers of the process */
     struct lh_tokens *tokens;
     /* Clients of the model, for rates and for reviews of drawings; NULL: no model is configured. */

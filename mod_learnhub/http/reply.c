@@ -10,9 +10,12 @@
 #include "db/result.h"
 #include "db/rows.h"
 #include "http/error.h"
+#include "http/output.h"
 #include "http/route.h"
 #include "util/json.h"
 #include "util/text.h"
+
+#define JSON_TYPE "application/json"
 
 /* ---- rows ---- */
 
@@ -227,36 +230,120 @@ static void set_notes(const lh_call *call)
     }
 }
 
+/* Bytes from which on httpd writes a response at once. */
+#define WRITTEN_AT_ONCE 4096
+
 /*
- * Sends a response in one brigade; `body` NULL: without one. The FLUSH bucket makes httpd write at once instead of
- * looking for a pipelined request first; the same worker then usually reads the client's next request.
+ * Sends a response in one brigade, in which the caller has put the body; `type` NULL: without one. After a short body,
+ * the FLUSH bucket makes httpd write at once instead of looking for a pipelined request first; the same worker then
+ * usually reads the client's next request.
  */
+static int send_brigade(const lh_call *call, int status, const char *type, apr_off_t length, apr_bucket_brigade *bb)
+{
+    request_rec *r = call->r;
+
+    r->status = status;
+    set_notes(call);
+    if (type) {
+        ap_set_content_type(r, type);
+        ap_set_content_length(r, length);
+        if (length < WRITTEN_AT_ONCE) {
+            APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(bb->bucket_alloc));
+        }
+    }
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(bb->bucket_alloc));
+    ap_pass_brigade(r->output_filters, bb); /* fails when the client has disconnected: httpd closes the connection */
+    return OK;
+}
+
+/* Sends a response; `type` NULL: without a body. */
 static int send_response(const lh_call *call, int status, const char *type, const char *body, apr_size_t length)
 {
     request_rec *r = call->r;
     apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
     apr_bucket_brigade *bb = apr_brigade_create(r->pool, alloc);
 
-    r->status = status;
-    set_notes(call);
-    if (body) {
-        ap_set_content_type(r, type);
-        ap_set_content_length(r, (apr_off_t)length);
+    if (type) {
         APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_pool_create(body, length, r->pool, alloc));
-        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(alloc));
     }
-    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(alloc));
-    ap_pass_brigade(r->output_filters, bb); /* fails when the client has disconnected: httpd closes the connection */
-    return OK;
+    return send_brigade(call, status, type, (apr_off_t)length, bb);
 }
 
-static int send_json(const lh_call *call, int status, const lh_json *json)
+static int status_of(const lh_call *call)
 {
-    return send_response(call, status, "application/json", json->out.data, json->out.length);
+    const lh_route *def = call->route->def;
+
+    return call->status ? call->status : def->status ? def->status : def->shape == LH_NOTHING ? 204 : 200;
 }
 
-/* The bytes are not copied: the result lives as long as the request. */
-static int send_bytes(const lh_call *call)
+/* The Cache-Control of LH_BYTES is set by send_bytes(). */
+static void set_headers(const lh_call *call)
+{
+    const lh_route *def = call->route->def;
+
+    lh_reply_cors(call);
+    if (def->shape != LH_BYTES && (def->roles != LH_ANYONE || strcmp(def->method, "GET"))) {
+        apr_table_setn(call->r->headers_out, "Cache-Control", "no-store");
+    }
+}
+
+/* ---- successful responses ---- */
+
+void lh_reply_start(lh_call *call)
+{
+    set_headers(call);
+    set_notes(call);
+    call->r->status = status_of(call);
+    ap_set_content_type(call->r, call->output->type);
+}
+
+/* Sends the body in call->output, or completes a response that is sent in parts. */
+static int send_output(lh_call *call)
+{
+    lh_output *output = call->output;
+    int complete = lh_output_end(output) == APR_SUCCESS;
+    apr_bucket_brigade *bb;
+    apr_off_t length;
+
+    if (output->bb) {
+        lh_output_send_end(output, complete);
+        return OK;
+    }
+    if (!complete) {
+        apr_table_unset(call->r->headers_out, "Cache-Control");
+        apr_table_unset(call->r->headers_out, "ETag");
+        return lh_reply_error(call, lh_error_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE));
+    }
+    set_headers(call);
+    bb = apr_brigade_create(call->r->pool, call->r->connection->bucket_alloc);
+    length = lh_output_insert(output, bb);
+    return send_brigade(call, status_of(call), output->type, length, bb);
+}
+
+/* While a client reads a long response, no memory is used for its rows. */
+static void free_results(const lh_call *call)
+{
+    if (call->last) {
+        lh_result_clear(call->last);
+    }
+    if (call->count) {
+        lh_result_clear(call->count);
+    }
+}
+
+static int send_body(lh_call *call, const char *type, const char *body, apr_size_t length)
+{
+    if (length <= LH_OUTPUT_PART) {
+        set_headers(call);
+        return send_response(call, status_of(call), type, body, length);
+    }
+    call->output = lh_output_create(call, type, lh_reply_start);
+    lh_buffer_append(&call->output->json.out, body, length);
+    free_results(call);
+    return send_output(call);
+}
+
+static int send_bytes(lh_call *call)
 {
     request_rec *r = call->r;
     int length = 0, status;
@@ -266,15 +353,18 @@ static int send_bytes(const lh_call *call)
     apr_table_setn(r->headers_out, "Cache-Control", "public, max-age=31536000, immutable");
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     status = ap_meets_conditions(r);
-    return status == OK ? send_response(call, HTTP_OK, lh_cell(call, "_type"), bytes, (apr_size_t)length)
-                        : send_response(call, status, NULL, NULL, 0);
+    if (status == OK) {
+        return send_body(call, lh_cell(call, "_type"), bytes, (apr_size_t)length);
+    }
+    lh_reply_cors(call);
+    return send_response(call, status, NULL, NULL, 0);
 }
 
 /*
  * One event with a `data` line for each line of the text. Every line but the last gets a space at its end, so that
  * clients that append the lines without a line break do not join words.
  */
-static int send_events(const lh_call *call)
+static int send_events(lh_call *call)
 {
     const char *text = lh_cell(call, "_content");
     lh_buffer out;
@@ -293,22 +383,20 @@ static int send_events(const lh_call *call)
         lh_buffer_append(&out, " \n", 2);
     }
     lh_buffer_append(&out, "\n\n", 2);
-    return send_response(call, HTTP_OK, "text/event-stream", out.data, out.length);
+    return send_body(call, "text/event-stream", out.data, out.length);
 }
 
-static int status_of(const lh_call *call)
+static void write_body(lh_json *json, const lh_call *call)
 {
-    const lh_route *def = call->route->def;
-
-    return call->status ? call->status : def->status ? def->status : def->shape == LH_NOTHING ? 204 : 200;
+    lh_reply_open_envelope(json, call);
+    write_response(json, call);
+    lh_reply_close_envelope(json, call);
 }
 
-static void set_headers(const lh_call *call)
+/* Rows of more than 32 KB are written into the spool. */
+static int is_long(const lh_call *call)
 {
-    lh_reply_cors(call);
-    if (call->route->def->roles != LH_ANYONE || strcmp(call->route->def->method, "GET")) {
-        apr_table_setn(call->r->headers_out, "Cache-Control", "no-store");
-    }
+    return call->last && lh_result_memory(call->last) > LH_OUTPUT_PART / 2;
 }
 
 int lh_reply_success(lh_call *call)
@@ -316,10 +404,9 @@ int lh_reply_success(lh_call *call)
     lh_shape shape = call->route->def->shape;
     lh_json body;
 
-    if (call->streaming) {
-        return OK;
+    if (call->output) {
+        return send_output(call);
     }
-    set_headers(call);
     if (shape == LH_BYTES) {
         return send_bytes(call);
     }
@@ -327,47 +414,18 @@ int lh_reply_success(lh_call *call)
         return send_events(call);
     }
     if (shape == LH_NOTHING) {
+        set_headers(call);
         return send_response(call, status_of(call), NULL, NULL, 0);
     }
-    if (call->buffered) {
-        return send_json(call, status_of(call), call->buffered);
+    if (is_long(call)) {
+        call->output = lh_output_create(call, JSON_TYPE, lh_reply_start);
+        write_body(&call->output->json, call);
+        free_results(call);
+        return send_output(call);
     }
     lh_json_init(&body, call->r->pool, 2048);
-    lh_reply_open_envelope(&body, call);
-    write_response(&body, call);
-    lh_reply_close_envelope(&body, call);
-    return send_json(call, status_of(call), &body);
-}
-
-apr_status_t lh_reply_send_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length)
-{
-    request_rec *r = call->r;
-    apr_status_t rv;
-
-    if (!call->streaming) {
-        call->streaming = 1;
-        set_headers(call);
-        set_notes(call);
-        r->status = status_of(call);
-        ap_set_content_type(r, "application/json");
-    }
-    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_transient_create(data, length, r->connection->bucket_alloc));
-    rv = ap_pass_brigade(r->output_filters, bb);
-    apr_brigade_cleanup(bb);
-    return r->connection->aborted ? APR_ECONNABORTED : rv;
-}
-
-void lh_reply_send_end(lh_call *call, apr_bucket_brigade *bb, int complete)
-{
-    request_rec *r = call->r;
-    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
-
-    if (!complete) {
-        APR_BRIGADE_INSERT_TAIL(bb, ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, alloc));
-        r->connection->keepalive = AP_CONN_CLOSE;
-    }
-    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(alloc));
-    ap_pass_brigade(r->output_filters, bb);
+    write_body(&body, call);
+    return send_body(call, JSON_TYPE, body.out.data, body.out.length);
 }
 
 int lh_reply_error(lh_call *call, const lh_error *error)
@@ -392,7 +450,7 @@ int lh_reply_error(lh_call *call, const lh_error *error)
     }
     lh_json_init(&body, call->r->pool, 256);
     lh_error_write(&body, error, format);
-    return send_json(call, lh_error_status(error, format), &body);
+    return send_response(call, lh_error_status(error, format), JSON_TYPE, body.out.data, body.out.length);
 }
 
 int lh_reply_options(lh_call *call, const char *allow)

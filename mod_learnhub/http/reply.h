@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes responses: rows in their envelope, errors in the group's format, headers. A response is sent in one brigade,
- * a streamed one in parts.
+ * a long one as a file (see output.h).
  */
 #ifndef LH_REPLY_H
 #define LH_REPLY_H
-
-#include <apr_buckets.h>
 
 #include "http/call.h"
 
 typedef struct lh_plan lh_plan;
 typedef struct lh_cell_value lh_cell_value;
 
-/* Sends the response of a successful call, unless it was streamed. Returns what a handler returns to httpd. */
+/* Sends the response of a successful call. Returns what a handler returns to httpd. */
 int lh_reply_success(lh_call *call);
 
 /* Sends an error response. Returns what a handler returns to httpd. */
@@ -43,10 +41,7 @@ void lh_reply_close_envelope(lh_json *json, const lh_call *call);
 /* Writes one row as an object. */
 void lh_reply_row(lh_json *json, const lh_call *call, lh_reply_rows *rows, const lh_result *result, int row);
 
-/* Sends a part of the body; with the first one also the headers. Fails when the client has disconnected. */
-apr_status_t lh_reply_send_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length);
-
-/* Ends the body. If it is not `complete`, the connection is aborted so that the client detects it. */
-void lh_reply_send_end(lh_call *call, apr_bucket_brigade *bb, int complete);
+/* Sets the status and the headers of a response whose body, call->output, is sent in parts. */
+void lh_reply_start(lh_call *call);
 
 #endif
