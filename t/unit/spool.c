@@ -117,6 +117,7 @@ static void test_failures(void)
     lh_spools *spools = make(), *nowhere = lh_spools_create(tap_pool, "/nonexistent/directory", TOTAL, 1);
     lh_spool *spool;
     struct rlimit before, limit;
+    apr_finfo_t info;
 
     is_int(lh_spools_check(spools, p), APR_SUCCESS, "files can be created");
     ok(APR_STATUS_IS_ENOENT(lh_spools_check(nowhere, p)), "the check reports a directory that does not exist");
@@ -135,6 +136,8 @@ static void test_failures(void)
     ok(lh_spool_length(spool) == 400 && lh_spools_used(spools) == 400, "it appends nothing");
     is_int(lh_spool_append(spool, bytes, 400), APR_SUCCESS, "the body can be continued");
     is_int(lh_spool_length(spool), 800, "with its length");
+    apr_file_info_get(&info, APR_FINFO_SIZE, lh_spool_file(spool));
+    is_int(info.size, 800, "without bytes of the write that failed");
     apr_pool_destroy(p);
 }
 
