@@ -173,9 +173,9 @@ enum {
     LH_RETRYABLE = 1,    /* its statements may be run twice: they are retried after a lost connection (as every GET) */
     LH_REVOKES = 2,      /* revokes tokens or changes roles: after success it takes effect at once on this node */
     LH_UNWRAP_ARRAY = 4, /* a body that is an array of one object is accepted as that object */
-    LH_STREAMED = 8,     /* of LH_ALL: the response is sent while the rows arrive; their number is not limited */
+    LH_STREAMED = 8,     /* of LH_ALL: the response is written while the rows arrive; their number is not limited */
     LH_UNPAGED = 16,     /* of LH_PAGE and LH_ALL: adds the query fields page and page_size; when neither is sent, all
-                          * rows are streamed, for LH_PAGE as {results} */
+                          * rows are returned as LH_STREAMED does, for LH_PAGE as {results} */
     LH_SLICED = 32,      /* of LH_ALL: adds the query fields skip and limit */
     LH_DIAGRAM = 64,     /* its body contains a diagram: limited by LearnHubMaxDiagram instead of LearnHubMaxBody */
     LH_SHORT = 128       /* of GET: its statements find their rows by an index and take PostgreSQL less than a

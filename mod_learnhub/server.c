@@ -22,6 +22,7 @@
 #include "util/gate.h"
 #include "util/json.h"
 #include "util/recent.h"
+#include "util/spool.h"
 
 /*
  * The number of threads of a process that may hash passwords at once, because bcrypt occupies a core. Sign-ups have
@@ -189,6 +190,30 @@ static lh_mac *make_etag_key(apr_pool_t *pchild, const lh_config *config)
     return lh_mac_gmac(pchild, key);
 }
 
+/* At most half of the threads send long responses that the spool has no room for. */
+static lh_spools *create_spools(apr_pool_t *pchild, const lh_server *server)
+{
+    const lh_spool_limit *limit = &server->config.spool;
+    const char *directory = limit->directory;
+    lh_spools *spools;
+    int threads = 0;
+    apr_status_t rv;
+
+    if (!directory && apr_temp_dir_get(&directory, pchild) != APR_SUCCESS) {
+        directory = "/";
+    }
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    spools = lh_spools_create(pchild, directory, limit->bytes, threads > 1 ? threads / 2 : 1);
+    rv = lh_spools_check(spools, pchild);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, server->s,
+                     LH_LOG(0063) "LearnHubSpool: no file can be created in %s: a long response keeps a thread for as "
+                                  "long as its client reads",
+                     directory);
+    }
+    return spools;
+}
+
 /* Creates the state of a server in this process; NULL when LearnHub is Off. */
 static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
 {
@@ -200,6 +225,7 @@ static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
     if (!server->config.enabled) {
         return NULL;
     }
+    server->spools = create_spools(pchild, server);
     server->tokens = lh_tokens_create(pchild);
     server->verified = lh_jwt_memory_create(pchild);
     server->etags = make_etag_key(pchild, &server->config);

@@ -114,6 +114,12 @@ subtest 'values of size limits' => sub {
     accepts(LearnHubMaxPhoto => 1024, 2097152, 67108864);
     rejects(LearnHubMaxDiagram => $range, '', '0', '1023', '-1', 'big', '2M', '67108865');
     accepts(LearnHubMaxDiagram => 1024, 8388608, 67108864);
+    my $least = qr/LearnHubSpool: must be a whole number from 1048576/;
+    rejects(LearnHubSpool => $least, '', '0', '1048575', '-1', 'big', '256M', '1099511627777');
+    my $directory = qr/LearnHubSpool: must be BYTES \[DIRECTORY\], with a directory that exists/;
+    rejects(LearnHubSpool => $directory, 'logs 268435456', '268435456 nowhere', '268435456 conf/base.conf',
+        '268435456 logs logs');
+    accepts(LearnHubSpool => 1048576, '268435456 logs', qq(1099511627776 "$top/t/logs"));
 };
 
 subtest 'values of LearnHubMeetingURL' => sub {

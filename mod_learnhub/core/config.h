@@ -18,6 +18,11 @@ typedef struct lh_throttle {
     apr_interval_time_t time;
 } lh_throttle;
 
+typedef struct lh_spool_limit {
+    apr_int64_t bytes;
+    const char *directory; /* NULL: the system's directory of temporary files */
+} lh_spool_limit;
+
 /* In the order of conf/DIRECTIVES.md. Durations are in microseconds. */
 typedef struct lh_config {
     apr_int64_t enabled;
@@ -38,6 +43,7 @@ typedef struct lh_config {
 
     apr_int64_t max_body, max_photo, max_diagram; /* bytes */
     apr_int64_t connection_wait, statement_timeout;
+    lh_spool_limit spool;
 
     const char *public_url;  /* without a trailing slash, or NULL */
     const char *reset_url;   /* with {uid} and {token}, or NULL */

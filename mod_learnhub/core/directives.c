@@ -115,6 +115,23 @@ static const char *read_throttle(apr_pool_t *p, const lh_setting *setting, void 
     return NULL;
 }
 
+/* BYTES [DIRECTORY] */
+static const char *read_spool(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
+{
+    lh_spool_limit *limit = target;
+    apr_finfo_t info;
+
+    limit->directory = NULL;
+    if (argc > 1) {
+        limit->directory = ap_server_root_relative(p, argv[1]);
+        if (argc > 2 || !limit->directory || apr_stat(&info, limit->directory, APR_FINFO_TYPE, p) != APR_SUCCESS ||
+            info.filetype != APR_DIR) {
+            return "must be BYTES [DIRECTORY], with a directory that exists";
+        }
+    }
+    return read_integer(p, setting, &limit->bytes, argc > 0, argv);
+}
+
 /* ---- readers: names and strings ---- */
 
 #define ALL_WORDS 0x7FFFFFFF
@@ -391,7 +408,8 @@ static const char *read_directive(cmd_parms *cmd, void *unused, int argc, char *
     AP_INIT_TAKE_ARGV(name, read_directive, ((void *)&(const lh_setting){                                   \
         .read = reader,                                                                                     \
         .kind = _Generic(((lh_config *)0)->member,                                                          \
-            apr_int64_t: LH_SETTING_NUMBER, lh_throttle: LH_SETTING_NUMBER, default: LH_SETTING_POINTER),   \
+            apr_int64_t: LH_SETTING_NUMBER, lh_throttle: LH_SETTING_NUMBER,                                 \
+            lh_spool_limit: LH_SETTING_NUMBER, default: LH_SETTING_POINTER),                                \
         .offset = offsetof(lh_config, member),                                                              \
         .size = sizeof(((lh_config *)0)->member),                                                           \
         __VA_ARGS__}), RSRC_CONF, help)
@@ -445,6 +463,9 @@ const command_rec lh_config_commands[] = {
               .min = 10 * MILLISECOND, .max = MINUTE, .default_value = "2s"),
     DIRECTIVE("LearnHubStatementTimeout", read_duration, statement_timeout, "the timeout of database statements",
               .min = 10 * MILLISECOND, .max = HOUR, .default_value = "5s"),
+    DIRECTIVE("LearnHubSpool", read_spool, spool,
+              "the size of all temporary files for long responses in bytes, per process, and their directory",
+              .min = 1048576, .max = (apr_int64_t)1 << 40, .default_value = "268435456"),
 
     DIRECTIVE("LearnHubPublicURL", read_url, public_url,
               "the base of absolute URLs in responses; unset: scheme and host of the request"),

@@ -10,6 +10,7 @@ typedef struct lh_server {
     lh_config config; /* with all defaults */
     struct lh_pool *db;
     struct lh_batches *batches;               /* of `db` */
+    struct lh_spools *spools;                 /* for long responses */
     struct lh_gate *login_gate, *signup_gate; /* limits on concurrent bcrypt; shared by all servers of the process */
     struct lh_tokens *tokens;
     struct lh_jwt_memory *verified; /* access tokens */

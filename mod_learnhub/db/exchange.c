@@ -172,15 +172,16 @@ static lh_sql_outcome next_result(lh_exchange *x, PGresult **result)
 static apr_status_t deliver_row(lh_exchange *x, PGresult *pg)
 {
     lh_exchange_stream *s = x->stream;
+    const lh_sql_receiver *receiver = s->receiver;
     apr_status_t rv = APR_SUCCESS;
 
     s->current->pg = pg;
     if (!s->begun) {
         s->begun = 1;
-        rv = s->begin(s->context, x->results);
+        rv = receiver->begin(receiver->context, x->results);
     }
     if (rv == APR_SUCCESS) {
-        rv = s->row(s->context, s->current);
+        rv = receiver->row(receiver->context, s->current);
     }
     lh_result_clear(s->current);
     x->deadline = lh_clock() + s->row_timeout;
@@ -330,6 +331,9 @@ static void reset_attempt(lh_exchange *x)
     memset(x->parsed, 0, sizeof(x->parsed));
     memset(x->failure, 0, sizeof(*x->failure));
     x->preliminaries = x->refused = x->sync_sent = x->completed = x->error_received = x->sync_received = 0;
+    if (x->stream) {
+        x->stream->begun = 0;
+    }
 }
 
 /* Decides the outcome of the attempt from how its communication ended, and completes the failure. */

@@ -12,15 +12,12 @@
 /* The failure's message if a callback of a stream returned an error. */
 #define LH_EXCHANGE_STREAM_ENDED "the receiver ended the stream"
 
-/* The receiver of a stream's rows; see lh_sql_stream(). */
+/* A stream; see lh_sql_stream(). */
 typedef struct lh_exchange_stream {
-    lh_sql_begin *begin;
-    lh_sql_row *row;
-    void *context;
-    lh_connection **connection;      /* set to the connection of the current attempt */
-    lh_result *current;              /* the row that is being passed to `row` */
+    lh_sql_receiver *receiver;
+    lh_result *current;              /* the row that is being passed to the receiver */
     apr_interval_time_t row_timeout; /* for each row, in microseconds */
-    int begun;                       /* `begin` has been called: the run cannot be retried */
+    int begun;                       /* `begin` has been called in the current attempt */
     int ended;                       /* a callback returned an error */
 } lh_exchange_stream;
 

@@ -38,9 +38,6 @@
 #define DOWN_FAILURES 2
 #define DOWN_AFTER apr_time_from_sec(2)
 
-/* How long an acquired connection waits to become a streaming one. */
-#define STREAM_WAIT apr_time_from_sec(1)
-
 /* How long child exit waits for acquired connections. Request threads have ended by then; only a job can still hold
  * one. */
 #define EXIT_WAIT apr_time_from_sec(2)
@@ -52,7 +49,7 @@ struct lh_pool {
     pthread_mutex_t lock; /* guards all fields below */
 
     /* Conditions to wait for; they are also signalled when the pool goes down or stops. */
-    pthread_cond_t share_available; /* a stream or a limited run ended, or the pool grew */
+    pthread_cond_t share_available; /* a limited run ended, or the pool grew */
     pthread_cond_t work_available;  /* for connectors: an entry may have to be connected */
     pthread_cond_t all_released;    /* for stop(): no entry is acquired */
 
@@ -424,7 +421,6 @@ static void end_use(lh_pool_entry *entry, int usable)
     if (entry->connection.streaming) {
         entry->connection.streaming = 0;
         pool->streams--;
-        pthread_cond_broadcast(&pool->share_available);
     }
     if (entry->connection.limited) {
         entry->connection.limited = 0;
@@ -467,12 +463,8 @@ apr_status_t lh_pool_acquire(lh_pool *pool, apr_time_t deadline, int limited, lh
 int lh_pool_stream(lh_connection *connection)
 {
     lh_pool *pool = connection->owner;
-    apr_time_t deadline = lh_clock() + STREAM_WAIT;
 
     pthread_mutex_lock(&pool->lock);
-    while (pool->streams >= share(pool, 2) && !pool->stopping && lh_clock() < deadline) {
-        lh_clock_wait(&pool->share_available, &pool->lock, deadline);
-    }
     connection->streaming = pool->streams < share(pool, 2);
     pool->streams += connection->streaming;
     pthread_mutex_unlock(&pool->lock);

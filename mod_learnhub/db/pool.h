@@ -41,7 +41,7 @@ void lh_pool_hooks(void);
 apr_status_t lh_pool_acquire(lh_pool *pool, apr_time_t deadline, int limited, lh_connection **connection);
 
 /* Marks an acquired connection as streaming, that is, held for as long as the client reads. At most half of the pool
- * may be streaming: waits up to a second for a share, and returns 1, or 0 if none became free. */
+ * may be streaming: returns 0 if it is. */
 int lh_pool_stream(lh_connection *connection);
 
 /* Releases a connection. Unless it is idle, in pipeline mode and without pending results, it is reset. */

@@ -25,6 +25,11 @@ void lh_result_clear(lh_result *result)
     result->pg = NULL;
 }
 
+apr_size_t lh_result_memory(const lh_result *result)
+{
+    return PQresultMemorySize(result->pg);
+}
+
 int lh_result_rows(const lh_result *result)
 {
     return PQntuples(result->pg);

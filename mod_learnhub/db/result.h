@@ -17,6 +17,9 @@ lh_result *lh_result_own(apr_pool_t *p, struct pg_result *pg);
 /* Frees the rows. May be called again. */
 void lh_result_clear(lh_result *result);
 
+/* The memory of the rows in bytes. */
+apr_size_t lh_result_memory(const lh_result *result);
+
 /* The numbers of rows and columns. */
 int lh_result_rows(const lh_result *result);
 int lh_result_columns(const lh_result *result);

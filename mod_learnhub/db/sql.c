@@ -52,7 +52,8 @@ static const struct retry_rule *find_rule(const char *sqlstate)
 static int may_retry(const lh_exchange *x, lh_sql_outcome outcome, const struct retry_rule *rule, int retries)
 {
     if (outcome == LH_SQL_OK || outcome == LH_SQL_TIMEOUT || retries == RETRIES_MAX ||
-        (x->stream && x->stream->begun) || lh_clock() >= x->deadline) {
+        (x->stream && (x->stream->receiver->used || x->stream->ended)) || lh_clock() >= x->run->deadline ||
+        lh_clock() >= x->deadline) {
         return 0;
     }
     if (rule && outcome == LH_SQL_ERROR) {
@@ -75,7 +76,7 @@ static lh_sql_outcome acquire_connection(lh_exchange *x)
     }
     if (rv == APR_SUCCESS) {
         if (x->stream) {
-            *x->stream->connection = x->connection;
+            x->stream->receiver->connection = x->connection;
         }
         x->deadline = run->deadline;
         if (run->attempt_timeout && lh_clock() + run->attempt_timeout < run->deadline) {
@@ -147,11 +148,10 @@ lh_sql_outcome lh_sql_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **
     return outcome;
 }
 
-lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_begin *begin, lh_sql_row *row, void *context,
-                             lh_connection **connection, lh_sql_failure *failure)
+lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_receiver *receiver, lh_sql_failure *failure)
 {
     lh_result *results[LH_SQL_STATEMENTS];
-    lh_exchange_stream stream = {.begin = begin, .row = row, .context = context, .connection = connection};
+    lh_exchange_stream stream = {.receiver = receiver};
     lh_exchange x = {.run = run, .pool = p, .results = results, .failure = failure, .deadline = run->deadline};
     lh_sql_outcome outcome;
 
@@ -159,10 +159,10 @@ lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_begin 
     stream.row_timeout = run->deadline - lh_clock();
     x.stream = &stream;
     outcome = run_attempts(&x);
-    if (outcome == LH_SQL_OK && !stream.begun && begin(context, results) != APR_SUCCESS) {
+    if (outcome == LH_SQL_OK && !stream.begun && receiver->begin(receiver->context, results) != APR_SUCCESS) {
         failure->label = run->statements[0]->label;
         failure->message = LH_EXCHANGE_STREAM_ENDED;
         outcome = LH_SQL_LOST;
     }
-    return outcome != LH_SQL_OK && stream.begun ? LH_SQL_LOST : outcome;
+    return outcome;
 }

@@ -25,12 +25,11 @@ lh_sql_outcome lh_sql_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **
                               apr_interval_time_t *elapsed);
 
 /*
- * Executes the run and passes the rows of its last statement to `row` as they arrive. The connection is held until the
- * last row, the deadline starts again with each row, and statement_timeout is off. The callbacks are not called before
- * the earlier statements succeeded. Any failure after the first row is LH_SQL_LOST, and so is a callback that ended the
- * stream. *connection is set to the current connection, for lh_pool_stream().
+ * Executes the run and passes the rows of its last statement to the receiver as they arrive. The connection is held
+ * until the last row, the deadline starts again with each row, and statement_timeout is off. The callbacks are not
+ * called before the earlier statements succeeded. A run that fails after rows have been passed is repeated like others,
+ * unless they are `used`. A callback that ended the stream is LH_SQL_LOST.
  */
-lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_begin *begin, lh_sql_row *row, void *context,
-                             lh_connection **connection, lh_sql_failure *failure);
+lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_receiver *receiver, lh_sql_failure *failure);
 
 #endif

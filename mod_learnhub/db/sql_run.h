@@ -54,11 +54,20 @@ typedef struct lh_sql_run {
     void *context; /* of accept */
 } lh_sql_run;
 
-/* Receives the results of the earlier statements, once: before the first row of a stream, or at the end of one without
- * rows. Any result but APR_SUCCESS ends the stream. */
+/* Receives the results of the earlier statements: before the first row of a stream, or at the end of one without rows.
+ * Called again when the run is repeated. Any result but APR_SUCCESS ends the stream. */
 typedef apr_status_t lh_sql_begin(void *context, lh_result *const *earlier);
 
 /* Receives one row of a stream (row 0 of the result); any result but APR_SUCCESS ends the stream. */
 typedef apr_status_t lh_sql_row(void *context, const lh_result *row);
+
+/* The receiver of a stream's rows. */
+typedef struct lh_sql_receiver {
+    lh_sql_begin *begin;
+    lh_sql_row *row;
+    void *context;
+    int used;                  /* set by the receiver: it cannot begin again, so the run is not repeated */
+    lh_connection *connection; /* set to the connection of the current attempt */
+} lh_sql_receiver;
 
 #endif

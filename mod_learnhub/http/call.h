@@ -50,8 +50,7 @@ struct lh_call {
     lh_member *members, *last_member;
     apr_size_t members_size;     /* bytes of the members' values */
     int timeout_lifted;          /* lh_lift_timeout() was called: the route's timeout_ms does not apply */
-    lh_json *buffered;           /* the complete body of a streamed response that fits into one part */
-    int streaming;               /* the first part of a streamed response has been sent */
+    struct lh_output *output;    /* the body of a response that may be long (output.h), or NULL */
     apr_interval_time_t db_time; /* microseconds spent in the database layer */
 };
 

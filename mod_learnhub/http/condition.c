@@ -60,7 +60,7 @@ static int accept_guard(void *context, lh_result *const *guard)
     view->last = guard[condition->guard - 1];
     if (!lh_failure_in_results(view, guard + 1, condition->guard - 1) && lh_row_count(view)) {
         lh_reply_make(view, &response);
-        condition->met = response.etag && lh_etag_match(view->r->pool, condition->if_match, response.etag, 0) != NULL;
+        condition->met = lh_etag_match(view->r->pool, condition->if_match, response.etag, 0) != NULL;
     }
     return condition->met;
 }

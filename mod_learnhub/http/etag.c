@@ -42,7 +42,7 @@ const char *lh_etag_match(apr_pool_t *p, const char *header, const char *etag, i
     const char *s = header + strspn(header, " \t");
 
     if (*s == '*' && !s[1 + strspn(s + 1, " \t")]) {
-        return etag;
+        return etag ? etag : "*";
     }
     for (;;) {
         const char *tag;
@@ -56,7 +56,7 @@ const char *lh_etag_match(apr_pool_t *p, const char *header, const char *etag, i
             return NULL;
         }
         length = strcspn(tag + 1, "\"");
-        if ((weak || !is_weak) && is_same(tag + 1, length, etag)) {
+        if (etag && (weak || !is_weak) && is_same(tag + 1, length, etag)) {
             return apr_pstrmemdup(p, tag, length + 2);
         }
         s = tag + length + 2;

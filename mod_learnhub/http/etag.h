@@ -13,7 +13,8 @@ const char *lh_etag(apr_pool_t *p, lh_mac *gmac, const char *body, apr_size_t le
 
 /*
  * Compares a strong tag with the list in an If-Match or If-None-Match header. Returns the tag that matches as the
- * client knows it, or NULL. With `weak`, W/ in the list is ignored; otherwise weak tags do not match. `*` matches.
+ * client knows it, or NULL. With `weak`, W/ in the list is ignored; otherwise weak tags do not match. `*` matches, also
+ * if `etag` is NULL.
  * Everything after a malformed entry of the list is ignored. mod_deflate and mod_brotli append -gzip and -br to the tag
  * of a compressed response; a tag with one of them matches too and is returned with it.
  */

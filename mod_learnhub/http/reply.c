@@ -7,192 +7,39 @@
 
 #include "core/server_state.h"
 #include "db/result.h"
-#include "db/rows.h"
 #include "http/cors.h"
+#include "http/envelope.h"
 #include "http/error.h"
 #include "http/etag.h"
+#include "http/output.h"
 #include "http/route.h"
 #include "util/json.h"
 
-/* ---- rows ---- */
+#define JSON_TYPE "application/json"
 
-/* The members that steps have added. */
-static void write_added_members(lh_json *json, const lh_call *call)
-{
-    const lh_member *member;
+/* ---- properties of responses ---- */
 
-    for (member = call->members; member; member = member->next) {
-        lh_json_key(json, member->key);
-        lh_json_verbatim(json, member->json, member->length);
-    }
-}
-
-static void write_row_members(lh_json *json, const lh_call *call, lh_reply_rows *rows, const lh_result *result, int row)
-{
-    int count = lh_result_columns(result), i;
-
-    if (!rows->plan) {
-        lh_column *columns = apr_palloc(call->r->pool, sizeof(*columns) * (apr_size_t)(count + 1));
-        for (i = 0; i < count; i++) {
-            columns[i].name = lh_result_name(result, i);
-            columns[i].type = lh_result_type(result, i);
-        }
-        rows->plan = lh_rows_plan(call->r->pool, columns, count, call->group->time_format);
-        rows->cells = apr_palloc(call->r->pool, sizeof(*rows->cells) * (apr_size_t)(count + 1));
-    }
-    for (i = 0; i < count; i++) {
-        rows->cells[i].data = lh_result_cell(result, row, i, &rows->cells[i].length);
-    }
-    lh_rows_members(json, rows->plan, rows->cells);
-}
-
-void lh_reply_row(lh_json *json, const lh_call *call, lh_reply_rows *rows, const lh_result *result, int row)
-{
-    lh_json_open(json, '{');
-    write_row_members(json, call, rows, result, row);
-    lh_json_close(json, '}');
-}
-
-static void write_one(lh_json *json, const lh_call *call)
-{
-    lh_reply_rows rows = {NULL, NULL};
-
-    lh_json_open(json, '{');
-    write_added_members(json, call);
-    if (lh_row_count(call)) {
-        write_row_members(json, call, &rows, call->last, 0);
-    }
-    lh_json_close(json, '}');
-}
-
-static void write_all(lh_json *json, const lh_call *call)
-{
-    lh_reply_rows rows = {NULL, NULL};
-    int row;
-
-    lh_json_open(json, '[');
-    for (row = 0; row < lh_row_count(call); row++) {
-        lh_reply_row(json, call, &rows, call->last, row);
-    }
-    lh_json_close(json, ']');
-}
-
-/* ---- envelopes ---- */
-
-/* The route's count(*). */
-static apr_int64_t total(const lh_call *call)
-{
-    return apr_atoi64(lh_call_cell(call, call->count, 0, 0));
-}
-
-/* The URL of another page of this list, with the other query parameters as they were sent. */
-static const char *page_url(const lh_call *call, apr_int64_t page)
-{
-    request_rec *r = call->r;
-    const char *path = ap_escape_uri(r->pool, call->path), *args = r->args ? r->args : "", *query = "";
-    const char *base = call->values[call->route->builtin_slot + LH_BUILTIN_BASE];
-
-    for (; *args; args += *args == '&') {
-        apr_size_t length = strcspn(args, "&");
-        if (length && strncmp(args, "page=", 5)) {
-            query = apr_pstrcat(r->pool, query, *query ? "&" : "?", apr_pstrmemdup(r->pool, args, length), NULL);
-        }
-        args += length;
-    }
-    if (page > 1 || (call->route->def->flags & LH_UNPAGED)) { /* without `page` an LH_UNPAGED list is not paged */
-        query = apr_psprintf(r->pool, "%s%spage=%" APR_INT64_T_FMT, query, *query ? "&" : "?", page);
-    }
-    return apr_pstrcat(r->pool, base, path, query, NULL);
-}
-
-static void write_page(lh_json *json, const lh_call *call)
-{
-    apr_int64_t count = total(call), page = apr_atoi64(lh_param(call, "page"));
-    apr_int64_t size = apr_atoi64(lh_param(call, "page_size"));
-
-    lh_json_open(json, '{');
-    lh_json_key(json, "count");
-    lh_json_int(json, count);
-    lh_json_key(json, "next");
-    lh_json_text(json, page * size < count ? page_url(call, page + 1) : NULL);
-    lh_json_key(json, "previous");
-    lh_json_text(json, page > 1 ? page_url(call, page - 1) : NULL);
-    lh_json_key(json, "results");
-    write_all(json, call);
-    lh_json_close(json, '}');
-}
-
-static void write_skip_limit(lh_json *json, const lh_call *call)
-{
-    lh_json_open(json, '{');
-    lh_json_key(json, "total");
-    lh_json_int(json, total(call));
-    write_added_members(json, call);
-    lh_json_key(json, "skip");
-    lh_json_int(json, apr_atoi64(lh_param(call, "skip")));
-    lh_json_key(json, "limit");
-    lh_json_int(json, apr_atoi64(lh_param(call, "limit")));
-    lh_json_key(json, call->route->def->key);
-    write_all(json, call);
-    lh_json_close(json, '}');
-}
-
-static void write_response(lh_json *json, const lh_call *call)
-{
-    switch (call->route->def->shape) {
-    case LH_ALL: write_all(json, call); break;
-    case LH_PAGE: write_page(json, call); break;
-    case LH_SKIP_LIMIT: write_skip_limit(json, call); break;
-    case LH_ONE_OR_NULL:
-        if (!lh_row_count(call)) {
-            lh_json_null(json);
-            break;
-        }
-        write_one(json, call);
-        break;
-    default: write_one(json, call);
-    }
-}
-
-/* The key that contains the response, as in {"message": ..., key: response} or {key: [...]}; NULL: no such object. */
-static const char *outer_key(const lh_call *call)
+static int status_of(const lh_call *call)
 {
     const lh_route *def = call->route->def;
 
-    if (def->shape == LH_PAGE) {
-        return lh_call_unpaged(call) ? "results" : NULL;
-    }
-    return def->message || def->shape == LH_ALL ? def->key : NULL;
+    return call->status ? call->status : def->status ? def->status : def->shape == LH_NOTHING ? 204 : 200;
 }
 
-void lh_reply_open_envelope(lh_json *json, const lh_call *call)
+static int is_public(const lh_call *call)
 {
-    const char *key = outer_key(call);
-
-    if (call->group->error_format == LH_ERRORS_ENVELOPE) {
-        lh_json_open(json, '{');
-        lh_json_key(json, "success");
-        lh_json_bool(json, 1);
-        lh_json_key(json, "data");
-    }
-    if (key) {
-        lh_json_open(json, '{');
-        if (call->route->def->message) {
-            lh_json_key(json, "message");
-            lh_json_text(json, call->route->def->message);
-        }
-        lh_json_key(json, key);
-    }
+    return call->route->def->roles == LH_ANYONE;
 }
 
-void lh_reply_close_envelope(lh_json *json, const lh_call *call)
+static int is_get(const lh_call *call)
 {
-    if (outer_key(call)) {
-        lh_json_close(json, '}');
-    }
-    if (call->group->error_format == LH_ERRORS_ENVELOPE) {
-        lh_json_close(json, '}');
-    }
+    return !strcmp(call->route->def->method, "GET");
+}
+
+/* The Cache-Control of a response without an ETag; NULL: none. */
+static const char *uncached(const lh_call *call)
+{
+    return is_public(call) && is_get(call) ? NULL : "no-store";
 }
 
 /* ---- headers and sending ---- */
@@ -206,34 +53,119 @@ static void set_notes(const lh_call *call)
     }
 }
 
+/* Bytes from which on httpd writes a response at once. */
+#define WRITTEN_AT_ONCE 4096
+
 /*
- * Sends a response in one brigade. The FLUSH bucket makes httpd write at once instead of looking for a pipelined
- * request first; the same worker then usually reads the client's next request.
+ * Sends a response in one brigade, in which the caller has put the body; `type` NULL: without one. After a short body,
+ * the FLUSH bucket makes httpd write at once instead of looking for a pipelined request first; the same worker then
+ * usually reads the client's next request.
  */
-static int send_response(const lh_call *call, const lh_response *response)
+static int send_brigade(const lh_call *call, int status, const char *type, apr_off_t length, apr_bucket_brigade *bb)
 {
     request_rec *r = call->r;
-    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
-    apr_bucket_brigade *bb = apr_brigade_create(r->pool, alloc);
 
-    r->status = response->status;
+    r->status = status;
     set_notes(call);
-    if (response->cache_control) {
-        apr_table_setn(r->headers_out, "Cache-Control", response->cache_control);
+    if (type) {
+        ap_set_content_type(r, type);
+        ap_set_content_length(r, length);
+        if (length < WRITTEN_AT_ONCE) {
+            APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(bb->bucket_alloc));
+        }
     }
-    if (response->etag) {
-        apr_table_setn(r->headers_out, "ETag", response->etag);
-    }
-    if (response->body) {
-        ap_set_content_type(r, response->type);
-        ap_set_content_length(r, (apr_off_t)response->length);
-        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_pool_create(response->body, response->length, r->pool, alloc));
-        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(alloc));
-    }
-    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(alloc));
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(bb->bucket_alloc));
     ap_pass_brigade(r->output_filters, bb); /* fails when the client has disconnected: httpd closes the connection */
     return OK;
 }
+
+static void set_header(const lh_call *call, const char *name, const char *value)
+{
+    if (value) {
+        apr_table_setn(call->r->headers_out, name, value);
+    }
+}
+
+/* Sends a response whose body need not be spooled. */
+static int send_response(const lh_call *call, const lh_response *response)
+{
+    request_rec *r = call->r;
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+
+    set_header(call, "Cache-Control", response->cache_control);
+    set_header(call, "ETag", response->etag);
+    if (response->body) {
+        APR_BRIGADE_INSERT_TAIL(bb,
+                                apr_bucket_pool_create(response->body, response->length, r->pool, bb->bucket_alloc));
+    }
+    return send_brigade(call, response->status, response->body ? response->type : NULL, (apr_off_t)response->length,
+                        bb);
+}
+
+/* ---- long responses ---- */
+
+void lh_reply_start(lh_call *call)
+{
+    lh_cors(call);
+    set_notes(call);
+    if (!apr_table_get(call->r->headers_out, "Cache-Control")) {
+        set_header(call, "Cache-Control", uncached(call));
+    }
+    call->r->status = status_of(call);
+    ap_set_content_type(call->r, call->output->type);
+}
+
+/* While a client reads a long response, no memory is used for its rows. */
+static void free_results(const lh_call *call)
+{
+    if (call->last) {
+        lh_result_clear(call->last);
+    }
+    if (call->count) {
+        lh_result_clear(call->count);
+    }
+}
+
+int lh_reply_long(lh_call *call)
+{
+    lh_output *output = call->output;
+    int complete;
+    apr_bucket_brigade *bb;
+    apr_off_t length;
+
+    if (!output) {
+        call->output = output = lh_output_create(call, JSON_TYPE, lh_reply_start);
+        lh_envelope_write(&output->json, call);
+        free_results(call);
+    }
+    complete = lh_output_end(output) == APR_SUCCESS;
+    if (output->bb) {
+        lh_output_send_end(output, complete);
+        return OK;
+    }
+    if (!complete) {
+        apr_table_unset(call->r->headers_out, "Cache-Control");
+        apr_table_unset(call->r->headers_out, "ETag");
+        return lh_reply_error(call, lh_error_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE));
+    }
+    lh_reply_start(call);
+    bb = apr_brigade_create(call->r->pool, call->r->connection->bucket_alloc);
+    length = lh_output_insert(output, bb);
+    return send_brigade(call, status_of(call), output->type, length, bb);
+}
+
+/* Sends a body of more than one part, which is in memory. */
+static int spool_response(lh_call *call, const lh_response *response)
+{
+    set_header(call, "Cache-Control", response->cache_control);
+    set_header(call, "ETag", response->etag);
+    call->output = lh_output_create(call, response->type, lh_reply_start);
+    lh_buffer_append(&call->output->json.out, response->body, response->length);
+    free_results(call);
+    return lh_reply_long(call);
+}
+
+/* ---- short responses ---- */
 
 static int send_no_content(const lh_call *call)
 {
@@ -242,7 +174,7 @@ static int send_no_content(const lh_call *call)
     return send_response(call, &response);
 }
 
-int lh_reply_send(const lh_call *call, const lh_response *response)
+int lh_reply_send(lh_call *call, const lh_response *response)
 {
     const apr_table_t *headers = call->r->headers_in;
     const char *if_match = response->etag ? apr_table_get(headers, "If-Match") : NULL;
@@ -255,6 +187,9 @@ int lh_reply_send(const lh_call *call, const lh_response *response)
     if (if_none_match) {
         not_modified.etag = lh_etag_match(call->r->pool, if_none_match, response->etag, 1);
     }
+    if (!not_modified.etag && response->length > LH_OUTPUT_PART) {
+        return spool_response(call, response);
+    }
     lh_cors(call);
     return send_response(call, not_modified.etag ? &not_modified : response);
 }
@@ -263,7 +198,7 @@ int lh_reply_send(const lh_call *call, const lh_response *response)
 
 static void set_body(lh_response *response, const lh_json *json)
 {
-    response->type = "application/json";
+    response->type = JSON_TYPE;
     response->body = json->out.data;
     response->length = json->out.length;
 }
@@ -313,38 +248,13 @@ static void make_json(const lh_call *call, lh_response *response)
 {
     lh_json body;
 
-    if (call->buffered) {
-        set_body(response, call->buffered);
+    if (call->output) {
+        set_body(response, &call->output->json);
         return;
     }
     lh_json_init(&body, call->r->pool, 2048 + call->members_size);
-    lh_reply_open_envelope(&body, call);
-    write_response(&body, call);
-    lh_reply_close_envelope(&body, call);
+    lh_envelope_write(&body, call);
     set_body(response, &body);
-}
-
-static int status_of(const lh_call *call)
-{
-    const lh_route *def = call->route->def;
-
-    return call->status ? call->status : def->status ? def->status : def->shape == LH_NOTHING ? 204 : 200;
-}
-
-static int is_public(const lh_call *call)
-{
-    return call->route->def->roles == LH_ANYONE;
-}
-
-static int is_get(const lh_call *call)
-{
-    return !strcmp(call->route->def->method, "GET");
-}
-
-/* The Cache-Control of a response without an ETag; NULL: none. */
-static const char *uncached(const lh_call *call)
-{
-    return is_public(call) && is_get(call) ? NULL : "no-store";
 }
 
 /* Clients may keep a response with an ETag, but must ask each time whether it is still current. */
@@ -356,7 +266,14 @@ static void set_etag(const lh_call *call, lh_response *response)
     }
 }
 
-void lh_reply_make(const lh_call *call, lh_response *response)
+/* Rows of more than 64 KB are written into the spool. */
+static int is_long(const lh_call *call)
+{
+    return call->output ? !lh_output_in_memory(call->output)
+                        : call->last && lh_result_memory(call->last) > LH_OUTPUT_PART;
+}
+
+int lh_reply_make(const lh_call *call, lh_response *response)
 {
     memset(response, 0, sizeof(*response));
     response->status = status_of(call);
@@ -366,56 +283,22 @@ void lh_reply_make(const lh_call *call, lh_response *response)
     case LH_BYTES: make_bytes(call, response); break;
     case LH_EVENTS: make_events(call, response); break;
     default:
+        if (is_long(call)) {
+            return 0;
+        }
         make_json(call, response);
         if (is_get(call) && response->status == HTTP_OK) {
             set_etag(call, response);
         }
     }
+    return 1;
 }
 
-int lh_reply_success(const lh_call *call)
+int lh_reply_success(lh_call *call)
 {
     lh_response response;
 
-    if (call->streaming) {
-        return OK;
-    }
-    lh_reply_make(call, &response);
-    return lh_reply_send(call, &response);
-}
-
-apr_status_t lh_reply_send_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length)
-{
-    request_rec *r = call->r;
-    apr_status_t rv;
-
-    if (!call->streaming) {
-        call->streaming = 1;
-        lh_cors(call);
-        set_notes(call);
-        if (uncached(call)) {
-            apr_table_setn(r->headers_out, "Cache-Control", uncached(call));
-        }
-        r->status = status_of(call);
-        ap_set_content_type(r, "application/json");
-    }
-    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_transient_create(data, length, r->connection->bucket_alloc));
-    rv = ap_pass_brigade(r->output_filters, bb);
-    apr_brigade_cleanup(bb);
-    return r->connection->aborted ? APR_ECONNABORTED : rv;
-}
-
-void lh_reply_send_end(lh_call *call, apr_bucket_brigade *bb, int complete)
-{
-    request_rec *r = call->r;
-    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
-
-    if (!complete) {
-        APR_BRIGADE_INSERT_TAIL(bb, ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, alloc));
-        r->connection->keepalive = AP_CONN_CLOSE;
-    }
-    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(alloc));
-    ap_pass_brigade(r->output_filters, bb);
+    return lh_reply_make(call, &response) ? lh_reply_send(call, &response) : lh_reply_long(call);
 }
 
 int lh_reply_error(const lh_call *call, const lh_error *error)

@@ -43,7 +43,8 @@ sub free_port {
 # Writes the configuration file: the files of t/conf, then $directives.
 sub configuration {
     my ($class, $directives, %with) = @_;
-    my $self = bless { port => free_port(), files => "$logs/second-$$-" . $serial++ }, $class;
+    my %self = (port => free_port(), files => "$logs/second-$$-" . $serial++, file_kb => $with{file_kb});
+    my $self = bless {%self}, $class;
     my @includes = map {"$top/t/conf/$_.conf"} $with{alone} ? () : $with{bare} ? 'base' : qw(base extra);
     open my $conf, '>:utf8', "$self->{files}.conf" or croak "$self->{files}.conf: $!";
     print $conf qq(ServerRoot "$top/t"\nServerName localhost\nDocumentRoot "$top/t/htdocs"\n),
@@ -59,7 +60,9 @@ sub httpd {
     if (!$pid) {
         open STDERR, '>&', \*STDOUT;
         delete $ENV{HOME};
-        exec $httpd, '-f', "$self->{files}.conf", @arguments;
+        my @command = ($httpd, '-f', "$self->{files}.conf", @arguments);
+        exec @command if !$self->{file_kb};
+        exec 'bash', '-c', "ulimit -f $self->{file_kb}; exec \"\$@\"", 'bash', @command;
         exit 127;
     }
     my $text = do { local $/; <$out> };

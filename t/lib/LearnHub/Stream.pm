@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-# Receives long responses and measures the memory of the server's processes meanwhile.
+# Long responses: measures the memory of the server's processes, reads slowly, finds the files of the spool.
 package LearnHub::Stream;
 
 use strict;
 use warnings;
 
 use Exporter qw(import);
+use Socket qw(PF_INET SOCK_STREAM SOL_SOCKET SO_RCVBUF INADDR_LOOPBACK pack_sockaddr_in);
 
 use LearnHub::Test;
 
-our @EXPORT = qw(receive_measured);
+our @EXPORT = qw(receive_measured fill slow_reader rest_of spool_files);
 
 # GET of $path: (status, body, most), where most is the largest private memory of a process meanwhile, in KB.
 sub receive_measured {
@@ -24,6 +25,49 @@ sub receive_measured {
     my $response = LearnHub::Test::agent()->get('http://127.0.0.1:' . port() . $path,
         Authorization => "Bearer $user->{token}", ':content_cb' => $receive);
     return ($response->code, $body, $most);
+}
+
+# Gives a user $count more practice sessions with a diagram of $kb KB.
+sub fill {
+    my ($user, $count, $kb) = @_;
+    return sql("INSERT INTO learnhub.practice_sessions (user_id, problem_id, diagram_data)
+        SELECT u.id, learnhub.object_id(), json_build_object('n', n, 'filler',
+            (SELECT string_agg(md5(i::text || n), '') FROM generate_series(1, ?) i))
+        FROM learnhub.users u, generate_series(1, ?) n WHERE u.email = ?", $kb * 32, $count, $user->{email});
+}
+
+# A client that sends a request on a connection of its own and has a receive buffer of a few KB. It reads nothing before
+# rest_of(). $user may be undef.
+sub slow_reader {
+    my ($path, $user, %with) = @_;
+    my $token = $user ? "Authorization: Bearer $user->{token}\r\n" : '';
+    socket my $socket, PF_INET, SOCK_STREAM, 0 or die "socket: $!";
+    setsockopt $socket, SOL_SOCKET, SO_RCVBUF, 4096 or die "setsockopt: $!";
+    connect $socket, pack_sockaddr_in($with{port} || port(), INADDR_LOOPBACK) or die "connect: $!";
+    syswrite $socket, "GET $path HTTP/1.1\r\nHost: x\r\nConnection: close\r\n$token\r\n";
+    return $socket;
+}
+
+# Reads to the end: (status, headers, body).
+sub rest_of {
+    my ($socket) = @_;
+    my $all = '';
+    1 while sysread $socket, $all, 1 << 16, length $all;
+    my ($head, $body) = split /\r\n\r\n/, $all, 2;
+    return ($head =~ m{^HTTP/1.1 (\d+)}, $head, $body);
+}
+
+# The files of the spool that the child processes of a server have open: [child, bytes].
+sub spool_files {
+    my ($server) = @_;
+    my @files;
+    for my $file (glob '/proc/[0-9]*/stat') {
+        open my $in, '<', $file or next;
+        my ($pid, $parent) = join('', <$in>) =~ /^(\d+) \(.*\) \w (\d+)/ or next;
+        next if $parent != $server->pid;
+        push @files, map { [$pid, -s] } grep { (readlink($_) // '') =~ m{/learnhub-\w{6} } } glob "/proc/$pid/fd/*";
+    }
+    return @files;
 }
 
 1;

@@ -319,7 +319,7 @@ sub eventually {
 
 # Starts another httpd on the same database with additional directives: ->port ->pid ->error_log ->graceful ->stop.
 # Dies with httpd's output if it does not start. bare => 1 omits the LearnHub directives of t/conf, alone => 1 all of
-# t/conf.
+# t/conf. file_kb => 1000: it can write no file of more than 1000 KB, as on a full disk.
 sub second_httpd { my ($directives, %with) = @_; return LearnHub::Server->start($directives // '', %with) }
 
 # Runs httpd -t with the same arguments: (exit code, output).
