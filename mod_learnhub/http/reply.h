@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sends responses: successful ones, errors in the group's format, headers. A response is sent in one brigade, a long one
- * as a file (see output.h).
+ * Sends responses: successful ones, errors in the group's format, headers. A response is sent in one brigade, a long
+ * one as a file (see output.h).
  */
 #ifndef LH_REPLY_H
 #define LH_REPLY_H
@@ -26,8 +26,8 @@ int lh_reply_make(const lh_call *call, lh_response *response);
 
 /*
  * Sends a response. If it has an ETag, evaluates If-Match and If-None-Match of the request and sends 412 or 304 instead
- * where RFC 9110 requires it. The body is not copied if it has at most LH_OUTPUT_PART bytes: it must live as long as the
- * request. Returns what a handler returns to httpd.
+ * where RFC 9110 requires it. The body is not copied if it has at most LH_OUTPUT_PART bytes: it must live as long as
+ * the request. Returns what a handler returns to httpd.
  */
 int lh_reply_send(lh_call *call, const lh_response *response);
 
