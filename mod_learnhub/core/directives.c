@@ -445,6 +445,9 @@ const command_rec lh_config_commands[] = {
               .min = 10 * MILLISECOND, .max = MINUTE, .default_value = "2s"),
     DIRECTIVE("LearnHubStatementTimeout", read_duration, statement_timeout, "the timeout of database statements",
               .min = 10 * MILLISECOND, .max = HOUR, .default_value = "5s"),
+    DIRECTIVE("LearnHubCache", read_integer, cache,
+              "the memory of each process for cached responses in bytes; 0 turns the cache off",
+              .max = 1073741824, .default_value = "8388608"),
 
     DIRECTIVE("LearnHubPublicURL", read_url, public_url,
               "the base of absolute URLs in responses; unset: scheme and host of the request"),

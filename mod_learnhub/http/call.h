@@ -51,6 +51,9 @@ struct lh_call {
     lh_json *buffered;           /* the complete body of a streamed response that fits into one part */
     int streaming;               /* the first part of a streamed response has been sent */
     apr_interval_time_t db_time; /* microseconds spent in the database layer */
+
+    /* How to store the response in the cache; NULL: it is not stored. */
+    struct lh_cache_miss *cache_miss;
 };
 
 /* Sets one of the parameters that every route has; `builtin` is LH_BUILTIN_ME etc. (route.h). */

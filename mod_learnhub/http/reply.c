@@ -373,17 +373,6 @@ void lh_reply_make(const lh_call *call, lh_response *response)
     }
 }
 
-int lh_reply_success(const lh_call *call)
-{
-    lh_response response;
-
-    if (call->streaming) {
-        return OK;
-    }
-    lh_reply_make(call, &response);
-    return lh_reply_send(call, &response);
-}
-
 apr_status_t lh_reply_send_part(lh_call *call, apr_bucket_brigade *bb, const char *data, apr_size_t length)
 {
     request_rec *r = call->r;

@@ -34,9 +34,6 @@ void lh_reply_make(const lh_call *call, lh_response *response);
  */
 int lh_reply_send(const lh_call *call, const lh_response *response);
 
-/* Sends the response of a successful call, unless it was streamed. Returns what a handler returns to httpd. */
-int lh_reply_success(const lh_call *call);
-
 /* Sends an error response. Returns what a handler returns to httpd. */
 int lh_reply_error(const lh_call *call, const lh_error *error);
 

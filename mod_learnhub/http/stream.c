@@ -73,7 +73,7 @@ lh_error *lh_stream_run(lh_call *call, const lh_sql_run *run)
 {
     apr_pool_t *p = call->r->pool;
     stream s = {.call = call, .count = run->count};
-    lh_sql_failure failure = {{0}, NULL, NULL, run->statements[0]->label};
+    lh_sql_failure failure = {.label = run->statements[0]->label};
     apr_time_t began = lh_clock();
     lh_sql_outcome outcome;
 
