@@ -9,6 +9,8 @@
  *
  * - The SQL defines the response: a column's name is its key, a dotted name nests, the type selects the format.
  *   Columns whose name begins with `_` are not written: steps read them, and `_status` sets the status of the response.
+ *   `_expires`, a bigint, is the number of microseconds from now() after which a row of a cached response changes by
+ *   itself; NULL: never.
  * - A statement reports errors as codes in the first row of a column named `!`: NULL, or codes separated by spaces.
  *   With that column, no row is the code `missing`. A violated constraint reports its name as the code. The route's
  *   errors map a code to a status and a sentence. The first statement that reports an error decides the response.
@@ -178,14 +180,16 @@ enum {
                           * rows are returned as LH_STREAMED does, for LH_PAGE as {results} */
     LH_SLICED = 32,      /* of LH_ALL: adds the query fields skip and limit */
     LH_DIAGRAM = 64,     /* its body contains a diagram: limited by LearnHubMaxDiagram instead of LearnHubMaxBody */
-    LH_SHORT = 128       /* of GET: its statements find their rows by an index and take PostgreSQL less than a
+    LH_SHORT = 128,      /* of GET: its statements find their rows by an index and take PostgreSQL less than a
                           * millisecond; concurrent requests without filters share a round trip, except for deep_sql */
+    LH_KEEPS_CACHE = 256 /* changes nothing that routes with `depends` show: its statements store no topic */
 };
 
 #define LH_SQL_MAX 4
 #define LH_EXTRA_SQL_MAX 4
 #define LH_STEPS_MAX 4
-#define LH_DEEP 100 /* rows before a page, see deep_sql; the last statement skips fewer in less time */
+#define LH_DEEP 100     /* rows before a page, see deep_sql; the last statement skips fewer in less time */
+#define LH_TOPICS_MAX 4 /* in `depends` */
 
 /* Validates rules over several fields after the fields' own rules. `errors`: the errors so far; NULL: none. */
 typedef lh_error *lh_check(lh_call *call, lh_error *errors);
@@ -215,6 +219,10 @@ typedef struct lh_route {
                                               * reported an error */
     int timeout_ms; /* of each statement in sql, in milliseconds: then the error `slow`; 0: LearnHubStatementTimeout.
                      * All requests with a timeout_ms together use at most a quarter of the connections */
+    /* Of a GET route without steps: its responses are cached until one of these topics changes (LearnHubCache). Topics
+     * are stored by triggers (conf/schema/0015_changes.sql) and separated by spaces; one can end in a parameter of the
+     * path or in {me}, the caller: "problem:{id} creators". */
+    const char *depends;
     lh_shape shape;
     int status;              /* of success; 0: 200, or 204 for LH_NOTHING */
     const char *message;     /* {"message": message, key: response} */

@@ -12,6 +12,7 @@
 #include "core/learnhub_module.h"
 #include "core/server_state.h"
 #include "http/body.h"
+#include "http/cache.h"
 #include "http/call.h"
 #include "http/cors.h"
 #include "http/error.h"
@@ -246,7 +247,7 @@ static lh_error *find_route(lh_call *call)
 }
 
 /* 413 takes precedence over 404 and 405, because the size limit applies to requests without a route as well. */
-static lh_error *serve(lh_call *call)
+static lh_error *check(lh_call *call)
 {
     lh_error *routing = find_route(call), *error = lh_receive_check_length(call);
 
@@ -259,16 +260,38 @@ static lh_error *serve(lh_call *call)
     if (!error) {
         error = lh_body_query(call);
     }
-    if (!error) {
-        error = lh_body_read(call);
-    }
-    if (!error) {
-        error = lh_run(call);
-    }
+    return error ? error : lh_body_read(call);
+}
+
+static lh_error *run(lh_call *call)
+{
+    lh_error *error = lh_run(call);
+
     if (!error && (call->route->def->flags & LH_REVOKES)) {
         lh_token_announce();
     }
     return error;
+}
+
+static int serve(lh_call *call)
+{
+    lh_error *error = check(call);
+    lh_response response;
+
+    if (!error && lh_cache_find(call, &response)) {
+        return lh_reply_send(call, &response);
+    }
+    if (!error) {
+        error = run(call);
+    }
+    if (error) {
+        return lh_reply_error(call, error);
+    }
+    if (!lh_reply_make(call, &response)) {
+        return lh_reply_long(call);
+    }
+    lh_cache_store(call, &response);
+    return lh_reply_send(call, &response);
 }
 
 /* Without a challenge, so that the WWW-Authenticate header of another module (such as mod_auth_basic) is kept. */
@@ -292,7 +315,6 @@ static int handle_options(lh_call *call)
 static int handle(request_rec *r)
 {
     lh_call *call = call_of(r);
-    lh_error *error;
 
     if (!call) {
         return DECLINED;
@@ -307,8 +329,7 @@ static int handle(request_rec *r)
     if (r->method_number == M_OPTIONS) {
         return handle_options(call);
     }
-    error = serve(call);
-    return error ? lh_reply_error(call, error) : lh_reply_success(call);
+    return serve(call);
 }
 
 /* Adds the CORS headers to errors of requests for our paths that httpd itself writes, such as those of a malformed

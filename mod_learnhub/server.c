@@ -16,11 +16,13 @@
 #include "http/call.h"
 #include "http/path.h"
 #include "http/route.h"
+#include "http/topics.h"
 #include "jobs/jobs.h"
 #include "jobs/smtp.h"
 #include "model/model.h"
 #include "util/gate.h"
 #include "util/json.h"
+#include "util/lru.h"
 #include "util/recent.h"
 #include "util/spool.h"
 
@@ -64,7 +66,8 @@ static int compile(apr_pool_t *pconf, const char **why)
     lh_statements *statements = lh_statements_create(pconf);
 
     routes = lh_routes_compile(pconf, lh_route_groups, statements, why);
-    return routes && lh_token_compile(statements, why) && lh_jobs_compile(statements, why);
+    return routes && lh_token_compile(statements, why) && lh_topics_compile(statements, why) &&
+           lh_jobs_compile(statements, why);
 }
 
 /* Runs for `apachectl configtest` as well. */
@@ -94,17 +97,19 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     return OK;
 }
 
-/* Returns the number of servers with LearnHub On; sets *without_smtp to how many of them lack LearnHubSMTP. */
-static int count_servers(apr_pool_t *p, server_rec *s, int *without_smtp)
+/* Returns the number of servers with LearnHub On; sets *without_smtp and *with_cache to how many of them lack
+ * LearnHubSMTP and have a cache. */
+static int count_servers(apr_pool_t *p, server_rec *s, int *without_smtp, int *with_cache)
 {
     int on = 0;
 
-    *without_smtp = 0;
+    *without_smtp = *with_cache = 0;
     for (; s; s = s->next) {
         lh_config config = *config_of(s);
         lh_config_complete(p, &config);
         on += config.enabled != 0;
         *without_smtp += config.enabled && !config.smtp;
+        *with_cache += config.enabled && config.cache;
     }
     return on;
 }
@@ -112,20 +117,23 @@ static int count_servers(apr_pool_t *p, server_rec *s, int *without_smtp)
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main_server)
 {
     apr_status_t rv;
-    int without_smtp, on;
+    int without_smtp, with_cache, on;
 
     (void)plog;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK;
     }
     ap_add_version_component(pconf, "mod_learnhub/" LH_VERSION);
-    on = count_servers(ptemp, main_server, &without_smtp);
+    on = count_servers(ptemp, main_server, &without_smtp, &with_cache);
     if (!on) {
         return OK;
     }
     rv = lh_token_share(pconf);
     if (rv == APR_SUCCESS) {
         rv = lh_recent_share(pconf);
+    }
+    if (rv == APR_SUCCESS && with_cache) {
+        rv = lh_topics_share(main_server->process->pool);
     }
     if (rv != APR_SUCCESS) {
         return fail(main_server, rv, "cannot create shared memory");
@@ -229,6 +237,10 @@ static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
     server->tokens = lh_tokens_create(pchild);
     server->verified = lh_jwt_memory_create(pchild);
     server->etags = make_etag_key(pchild, &server->config);
+    if (server->config.cache) {
+        server->cache = lh_lru_create(pchild, (apr_size_t)server->config.cache);
+        server->topics = lh_topics_create(pchild);
+    }
     server->model = lh_model_create(pchild, &server->config, server->config.model_timeout);
     server->reviewer = lh_model_create(pchild, &server->config, server->config.review_timeout);
     return server;

@@ -124,6 +124,7 @@ static const lh_route users_routes[] = {
      .sql = {"SELECT u.object_id AS id, u.first_name, u.last_name, u.email, u.created_at "
              "FROM learnhub.users u "
              "WHERE u.id = :me::bigint"},
+     .depends = "user:{me}",
      .shape = LH_ONE,
      .returns = user_keys,
      .errors = (const lh_route_error[]){{"missing", 404, NULL, "User not found."}, {0}}},

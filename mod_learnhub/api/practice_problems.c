@@ -120,6 +120,7 @@ static const lh_route routes[] = {
                  "FROM page "
                  "JOIN learnhub.problems p ON p.id = page.id "
                  "ORDER BY p.created_at DESC, p.id DESC",
+     .depends = "problems creators",
      .shape = LH_SKIP_LIMIT,
      .key = "problems",
      .returns = problem_keys},
@@ -135,6 +136,7 @@ static const lh_route routes[] = {
              "WHERE " OF_CALLER("p.created_by")
              "ORDER BY p.created_by, p.created_at DESC, p.id DESC "
              "LIMIT :limit::bigint OFFSET :skip::bigint"},
+     .depends = "problems creators",
      .shape = LH_SKIP_LIMIT,
      .key = "problems",
      .returns = problem_keys},
@@ -173,6 +175,7 @@ static const lh_route routes[] = {
      .sql = {"SELECT " PROBLEM_COLUMNS
              "FROM learnhub.problems p "
              "WHERE p.id = decode(:id, 'hex')"},
+     .depends = "problem:{id} creators",
      .shape = LH_ONE,
      .returns = problem_keys,
      .errors = (const lh_route_error[]){PROBLEM_NOT_FOUND, {0}}},

@@ -167,7 +167,7 @@ static const lh_route routes[] = {
     {.name = "sessions.autosave", .method = "PUT", .path = "/sessions/{id:oid}/autosave",
      .summary = "Save the diagram and the time spent.",
      .roles = LH_MEMBER,
-     .flags = LH_DIAGRAM,
+     .flags = LH_DIAGRAM | LH_KEEPS_CACHE,
      .body = save_fields,
      .before = {&save_unchanged_diagram},
      .extra_sql = {
@@ -232,6 +232,7 @@ static const lh_route routes[] = {
     {.name = "sessions.chat", .method = "POST", .path = "/sessions/{id:oid}/chat",
      .summary = "Add a chat message.",
      .roles = LH_MEMBER,
+     .flags = LH_KEEPS_CACHE,
      .body = CHAT_FIELDS,
      .sql = {"SELECT CASE WHEN status NOT IN ('active', 'paused') THEN 'closed' "
              "            WHEN NOT learnhub.chat_has_room(chat_messages) THEN 'full' "

@@ -11,10 +11,18 @@
     "c.first_name AS \"creator.first_name\", c.last_name AS \"creator.last_name\", "                                   \
     "c.email AS \"creator.email\", c.role AS \"creator.role\", "
 
+#define CAN_JOIN "s.status = 'upcoming' AND s.starts_at > now() AND s.participant_count < s.max_participants "
+
 #define SEAT_COLUMNS                                                                                                   \
     "s.participant_count >= s.max_participants AS is_full, "                                                           \
     "s.max_participants - s.participant_count AS available_spots, "                                                    \
-    "s.status = 'upcoming' AND s.starts_at > now() AND s.participant_count < s.max_participants AS can_join "
+    CAN_JOIN "AS can_join "
+
+/* When can_join turns; at most a day, as infinite times cannot be subtracted. */
+#define SEAT_EXPIRY                                                                                                    \
+    ", CASE WHEN " CAN_JOIN                                                                                            \
+    "       THEN (extract(epoch FROM least(s.starts_at, now() + interval '1 day') - now()) * 1000000)::bigint "        \
+    "  END AS _expires "
 
 #define LISTED_COLUMNS SESSION_COLUMNS "s.status, s.created_at, s.updated_at, s.participant_count, " SEAT_COLUMNS
 
@@ -156,18 +164,19 @@ static const lh_route routes[] = {
      .count = "SELECT CASE WHEN " COUNTED " IS NULL "
               "            THEN (SELECT count(*) FROM learnhub.tutoring_sessions s WHERE true :filters) "
               "            ELSE " LIST_COUNT("tutoring", ":status") " END",
-     .sql = {"SELECT " LISTED_COLUMNS
+     .sql = {"SELECT " LISTED_COLUMNS SEAT_EXPIRY
              "FROM learnhub.tutoring_sessions s "
              "JOIN learnhub.users c ON c.id = s.creator_id "
              "WHERE true :filters "
              "ORDER BY s.created_at DESC, s.id DESC "
              "LIMIT :limit::bigint OFFSET :offset::bigint"},
      .deep_sql = DEEP_PAGE("learnhub.tutoring_sessions", "s", COUNTED, ":status", ":offset")
-                 "SELECT " LISTED_COLUMNS
+                 "SELECT " LISTED_COLUMNS SEAT_EXPIRY
                  "FROM page "
                  "JOIN learnhub.tutoring_sessions s ON s.id = page.id "
                  "JOIN learnhub.users c ON c.id = s.creator_id "
                  "ORDER BY s.created_at DESC, s.id DESC",
+     .depends = "tutoring creators",
      .shape = LH_PAGE,
      .returns = listed_keys},
 

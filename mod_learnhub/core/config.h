@@ -44,6 +44,7 @@ typedef struct lh_config {
     apr_int64_t max_body, max_photo, max_diagram; /* bytes */
     apr_int64_t connection_wait, statement_timeout;
     lh_spool_limit spool;
+    apr_int64_t cache; /* bytes; 0: off */
 
     const char *public_url;  /* without a trailing slash, or NULL */
     const char *reset_url;   /* with {uid} and {token}, or NULL */

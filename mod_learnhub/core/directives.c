@@ -466,6 +466,9 @@ const command_rec lh_config_commands[] = {
     DIRECTIVE("LearnHubSpool", read_spool, spool,
               "the size of all temporary files for long responses in bytes, per process, and their directory",
               .min = 1048576, .max = (apr_int64_t)1 << 40, .default_value = "268435456"),
+    DIRECTIVE("LearnHubCache", read_integer, cache,
+              "the memory of each process for cached responses in bytes; 0 turns the cache off",
+              .max = 1073741824, .default_value = "8388608"),
 
     DIRECTIVE("LearnHubPublicURL", read_url, public_url,
               "the base of absolute URLs in responses; unset: scheme and host of the request"),

@@ -15,6 +15,8 @@ typedef struct lh_server {
     struct lh_tokens *tokens;
     struct lh_jwt_memory *verified; /* access tokens */
     struct lh_mac *etags;           /* the key of entity tags */
+    struct lh_lru *cache;           /* of responses; NULL: LearnHubCache is 0 */
+    struct lh_topics *topics;       /* the changes that end cached responses; NULL without a cache */
     /* Clients of the model, for rates and for reviews of drawings; NULL: no model is configured. */
     struct lh_model *model, *reviewer;
     struct lh_job_state *jobs;

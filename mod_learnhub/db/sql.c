@@ -123,6 +123,7 @@ static lh_sql_outcome run_attempts(lh_exchange *x)
             break;
         }
         outcome = lh_exchange_run(x);
+        x->failure->uncertain |= x->sync_sent && outcome != LH_SQL_OK && outcome != LH_SQL_ERROR;
         rule = x->error_received ? find_rule(x->failure->sqlstate) : NULL;
         retry = may_retry(x, outcome, rule, retries);
         release_connection(x, rule, retry);

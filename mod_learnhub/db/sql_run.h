@@ -27,6 +27,8 @@ typedef struct lh_sql_failure {
     const char *constraint; /* the violated constraint, or NULL */
     const char *message;    /* the server's message or another cause; for the error log only */
     const char *label;      /* of the statement that failed */
+    int uncertain;          /* an attempt may have been committed without success being reported for it; set even if a
+                             * later attempt succeeded */
 } lh_sql_failure;
 
 /* Decides from the results of the guard whether the other statements are executed. Called again for each retry. */

@@ -52,6 +52,9 @@ struct lh_call {
     int timeout_lifted;          /* lh_lift_timeout() was called: the route's timeout_ms does not apply */
     struct lh_output *output;    /* the body of a response that may be long (output.h), or NULL */
     apr_interval_time_t db_time; /* microseconds spent in the database layer */
+
+    /* How to store the response in the cache; NULL: it is not stored. */
+    struct lh_cache_miss *cache_miss;
 };
 
 /* Sets one of the parameters that every route has; `builtin` is LH_BUILTIN_ME etc. (route.h). */

@@ -294,13 +294,6 @@ int lh_reply_make(const lh_call *call, lh_response *response)
     return 1;
 }
 
-int lh_reply_success(lh_call *call)
-{
-    lh_response response;
-
-    return lh_reply_make(call, &response) ? lh_reply_send(call, &response) : lh_reply_long(call);
-}
-
 int lh_reply_error(const lh_call *call, const lh_error *error)
 {
     lh_error_format format = call->group->error_format;

@@ -34,9 +34,6 @@ int lh_reply_send(lh_call *call, const lh_response *response);
 /* Sends a long response of a successful call. Returns what a handler returns to httpd. */
 int lh_reply_long(lh_call *call);
 
-/* Sends the response of a successful call. Returns what a handler returns to httpd. */
-int lh_reply_success(lh_call *call);
-
 /* Sends an error response. Returns what a handler returns to httpd. */
 int lh_reply_error(const lh_call *call, const lh_error *error);
 

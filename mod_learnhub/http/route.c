@@ -243,6 +243,58 @@ static void compile_statements(lh_routes *routes, lh_compiled_route *route)
     }
 }
 
+/* ---- topics ---- */
+
+static int slot_of(const lh_compiled_route *route, const char *name, apr_size_t length)
+{
+    int i = 0;
+
+    while (i < route->slots.count &&
+           (strlen(route->slots.names[i]) != length || memcmp(route->slots.names[i], name, length) != 0)) {
+        i++;
+    }
+    return i < route->slots.count ? i : -1;
+}
+
+/* 1 when the statement may name :me; :meeting_url counts as well. */
+static int names_caller(const char *sql)
+{
+    return sql && strstr(sql, ":me");
+}
+
+static int depends_on_caller(const lh_compiled_route *route)
+{
+    int i, found = names_caller(route->def->count) || names_caller(route->def->deep_sql);
+
+    for (i = 0; i < route->sql_count; i++) {
+        found |= names_caller(route->def->sql[i]);
+    }
+    for (i = 0; i < route->query_count; i++) {
+        found |= names_caller(route->query[i]->where);
+    }
+    for (i = 0; i < route->topic_count; i++) {
+        found |= route->topics[i].slot == route->builtin_slot + LH_BUILTIN_ME;
+    }
+    return found;
+}
+
+/* lh_route_check() has checked the form and the parameters of `depends`, unless it reported an error. */
+static void compile_topics(lh_compiled_route *route)
+{
+    const char *words = route->def->depends, *word;
+    apr_size_t length;
+
+    while ((word = lh_text_word(&words, &length)) && route->topic_count < LH_TOPICS_MAX) {
+        const char *brace = memchr(word, '{', length);
+        lh_topic *topic = &route->topics[route->topic_count++];
+
+        topic->text = word;
+        topic->length = brace ? (apr_size_t)(brace - word) : length;
+        topic->slot = brace ? slot_of(route, brace + 1, length - topic->length - 2) : -1;
+    }
+    route->per_caller = depends_on_caller(route);
+}
+
 /* ---- the table ---- */
 
 static void check_name(lh_routes *routes, const lh_route *def)
@@ -282,6 +334,7 @@ static void add_route(lh_routes *routes, const lh_route_group *group, const lh_r
     name_slots(routes->pool, route);
     compile_statements(routes, route);
     fail(routes, def, lh_route_check(routes->pool, def));
+    compile_topics(route);
     check_name(routes, def);
     fail(routes, def, lh_path_add(routes->tree, def->method, def->path, route));
     APR_ARRAY_PUSH(routes->all, lh_compiled_route *) = route;

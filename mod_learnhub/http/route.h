@@ -12,6 +12,13 @@
 
 #define LH_FILTERS_MAX 4 /* query fields with `where`, of one route */
 
+/* A topic of `depends`: the text, followed by the value of a slot. */
+typedef struct lh_topic {
+    const char *text; /* not terminated */
+    apr_size_t length;
+    int slot; /* -1: no value follows */
+} lh_topic;
+
 typedef struct lh_compiled_route {
     const lh_route *def;
     const lh_route_group *group;
@@ -36,6 +43,10 @@ typedef struct lh_compiled_route {
     const lh_statement **filtered; /* the last statement; NULL when it has no :filters */
     const lh_statement **counts;   /* the route's count, or NULL */
     const lh_statement **deep;     /* its deep_sql, or NULL */
+
+    lh_topic topics[LH_TOPICS_MAX];
+    int topic_count;
+    int per_caller; /* a topic or a statement of a route with topics names :me */
 } lh_compiled_route;
 
 /* The built-in parameters, in the order of their slots from builtin_slot on. */

@@ -184,6 +184,60 @@ static const char *check_lock(const lh_route *route)
     return NULL;
 }
 
+/* ---- topics ---- */
+
+/* 1 when a topic can end in this parameter: of the path, or `me`. */
+static int is_parameter(const lh_route *route, const char *name, apr_size_t length)
+{
+    const char *brace;
+
+    for (brace = strchr(route->path, '{'); brace; brace = strchr(brace + 1, '{')) {
+        if (strcspn(brace + 1, ":}") == length && !memcmp(brace + 1, name, length)) {
+            return 1;
+        }
+    }
+    return length == 2 && !memcmp(name, "me", 2) && route->roles != LH_ANYONE;
+}
+
+static const char *check_topic(apr_pool_t *p, const lh_route *route, const char *topic, apr_size_t length)
+{
+    const char *brace = memchr(topic, '{', length);
+
+    if (brace && (topic[length - 1] != '}' || memchr(brace, '}', length) != topic + length - 1 ||
+                  !is_parameter(route, brace + 1, (apr_size_t)(topic + length - brace) - 2))) {
+        return apr_psprintf(p, "its topic %.*s does not end in {me} or a parameter of its path", (int)length, topic);
+    }
+    return NULL;
+}
+
+static int can_be_cached(const lh_route *route)
+{
+    int unstreamed =
+        route->shape == LH_ONE || route->shape == LH_PAGE || route->shape == LH_SKIP_LIMIT || route->shape == LH_ALL;
+
+    return unstreamed && !(route->flags & (LH_STREAMED | LH_UNPAGED)) && !strcmp(route->method, "GET") &&
+           !route->before[0] && !route->after[0];
+}
+
+static const char *check_topics(apr_pool_t *p, const lh_route *route)
+{
+    const char *topics = route->depends, *topic, *why = NULL;
+    apr_size_t length;
+    int n = 0;
+
+    while (!why && (topic = lh_text_word(&topics, &length))) {
+        why = check_topic(p, route, topic, length);
+        n++;
+    }
+    if (n > LH_TOPICS_MAX) {
+        return "it depends on too many topics";
+    }
+    if (n && !can_be_cached(route)) {
+        return "only GET routes of an object or a list, without steps and streams, can have topics";
+    }
+    return why;
+}
+
 const char *lh_route_check(apr_pool_t *p, const lh_route *route)
 {
     const char *why = check_shape(route);
@@ -199,6 +253,9 @@ const char *lh_route_check(apr_pool_t *p, const lh_route *route)
     }
     if (!why) {
         why = check_errors(p, route);
+    }
+    if (!why) {
+        why = check_topics(p, route);
     }
     return why ? why : check_steps(p, route);
 }

@@ -14,6 +14,7 @@
 #include "http/failure.h"
 #include "http/route.h"
 #include "http/stream.h"
+#include "http/topics.h"
 #include "util/clock.h"
 
 /* The deadline in httpd is this much later than PostgreSQL's statement_timeout, so that normally PostgreSQL cancels the
@@ -34,14 +35,54 @@ static lh_sql_run make_run(const lh_call *call, const lh_statement *const *state
     return run;
 }
 
-static lh_error *execute(lh_call *call, const lh_sql_run *run, lh_result **results)
+/* `uncertain`, if not NULL, is set to 1 if an attempt that did not succeed may have been committed. */
+static lh_error *execute(lh_call *call, const lh_sql_run *run, lh_result **results, int *uncertain)
 {
-    lh_sql_failure failure = {{0}, NULL, NULL, run->statements[0]->label};
+    lh_sql_failure failure = {.label = run->statements[0]->label};
     apr_interval_time_t elapsed = 0;
     lh_sql_outcome outcome = lh_sql_execute(run, call->r->pool, results, &failure, &elapsed);
 
     call->db_time += elapsed;
+    if (uncertain) {
+        *uncertain = failure.uncertain;
+    }
     return outcome == LH_SQL_OK ? NULL : lh_failure_of_run(call, outcome, &failure);
+}
+
+static int is_get(const lh_call *call)
+{
+    return !strcmp(call->route->def->method, "GET");
+}
+
+/*
+ * Executes statements of the route, and announces what they have changed before anything else can fail. If it is
+ * unknown whether an attempt was committed, as after a retry, everything may have changed.
+ */
+static lh_error *execute_route(lh_call *call, lh_sql_run *run, lh_result **results)
+{
+    const lh_statement *statements[LH_SQL_STATEMENTS], *topics = lh_topics_statement();
+    lh_result *all[LH_SQL_STATEMENTS];
+    int count = run->count, uncertain = 0;
+    lh_error *error;
+
+    if (!topics || is_get(call) || (call->route->def->flags & LH_KEEPS_CACHE)) {
+        return execute(call, run, results, NULL);
+    }
+    memcpy(statements, run->statements, sizeof(*statements) * (apr_size_t)count);
+    statements[count] = topics;
+    run->statements = statements;
+    run->count = count + 1;
+    error = execute(call, run, all, &uncertain);
+    if (!error) {
+        memcpy(results, all, sizeof(*results) * (apr_size_t)count);
+    }
+    if (!error && all[count]) { /* NULL: a guard that did not accept; nothing was changed */
+        lh_topics_announce(lh_call_cell(call, all[count], 0, 0));
+    }
+    if (uncertain) {
+        lh_topics_announce("*");
+    }
+    return error;
 }
 
 lh_error *lh_run_statement(lh_call *call, const lh_statement *statement, const char *const *values, lh_result **result)
@@ -49,12 +90,7 @@ lh_error *lh_run_statement(lh_call *call, const lh_statement *statement, const c
     lh_sql_run run = make_run(call, &statement, 1, values);
 
     run.retryable = 1;
-    return execute(call, &run, result);
-}
-
-static int is_get(const lh_call *call)
-{
-    return !strcmp(call->route->def->method, "GET");
+    return execute(call, &run, result, NULL);
 }
 
 lh_error *lh_query(lh_call *call, int index)
@@ -63,7 +99,7 @@ lh_error *lh_query(lh_call *call, int index)
     lh_error *error;
 
     run.retryable = is_get(call);
-    error = execute(call, &run, &call->last);
+    error = execute_route(call, &run, &call->last);
     return error || !lh_row_count(call) ? error : lh_failure_in_results(call, &call->last, 1);
 }
 
@@ -159,7 +195,7 @@ static lh_error *run_statements(lh_call *call)
     if ((def->flags & LH_STREAMED) || lh_call_unpaged(call)) {
         return lh_stream_run(call, &run);
     }
-    error = execute(call, &run, results);
+    error = execute_route(call, &run, results);
     if (!error) {
         error = lh_condition_result(&condition);
     }

@@ -63,7 +63,7 @@ static void finish(const stream *s, lh_sql_outcome outcome, const lh_sql_failure
 lh_error *lh_stream_run(lh_call *call, const lh_sql_run *run)
 {
     stream s = {.call = call, .count = run->count};
-    lh_sql_failure failure = {{0}, NULL, NULL, run->statements[0]->label};
+    lh_sql_failure failure = {.label = run->statements[0]->label};
     apr_time_t began = lh_clock();
     lh_sql_outcome outcome;
 

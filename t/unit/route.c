@@ -54,6 +54,8 @@ static const lh_route_error field_errors[] = {
 
 #define ROUTE .name = "bad.route", .method = "POST", .path = "/x/{id:int}/", .summary = "S"
 #define PAGED .sql = {"SELECT :limit, :offset"}, .shape = LH_PAGE, .count = "SELECT 1"
+#define CACHED(topics)                                                                                                 \
+    .name = "bad.route", .method = "GET", .path = "/x/{id:int}/", .summary = "S", .roles = LH_MEMBER, .depends = topics
 
 #define GET .name = "bad.route", .method = "GET", .path = "/x/{id:int}/", .summary = "S"
 
@@ -129,6 +131,20 @@ static const struct invalid_route {
     {"the same :filters", {ROUTE, PAGED, .deep_sql = "SELECT :limit, :offset:filters"}},
     {":nobody", {ROUTE, PAGED, .deep_sql = "SELECT :limit, :offset, :nobody"}},
     {NULL, {ROUTE, PAGED, .deep_sql = "SELECT :limit, :offset"}},
+    {NULL, {CACHED("things thing:{id} user:{me}"), .sql = {"SELECT 1"}}},
+    {"its topic thing:{name}", {CACHED("things thing:{name}"), .sql = {"SELECT 1"}}},
+    {"its topic thing:{i}", {CACHED("thing:{i}"), .sql = {"SELECT 1"}}},
+    {"its topic {id}s", {CACHED("{id}s"), .sql = {"SELECT 1"}}},
+    {"its topic {id}{me}", {CACHED("{id}{me}"), .sql = {"SELECT 1"}}},
+    {"its topic thing:{id", {CACHED("thing:{id"), .sql = {"SELECT 1"}}},
+    {"its topic {me}",
+     {.name = "bad.route", .method = "GET", .path = "/x/", .summary = "S", .depends = "{me}", .sql = {"SELECT 1"}}},
+    {"too many topics", {CACHED("a b c d e"), .sql = {"SELECT 1"}}},
+    {"without steps and streams", {CACHED("a"), .sql = {"SELECT 1"}, .before = {&step}}},
+    {"without steps and streams", {CACHED("a"), .sql = {"SELECT 1 AS _id"}, .after = {&after}}},
+    {"without steps and streams", {CACHED("a"), .sql = {"SELECT 1"}, .shape = LH_ALL, .flags = LH_STREAMED}},
+    {"without steps and streams", {CACHED("a"), .sql = {"SELECT 1"}, .shape = LH_ONE_OR_NULL}},
+    {"only GET routes", {ROUTE, .sql = {"SELECT 1"}, .depends = "a"}},
     {NULL, {ROUTE, .before = {&step}, .body = one_field, .errors = field_errors}},
     {"names the field title", {ROUTE, .before = {&step}, .errors = field_errors}},
     {"no group has a prefix", {.name = "bad.route", .method = "GET", .path = "/y/", .summary = "S", .before = {&step}}},

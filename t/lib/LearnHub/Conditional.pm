@@ -47,7 +47,7 @@ sub if_match_holds {
     my $old = $get->();
     my $me = api(GET => '/auth/users/me/', token => $with{token})->json->{id};
     sql($change{ $route->{path} }, $id // $me);
-    my $new = $get->();
+    my $new = eventually(sub { my $etag = $get->(); $etag ne $old && $etag }) // $old; # GET may be cached for a second
     isnt($new, $old, "$route->{name}: the change of somebody else changes the ETag");
     for my $header ($old, "W/$new", '"x"', '', $new =~ s/"$//r) {
         is_error($write->($header), $route->{format}, 412, qr/has changed since/, "$route->{name}: 412 for $header");
