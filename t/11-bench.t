@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The rules of the benchmark in t/bench: which results count, the order and the repetition of rounds, the requests of
-# the mix, the scripts for pgbench, the peers' statements, the chart. The measurements themselves need wrk and a quiet machine: make -f Makefile.apxs bench.
+# the mix, the scripts for pgbench, the peers' statements, the chart. The measurements themselves need wrk and a quiet
+# machine: make -f Makefile.apxs bench.
 use strict;
 use warnings;
 
@@ -113,7 +114,7 @@ subtest 'peers' => sub {
 subtest 'rounds' => sub {
     my %bench = (connections => [32, 128], rounds => 2, work => ['A'], peers => { go => {} },
         works => { A => {}, E => {}, 'A-cached' => { cached => 1 } });
-    my $plan = sub { my ($name) = @_; join ' ', map { join '', map { $_ // '' } @$_ } Bench::Rounds::plan(\%bench, $name) };
+    my $plan = sub { join ' ', map { $_->[0] . ($_->[1] // '') } Bench::Rounds::plan(\%bench, @_) };
     is($plan->('A'), 'const32 http32 go32 sql go128 http128 const128', 'the limits are measured beside the module');
     is($plan->('A-cached'), 'const32 http32 go32 go128 http128 const128', 'no statements if the answers are cached');
     is($plan->('E'), 'const32 http32 sql http128 const128', 'peers do not serve all work loads');

@@ -148,7 +148,8 @@ sub sql {
                 or die "bench: pgbench returned: $output\n";
             my ($rate) = $output =~ /^tps = ([\d.]+)/m; # missing if the machine was too slow for one transaction
             my ($failed) = $output =~ /^number of failed transactions: (\d+)/m;
-            return (rate => ($rate || 0) * Bench::Sql::STEPS, requests => $number * Bench::Sql::STEPS, errors => $failed || 0,
+            return (rate => ($rate || 0) * Bench::Sql::STEPS, requests => $number * Bench::Sql::STEPS,
+                errors => $failed || 0,
                 wrong => [$succeeded ? () : 'pgbench aborted clients; see its messages above',
                     $number ? () : 'pgbench finished no transaction']);
     });

@@ -19,7 +19,7 @@ use constant {
     SECONDS => 10, # of a run of wrk
 };
 
-# A mix of equal parts of A, B, C, D1 and E. The seats of E are sold in the first cycles; then its requests are rejected.
+# A mix of equal parts of A, B, C, D1 and E. The seats of E are sold in the first cycle; then E is rejected.
 sub requests {
     my ($works) = @_;
     my @names = qw(A B C D1 E);

@@ -3,8 +3,8 @@
 #
 # A run is {work, kind, connections, round, rate, p50, p99, errors, wrong, others, loops, httpd, postgresql}: kind is
 # `http`, `const`, `sql` or the name of a peer; rate is requests per second; times are in ms; errors counts failed
-# requests; wrong is a list of sentences about wrong answers; others is the share of the cores that other processes used;
-# loops are the seconds of the fixed loop before and after the run.
+# requests; wrong is a list of sentences about wrong answers; others is the share of the cores that other processes
+# used; loops are the seconds of the fixed loop before and after the run.
 #
 # A round measures all kinds of a work load one after the other. A ratio is the median of the ratios of its rounds, each
 # of which compares runs of the same round only.
@@ -73,7 +73,8 @@ sub bound {
     return $const && $sql ? 1 / (1 / $const + 1 / $sql) : $const;
 }
 
-# The best peer: {name, rate, ratio}. The ratio is missing if an answer of the peer was wrong, or if too few rounds count.
+# The best peer: {name, rate, p99, ratio}. The ratio is missing if an answer of the peer was wrong, or if less than
+# `least` rounds count.
 sub best_peer {
     my ($least, @rounds) = @_;
     my %names = map { $_ => 1 } grep { !$is_own{$_} } map { keys %{ $_->{runs} } } @rounds;
@@ -174,7 +175,7 @@ my %meaning = (
     errors => 'errors: requests failed',
     others => sprintf('others: other processes used more than %d %% of the cores in too many rounds',
         100 * OTHERS_MAX),
-    slow => sprintf('slow: in too many rounds, a fixed loop took more than %.0f %% longer than the fastest of the round',
+    slow => sprintf('slow: in too many rounds, a loop took more than %.0f %% longer than the fastest of the round',
         100 * (LOOP_MAX - 1)),
 );
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The measurements. A round runs all kinds of a work load for a short time one after the other, and the next round in
-# the opposite order, so that a slow phase of the machine affects all kinds alike. Rounds with disturbances are repeated.
+# the opposite order, so that a slow phase of the machine affects all kinds alike. Disturbed rounds are repeated.
 #
 # $bench is {site, works, routes, peers, seconds, rounds, connections, work}: peers is {name => {pid, site}}, work the
 # list of the names of the work loads.
