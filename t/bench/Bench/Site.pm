@@ -50,6 +50,7 @@ sub new {
     my $self = bless { top => $top, port => LearnHub::Server->free_port, cached_port => LearnHub::Server->free_port },
         $class;
     chomp(my $flags = `make -s -f Makefile.apxs flags`);
+    $ENV{CACHED_PORT} = $self->{cached_port}; # for t/bench/httpd.conf
     mkdir 'build/bench';
     command("gcc $flags -shared -o build/bench/const.so t/bench/const.c");
     command('conf/quickstart/database', 'start');
@@ -113,7 +114,7 @@ sub checkpoint {
 
 sub start_httpd {
     my ($self) = @_;
-    local @ENV{qw(PORT CONF CACHED_PORT)} = ($self->{port}, 't/bench/httpd.conf', $self->{cached_port});
+    local @ENV{qw(PORT CONF)} = ($self->{port}, 't/bench/httpd.conf');
     command('conf/quickstart/server', 'start');
     $self->disconnect;
     return;
