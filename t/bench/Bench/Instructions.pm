@@ -46,12 +46,13 @@ sub control {
     return;
 }
 
-# The instructions of one batch, by the newest dump: callgrind numbers its dumps from 1.
+# The instructions of one batch, by the newest dump: callgrind numbers its dumps from 1. `server` is the site, or its
+# port with a cache.
 sub batch {
-    my ($site, $dump, @requests) = @_;
+    my ($site, $server, $dump, @requests) = @_;
     control($site, 'zero');
     for my $request (@requests) {
-        my $reply = $site->send_request($request);
+        my $reply = $server->send_request($request);
         $reply->{status} == $request->{status} or die "bench: $request->{path}: $reply->{status} $reply->{content}\n";
     }
     control($site, 'dump');
@@ -60,23 +61,26 @@ sub batch {
     return $sum / @requests;
 }
 
+# The number of requests for each work load.
+sub requests { return WARM_UP + BATCHES * BATCH }
+
 # The medians of the batches: {work => instructions per request}.
 sub count {
-    my ($site, @names) = @_;
-    my $number = WARM_UP + BATCHES * BATCH;
-    my $works = Bench::Work::all($site, $number);
+    my ($site, $works, @names) = @_;
     my $pid = start($site);
     my ($dump, %counted) = (0);
     for my $name (@names) {
         my @requests = @{ $works->{$name}{requests} };
         Bench::Work::reset_data($site, $name, $works);
-        batch($site, ++$dump, map { $requests[$_ % @requests] } 0 .. WARM_UP - 1);
+        my $server = $works->{$name}{cached} ? $site->at($site->{cached_port}) : $site;
+        my @first = 0 .. ($works->{$name}{cached} ? $#requests : WARM_UP - 1); # fills the cache
+        batch($site, $server, ++$dump, map { $requests[$_ % @requests] } @first);
         my @batches = map {
             my $first = WARM_UP + $_ * BATCH;
-            batch($site, ++$dump, map { $requests[$_ % @requests] } $first .. $first + BATCH - 1);
+            batch($site, $server, ++$dump, map { $requests[$_ % @requests] } $first .. $first + BATCH - 1);
         } 0 .. BATCHES - 1;
         $counted{$name} = int Bench::Report::median(@batches);
-        printf "bench: %-2s %7d instructions per request (batches: %s)\n", $name, $counted{$name},
+        printf "bench: %-8s %7d instructions per request (batches: %s)\n", $name, $counted{$name},
             join ' ', map {int} @batches;
     }
     kill TERM => $pid;
@@ -88,10 +92,10 @@ sub count {
 # The counts with their change against the recorded ones.
 sub table {
     my ($counted, $recorded) = @_;
-    my $text = "work  instructions  recorded  change\n";
+    my $text = "work      instructions  recorded  change\n";
     for my $name (sort keys %$counted) {
         my $before = $recorded->{$name};
-        $text .= sprintf "%-4s  %12d  %8s  %s\n", $name, $counted->{$name}, $before // '-',
+        $text .= sprintf "%-8s  %12d  %8s  %s\n", $name, $counted->{$name}, $before // '-',
             $before ? sprintf('%+.1f %%', 100 * ($counted->{$name} / $before - 1)) : '-';
     }
     return $text;

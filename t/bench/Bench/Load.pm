@@ -144,11 +144,14 @@ sub sql {
             my ($output, $succeeded) = output_of(Bench::Site::postgres_program('pgbench'), qw(-n -M prepared), '-j',
                 THREADS, '-c', $clients, '-T', $seconds, @defines, @files,
                 $site->conninfo('learnhub'));
-            my ($rate) = $output =~ /^tps = ([\d.]+)/m or die "bench: pgbench returned: $output\n";
-            my ($number) = $output =~ /^number of transactions actually processed: (\d+)/m;
+            my ($number) = $output =~ /^number of transactions actually processed: (\d+)/m
+                or die "bench: pgbench returned: $output\n";
+            my ($rate) = $output =~ /^tps = ([\d.]+)/m; # missing if the machine was too slow for one transaction
             my ($failed) = $output =~ /^number of failed transactions: (\d+)/m;
-            return (rate => $rate * Bench::Sql::STEPS, requests => $number * Bench::Sql::STEPS, errors => $failed || 0,
-                wrong => [$succeeded ? () : 'pgbench aborted clients; see its messages above']);
+            return (rate => ($rate || 0) * Bench::Sql::STEPS, requests => $number * Bench::Sql::STEPS,
+                errors => $failed || 0,
+                wrong => [$succeeded ? () : 'pgbench aborted clients; see its messages above',
+                    $number ? () : 'pgbench finished no transaction']);
     });
     push @{ $run->{wrong} }, idle_statements($works->{$name}, $run->{requests}, $before, rows_touched($site));
     return $run;

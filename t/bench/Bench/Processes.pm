@@ -8,6 +8,8 @@ use warnings;
 use POSIX ();
 use Time::HiRes ();
 
+use constant LOOPS => 10;
+
 my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
 
 sub lines_of {
@@ -104,12 +106,18 @@ sub cost {
     return \%cost;
 }
 
-# Seconds of a fixed loop of integers: it takes longer in a slow phase of the machine.
+# Seconds of a fixed loop of integers, the fastest of some: it takes longer in a slow phase of the machine, but not when
+# another process interrupts it.
 sub loop {
-    my $began = Time::HiRes::time();
-    my $sum = 0;
-    $sum = ($sum * 33 + $_) & 0xffffff for 1 .. 2_000_000;
-    return Time::HiRes::time() - $began;
+    my $fastest;
+    for (1 .. LOOPS) {
+        my $began = Time::HiRes::time();
+        my $sum = 0;
+        $sum = ($sum * 33 + $_) & 0xffffff for 1 .. 200_000;
+        my $seconds = Time::HiRes::time() - $began;
+        $fastest = $seconds if !defined $fastest || $seconds < $fastest;
+    }
+    return $fastest;
 }
 
 1;

@@ -8,6 +8,7 @@ use warnings;
 
 use DBI ();
 use Digest::SHA qw(hmac_sha256 sha256_hex);
+use File::Temp ();
 use IO::Socket::INET ();
 use JSON::XS ();
 use MIME::Base64 qw(encode_base64url);
@@ -46,8 +47,10 @@ sub conninfo {
 # Starts PostgreSQL and loads the data; start_httpd() follows.
 sub new {
     my ($class, $top) = @_;
-    my $self = bless { top => $top, port => LearnHub::Server->free_port }, $class;
+    my $self = bless { top => $top, port => LearnHub::Server->free_port, cached_port => LearnHub::Server->free_port },
+        $class;
     chomp(my $flags = `make -s -f Makefile.apxs flags`);
+    $ENV{CACHED_PORT} = $self->{cached_port}; # for t/bench/httpd.conf
     mkdir 'build/bench';
     command("gcc $flags -shared -o build/bench/const.so t/bench/const.c");
     command('conf/quickstart/database', 'start');
@@ -88,6 +91,19 @@ sub sql {
     return $query->{NUM_OF_FIELDS} ? @{ $query->fetchall_arrayref({}) } : ();
 }
 
+# A directory with a socket of PostgreSQL, for clients that do not support abstract sockets. PostgreSQL is restarted.
+sub socket_directory {
+    my ($self) = @_;
+    return "$self->{socket_directory}" if $self->{socket_directory};
+    $self->{socket_directory} = File::Temp->newdir('learnhub-XXXXXX', DIR => '/tmp');
+    my ($abstract) = $self->conninfo('postgres') =~ /^host=(\S+)/;
+    command(postgres_program('psql'), qw(-X -q -d), $self->conninfo('postgres'), '-c',
+        "ALTER SYSTEM SET unix_socket_directories = '$abstract', '$self->{socket_directory}'");
+    delete $self->{database};
+    command('conf/quickstart/database', $_) for qw(stop start);
+    return "$self->{socket_directory}";
+}
+
 # Ends the writing of dirty pages before a run, so that it does not fall into one run of many.
 sub checkpoint {
     my ($self) = @_;
@@ -104,11 +120,12 @@ sub start_httpd {
     return;
 }
 
-# The process ids of the servers.
+# The process ids of the servers, with those of the peers, {peers}.
 sub servers {
+    my ($self) = @_;
     my ($httpd) = slurp('build/run/httpd.pid') =~ /(\d+)/;
     my ($postgresql) = slurp('build/run/pg/postmaster.pid') =~ /(\d+)/;
-    return { httpd => $httpd, postgresql => $postgresql };
+    return { httpd => $httpd, postgresql => $postgresql, %{ $self->{peers} || {} } };
 }
 
 # Empties the access log, which otherwise grows to several GB. httpd appends to it.
@@ -132,17 +149,25 @@ sub stop {
     return command('conf/quickstart/stop');
 }
 
+# The same data behind another port: a virtual host, or a peer.
+sub at { my ($self, $port) = @_; return bless { %$self, port => $port, socket => undef }, ref $self }
+
+# Whether the module has LearnHubCache; t/bench/httpd.conf then has a virtual host with a cache.
+sub has_cache { return slurp('build/mod_learnhub.so') =~ /\0LearnHubCache\0/ }
+
+# The key of the server.
+sub secret { my ($self) = @_; return $self->{secret} //= slurp('build/run/jwt-secret') =~ s/\n.*//sr }
+
 # An access token of a user, signed with the key of the server.
 sub token {
     my ($self, $user) = @_;
-    $self->{secret} //= slurp('build/run/jwt-secret') =~ s/\n.*//sr;
     my $now = $self->{token_time} //= time;
-    my $kid = substr unpack('H*', hmac_sha256('kid', $self->{secret})), 0, 16;
+    my $kid = substr unpack('H*', hmac_sha256('kid', $self->secret)), 0, 16;
     my %claims = (iss => 'learnhub', sub => "$user", type => 'access', iat => $now, exp => $now + 86400,
         jti => sprintf('%032x', $user), role => $user <= 500 ? 'instructor' : 'student', ver => 1);
     my $signed = join '.', map { encode_base64url($json->encode($_)) } { alg => 'HS256', typ => 'JWT', kid => $kid },
         \%claims;
-    return "$signed." . encode_base64url(hmac_sha256($signed, $self->{secret}));
+    return "$signed." . encode_base64url(hmac_sha256($signed, $self->secret));
 }
 
 # Closes the connection of send_request().

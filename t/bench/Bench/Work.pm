@@ -8,6 +8,7 @@
 #   requests   sent in a cycle; even entries by the first thread of wrk, odd ones by the second
 #   route      the route in the table, for SQL
 #   objects    the values of the statements' parameters, one hash for each of OBJECTS steps of pgbench
+#   cached     whether the port with LearnHubCache is used; the limit is then `const`, without `sql`
 #   writes     whether the data must be reset before each run
 #   tries      of E: the number of requests that find a seat, or a session without one
 #   found, changed  the least number of rows that pgbench finds by index and changes for a request, on average
@@ -216,11 +217,18 @@ sub sale {
     );
 }
 
+# A, B and C from the cache: the same requests to the port with LearnHubCache.
+sub cached {
+    my ($works) = @_;
+    return map { my $work = $works->{$_}; "$_-cached" => { %$work, title => "$work->{title}, cached", cached => 1 } }
+        qw(A B C);
+}
+
 # All work loads by name. E has `tries` requests, which must suffice for a run.
 sub all {
     my ($site, $tries) = @_;
     my %works = (reads($site), auto_saves($site), sale($site, $tries));
-    return { %works, mix($site, \%works) };
+    return { %works, $site->has_cache ? cached(\%works) : (), mix($site, \%works) };
 }
 
 # Removes what an earlier run has changed, and opens the sessions of E.

@@ -124,15 +124,23 @@ sub restart {
     croak "no $how within 20 seconds";
 }
 
+# Whether a process runs. One that has ended, but that its parent (in a container often a slow init) has not waited for
+# yet, does not.
+sub runs {
+    my ($pid) = @_;
+    open my $stat, '<', "/proc/$pid/stat" or return 0;
+    return (<$stat> // '') !~ /^.*\) [ZX]/s;
+}
+
 sub stop {
     my ($self) = @_;
     my $pid = $self->pid or return;
     kill TERM => $pid;
     for (1 .. 300) {
-        last if !kill 0, $pid;
+        last if !runs($pid);
         Time::HiRes::sleep(0.05);
     }
-    kill KILL => -$pid if kill 0, $pid;
+    kill KILL => -$pid if runs($pid);
     unlink "$self->{files}.pid";
     return;
 }
