@@ -73,7 +73,7 @@ subtest 'concurrent reads while statements of batches fail' => sub {
         my ($i) = @_;
         return read_for($i, 2) if $i < CLIENTS;
         for my $type (qw(varchar text) x 4) {
-            sql("ALTER TABLE learnhub.problems ALTER COLUMN description TYPE $type");
+            sql("ALTER TABLE learnhub.problems ALTER COLUMN estimated_time TYPE $type");
             sleep 0.2;
         }
         return { wrong => [], requests => 0 };

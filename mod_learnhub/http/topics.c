@@ -19,6 +19,7 @@
 #define SHARED_KEY "learnhub:topics:16384"
 
 #define POLL_INTERVAL apr_time_from_msec(500)
+#define POLL_WAIT apr_time_from_msec(100) /* for a connection; a request then waits for its own */
 #define AGE_MAX apr_time_from_sec(1)
 #define POSITION_SIZE 16384 /* bytes; a position grows with the number of running transactions */
 
@@ -197,7 +198,8 @@ static void poll(lh_call *call)
     lh_sql_outcome outcome;
     lh_result *result;
 
-    run.wait_until = run.deadline = began + AGE_MAX;
+    run.wait_until = began + POLL_WAIT;
+    run.deadline = began + AGE_MAX;
     run.retryable = 1;
     outcome = lh_sql_execute(&run, call->r->pool, &result, &failure, &elapsed);
     call->db_time += elapsed;
