@@ -568,7 +568,7 @@ subtest 'LearnHubConnectionWait' => sub {
     my ($holding, $waiting) = parallel 2, sub {
         my ($i) = @_;
         Time::HiRes::sleep(0.5 * $i);
-        my ($reply, $seconds) = $i ? timed($port, '/users/me') : timed($port, $change_user, %change);
+        my ($reply, $seconds) = $i ? timed($port, '/auth/users/me/') : timed($port, $change_user, %change);
         return { status => $reply->status, seconds => $seconds, retry => $reply->header('Retry-After') };
     };
     database()->rollback;
