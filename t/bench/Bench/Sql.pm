@@ -15,12 +15,14 @@ use constant STEPS => 20;
 use constant SETTINGS => '-c plan_cache_mode=force_generic_plan -c jit=off -c timezone=UTC -c client_encoding=UTF8 '
     . '-c search_path=learnhub,public -c statement_timeout=5000';
 
-# A statement for pgbench, in which parameters have the names that $variable_of returns for theirs.
+# A statement for pgbench, in which parameters have the names that $variable_of returns for theirs; undef: NULL, which
+# pgbench cannot send as a parameter.
 sub statement {
     my ($statement, $variable_of) = @_;
     my ($sql, @parameters) = ($statement->{sql}, @{ $statement->{parameters} });
     die "bench: pgbench would change a literal of: $sql\n" if grep {/\$\d|:\w|;/} $sql =~ /'([^']*)'/g;
-    $sql =~ s/\$(\d+)/':' . $variable_of->($parameters[$1 - 1])/ge;
+    my $name_of = sub { my $name = $variable_of->($_[0]); return defined $name ? ":$name" : 'NULL' };
+    $sql =~ s/\$(\d+)/$name_of->($parameters[$1 - 1])/ge;
     return "$sql;\n";
 }
 
@@ -58,7 +60,7 @@ sub share_large_values {
     my ($name, $objects, $defines) = @_;
     my %names;
     for my $object (@$objects) {
-        for my $value (grep { length > 1000 } values %$object) {
+        for my $value (grep { defined && length > 1000 } values %$object) {
             my $shared = $names{$value} //= "${name}_large_" . keys %names;
             $defines->{$shared} = $value;
         }
@@ -76,10 +78,12 @@ sub script_of_objects {
     my $step;
     my $variable_of = sub {
         my ($parameter) = @_;
-        my $value = $objects[$step]{$parameter} // die "bench: $part has no value for the parameter $parameter\n";
-        return $large->{$value} // "${name}_${parameter}_$step";
+        my $object = $objects[$step];
+        exists $object->{$parameter} or die "bench: $part has no value for the parameter $parameter\n";
+        my $value = $object->{$parameter};
+        return defined $value ? $large->{$value} // "${name}_${parameter}_$step" : undef;
     };
-    my @small = grep { !$large->{ $objects[0]{$_} } } sort keys %{ $objects[0] };
+    my @small = grep { defined $objects[0]{$_} && !$large->{ $objects[0]{$_} } } sort keys %{ $objects[0] };
     my $script = prologue($name, \@objects, @small);
     for (0 .. STEPS - 1) {
         $step = $_;

@@ -108,7 +108,10 @@ sub reads {
             found => 20, changed => 0,
             requests => [map { +{ %get, path => '/api/sessions/?page=1&page_size=20', user => $_, check => $page } }
                     @users],
-            objects => [map { +{ limit => 20, offset => 0 } } @users],
+            objects => [map {
+                    +{ limit => 20, offset => 0, status => undef, creator => undef, date_from => undef,
+                        date_to => undef }
+            } @users],
         },
     );
 }
