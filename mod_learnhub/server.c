@@ -128,7 +128,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     if (!on) {
         return OK;
     }
-    rv = lh_token_share(pconf);
+    rv = lh_token_share(main_server->process->pool);
     if (rv == APR_SUCCESS) {
         rv = lh_recent_share(pconf);
     }
@@ -189,13 +189,13 @@ static void set_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_ser
     server->batches = lh_batches_create(pchild, server->db);
 }
 
-/* The key of entity tags. It is the same on all nodes, so that clients can use their tags on each. */
+/* The key of entity tags. It is the same on all nodes, so that clients can use their tags on each. NULL
+ * when OpenSSL does not provide it: then responses have no tags. */
 static lh_mac *make_etag_key(apr_pool_t *pchild, const lh_config *config)
 {
-    unsigned char key[LH_HMAC_BYTES] = {0};
+    unsigned char key[LH_HMAC_BYTES];
 
-    lh_jwt_keys_derive(config->keys, "etag", key);
-    return lh_mac_gmac(pchild, key);
+    return lh_jwt_keys_derive(config->keys, "etag", key) ? lh_mac_gmac(pchild, key) : NULL;
 }
 
 /* At most half of the threads send long responses that the spool has no room for. */

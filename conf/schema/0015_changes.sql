@@ -18,6 +18,7 @@ CREATE TABLE learnhub.changes_pruned (
     next xid8 NOT NULL,
     at timestamptz NOT NULL
 );
+CREATE UNIQUE INDEX changes_pruned_one_key ON learnhub.changes_pruned ((true));
 INSERT INTO learnhub.changes_pruned
 VALUES (pg_snapshot_xmin(pg_current_snapshot()), pg_snapshot_xmin(pg_current_snapshot()), now());
 
@@ -111,15 +112,18 @@ CREATE TRIGGER announce_truncate AFTER TRUNCATE ON learnhub.users
 
 -- Returns the topics that were committed after `known_position`, separated by spaces, and the new position. The topics
 -- are '*' if they are not known: the position is '' or of another server, rows have been pruned since, or there are more
--- than 1,000 of them. A position is the start time of the server and a snapshot: after a failover or a restore, snapshots
--- of the former server have no meaning.
+-- than 1,000 of them. A position is a server and a snapshot. After a failover, a restore or a crash, snapshots of before
+-- have no meaning, because transaction ids may be used again: a server is its start time and the time when its
+-- statistics were reset, as crash recovery does.
 --
 -- VOLATILE: the function is planned at each call instead of being inlined into a prepared statement, because the size of
 -- `changes` varies.
 CREATE FUNCTION learnhub.topics_since(known_position text, OUT topics text, OUT "position" text)
 LANGUAGE sql VOLATILE AS $$
     WITH here AS (
-        SELECT extract(epoch FROM pg_postmaster_start_time())::text AS server, pg_current_snapshot() AS snapshot),
+        SELECT extract(epoch FROM pg_postmaster_start_time()) || '/'
+                   || coalesce((SELECT extract(epoch FROM stats_reset) FROM pg_stat_bgwriter), 0) AS server,
+               pg_current_snapshot() AS snapshot),
     since AS (
         SELECT h.*, split_part(known_position, ' ', 1) = h.server AS is_known,
                CASE WHEN split_part(known_position, ' ', 1) = h.server
@@ -127,17 +131,18 @@ LANGUAGE sql VOLATILE AS $$
                     ELSE h.snapshot
                END AS seen
         FROM here h)
-    SELECT CASE WHEN NOT s.is_known OR p.pruned > pg_snapshot_xmin(s.seen) OR t.number > 1000 THEN '*'
-                ELSE coalesce(t.topics, '')
+    SELECT CASE WHEN s.is_known AND p.pruned <= pg_snapshot_xmin(s.seen) AND t.number <= 1000
+                THEN coalesce(t.topics, '')
+                ELSE '*'
            END,
            s.server || ' ' || s.snapshot
     FROM since s
-    CROSS JOIN learnhub.changes_pruned p
+    LEFT JOIN learnhub.changes_pruned p ON true
     CROSS JOIN LATERAL (
         SELECT count(*) AS number, string_agg(DISTINCT n.topic, ' ') AS topics
         FROM (SELECT c.topic
               FROM learnhub.changes c
-              WHERE c.xid >= pg_snapshot_xmin(s.seen) AND NOT pg_visible_in_snapshot(c.xid, s.seen)
+              WHERE c.xid >= pg_snapshot_xmax(s.seen) OR c.xid = ANY (ARRAY(SELECT pg_snapshot_xip(s.seen)))
               ORDER BY c.xid
               LIMIT 1001) n) t
 $$;

@@ -23,6 +23,7 @@
 #define CACHE_SIZE 1024
 #define KEY_BYTES sizeof(((lh_identity *)0)->key)
 #define SNAPSHOT_SIZE 8192
+#define COUNTER_KEY "learnhub:changes"
 #define EMPTY_SNAPSHOT "1:1:" /* no transaction is visible in it */
 
 /* The state of a user by the latest event. */
@@ -57,16 +58,24 @@ static volatile apr_uint32_t *change_counter; /* in shared memory */
 
 static const lh_statement *find_events, *find_token;
 
-apr_status_t lh_token_share(apr_pool_t *pconf)
+apr_status_t lh_token_share(apr_pool_t *process)
 {
     apr_shm_t *shm;
-    apr_status_t rv = apr_shm_create(&shm, sizeof(*change_counter), NULL, pconf);
+    void *found = NULL;
+    apr_status_t rv;
 
-    if (rv == APR_SUCCESS) {
-        change_counter = apr_shm_baseaddr_get(shm);
-        apr_atomic_set32(change_counter, 0);
+    apr_pool_userdata_get(&found, COUNTER_KEY, process);
+    if (!found) {
+        rv = apr_shm_create(&shm, sizeof(*change_counter), NULL, process);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+        found = apr_shm_baseaddr_get(shm);
+        memset(found, 0, sizeof(*change_counter));
+        apr_pool_userdata_set(found, COUNTER_KEY, NULL, process);
     }
-    return rv;
+    change_counter = found;
+    return APR_SUCCESS;
 }
 
 /*

@@ -20,8 +20,9 @@
 /* The copy of the events for a server in one process. */
 typedef struct lh_tokens lh_tokens;
 
-/* Creates the counter that all processes of this node share; call in post_config. Fails without shared memory. */
-apr_status_t lh_token_share(apr_pool_t *pconf);
+/* Creates the counter that all processes of this node share, also those of before a graceful restart, in httpd's pool
+ * of the process. Called in post_config. Fails without shared memory. */
+apr_status_t lh_token_share(apr_pool_t *process);
 
 /* Registers the statements. Returns 1, or 0 and sets *why. */
 int lh_token_compile(lh_statements *registry, const char **why);

@@ -22,7 +22,8 @@ typedef enum {
     CARRYING, /* its thread is a carrier */
     SENT,     /* in the batch of a carrier, which owns it until it changes the state */
     DONE,     /* all results are set */
-    FAILED    /* to be executed alone, or out of time */
+    FAILED,   /* to be executed alone */
+    LATE      /* no connection became available in time */
 } member_state;
 
 /* A read, on the stack of its thread. */
@@ -30,7 +31,7 @@ typedef struct member {
     const lh_sql_run *run;
     apr_pool_t *pool;
     lh_result **results;
-    member_state state; /* guarded by the lock of the batches until `woken` is posted */
+    member_state state; /* guarded by the lock of the batches */
     int impatient;      /* has waited for PATIENCE */
     sem_t woken;        /* posted, without the lock, after the state has become CARRYING, DONE or FAILED */
     struct member *next;
@@ -117,7 +118,7 @@ static int try_to_leave(lh_batches *batches, member *self, member_state state)
 static void wait_for_carrier(lh_batches *batches, member *self)
 {
     if (lh_clock_wait_semaphore(&self->woken, lh_clock() + PATIENCE) || try_to_leave(batches, self, CARRYING) ||
-        lh_clock_wait_semaphore(&self->woken, self->run->wait_until) || try_to_leave(batches, self, FAILED)) {
+        lh_clock_wait_semaphore(&self->woken, self->run->wait_until) || try_to_leave(batches, self, LATE)) {
         return;
     }
     while (sem_wait(&self->woken) != 0) { /* interrupted by a signal */
@@ -170,7 +171,7 @@ static void gather(lh_batches *batches, member *carrier, batch *out)
 static void execute(const lh_sql_run *first, apr_pool_t *p, lh_connection *connection, batch *b)
 {
     lh_sql_run run = *first;
-    lh_sql_failure failure;
+    lh_sql_failure failure = {.label = NULL};
     lh_exchange x = {.run = &run, .pool = p, .results = b->results, .failure = &failure, .connection = connection};
 
     run.statements = b->statements;
@@ -192,7 +193,7 @@ static void execute(const lh_sql_run *first, apr_pool_t *p, lh_connection *conne
     }
 }
 
-/* Passes the results to the members. One without all of its results fails. */
+/* Passes the results to the members. One without all of its results fails. Needs the lock. */
 static void deliver(const batch *b)
 {
     int i, j, next = 0;
@@ -207,9 +208,16 @@ static void deliver(const batch *b)
                 to->state = FAILED;
             }
         }
-        if (i > 0) { /* member 0 is the carrier */
-            sem_post(&to->woken);
-        }
+    }
+}
+
+/* Wakes the members but for the carrier, which is the first. */
+static void wake(const batch *b)
+{
+    int i;
+
+    for (i = 1; i < b->count; i++) {
+        sem_post(&b->members[i]->woken);
     }
 }
 
@@ -225,21 +233,20 @@ static void carry(lh_batches *batches, member *self)
         gather(batches, self, &b);
         execute(run, self->pool, connection, &b);
     }
-    else {
-        self->state = FAILED;
-    }
     pthread_mutex_lock(&batches->lock);
     next = end_carrying(batches);
+    self->state = LATE; /* unless there was a batch */
+    deliver(&b);
     pthread_mutex_unlock(&batches->lock);
     if (next) {
         sem_post(&next->woken);
     }
-    deliver(&b);
+    wake(&b);
 }
 
 /* ---- interface ---- */
 
-int lh_batch_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **results)
+lh_sql_outcome lh_batch_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **results)
 {
     lh_batches *batches = run->batches;
     member self = {.run = run, .pool = p, .results = results, .state = WAITING};
@@ -263,5 +270,5 @@ int lh_batch_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **results)
         carry(batches, &self);
     }
     sem_destroy(&self.woken);
-    return self.state == DONE;
+    return self.state == DONE ? LH_SQL_OK : self.state == LATE ? LH_SQL_BUSY : LH_SQL_LOST;
 }

@@ -327,9 +327,12 @@ void lh_exchange_clear(lh_exchange *x)
 
 static void reset_attempt(lh_exchange *x)
 {
+    int uncertain = x->failure->uncertain;
+
     x->pg = x->connection->pg;
     memset(x->parsed, 0, sizeof(x->parsed));
     memset(x->failure, 0, sizeof(*x->failure));
+    x->failure->uncertain = uncertain; /* an earlier attempt may have been committed */
     x->preliminaries = x->refused = x->sync_sent = x->completed = x->error_received = x->sync_received = 0;
     if (x->stream) {
         x->stream->begun = 0;

@@ -139,10 +139,18 @@ static lh_sql_outcome run_attempts(lh_exchange *x)
 lh_sql_outcome lh_sql_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **results, lh_sql_failure *failure,
                               apr_interval_time_t *elapsed)
 {
-    lh_exchange x = {.run = run, .pool = p, .results = results, .failure = failure, .deadline = run->deadline};
+    lh_sql_run alone = *run;
+    lh_exchange x = {.run = &alone, .pool = p, .results = results, .failure = failure, .deadline = run->deadline};
     apr_time_t began = lh_clock();
-    lh_sql_outcome outcome = run->batches && lh_batch_execute(run, p, results) ? LH_SQL_OK : run_attempts(&x);
+    lh_sql_outcome outcome = run->batches ? lh_batch_execute(run, p, results) : LH_SQL_LOST;
 
+    if (outcome != LH_SQL_OK) {
+        if (run->batches &&
+            outcome == LH_SQL_LOST) { /* it waits again: the batch may have taken longer than the wait */
+            alone.wait_until += lh_clock() - began;
+        }
+        outcome = run_attempts(&x);
+    }
     if (elapsed) {
         *elapsed = lh_clock() - began;
     }

@@ -194,6 +194,7 @@ void lh_cache_store(lh_call *call, const lh_response *response)
     s->stamp = miss->stamp;
     s->expires = expiry_of(call, miss->began);
     s->response = *response;
+    s->response.pool = NULL;
     s->response.body = memcpy(s->text, response->body, response->length);
     if (response->etag) {
         s->response.etag = memcpy(s->text + response->length, response->etag, etag_size);

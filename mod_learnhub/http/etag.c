@@ -14,7 +14,7 @@ const char *lh_etag(apr_pool_t *p, lh_mac *gmac, const char *body, apr_size_t le
     static const unsigned char fixed_nonce[LH_GMAC_NONCE_BYTES];
     unsigned char digest[LH_GMAC_BYTES], tag[LH_GMAC_BYTES];
 
-    if (!lh_mac_sign(gmac, fixed_nonce, body, length, digest) || !lh_mac_sign(gmac, digest, "", 0, tag)) {
+    if (!gmac || !lh_mac_sign(gmac, fixed_nonce, body, length, digest) || !lh_mac_sign(gmac, digest, "", 0, tag)) {
         return NULL;
     }
     return apr_pstrcat(p, "\"", apr_pescape_hex(p, tag, LH_GMAC_BYTES, 0), "\"", NULL);

@@ -2,6 +2,7 @@
 #include "http/output.h"
 
 #include <apr_allocator.h>
+#include <apr_escape.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
@@ -15,10 +16,20 @@
 
 /* ---- the spool ---- */
 
+#define IPV6_NETWORK 8 /* bytes: a client usually has all addresses of a /64 */
+
 /* The user, or the address of a request without one. */
 static const char *owner_of(const lh_call *call)
 {
-    return call->me.id ? apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, call->me.id) : call->r->useragent_ip;
+    const request_rec *r = call->r;
+    const apr_sockaddr_t *address = r->useragent_addr;
+
+    if (call->me.id) {
+        return apr_psprintf(r->pool, "%" APR_INT64_T_FMT, call->me.id);
+    }
+    return address && address->ipaddr_len == sizeof(struct in6_addr)
+               ? apr_pescape_hex(r->pool, address->ipaddr_ptr, IPV6_NETWORK, 1)
+               : r->useragent_ip;
 }
 
 /* httpd sends a file without a thread only with sendfile(): otherwise it copies 64 KB at a time and waits until the

@@ -76,6 +76,7 @@ static int send_brigade(const lh_call *call, int status, const char *type, apr_o
     }
     APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(bb->bucket_alloc));
     ap_pass_brigade(r->output_filters, bb); /* fails when the client has disconnected: httpd closes the connection */
+    apr_brigade_cleanup(bb);                /* a filter that failed may have left buckets */
     return OK;
 }
 
@@ -95,8 +96,8 @@ static int send_response(const lh_call *call, const lh_response *response)
     set_header(call, "Cache-Control", response->cache_control);
     set_header(call, "ETag", response->etag);
     if (response->body) {
-        APR_BRIGADE_INSERT_TAIL(bb,
-                                apr_bucket_pool_create(response->body, response->length, r->pool, bb->bucket_alloc));
+        apr_pool_t *pool = response->pool ? response->pool : r->pool;
+        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_pool_create(response->body, response->length, pool, bb->bucket_alloc));
     }
     return send_brigade(call, response->status, response->body ? response->type : NULL, (apr_off_t)response->length,
                         bb);
@@ -250,6 +251,7 @@ static void make_json(const lh_call *call, lh_response *response)
 
     if (call->output) {
         set_body(response, &call->output->json);
+        response->pool = call->output->memory;
         return;
     }
     lh_json_init(&body, call->r->pool, 2048 + call->members_size);
@@ -270,7 +272,7 @@ static void set_etag(const lh_call *call, lh_response *response)
 static int is_long(const lh_call *call)
 {
     return call->output ? !lh_output_in_memory(call->output)
-                        : call->last && lh_result_memory(call->last) > LH_OUTPUT_PART;
+                        : call->members_size + (call->last ? lh_result_memory(call->last) : 0) > LH_OUTPUT_PART;
 }
 
 int lh_reply_make(const lh_call *call, lh_response *response)

@@ -14,6 +14,7 @@ typedef struct lh_response {
     const char *type; /* media type */
     const char *body; /* NULL: none */
     apr_size_t length;
+    apr_pool_t *pool;          /* NULL: the body lives as long as the request; otherwise as long as this pool */
     const char *etag;          /* with its quotes; NULL: none */
     const char *cache_control; /* NULL: no such header */
 } lh_response;

@@ -186,14 +186,14 @@ static const char *check_lock(const lh_route *route)
 
 /* ---- topics ---- */
 
-/* 1 when a topic can end in this parameter: of the path, or `me`. */
+/* 1 when a topic can end in this parameter: of the path, or `me`. Not an int: 7 and 007 would be different topics. */
 static int is_parameter(const lh_route *route, const char *name, apr_size_t length)
 {
     const char *brace;
 
     for (brace = strchr(route->path, '{'); brace; brace = strchr(brace + 1, '{')) {
         if (strcspn(brace + 1, ":}") == length && !memcmp(brace + 1, name, length)) {
-            return 1;
+            return strncmp(brace + 1 + length, ":int}", 5) != 0;
         }
     }
     return length == 2 && !memcmp(name, "me", 2) && route->roles != LH_ANYONE;

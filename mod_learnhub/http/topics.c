@@ -26,6 +26,7 @@
 struct lh_topics {
     volatile apr_uint32_t counters[COUNTERS + 1];
     volatile apr_uint64_t polled_at; /* when the last successful poll began, on lh_clock() */
+    volatile apr_uint64_t tried_at;  /* when the last poll ended, successful or not */
 
     apr_thread_mutex_t *polling;  /* held by the thread that polls; guards the fields below */
     char position[POSITION_SIZE]; /* of the last successful poll; "": the next one returns `*` */
@@ -77,6 +78,7 @@ lh_topics *lh_topics_create(apr_pool_t *p)
     lh_topics *topics = apr_pcalloc(p, sizeof(*topics));
 
     apr_atomic_set64(&topics->polled_at, (apr_uint64_t)-AGE_MAX);
+    apr_atomic_set64(&topics->tried_at, (apr_uint64_t)-AGE_MAX);
     apr_thread_mutex_create(&topics->polling, APR_THREAD_MUTEX_DEFAULT, p);
     return topics;
 }
@@ -219,17 +221,23 @@ static apr_interval_time_t age_of(lh_topics *topics)
     return lh_clock() - (apr_time_t)apr_atomic_read64(&topics->polled_at);
 }
 
+/* A poll that fails is not repeated before the interval has passed again. */
+static int is_due(lh_topics *topics)
+{
+    return age_of(topics) >= POLL_INTERVAL &&
+           lh_clock() - (apr_time_t)apr_atomic_read64(&topics->tried_at) >= POLL_INTERVAL;
+}
+
 int lh_topics_follow(lh_call *call)
 {
     lh_topics *topics = call->server->topics;
-    apr_interval_time_t age = age_of(topics);
 
-    if (age >= POLL_INTERVAL && apr_thread_mutex_trylock(topics->polling) == APR_SUCCESS) {
-        if (age_of(topics) >= POLL_INTERVAL) {
+    if (is_due(topics) && apr_thread_mutex_trylock(topics->polling) == APR_SUCCESS) {
+        if (is_due(topics)) {
             poll(call);
+            apr_atomic_set64(&topics->tried_at, (apr_uint64_t)lh_clock());
         }
         apr_thread_mutex_unlock(topics->polling);
-        age = age_of(topics);
     }
-    return age < AGE_MAX;
+    return age_of(topics) < AGE_MAX;
 }

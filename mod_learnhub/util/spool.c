@@ -96,7 +96,12 @@ static apr_status_t open_file(const lh_spools *spools, apr_pool_t *p, apr_int32_
         *file = NULL;
         return rv;
     }
-    return apr_file_remove(name, p);
+    rv = apr_file_remove(name, p);
+    if (rv != APR_SUCCESS) {
+        apr_file_close(*file);
+        *file = NULL;
+    }
+    return rv;
 }
 
 apr_status_t lh_spools_check(const lh_spools *spools, apr_pool_t *p)

@@ -55,7 +55,8 @@ static const lh_route_error field_errors[] = {
 #define ROUTE .name = "bad.route", .method = "POST", .path = "/x/{id:int}/", .summary = "S"
 #define PAGED .sql = {"SELECT :limit, :offset"}, .shape = LH_PAGE, .count = "SELECT 1"
 #define CACHED(topics)                                                                                                 \
-    .name = "bad.route", .method = "GET", .path = "/x/{id:int}/", .summary = "S", .roles = LH_MEMBER, .depends = topics
+    .name = "bad.route", .method = "GET", .path = "/x/{id:oid}/{n:int}/", .summary = "S", .roles = LH_MEMBER,          \
+    .depends = topics
 
 #define GET .name = "bad.route", .method = "GET", .path = "/x/{id:int}/", .summary = "S"
 
