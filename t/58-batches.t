@@ -22,6 +22,7 @@ ThreadsPerChild 64
 MaxRequestWorkers 64
 DBDMax 13
 DBDKeep 13
+LearnHubCache 0
 CONF
 my $httpd = second_httpd($one_process);
 my %to = (port => $httpd->port);
@@ -33,16 +34,24 @@ my @problems = map {
     { id => $reply->json->{problem}{id}, title => $title }
 } 1 .. 12;
 
-# Reads problems, accounts and problems that do not exist for a while. Returns sentences about wrong responses, and the
+my $teacher = signup(role => 'instructor');
+my @sessions = map {
+    my $title = unique('batch');
+    my $reply = api_as($teacher, POST => '/api/sessions/', json => { title => $title, description => 'D',
+            date => '2040-01-01T00:00:00Z', max_participants => 9 });
+    { id => $reply->json->{id}, title => $title }
+} 1 .. 12;
+
+# Reads sessions, accounts and problems that do not exist for a while. Returns sentences about wrong responses, and the
 # number of requests.
 sub read_for {
     my ($i, $seconds) = @_;
     my ($end, $n, @wrong) = (time + $seconds, 0);
     while (time < $end) {
-        my $problem = $problems[($i * 7 + $n) % @problems];
+        my $session = $sessions[($i * 7 + $n) % @sessions];
         my $user = $users[($i + $n) % @users];
-        my ($reply, $found, $expected) = $n % 3 == 0 ? (api(GET => "/problems/$problem->{id}", %to), 'title',
-            "200 $problem->{title}")
+        my ($reply, $found, $expected) = $n % 3 == 0 ? (api_as($user, GET => "/api/sessions/$session->{id}/", %to),
+            'title', "200 $session->{title}")
             : $n % 3 == 1 ? (api_as($user, GET => '/users/me', %to), 'email', "200 $user->{email}")
             : (api(GET => '/problems/' . 'f' x 24, %to), 'detail', '404 Problem not found.');
         my $seen = join ' ', $reply->status, $reply->json->{$found} // '';
@@ -73,7 +82,7 @@ subtest 'concurrent reads while statements of batches fail' => sub {
         my ($i) = @_;
         return read_for($i, 2) if $i < CLIENTS;
         for my $type (qw(varchar text) x 4) {
-            sql("ALTER TABLE learnhub.problems ALTER COLUMN estimated_time TYPE $type");
+            sql("ALTER TABLE learnhub.tutoring_sessions ALTER COLUMN description TYPE $type");
             sleep 0.2;
         }
         return { wrong => [], requests => 0 };
@@ -109,7 +118,7 @@ subtest 'reads that PostgreSQL delays' => sub {
         return join ' ', $reply->status, $reply->json->{title} eq $problem->{title} ? 'right' : 'wrong';
     };
     my $delay = pop @results;
-    cmp_ok($delay->{waited}, '<=', CARRIERS, CLIENTS . ' delayed reads use at most ' . CARRIERS . ' connections');
+    cmp_ok($delay->{waited} // 99, '<=', CARRIERS, CLIENTS . ' delayed reads use at most ' . CARRIERS . ' connections');
     is($delay->{write}, 200, 'a write of another table succeeds meanwhile');
     is_deeply(\@results, [('200 right') x CLIENTS], 'every delayed read gets its own response');
 };
