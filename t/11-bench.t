@@ -252,7 +252,7 @@ subtest 'the chart' => sub {
     my $results = results(round_of(1, 1000, 3000, 6000), run_of(http => 1234, connections => 128),
         run_of(go => 500));
     my ($svg, $of_128, $table) = map { scalar `t/bench/chart $_` } $results, "$results 128", "-table $results";
-    like($svg, qr{\A<svg xmlns="http://www.w3.org/2000/svg".*</svg>\n\z}s, 'it is an SVG');
+    like($svg, qr{\A<!-- SPDX\S+ \S+ -->\n<svg xmlns="http://www.w3.org/2000/svg".*</svg>\n\z}s, 'it is an SVG');
     like($svg, qr/A &#60;fast&#62; &#38; &#34;quoted&#34; one/, 'text is escaped');
     like($svg, qr/>1000, 50 % of the bound, 2\.00 x go</, 'a bar has its rate and its ratios');
     ok($svg =~ />500 go</ && $svg =~ /> ?\|? ?the best peer</, 'the best peer has a bar');
