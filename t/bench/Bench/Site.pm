@@ -95,7 +95,7 @@ sub sql {
 sub socket_directory {
     my ($self) = @_;
     return "$self->{socket_directory}" if $self->{socket_directory};
-    $self->{socket_directory} = File::Temp->newdir('learnhub-XXXXXX', DIR => '/tmp');
+    $self->{socket_directory} = File::Temp->newdir('learnhub-XXXXXX', DIR => "$self->{top}/build/tmp");
     my ($abstract) = $self->conninfo('postgres') =~ /^host=(\S+)/;
     command(postgres_program('psql'), qw(-X -q -d), $self->conninfo('postgres'), '-c',
         "ALTER SYSTEM SET unix_socket_directories = '$abstract', '$self->{socket_directory}'");
@@ -151,9 +151,6 @@ sub stop {
 
 # The same data behind another port: a virtual host, or a peer.
 sub at { my ($self, $port) = @_; return bless { %$self, port => $port, socket => undef }, ref $self }
-
-# Whether the module has LearnHubCache; t/bench/httpd.conf then has a virtual host with a cache.
-sub has_cache { return slurp('build/mod_learnhub.so') =~ /\0LearnHubCache\0/ }
 
 # The key of the server.
 sub secret { my ($self) = @_; return $self->{secret} //= slurp('build/run/jwt-secret') =~ s/\n.*//sr }

@@ -231,7 +231,7 @@ sub cached {
 sub all {
     my ($site, $tries) = @_;
     my %works = (reads($site), auto_saves($site), sale($site, $tries));
-    return { %works, $site->has_cache ? cached(\%works) : (), mix($site, \%works) };
+    return { %works, cached(\%works), mix($site, \%works) };
 }
 
 # Removes what an earlier run has changed, and opens the sessions of E.
