@@ -152,6 +152,7 @@ subtest 'costs' => sub {
     is($cost->{others} * Bench::Processes::cores(), (4 - 1 - 1.5) / 2, 'what is not ours was used by other processes');
     my $child = fork // die $!;
     if (!$child) {
+        select undef, undef, undef, 0.01; # a context switch
         Bench::Processes::loop() for 1 .. 3;
         sleep 60;
         exit 0;
