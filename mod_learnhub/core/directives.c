@@ -1,395 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The directives: a table with one entry for each, and the functions that read their arguments. A message about wrong
- * arguments follows "<directive>: " and states what is allowed; it never contains any part of a secret.
- */
+/* The directives: a table with one entry for each. */
 #include <apr_strings.h>
-#include <apr_uri.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "core/config.h"
 #include "core/learnhub_module.h"
-#include "core/setting.h"
-#include "util/text.h"
-
-/* ---- readers: numbers ---- */
-
-static const char *read_flag(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    (void)p, (void)setting;
-    if (argc != 1 || (strcasecmp(argv[0], "On") && strcasecmp(argv[0], "Off"))) {
-        return "must be On or Off";
-    }
-    *(apr_int64_t *)target = !strcasecmp(argv[0], "On");
-    return NULL;
-}
-
-static const char *read_integer(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    apr_int64_t value;
-
-    if (argc != 1 || !lh_text_integer(argv[0], &value) || value < setting->min || value > setting->max) {
-        return apr_psprintf(p, "must be a whole number from %" APR_INT64_T_FMT " to %" APR_INT64_T_FMT, setting->min,
-                            setting->max);
-    }
-    *(apr_int64_t *)target = value;
-    return NULL;
-}
-
-#define MILLISECOND ((apr_int64_t)1000)
-#define SECOND (1000 * MILLISECOND)
-#define MINUTE (60 * SECOND)
-#define HOUR (60 * MINUTE)
-#define DAY (24 * HOUR)
-
-/* Parses a number with the unit ms, s, m, h, d or none (seconds). Returns microseconds; -1 for any other text. */
-static apr_int64_t parse_duration(const char *text)
-{
-    static const struct {
-        const char *unit;
-        apr_int64_t micros;
-    } units[] = {{"ms", MILLISECOND}, {"s", SECOND}, {"", SECOND}, {"m", MINUTE}, {"h", HOUR}, {"d", DAY}};
-    apr_int64_t number = 0;
-    apr_size_t i;
-
-    if (*text < '0' || *text > '9') {
-        return -1;
-    }
-    for (; *text >= '0' && *text <= '9' && number < 1000000; text++) {
-        number = number * 10 + (*text - '0');
-    }
-    for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (!strcmp(text, units[i].unit)) {
-            return number * units[i].micros;
-        }
-    }
-    return -1;
-}
-
-/* Writes a duration of whole milliseconds with the largest unit that divides it. */
-static const char *duration_text(apr_pool_t *p, apr_int64_t micros)
-{
-    static const struct {
-        const char *unit;
-        apr_int64_t micros;
-    } units[] = {{"d", DAY}, {"h", HOUR}, {"m", MINUTE}, {"s", SECOND}, {"ms", MILLISECOND}};
-    int i = micros ? 0 : 3; /* 0 is 0s */
-
-    while (i < 4 && micros % units[i].micros) {
-        i++;
-    }
-    return apr_psprintf(p, "%" APR_INT64_T_FMT "%s", micros / units[i].micros, units[i].unit);
-}
-
-static const char *read_duration(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    apr_int64_t value = argc == 1 ? parse_duration(argv[0]) : -1;
-
-    if (value < setting->min || value > setting->max) {
-        return apr_psprintf(p, "must be a time such as 90s, 15m, 24h or 7d, from %s to %s",
-                            duration_text(p, setting->min), duration_text(p, setting->max));
-    }
-    *(apr_int64_t *)target = value;
-    return NULL;
-}
-
-/* FAILURES/TIME or Off */
-static const char *read_throttle(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    lh_throttle *throttle = target;
-    const char *slash = argc == 1 ? strchr(argv[0], '/') : NULL;
-    apr_int64_t failures, time = slash ? parse_duration(slash + 1) : -1;
-
-    if (argc == 1 && !strcasecmp(argv[0], "Off")) {
-        throttle->failures = throttle->time = 0;
-        return NULL;
-    }
-    if (!slash || !lh_text_integer(apr_pstrmemdup(p, argv[0], (apr_size_t)(slash - argv[0])), &failures) ||
-        failures < 1 || failures > 1000000 || time < setting->min || time > setting->max) {
-        return apr_psprintf(p, "must be Off or FAILURES/TIME such as 10/5m, with 1 to 1000000 failures in %s to %s",
-                            duration_text(p, setting->min), duration_text(p, setting->max));
-    }
-    throttle->failures = failures;
-    throttle->time = time;
-    return NULL;
-}
-
-/* BYTES [DIRECTORY] */
-static const char *read_spool(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    lh_spool_limit *limit = target;
-    apr_finfo_t info;
-
-    limit->directory = NULL;
-    if (argc > 1) {
-        limit->directory = ap_server_root_relative(p, argv[1]);
-        if (argc > 2 || !limit->directory || apr_stat(&info, limit->directory, APR_FINFO_TYPE, p) != APR_SUCCESS ||
-            info.filetype != APR_DIR) {
-            return "must be BYTES [DIRECTORY], with a directory that exists";
-        }
-    }
-    return read_integer(p, setting, &limit->bytes, argc > 0, argv);
-}
-
-/* ---- readers: names and strings ---- */
-
-#define ALL_WORDS 0x7FFFFFFF
-
-/* Names of setting->words, stored as bits by their index. */
-static const char *read_words(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    apr_int64_t bits = 0;
-    int i, index;
-
-    for (i = 0; i < argc; i++) {
-        index = lh_text_index(setting->words, argv[i]);
-        if (index >= 0) {
-            bits |= (apr_int64_t)1 << index;
-        }
-        else if (argc == 1 && !strcasecmp(argv[i], "all")) {
-            bits = ALL_WORDS;
-        }
-        else if (argc != 1 || strcasecmp(argv[i], "none")) {
-            return apr_psprintf(p, "must be all, none, or some of: %s; \"%s\" is not allowed here", setting->words,
-                                argv[i]);
-        }
-    }
-    if (argc == 0) {
-        return apr_psprintf(p, "must be all, none, or some of: %s", setting->words);
-    }
-    *(apr_int64_t *)target = bits;
-    return NULL;
-}
-
-static const char *read_choice(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    if (argc != 1 || lh_text_index(setting->words, argv[0]) < 0) {
-        return apr_psprintf(p, "must be one of: %s", setting->words);
-    }
-    *(const char **)target = apr_pstrdup(p, argv[0]);
-    ap_str_tolower(*(char **)target);
-    return NULL;
-}
-
-/* Words of setting->words, stored as a list. */
-static const char *read_list(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    char *list = NULL;
-    int i;
-
-    for (i = 0; i < argc && lh_text_index(setting->words, argv[i]) >= 0; i++) {
-        list = list ? apr_pstrcat(p, list, " ", argv[i], NULL) : apr_pstrdup(p, argv[i]);
-    }
-    if (!list || i < argc) {
-        return apr_psprintf(p, "must be one or more of: %s", setting->words);
-    }
-    ap_str_tolower(list);
-    *(const char **)target = list;
-    return NULL;
-}
-
-static const char *read_string(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    (void)setting;
-    if (argc != 1 || !*argv[0] || !lh_utf8_valid(argv[0], strlen(argv[0]))) {
-        return "must be one UTF-8 string that is not empty, in quotes if it contains spaces";
-    }
-    *(const char **)target = apr_pstrdup(p, argv[0]);
-    return NULL;
-}
-
-static const char *read_email(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    (void)setting;
-    if (argc != 1 || !lh_text_is_email(argv[0]) || !lh_utf8_valid(argv[0], strlen(argv[0]))) {
-        return "must be an e-mail address such as learnhub@example.com";
-    }
-    *(const char **)target = apr_pstrdup(p, argv[0]);
-    return NULL;
-}
-
-/* ---- readers: URLs ---- */
-
-#define NEVER_IN_URLS " \t\"\\<>"
-
-/* The part of a URL after http:// or https://; NULL for other schemes. */
-static const char *after_scheme(const char *url)
-{
-    return !strncmp(url, "http://", 7) ? url + 7 : !strncmp(url, "https://", 8) ? url + 8 : NULL;
-}
-
-/* http(s)://host[:port], and a path if it is allowed. */
-static int is_url(const char *text, int path_allowed)
-{
-    const char *host = after_scheme(text);
-
-    return host && *host && *host != '/' && *host != ':' && !strpbrk(host, NEVER_IN_URLS "?#@") &&
-           (path_allowed || !strchr(host, '/'));
-}
-
-static const char *read_url(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    char *url;
-
-    (void)setting;
-    if (argc != 1 || !is_url(argv[0], 1)) {
-        return "must be an absolute URL such as https://learn.example.com, without a query";
-    }
-    url = apr_pstrdup(p, argv[0]);
-    if (url[strlen(url) - 1] == '/') {
-        url[strlen(url) - 1] = '\0';
-    }
-    *(const char **)target = url;
-    return NULL;
-}
-
-#define PATH_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~."
-
-/* /segment/segment, without a slash at the end. */
-static int is_path(const char *text)
-{
-    apr_size_t length = 0;
-
-    for (; *text == '/'; text += 1 + length) {
-        length = strspn(text + 1, PATH_CHARACTERS);
-        if (!length || text[1] == '.') {
-            return 0;
-        }
-    }
-    return length && !*text;
-}
-
-/* A path such as /learn; / for none, which is stored as an empty string. */
-static const char *read_prefix(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    (void)setting;
-    if (argc != 1 || (strcmp(argv[0], "/") && !is_path(argv[0]))) {
-        return "must be / or a path such as /learn, of letters, digits, - _ ~ and . and without a slash at the end";
-    }
-    *(const char **)target = argv[0][1] ? apr_pstrdup(p, argv[0]) : "";
-    return NULL;
-}
-
-#define ORIGINS "must be * or origins such as https://app.example.com"
-
-static const char *read_origins(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    const char *list = NULL;
-    int i;
-
-    (void)setting;
-    for (i = 0; i < argc; i++) {
-        if (!is_url(argv[i], 0) && (argc != 1 || strcmp(argv[i], "*"))) {
-            return apr_psprintf(p, ORIGINS "; \"%s\" is not an origin", argv[i]);
-        }
-        list = list ? apr_pstrcat(p, list, " ", argv[i], NULL) : apr_pstrdup(p, argv[i]);
-    }
-    *(const char **)target = list;
-    return list ? NULL : ORIGINS;
-}
-
-/* A URL with {uid} and {token}, which are replaced in each link. */
-static const char *read_reset_url(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    (void)setting;
-    if (argc != 1 || !after_scheme(argv[0]) || strpbrk(argv[0], NEVER_IN_URLS) || !strstr(argv[0], "{uid}") ||
-        !strstr(argv[0], "{token}")) {
-        return "must be a URL with {uid} and {token} in it, such as https://app.example.com/reset/{uid}/{token}";
-    }
-    *(const char **)target = apr_pstrdup(p, argv[0]);
-    return NULL;
-}
-
-/* A URL with one %s, which is replaced by a random code. */
-static const char *read_meeting_url(apr_pool_t *p, const lh_setting *setting, void *target, int argc,
-                                    char *const argv[])
-{
-    const char *code = argc == 1 ? strstr(argv[0], "%s") : NULL;
-
-    (void)setting;
-    if (!code || !after_scheme(argv[0]) || strstr(code + 2, "%s") || strpbrk(argv[0], NEVER_IN_URLS) ||
-        !lh_utf8_valid(argv[0], strlen(argv[0]))) {
-        return "must be a URL with one %s in it, such as https://meet.example.com/%s";
-    }
-    *(const char **)target = apr_pstrdup(p, argv[0]);
-    return NULL;
-}
-
-/* smtp(s)://host[:port]. A login in the URL is rejected: it would be visible in mod_info. */
-static int is_smtp_url(apr_pool_t *p, const char *text)
-{
-    apr_uri_t uri;
-    apr_int64_t port;
-
-    if ((strncmp(text, "smtp://", 7) && strncmp(text, "smtps://", 8)) || strpbrk(text, NEVER_IN_URLS "?#@") ||
-        apr_uri_parse(p, text, &uri) != APR_SUCCESS) {
-        return 0;
-    }
-    return uri.hostname && *uri.hostname && !uri.path &&
-           (!uri.port_str || (lh_text_integer(uri.port_str, &port) && port > 0 && port < 65536));
-}
-
-static const char *read_smtp(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    (void)setting;
-    if (argc != 1 || !is_smtp_url(p, argv[0])) {
-        return "must be smtp://host[:port] or smtps://host[:port]; LearnHubSMTPAuth sets the login";
-    }
-    *(const char **)target = apr_pstrdup(p, argv[0]);
-    return NULL;
-}
-
-/* ---- readers: secrets ---- */
-
-#define SOURCE "file:PATH, exec:COMMAND, env:NAME or the "
-
-/* [kid=NAME] SOURCE; adds a key each time it is read. */
-static const char *read_key(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    lh_jwt_keys **keys = target;
-    const char *kid = argc == 2 && !strncmp(argv[0], "kid=", 4) ? argv[0] + 4 : NULL, *secret, *why;
-
-    (void)setting;
-    if (argc < 1 || argc > 2 || (argc == 2 && !kid)) {
-        return "must be [kid=NAME] and " SOURCE "secret itself";
-    }
-    why = lh_secret_read(p, argv[argc - 1], &secret);
-    if (why) {
-        return why;
-    }
-    if (!*keys) {
-        *keys = lh_jwt_keys_make(p);
-    }
-    if (!secret) {
-        return NULL; /* httpd reads its configuration for the first time: the command was not run */
-    }
-    return lh_jwt_keys_add(*keys, kid ? apr_pstrdup(p, kid) : NULL, secret, strlen(secret));
-}
-
-/* USER SOURCE */
-static const char *read_login(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    lh_credentials *login = apr_pcalloc(p, sizeof(*login));
-    const char *why;
-
-    (void)setting;
-    if (argc != 2 || !*argv[0]) {
-        return "must be a user and " SOURCE "password itself";
-    }
-    why = lh_secret_read(p, argv[1], &login->password);
-    login->user = apr_pstrdup(p, argv[0]);
-    *(const lh_credentials **)target = login;
-    return why;
-}
-
-static const char *read_secret(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
-{
-    (void)setting;
-    return argc == 1 && *argv[0] ? lh_secret_read(p, argv[0], target) : "must be " SOURCE "secret itself";
-}
-
-/* ---- the directives ---- */
+#include "core/readers.h"
 
 static const char *read_directive(cmd_parms *cmd, void *unused, int argc, char *const argv[])
 {
@@ -416,84 +32,85 @@ static const char *read_directive(cmd_parms *cmd, void *unused, int argc, char *
 
 /* In the order of conf/DIRECTIVES.md. Each .default_value must be valid. */
 const command_rec lh_config_commands[] = {
-    DIRECTIVE("LearnHub", read_flag, enabled, "On or Off: enables the APIs in this server",
+    DIRECTIVE("LearnHub", lh_read_flag, enabled, "On or Off: enables the APIs in this server",
               .default_value = "Off"),
-    DIRECTIVE("LearnHubAPI", read_words, apis, "the APIs: all, none, or practice tutoring coding mentoring xp admin",
+    DIRECTIVE("LearnHubAPI", lh_read_words, apis, "the APIs: all, none, or practice tutoring coding mentoring xp admin",
               .words = lh_config_apis, .default_value = "all"),
-    DIRECTIVE("LearnHubPages", read_words, pages, "the service pages: all, none, or index (/) health (/health)",
+    DIRECTIVE("LearnHubPages", lh_read_words, pages, "the service pages: all, none, or index (/) health (/health)",
               .words = lh_config_pages, .default_value = "all"),
-    DIRECTIVE("LearnHubPrefix", read_prefix, prefix, "the path below which all APIs and pages are served; /: none",
+    DIRECTIVE("LearnHubPrefix", lh_read_prefix, prefix, "the path below which all APIs and pages are served; /: none",
               .default_value = "/"),
-    DIRECTIVE("LearnHubCORS", read_origins, origins, "the origins that may call the APIs from a browser, or *"),
-    DIRECTIVE("LearnHubEcoVerify", read_choice, eco_verify,
+    DIRECTIVE("LearnHubCORS", lh_read_origins, origins, "the origins that may call the APIs from a browser, or *"),
+    DIRECTIVE("LearnHubEcoVerify", lh_read_choice, eco_verify,
               "who may verify eco-activities: admin, or self (admins, and users their own)",
               .words = "admin self", .default_value = "admin"),
-    DIRECTIVE("LearnHubSignupRoles", read_list, signup_roles,
+    DIRECTIVE("LearnHubSignupRoles", lh_read_list, signup_roles,
               "the roles that users get if they choose them when they sign up: student, instructor",
               .words = "student instructor", .default_value = "student"),
 
-    DIRECTIVE("LearnHubJWTSecret", read_key, keys,
-              "[kid=NAME] and a signing key: " SOURCE "key itself; the first one signs, all verify"),
-    DIRECTIVE("LearnHubJWTIssuer", read_string, issuer, "the issuer (iss) of tokens, checked if set"),
-    DIRECTIVE("LearnHubJWTAudience", read_string, audience, "the audience (aud) of tokens, checked if set"),
-    DIRECTIVE("LearnHubAccessTokenTTL", read_duration, access_ttl, "the lifetime of access tokens",
-              .min = SECOND, .max = 30 * DAY, .default_value = "24h"),
-    DIRECTIVE("LearnHubRefreshTokenTTL", read_duration, refresh_ttl, "the lifetime of refresh tokens",
-              .min = SECOND, .max = 365 * DAY, .default_value = "7d"),
-    DIRECTIVE("LearnHubTokenTTL", read_duration, token_ttl, "the lifetime of opaque tokens; 0: they do not expire",
-              .max = 3650 * DAY, .default_value = "0"),
-    DIRECTIVE("LearnHubRevocationInterval", read_duration, revocation_interval,
+    DIRECTIVE("LearnHubJWTSecret", lh_read_key, keys,
+              "[kid=NAME] and a signing key: " LH_SECRET_SOURCES "key itself; the first one signs, all verify"),
+    DIRECTIVE("LearnHubJWTIssuer", lh_read_string, issuer, "the issuer (iss) of tokens, checked if set"),
+    DIRECTIVE("LearnHubJWTAudience", lh_read_string, audience, "the audience (aud) of tokens, checked if set"),
+    DIRECTIVE("LearnHubAccessTokenTTL", lh_read_duration, access_ttl, "the lifetime of access tokens",
+              .min = LH_SECOND, .max = 30 * LH_DAY, .default_value = "24h"),
+    DIRECTIVE("LearnHubRefreshTokenTTL", lh_read_duration, refresh_ttl, "the lifetime of refresh tokens",
+              .min = LH_SECOND, .max = 365 * LH_DAY, .default_value = "7d"),
+    DIRECTIVE("LearnHubTokenTTL", lh_read_duration, token_ttl, "the lifetime of opaque tokens; 0: they do not expire",
+              .max = 3650 * LH_DAY, .default_value = "0"),
+    DIRECTIVE("LearnHubRevocationInterval", lh_read_duration, revocation_interval,
               "the maximum time until a revoked account, role or token stops working in every process",
-              .max = HOUR, .default_value = "10s"),
-    DIRECTIVE("LearnHubBcryptCost", read_integer, bcrypt_cost, "the bcrypt cost of password hashes, 4 to 15",
+              .max = LH_HOUR, .default_value = "10s"),
+    DIRECTIVE("LearnHubBcryptCost", lh_read_integer, bcrypt_cost, "the bcrypt cost of password hashes, 4 to 15",
               .min = 4, .max = 15, .default_value = "10"),
-    DIRECTIVE("LearnHubLoginThrottle", read_throttle, throttle,
+    DIRECTIVE("LearnHubLoginThrottle", lh_read_throttle, throttle,
               "FAILURES/TIME, the failed logins per account and per address after which logins are rejected, or Off",
-              .min = SECOND, .max = DAY, .default_value = "10/5m"),
+              .min = LH_SECOND, .max = LH_DAY, .default_value = "10/5m"),
 
-    DIRECTIVE("LearnHubMaxBody", read_integer, max_body,
+    DIRECTIVE("LearnHubMaxBody", lh_read_integer, max_body,
               "the maximum size of request bodies without a photo or a diagram in bytes",
               .min = 1024, .max = 1073741824, .default_value = "1048576"),
-    DIRECTIVE("LearnHubMaxPhoto", read_integer, max_photo, "the maximum size of a photo in bytes",
+    DIRECTIVE("LearnHubMaxPhoto", lh_read_integer, max_photo, "the maximum size of a photo in bytes",
               .min = 1024, .max = 67108864, .default_value = "8388608"),
-    DIRECTIVE("LearnHubMaxDiagram", read_integer, max_diagram, "the maximum size of a body with a diagram in bytes",
+    DIRECTIVE("LearnHubMaxDiagram", lh_read_integer, max_diagram, "the maximum size of a body with a diagram in bytes",
               .min = 1024, .max = 67108864, .default_value = "8388608"),
-    DIRECTIVE("LearnHubConnectionWait", read_duration, connection_wait,
+    DIRECTIVE("LearnHubConnectionWait", lh_read_duration, connection_wait,
               "the maximum time that a request waits for a database connection",
-              .min = 10 * MILLISECOND, .max = MINUTE, .default_value = "2s"),
-    DIRECTIVE("LearnHubStatementTimeout", read_duration, statement_timeout, "the timeout of database statements",
-              .min = 10 * MILLISECOND, .max = HOUR, .default_value = "5s"),
-    DIRECTIVE("LearnHubSpool", read_spool, spool,
+              .min = 10 * LH_MILLISECOND, .max = LH_MINUTE, .default_value = "2s"),
+    DIRECTIVE("LearnHubStatementTimeout", lh_read_duration, statement_timeout, "the timeout of database statements",
+              .min = 10 * LH_MILLISECOND, .max = LH_HOUR, .default_value = "5s"),
+    DIRECTIVE("LearnHubSpool", lh_read_spool, spool,
               "the size of all temporary files for long responses in bytes, per process, and their directory",
               .min = 1048576, .max = (apr_int64_t)1 << 40, .default_value = "268435456"),
-    DIRECTIVE("LearnHubCache", read_integer, cache,
+    DIRECTIVE("LearnHubCache", lh_read_integer, cache,
               "the memory of each process for cached responses in bytes; 0 turns the cache off",
               .max = 1073741824, .default_value = "8388608"),
 
-    DIRECTIVE("LearnHubPublicURL", read_url, public_url,
+    DIRECTIVE("LearnHubPublicURL", lh_read_url, public_url,
               "the base of absolute URLs in responses; unset: scheme and host of the request"),
-    DIRECTIVE("LearnHubPasswordResetURL", read_reset_url, reset_url,
+    DIRECTIVE("LearnHubPasswordResetURL", lh_read_reset_url, reset_url,
               "the page where users choose a new password, with {uid} and {token}; unset: below LearnHubPublicURL"),
-    DIRECTIVE("LearnHubMeetingURL", read_meeting_url, meeting_url,
+    DIRECTIVE("LearnHubMeetingURL", lh_read_meeting_url, meeting_url,
               "the meeting URL of confirmed mentoring sessions, with one %s for a random code; unset: none"),
 
-    DIRECTIVE("LearnHubSMTP", read_smtp, smtp,
+    DIRECTIVE("LearnHubSMTP", lh_read_smtp, smtp,
               "the mail server, smtp://host[:port] or smtps://host[:port]; unset: mails are stored, but not sent"),
-    DIRECTIVE("LearnHubSMTPAuth", read_login, smtp_login,
-              "the login at the mail server: a user and " SOURCE "password itself"),
-    DIRECTIVE("LearnHubMailFrom", read_email, mail_from, "the sender of mails, an e-mail address"),
-    DIRECTIVE("LearnHubMailTries", read_integer, mail_tries, "the maximum number of attempts to send a mail",
+    DIRECTIVE("LearnHubSMTPAuth", lh_read_login, smtp_login,
+              "the login at the mail server: a user and " LH_SECRET_SOURCES "password itself"),
+    DIRECTIVE("LearnHubMailFrom", lh_read_email, mail_from, "the sender of mails, an e-mail address"),
+    DIRECTIVE("LearnHubMailTries", lh_read_integer, mail_tries, "the maximum number of attempts to send a mail",
               .min = 1, .max = 100, .default_value = "10"),
 
-    DIRECTIVE("LearnHubModelURL", read_url, model_url,
+    DIRECTIVE("LearnHubModelURL", lh_read_url, model_url,
               "the chat-completions URL of a model that rates activities; unset: the built-in engine rates them"),
-    DIRECTIVE("LearnHubModelName", read_string, model_name, "the name of the model"),
-    DIRECTIVE("LearnHubModelKey", read_secret, model_key, "the key of the model's API: " SOURCE "key itself"),
-    DIRECTIVE("LearnHubModelTimeout", read_duration, model_timeout, "the timeout of a request to the model",
-              .min = 10 * MILLISECOND, .max = MINUTE, .default_value = "2s"),
-    DIRECTIVE("LearnHubModelReviewTimeout", read_duration, review_timeout,
+    DIRECTIVE("LearnHubModelName", lh_read_string, model_name, "the name of the model"),
+    DIRECTIVE("LearnHubModelKey", lh_read_secret, model_key,
+              "the key of the model's API: " LH_SECRET_SOURCES "key itself"),
+    DIRECTIVE("LearnHubModelTimeout", lh_read_duration, model_timeout, "the timeout of a request to the model",
+              .min = 10 * LH_MILLISECOND, .max = LH_MINUTE, .default_value = "2s"),
+    DIRECTIVE("LearnHubModelReviewTimeout", lh_read_duration, review_timeout,
               "the timeout of a request to the model about a drawing",
-              .min = 10 * MILLISECOND, .max = 5 * MINUTE, .default_value = "30s"),
+              .min = 10 * LH_MILLISECOND, .max = 5 * LH_MINUTE, .default_value = "30s"),
 
     {0}};
 /* clang-format on */
