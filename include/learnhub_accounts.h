@@ -40,7 +40,7 @@ lh_error *lh_check_login_name(lh_call *call, lh_error *errors);
  * Verifies the password in the field `password` or `current_password`. Passwords must not be verified in any other way:
  * this step throttles failures (429), and takes the same time for an unknown user as for a wrong password, both the
  * route's error `credentials`. extra_sql[0] returns one row: `_id`, `_role`, `_version` and `_hash` of the account or
- * NULLs, and in `_wait` the seconds until the throttle ends, or NULL. extra_sql[1] counts a failure. Binds `address`,
+ * NULLs, and in `_wait` the seconds until the throttle ends, or NULL. extra_sql[1] counts a failure. Binds
  * `failures` and `seconds` for these two statements; on success also `user_id` and `version`.
  */
 extern const lh_step lh_step_log_in;

@@ -88,7 +88,6 @@ static lh_error *log_in(lh_call *call)
     const lh_throttle *throttle = &call->server->config.throttle;
     lh_error *error;
 
-    lh_bind(call, "address", call->r->useragent_ip);
     lh_bind(call, "failures", int_text(call, throttle->failures ? throttle->failures : APR_INT32_MAX));
     lh_bind(call, "seconds", int_text(call, apr_time_sec(throttle->time)));
     error = enter_gate(call, call->server->login_gate);
@@ -323,7 +322,7 @@ const lh_step lh_step_hash_password = {
 
 const lh_step lh_step_log_in = {
     .name = "log_in", .run = log_in, .fields = "password|current_password",
-    .binds = "address failures seconds user_id version", .extra_sql = 2, .columns = ACCOUNT_COLUMNS " _hash _wait"};
+    .binds = "failures seconds user_id version", .extra_sql = 2, .columns = ACCOUNT_COLUMNS " _hash _wait"};
 
 const lh_step lh_step_issue_tokens = {
     .name = "issue_tokens", .run = issue_tokens, .columns = ACCOUNT_COLUMNS};
