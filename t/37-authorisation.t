@@ -10,7 +10,7 @@ use Digest::SHA qw(hmac_sha256);
 use MIME::Base64 qw(decode_base64url encode_base64url);
 
 use LearnHub::Account;
-use LearnHub::Cases qw(:DEFAULT $marker $marked_time ended focus link_of);
+use LearnHub::Cases qw(:DEFAULT $marker $marked_time ended focus link_of confirmation_of);
 use LearnHub::Routes;
 use LearnHub::Test;
 
@@ -29,17 +29,17 @@ my %public = (
     each_of('checks the password',
         qw(users.login auth.login tutoring_login.login coding_token.login xp_login.login)),
     each_of('checks the token in the body', qw(users.refresh tutoring_login.refresh coding_token.refresh
-            xp_login.refresh coding_token.verify auth.reset_password_confirm)),
+            xp_login.refresh coding_token.verify auth.reset_password_confirm auth.activation)),
     each_of('problems are public', qw(problems.list problems.search problems.get)),
     each_of('the name of a photo is random', qw(profile.photo activities.photo coding_profile.photo)),
-    'auth.reset_password' => 'mails the owner of the address',
+    each_of('mails the owner of the address', qw(auth.reset_password auth.resend_activation)),
     'leaderboard.friends' => 'shows those who chose to be on it',
     each_of('for monitoring', qw(service.index service.health)),
 );
 
 # Routes that only some roles may call. All others are for every role.
 my %restricted = (
-    each_of('admin', qw(admin.users admin.user rewards.create rewards.change xp.new_activity xp.change_activity)),
+    each_of('admin', qw(admin.users admin.user admin.audit rewards.create rewards.change xp.new_activity xp.change_activity)),
     'tutoring.create' => 'admin instructor',
 );
 
@@ -73,7 +73,7 @@ my @ids = (@{ user($caller{student}{email}) }{qw(id uuid)}, $caller{student}{id}
 # Fields of queries and bodies that refer to an object. For private objects a function that returns the changes of the
 # case's body, with which other users must be rejected. For others the reason.
 my %reference = (
-    each_of('the token itself is the right to use it', 'auth.reset_password_confirm token', 'coding_token.verify token',
+    each_of('the token itself is the right to use it', 'auth.reset_password_confirm token', 'auth.activation token', 'coding_token.verify token',
         'users.refresh refresh_token', 'tutoring_login.refresh refresh', 'coding_token.refresh refresh',
         'xp_login.refresh refresh'),
     each_of('problems are public', 'sessions.create problem_id', 'submissions.create problem_id'),
@@ -81,10 +81,15 @@ my %reference = (
         'availability.list mentor'),
     'session.request mentor_availability' => 'members book the hours that mentors offer',
     'activities.create activity' => 'a word',
+    'admin.audit user' => 'admins read the audit log',
     each_of('the catalogues are for all members', 'rewards.redeem reward_id', 'xp.rates activity_id',
         'xp.register activity_id'),
     'auth.reset_password_confirm uid' => sub {
         my %link = link_of(signup());
+        return { token => $link{token} };
+    },
+    'auth.activation uid' => sub {
+        my %link = confirmation_of(signup());
         return { token => $link{token} };
     },
     'xp.rates goal_id' => sub { {} },
@@ -211,6 +216,13 @@ sub state_of_rows {
     return { map { $_->{name} => $_->{rows} } sql(join ' UNION ALL ', @counts) };
 }
 
+# Waits until the jobs have done what earlier requests have left to them.
+sub finish_jobs {
+    post_links() or die 'mails are waiting';
+    eventually(sub { !sql('SELECT 1 FROM learnhub.erasures') }) or die 'deleted accounts are waiting';
+    return;
+}
+
 # ---- requests of others ----
 
 # Whether a reply rejects a request with one of these statuses and shows nothing; the summary of any other reply is
@@ -324,6 +336,7 @@ for my $route (@routes) {
         my $path = path_of($route, $existing{ $route->{name} } ? $existing{ $route->{name} }->() : $id);
         $shown += shows_marker(test_owner($route, $path, %with)) if $route->{method} eq 'GET';
         if ($route->{roles}) {
+            finish_jobs();
             my $before = state_of_rows();
             test_tokens($route, $path, %with);
             test_others($route, $path, %with);
@@ -341,6 +354,7 @@ for my $name (grep { ref $reference{$_} } sort keys %reference) {
         my ($id, %with) = case_of($route);
         for my $change ($reference{$name}->()) {
             my %sent = (%with, json => { %{ $with{json} }, %$change });
+            finish_jobs();
             my ($before, @wrong) = state_of_rows();
             for my $role ($route->{roles} ? sort keys %other : ()) {
                 next if is_trusted($name, $role);

@@ -7,10 +7,11 @@ use warnings;
 
 use Exporter qw(import);
 
+use LearnHub::Account;
 use LearnHub::Test;
 
 our @EXPORT = qw(%case %caller %role_bit create_callers case_of path_of);
-our @EXPORT_OK = qw($marker $marked_time ended focus link_of);
+our @EXPORT_OK = qw($marker $marked_time ended focus link_of confirmation_of);
 
 # A text, and a time of day, that are in every object that only its owner may see.
 our $marker = unique('private');
@@ -122,7 +123,7 @@ sub rich {
 
 sub reward { return json_of(api_as($caller{admin}, POST => '/api/rewards/', json => { name => 'N', cost => 5 }))->{id} }
 
-my $gif = [undef, 'p.gif', Content => "GIF89a\1\0\1\0\0\0\0,"];
+my $gif = [undef, 'p.gif', Content => "GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"];
 
 # The name of the picture of an activity, and of a profile.
 sub proof {
@@ -168,8 +169,20 @@ sub photo {
 sub link_of {
     my ($user) = @_;
     api(POST => '/auth/users/reset_password/', json => { email => $user->{email} });
+    post_links() or die 'no mail';
     my ($mail) = sql('SELECT body FROM learnhub.outbox WHERE to_address = ?', $user->{email});
     my ($uid, $token) = $mail->{body} =~ m{/password/reset/confirm/([^/]+)/([0-9a-f]+)} or die 'no link';
+    return (uid => $uid, token => $token);
+}
+
+# The uid and token of a link that confirms the address of a user.
+sub confirmation_of {
+    my ($user) = @_;
+    my $address = $user->{email};
+    sql("SELECT learnhub.post_confirmation(id, uuid, email, '/{uid}/{token}') FROM learnhub.users WHERE email = ?",
+        $address);
+    my ($mail) = sql('SELECT body FROM learnhub.outbox WHERE to_address = ?', $address);
+    my ($uid, $token) = $mail->{body} =~ m{^/(\S+)/([0-9a-f]+)$}m or die 'no link';
     return (uid => $uid, token => $token);
 }
 
@@ -215,6 +228,13 @@ our %case = (
     'auth.reset_password' => sub { (undef, undef, json => { email => $second->{email} }) },
     'auth.reset_password_confirm' =>
         sub { (undef, undef, json => { link_of(signup()), new_password => 'another good one' }) },
+    'auth.activation' => sub { (undef, undef, json => { confirmation_of(signup()) }) },
+    'auth.resend_activation' => sub { (undef, undef, json => { email => $second->{email} }) },
+    'auth.sessions' => sub { ('student') },
+    'auth.end_session' => sub { my $user = signup();
+        return (undef, json_of(api_as($user, GET => '/auth/sessions/'))->[0]{id}, token => $user->{token}) },
+    'auth.end_other_sessions' => sub { (undef, undef, token => signup()->{token}) },
+    'auth.export' => sub { ('student') },
     'auth.login' => sub { (undef, undef, json => { username => $second->{email}, password => $second->{password} }) },
     'auth.logout' => sub { (undef, undef, token => opaque($second)) },
     'tutoring_login.register' => sub {
@@ -369,6 +389,7 @@ our %case = (
     },
     'xp.mine' => sub { ('student') },
     'admin.users' => sub { ('admin') },
+    'admin.audit' => sub { ('admin') },
     'admin.user' => sub { ('admin', user($second->{email})->{id}, json => { is_active => true }) },
     'service.index' => sub { () },
     'service.health' => sub { () },
