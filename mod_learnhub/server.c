@@ -28,10 +28,13 @@
 
 /*
  * The number of threads of a process that may hash passwords at once, because bcrypt occupies a core. Sign-ups have
- * their own gate, so that they cannot delay logins. At most a quarter of all threads may wait at each gate.
+ * their own gate, so that they cannot delay logins. So have new passwords of existing accounts: whoever sets one has a
+ * reset link or a token, and a flood of sign-ups or logins from anywhere must not reject them. At most a quarter of all
+ * threads may wait at each gate, and half of them at all gates.
  */
 #define LOGIN_GATE 4
 #define SIGNUP_GATE 2
+#define CHANGE_GATE 2
 
 static const lh_routes *routes;
 static apr_hash_t *servers; /* server_rec * -> lh_server, of this child process */
@@ -246,24 +249,31 @@ static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
     return server;
 }
 
-static void child_init(apr_pool_t *pchild, server_rec *main_server)
+static void create_gates(apr_pool_t *pchild, lh_gates *gates)
 {
-    apr_hash_t *pools = apr_hash_make(pchild);
-    lh_gate *login_gate, *signup_gate;
-    apr_array_header_t *all = apr_array_make(pchild, 4, sizeof(lh_server *));
-    lh_server *server;
-    server_rec *s;
     int threads = 0;
 
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
-    login_gate = lh_gate_create(pchild, LOGIN_GATE, threads / 4);
-    signup_gate = lh_gate_create(pchild, SIGNUP_GATE, threads / 4);
+    gates->login = lh_gate_create(pchild, LOGIN_GATE, threads / 4);
+    gates->signup = lh_gate_create(pchild, SIGNUP_GATE, threads / 4);
+    gates->change = lh_gate_create(pchild, CHANGE_GATE, threads / 4);
+    lh_gate_limit_queues(pchild, (lh_gate *const[]){gates->login, gates->signup, gates->change}, 3, threads / 2);
+}
+
+static void child_init(apr_pool_t *pchild, server_rec *main_server)
+{
+    apr_hash_t *pools = apr_hash_make(pchild);
+    lh_gates gates;
+    apr_array_header_t *all = apr_array_make(pchild, 4, sizeof(lh_server *));
+    lh_server *server;
+    server_rec *s;
+
+    create_gates(pchild, &gates);
     servers = apr_hash_make(pchild);
     for (s = main_server; s; s = s->next) {
         server = create_server(pchild, s);
         if (server) {
-            server->login_gate = login_gate;
-            server->signup_gate = signup_gate;
+            server->gates = gates;
             apr_hash_set(servers, &server->s, sizeof(server->s), server);
         }
     }

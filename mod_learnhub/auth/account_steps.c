@@ -36,15 +36,16 @@ static lh_error *enter_gate(lh_call *call, lh_gate *gate)
 
 static lh_error *hash_password(lh_call *call)
 {
-    lh_error *error = enter_gate(call, call->server->signup_gate);
     const char *changed = lh_param(call, "new_password"), *password = changed ? changed : lh_param(call, "password"),
                *hash;
+    lh_gate *gate = changed ? call->server->gates.change : call->server->gates.signup;
+    lh_error *error = enter_gate(call, gate);
 
     if (error) {
         return error;
     }
     hash = lh_password_hash(call->r->pool, password, (int)call->server->config.bcrypt_cost);
-    lh_gate_leave(call->server->signup_gate);
+    lh_gate_leave(gate);
     lh_bind(call, "password_hash", hash);
     return hash ? NULL : lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
 }
@@ -90,10 +91,10 @@ static lh_error *log_in(lh_call *call)
 
     lh_bind(call, "failures", int_text(call, throttle->failures ? throttle->failures : APR_INT32_MAX));
     lh_bind(call, "seconds", int_text(call, apr_time_sec(throttle->time)));
-    error = enter_gate(call, call->server->login_gate);
+    error = enter_gate(call, call->server->gates.login);
     if (!error) {
         error = verify_password(call);
-        lh_gate_leave(call->server->login_gate);
+        lh_gate_leave(call->server->gates.login);
     }
     return error;
 }
