@@ -55,17 +55,18 @@ static void set_filter(lh_call *call, int query_index)
 lh_error *lh_body_query(lh_call *call)
 {
     const lh_compiled_route *route = call->route;
-    const apr_array_header_t *pairs;
+    apr_pool_t *p = call->r->pool;
+    apr_array_header_t *pairs;
     lh_error *errors = NULL;
+    const char *why;
     int i;
 
     if (!route->query_count) {
         return NULL;
     }
-    pairs = lh_form_parse(call->r->pool, call->r->args ? call->r->args : "");
-    if (!pairs) {
-        return lh_error_field(call->r->pool, NULL, "query", NULL,
-                              "The query has an invalid percent-escape or is not UTF-8.");
+    why = lh_form_parse(p, call->r->args ? call->r->args : "", &pairs);
+    if (why) {
+        return lh_error_field(p, NULL, "query", NULL, apr_pstrcat(p, "The query ", why, NULL));
     }
     for (i = 0; i < route->query_count; i++) {
         lh_input input = lh_form_input(pairs, route->query[i]->name);
@@ -83,12 +84,13 @@ lh_error *lh_body_query(lh_call *call)
 
 static lh_error *check_form(lh_call *call, const char *text)
 {
-    const apr_array_header_t *pairs = lh_form_parse(call->r->pool, text);
+    apr_array_header_t *pairs;
+    const char *why = lh_form_parse(call->r->pool, text, &pairs);
     lh_error *errors = NULL;
     int i;
 
-    if (!pairs) {
-        return error_of_body(call, "The form has an invalid percent-escape or is not UTF-8.");
+    if (why) {
+        return error_of_body(call, apr_pstrcat(call->r->pool, "The form ", why, NULL));
     }
     for (i = 0; i < call->route->body_count; i++) {
         lh_input input = lh_form_input(pairs, call->route->def->body[i].name);
