@@ -186,8 +186,19 @@ enum {
     LH_KEEPS_CACHE = 256 /* changes nothing that routes with `depends` show: its statements store no topic */
 };
 
-/* Expensive things that a route's requests do: http/share.c limits how many of them one account and one network may have
- * in progress at once. */
+/* The classes of LearnHubRate. A route that is not of the class of its method names one of the others. */
+typedef enum {
+    LH_RATE_BY_METHOD, /* LH_RATE_READ for GET, otherwise LH_RATE_WRITE */
+    LH_RATE_SIGNUP,    /* creates an account */
+    LH_RATE_LOGIN,     /* takes a name and a password */
+    LH_RATE_MAIL,      /* can send a mail */
+    LH_RATE_SEARCH,    /* searches texts */
+    LH_RATE_WRITE,
+    LH_RATE_READ
+} lh_rate;
+
+/* Expensive things that a route's requests do: http/share.c limits how many of them one account and one network may
+ * have in progress at once. */
 typedef enum {
     LH_SHARE_NONE,
     LH_SHARE_MODEL, /* asks the language model; no limit if none is configured */
@@ -228,6 +239,7 @@ typedef struct lh_route {
                                               * reported an error */
     int timeout_ms; /* of each statement in sql, in milliseconds: then the error `slow`; 0: LearnHubStatementTimeout.
                      * All requests with a timeout_ms together use at most a quarter of the connections */
+    lh_rate rate;   /* the class of LearnHubRate that its requests count for, if not that of its method */
     lh_share share; /* the share that a request takes before its steps run, or 429; LH_SHARE_NONE: none */
     /* Of a GET route without steps: its responses are cached until one of these topics changes (LearnHubCache). Topics
      * are stored by triggers (conf/schema/0015_changes.sql) and separated by spaces; one can end in a parameter of the

@@ -16,6 +16,7 @@
 #include "http/call.h"
 #include "http/cors.h"
 #include "http/error.h"
+#include "http/rate.h"
 #include "http/receive.h"
 #include "http/reply.h"
 #include "http/route.h"
@@ -268,6 +269,9 @@ static lh_error *check(lh_call *call)
 
     if (!error) {
         error = routing;
+    }
+    if (!error) {
+        error = lh_rate_count_network(call);
     }
     if (!error) {
         error = lh_auth(call);

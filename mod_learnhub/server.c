@@ -15,6 +15,7 @@
 #include "db/pool.h"
 #include "http/call.h"
 #include "http/path.h"
+#include "http/rate.h"
 #include "http/route.h"
 #include "http/topics.h"
 #include "jobs/jobs.h"
@@ -134,6 +135,9 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     rv = lh_token_share(main_server->process->pool);
     if (rv == APR_SUCCESS) {
         rv = lh_recent_share(pconf);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = lh_rate_share(main_server->process->pool);
     }
     if (rv == APR_SUCCESS && with_cache) {
         rv = lh_topics_share(main_server->process->pool);

@@ -122,6 +122,16 @@ subtest 'values of size limits' => sub {
     accepts(LearnHubSpool => 1048576, '268435456 logs', qq(1099511627776 "$top/t/logs"));
 };
 
+subtest 'values of LearnHubRate' => sub {
+    my $all = qr{On, Off, or a class \(signup login mail search write read\).*search 600/1m 1200/1m.*1s to 1d};
+    rejects(LearnHubRate => $all, '', 'Maybe', '10/1m', 'writes 10/1m', 'write', 'write On', 'write 10', 'write 10/',
+        'write /1m', 'write 0/1m', 'write -1/1m', 'write 1.5/1m', 'write 1000001/1m', 'write 10/0', 'write 10/999ms',
+        'write 10/2d', 'write 10/soon', 'write 10/1m 10', 'write 10/1m 100/0', 'write 10/1m 100/1m 1000/1m',
+        'write Off 10/1m', 'write 10/1m Off', 'Off write', 'On 10/1m', 'signup 10/1m 100/1m', 'login 1/1m Off');
+    accepts(LearnHubRate => 'On', 'off', 'write 10/1m', 'Write 1/1s 1000000/1d', 'signup 10/1m', 'login 1/5s',
+        'read Off', "Off\nLearnHubRate search 10/1m\nLearnHubRate mail 1/1h 5/1h");
+};
+
 subtest 'values of LearnHubMeetingURL' => sub {
     rejects(LearnHubMeetingURL => qr/one %s/, '', 'https://meet.example.com', 'https://meet.example.com/%s/%s',
         'meet.example.com/%s', 'ftp://meet.example.com/%s', '"https://meet.example.com/a room/%s"',

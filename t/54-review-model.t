@@ -336,7 +336,7 @@ subtest 'A model that is busy' => sub {
     is_deeply([map { $_->{status} } @replies[0 .. 9]], [(200) x 8, 503, 200], 'eight requests wait; a submit gets 503');
     like("@{ $replies[9]{json}{feedback}{next_steps} }", $no_model, 'a check evaluates the labels');
     is(stored_session($ids[8])->{status}, 'active', 'the session stays open');
-    is_deeply([map { $_->{status} } @replies[10, 11]], [429, 429], 'a user with two requests gets 429 for further ones');
+    is_deeply([map { $_->{status} } @replies[10, 11]], [429, 429], 'a user with two requests gets 429');
     is($replies[12]{status}, 429, 'so does everybody at an address with eight');
     is(stored_session($ids[0])->{status}, 'active', 'a refused submit changes nothing');
 };

@@ -121,6 +121,7 @@ static const lh_route tutoring_routes[] = {
              "FROM taken "
              "LEFT JOIN created u ON true"},
      .after = {&lh_step_issue_tokens_object},
+     .rate = LH_RATE_SIGNUP,
      .shape = LH_ONE,
      .status = 201,
      .returns = tutoring_login_keys,
@@ -136,6 +137,7 @@ static const lh_route tutoring_routes[] = {
              "FROM learnhub.users u "
              "WHERE u.id = :user_id::bigint AND u.is_active"},
      .after = {&lh_step_issue_tokens_object},
+     .rate = LH_RATE_LOGIN,
      .shape = LH_ONE,
      .returns = tutoring_login_keys,
      .errors = LOGIN_ERRORS},
@@ -220,6 +222,7 @@ static const lh_route token_routes[] = {
              "FROM learnhub.users u "
              "WHERE u.id = :user_id::bigint AND u.is_active"},
      .after = {&lh_step_issue_pair},
+     .rate = LH_RATE_LOGIN,
      .shape = LH_ONE,
      .returns = pair_keys,
      .errors = LOGIN_ERRORS},
@@ -266,6 +269,7 @@ static const lh_route coding_users_routes[] = {
              "SELECT nullif(taken.codes, '') AS \"!\", u.email, u.username "
              "FROM taken "
              "LEFT JOIN created u ON true"},
+     .rate = LH_RATE_SIGNUP,
      .shape = LH_ONE,
      .status = 201,
      .returns = coding_user_keys,
@@ -324,6 +328,7 @@ static const lh_route xp_routes[] = {
              "FROM taken "
              "LEFT JOIN created u ON true"},
      .after = {&lh_step_issue_pair},
+     .rate = LH_RATE_SIGNUP,
      .shape = LH_ONE,
      .status = 201,
      .returns = pair_keys,
@@ -340,6 +345,7 @@ static const lh_route xp_routes[] = {
              "FROM learnhub.users u "
              "WHERE u.id = :user_id::bigint AND u.is_active"},
      .after = {&lh_step_issue_pair},
+     .rate = LH_RATE_LOGIN,
      .shape = LH_ONE,
      .returns = pair_keys,
      .errors = LOGIN_ERRORS},

@@ -74,6 +74,7 @@ static const lh_route users_routes[] = {
      .sql = {"INSERT INTO learnhub.users AS u (username, email, first_name, last_name, password_hash) "
              "VALUES (:email, :email, :first_name, :last_name, :password_hash) "
              "RETURNING u.object_id AS id, u.first_name, u.last_name, u.email, u.created_at"},
+     .rate = LH_RATE_SIGNUP,
      .shape = LH_ONE,
      .status = 201,
      .message = "User created successfully",
@@ -97,6 +98,7 @@ static const lh_route users_routes[] = {
              "FROM learnhub.users u "
              "WHERE u.id = :user_id::bigint AND u.is_active"},
      .after = {&lh_step_issue_tokens},
+     .rate = LH_RATE_LOGIN,
      .shape = LH_ONE,
      .returns = login_keys,
      .errors = (const lh_route_error[]){
@@ -211,6 +213,7 @@ static const lh_route auth_routes[] = {
              "SELECT nullif(taken.codes, '') AS \"!\", created.email, created.username, created.id "
              "FROM taken "
              "LEFT JOIN created ON true"},
+     .rate = LH_RATE_SIGNUP,
      .shape = LH_ONE,
      .status = 201,
      .returns = account_keys,
@@ -315,6 +318,7 @@ static const lh_route auth_routes[] = {
              "            'If you did not request this, ignore this mail. Your password has not changed.\n', "
              "            'password reset', NULL, now() + interval '1 hour') "
              "        FROM account) AS _mail"},
+     .rate = LH_RATE_MAIL,
      .shape = LH_NOTHING},
 
     {.name = "auth.reset_password_confirm", .method = "POST", .path = "/auth/users/reset_password_confirm/",
@@ -358,6 +362,7 @@ static const lh_route auth_routes[] = {
              "FROM learnhub.users u "
              "WHERE u.id = :user_id::bigint AND u.is_active "
              "RETURNING user_id AS _id"},
+     .rate = LH_RATE_LOGIN,
      .shape = LH_ONE,
      .returns = token_keys,
      .errors = (const lh_route_error[]){

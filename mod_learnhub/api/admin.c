@@ -52,6 +52,7 @@ static const lh_route routes[] = {
              "WHERE u.deleted_at IS NULL :filters "
              "ORDER BY u.id "
              "LIMIT :limit::bigint OFFSET :offset::bigint"},
+     .rate = LH_RATE_SEARCH,
      .shape = LH_PAGE,
      .returns = user_keys,
      .errors = (const lh_route_error[]){

@@ -103,6 +103,7 @@ static const lh_route directory_routes[] = {
      .summary = "Delete an availability, and cancel the future sessions in it.",
      .roles = LH_MEMBER,
      .sql = {AVAILABILITY_LOCK, AVAILABILITY_REMOVAL},
+     .rate = LH_RATE_MAIL,
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"missing", 404, NULL, "Availability not found."},
@@ -155,6 +156,7 @@ static const lh_route own_routes[] = {
      .summary = "Delete an availability, and cancel the future sessions in it.",
      .roles = LH_MEMBER,
      .sql = {AVAILABILITY_LOCK, AVAILABILITY_REMOVAL},
+     .rate = LH_RATE_MAIL,
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"missing", 404, NULL, "Availability not found."},

@@ -151,6 +151,7 @@ static const lh_route routes[] = {
              "WHERE s.id = (SELECT max(id) "
              "              FROM learnhub.mentoring_sessions "
              "              WHERE mentee_id = :me::bigint AND created_at = now())"},
+     .rate = LH_RATE_MAIL,
      .shape = LH_ONE,
      .status = 201,
      .returns = session_keys,
@@ -207,6 +208,7 @@ static const lh_route routes[] = {
 
              SESSION_SELECT
              "WHERE s.id = :id::bigint AND :me::bigint IN (s.mentor_id, s.mentee_id)"},
+     .rate = LH_RATE_MAIL,
      .shape = LH_ONE,
      .status = 201, /* not 200: published behaviour */
      .returns = session_keys,

@@ -159,6 +159,7 @@ static const lh_route routes[] = {
              "ORDER BY p.created_at DESC, p.id DESC "
              "LIMIT :limit::bigint OFFSET :skip::bigint"},
      .timeout_ms = 1000,
+     .rate = LH_RATE_SEARCH,
      .shape = LH_SKIP_LIMIT,
      .key = "problems",
      .returns = problem_keys,

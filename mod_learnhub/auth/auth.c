@@ -10,6 +10,7 @@
 #include "core/server_state.h"
 #include "crypto/jwt_memory.h"
 #include "http/error.h"
+#include "http/rate.h"
 #include "http/route.h"
 
 #define OPAQUE_LENGTH 40 /* hex digits; JWTs contain dots */
@@ -121,5 +122,6 @@ lh_error *lh_auth(lh_call *call)
     r->user = apr_psprintf(r->pool, "%" APR_INT64_T_FMT, call->me.id);
     r->ap_auth_type = is_opaque(token) ? "Token" : "Bearer";
     lh_call_set_builtin(call, LH_BUILTIN_ME, r->user);
-    return check_role(call);
+    error = lh_rate_count_account(call); /* before check_role(), which may read the database */
+    return error ? error : check_role(call);
 }

@@ -12,6 +12,8 @@
 
 #include "core/secret.h"
 #include "crypto/jwt.h"
+#include "learnhub.h"
+#include "util/buckets.h"
 
 typedef struct lh_throttle {
     apr_int64_t failures; /* 0: off */
@@ -22,6 +24,16 @@ typedef struct lh_spool_limit {
     apr_int64_t bytes;
     const char *directory; /* NULL: the system's directory of temporary files */
 } lh_spool_limit;
+
+/* The limits of a class of routes, per account and per network of the client. */
+typedef struct lh_rate_limits {
+    lh_limit account, network;
+} lh_rate_limits;
+
+/* In the order of lh_config_rates. */
+typedef struct lh_rates {
+    lh_rate_limits of[LH_RATE_READ];
+} lh_rates;
 
 /* In the order of conf/DIRECTIVES.md. Durations are in microseconds. */
 typedef struct lh_config {
@@ -42,6 +54,7 @@ typedef struct lh_config {
     lh_throttle throttle;
 
     apr_int64_t max_body, max_photo, max_diagram; /* bytes */
+    lh_rates rates;
     apr_int64_t connection_wait, statement_timeout;
     lh_spool_limit spool;
     apr_int64_t cache; /* bytes; 0: off */
@@ -62,6 +75,9 @@ typedef struct lh_config {
 /* The names that LearnHubAPI and LearnHubPages accept, separated by spaces. */
 extern const char lh_config_apis[], lh_config_pages[];
 
+/* The classes of LearnHubRate in the order of lh_rate, from LH_RATE_SIGNUP on. */
+extern const char lh_config_rates[];
+
 /* The directives of the module (core/directives.c). */
 extern const command_rec lh_config_commands[];
 
@@ -77,5 +93,11 @@ const char *lh_config_error(const lh_config *config);
 
 /* 1 when `bits`, a set of names from `words` (lh_config_apis or lh_config_pages), contains `word`. */
 int lh_config_has(const char *words, apr_int64_t bits, const char *word);
+
+/* The limits of a class; not of LH_RATE_BY_METHOD. */
+const lh_rate_limits *lh_config_rate(const lh_config *config, lh_rate rate);
+
+/* The name of a class, as in the directive. */
+const char *lh_config_rate_name(apr_pool_t *p, lh_rate rate);
 
 #endif

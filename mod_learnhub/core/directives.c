@@ -25,7 +25,7 @@ static const char *read_directive(cmd_parms *cmd, void *unused, int argc, char *
         .read = reader,                                                                                     \
         .kind = _Generic(((lh_config *)0)->member,                                                          \
             apr_int64_t: LH_SETTING_NUMBER, lh_throttle: LH_SETTING_NUMBER,                                 \
-            lh_spool_limit: LH_SETTING_NUMBER, default: LH_SETTING_POINTER),                                \
+            lh_spool_limit: LH_SETTING_NUMBER, lh_rates: LH_SETTING_NUMBER, default: LH_SETTING_POINTER),   \
         .offset = offsetof(lh_config, member),                                                              \
         .size = sizeof(((lh_config *)0)->member),                                                           \
         __VA_ARGS__}), RSRC_CONF, help)
@@ -74,6 +74,9 @@ const command_rec lh_config_commands[] = {
               .min = 1024, .max = 67108864, .default_value = "8388608"),
     DIRECTIVE("LearnHubMaxDiagram", lh_read_integer, max_diagram, "the maximum size of a body with a diagram in bytes",
               .min = 1024, .max = 67108864, .default_value = "8388608"),
+    DIRECTIVE("LearnHubRate", lh_read_rate, rates,
+              "On or Off, or a class and its NUMBER/TIME of requests per account and per address, or Off",
+              .min = LH_SECOND, .max = LH_DAY, .words = lh_config_rates, .parts = LH_RATE_READ, .default_value = "On"),
     DIRECTIVE("LearnHubConnectionWait", lh_read_duration, connection_wait,
               "the maximum time that a request waits for a database connection",
               .min = 10 * LH_MILLISECOND, .max = LH_MINUTE, .default_value = "2s"),

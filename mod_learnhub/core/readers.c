@@ -109,6 +109,68 @@ const char *lh_read_throttle(apr_pool_t *p, const lh_setting *setting, void *tar
     return NULL;
 }
 
+/* ---- rates ---- */
+
+/* In the order of lh_rate. No user and no program on behalf of one reaches them; a school is one address. */
+static const lh_rate_limits default_rates[] = {
+    {{0, 0}, {600, 5 * LH_MINUTE}},          {{0, 0}, {1200, 5 * LH_MINUTE}},
+    {{300, LH_HOUR}, {3000, LH_HOUR}},       {{600, LH_MINUTE}, {1200, LH_MINUTE}},
+    {{1200, LH_MINUTE}, {12000, LH_MINUTE}}, {{120000, LH_MINUTE}, {600000, LH_MINUTE}},
+};
+
+/* NUMBER/TIME */
+static int read_limit(apr_pool_t *p, const lh_setting *setting, const char *text, lh_limit *limit)
+{
+    const char *slash = strchr(text, '/');
+
+    limit->time = slash ? parse_duration(slash + 1) : -1;
+    return slash && lh_text_integer(apr_pstrmemdup(p, text, (apr_size_t)(slash - text)), &limit->requests) &&
+           limit->requests >= 1 && limit->requests <= 1000000 && limit->time >= setting->min &&
+           limit->time <= setting->max;
+}
+
+/* [ACCOUNT] ADDRESS, which are NUMBER/TIME; Off. Without ADDRESS an address has ten times the limit of an account. */
+static int read_limits(apr_pool_t *p, const lh_setting *setting, int per_account, int argc, char *const argv[],
+                       lh_rate_limits *limits)
+{
+    memset(limits, 0, sizeof(*limits));
+    if (argc == 1 && !strcasecmp(argv[0], "Off")) {
+        return 1;
+    }
+    if (!per_account) {
+        return argc == 1 && read_limit(p, setting, argv[0], &limits->network);
+    }
+    if (argc < 1 || argc > 2 || !read_limit(p, setting, argv[0], &limits->account)) {
+        return 0;
+    }
+    limits->network.requests = 10 * limits->account.requests;
+    limits->network.time = limits->account.time;
+    return argc == 1 || read_limit(p, setting, argv[1], &limits->network);
+}
+
+/* On, Off, or CLASS followed by its limits; other classes keep theirs. */
+const char *lh_read_rate(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
+{
+    lh_rates *rates = target;
+    int class = argc > 1 ? lh_text_index(setting->words, argv[0]) : -1;
+
+    if (argc == 1 && !strcasecmp(argv[0], "On")) {
+        memcpy(rates->of, default_rates, sizeof(default_rates));
+    }
+    else if (argc == 1 && !strcasecmp(argv[0], "Off")) {
+        memset(rates, 0, sizeof(*rates));
+    }
+    else if (class < 0 ||
+             !read_limits(p, setting, class >= LH_RATE_MAIL - LH_RATE_SIGNUP, argc - 1, argv + 1, &rates->of[class])) {
+        return apr_psprintf(p,
+                            "must be On, Off, or a class (%s) and Off or NUMBER/TIME per account and per address, such "
+                            "as search 600/1m 1200/1m; signup and login have only the limit per address. NUMBER is 1 "
+                            "to 1000000, TIME %s to %s",
+                            setting->words, duration_text(p, setting->min), duration_text(p, setting->max));
+    }
+    return NULL;
+}
+
 /* BYTES [DIRECTORY] */
 const char *lh_read_spool(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
 {

@@ -58,6 +58,8 @@ struct lh_call {
     struct lh_output *output;    /* the body of a response that may be long (output.h), or NULL */
     apr_interval_time_t db_time; /* microseconds spent in the database layer */
     lh_call_share shares[LH_SHARE_KINDS];
+    int rate_shown;             /* the response has the headers of a limit */
+    apr_int64_t rate_remaining; /* of that limit */
 
     /* How to store the response in the cache; NULL: it is not stored. */
     struct lh_cache_miss *cache_miss;
