@@ -20,7 +20,7 @@
 #include <apr_errno.h>
 #include <apr_time.h>
 
-/* `requests` in `time` microseconds: a time divided by its requests is at least a microsecond. requests 0: no limit. */
+/* `requests`, at most a thousand per microsecond, in `time` microseconds. requests 0: no limit. */
 typedef struct lh_limit {
     apr_int64_t requests;
     apr_interval_time_t time;
