@@ -111,12 +111,18 @@ const char *lh_read_throttle(apr_pool_t *p, const lh_setting *setting, void *tar
 
 /* ---- rates ---- */
 
-/* In the order of lh_rate. No user and no program on behalf of one reaches them; a school is one address. */
+/* clang-format off */
+
+/* The limits of `On`, per account and per address. No user and no front end reaches them; a school is one address. */
 static const lh_rate_limits default_rates[] = {
-    {{0, 0}, {600, 5 * LH_MINUTE}},          {{0, 0}, {1200, 5 * LH_MINUTE}},
-    {{300, LH_HOUR}, {3000, LH_HOUR}},       {{600, LH_MINUTE}, {1200, LH_MINUTE}},
-    {{1200, LH_MINUTE}, {12000, LH_MINUTE}}, {{120000, LH_MINUTE}, {600000, LH_MINUTE}},
-};
+    [LH_RATE_SIGNUP - LH_RATE_SIGNUP] = {{0, 0},                {600, 5 * LH_MINUTE}},
+    [LH_RATE_LOGIN - LH_RATE_SIGNUP]  = {{0, 0},                {1200, 5 * LH_MINUTE}},
+    [LH_RATE_MAIL - LH_RATE_SIGNUP]   = {{300, LH_HOUR},        {3000, LH_HOUR}},
+    [LH_RATE_SEARCH - LH_RATE_SIGNUP] = {{600, LH_MINUTE},      {1200, LH_MINUTE}},
+    [LH_RATE_WRITE - LH_RATE_SIGNUP]  = {{1200, LH_MINUTE},     {12000, LH_MINUTE}},
+    [LH_RATE_READ - LH_RATE_SIGNUP]   = {{120000, LH_MINUTE},   {600000, LH_MINUTE}}};
+
+/* clang-format on */
 
 /* NUMBER/TIME */
 static int read_limit(apr_pool_t *p, const lh_setting *setting, const char *text, lh_limit *limit)
