@@ -356,7 +356,7 @@ subtest 'One user does not take all places at the model' => sub {
     };
     is_deeply([sort map { $_->{status} } @replies[0 .. 8]], [(200) x 2, (429) x 7], 'two of nine submits are running');
     my ($refused) = grep { $_->{status} == 429 } @replies;
-    like($refused->{json}{detail}, qr/^Too many requests to the language model/, 'the error has its format');
+    like($refused->{json}{detail}, qr/^Your other requests to the language model/, 'the error has its format');
     is($replies[9]{status}, 200, "another user's submit succeeds");
     is($replies[9]{json}{score}, 73, "with the model's score");
     my ($id) = map { $ids[$_] } grep { $replies[$_]{status} == 429 } 0 .. 8;

@@ -11,8 +11,7 @@ static const struct {
     int retry_after;      /* seconds */
     const char *text;
 } kinds[] = {
-    [LH_SHARE_MODEL] = {
-        2, 8, 5, "Too many requests to the language model are running for you or your address. Try again shortly."}};
+    [LH_SHARE_MODEL] = {2, 8, 5, "Your other requests to the language model are still running. Wait for them."}};
 
 /* Without a model, no request asks it. */
 static int is_limited(const lh_call *call, lh_share kind)
