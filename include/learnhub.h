@@ -44,7 +44,7 @@ typedef struct lh_error lh_error; /* an error response: status and sentences */
 
 typedef enum {
     LH_STRING,    /* a string of min..max characters (max 0: limited by the body's size only) */
-    LH_EMAIL,     /* a string of the form local@domain, at most 254 characters */
+    LH_EMAIL,     /* a string of the form local@domain, at most 254 characters, none of them invisible or white space */
     LH_INTEGER,   /* min..max */
     LH_BOOLEAN,   /* true or false */
     LH_TIME,      /* ISO 8601 date-time, bound in UTC */
@@ -79,7 +79,8 @@ enum {
                          * the statement removes the stored value */
     LH_PAST = 512,      /* the time must not be in the future; an LH_DATE may be tomorrow's (UTC), which is today's in
                          * other time zones */
-    LH_EMPTY = 1024     /* an empty string means the same as an absent field */
+    LH_EMPTY = 1024,    /* an empty string means the same as an absent field */
+    LH_NAME = 2048      /* LH_TRIM for names of people: all invisible characters are rejected */
 };
 
 /*

@@ -26,9 +26,9 @@ static const lh_field profile_keys[] = {
     {0}};
 
 static const lh_field profile_fields[] = {
-    {.name = "username",      .type = LH_STRING,  .flags = LH_TRIM, .min = 1, .max = NAME_LENGTH},
-    {.name = "first_name",    .type = LH_STRING,  .flags = LH_TRIM, .max = NAME_LENGTH},
-    {.name = "last_name",     .type = LH_STRING,  .flags = LH_TRIM, .max = NAME_LENGTH},
+    {.name = "username",      .type = LH_STRING,  .flags = LH_NAME, .min = 1, .max = NAME_LENGTH},
+    {.name = "first_name",    .type = LH_STRING,  .flags = LH_NAME, .max = NAME_LENGTH},
+    {.name = "last_name",     .type = LH_STRING,  .flags = LH_NAME, .max = NAME_LENGTH},
     {.name = "email",         .type = LH_EMAIL},
     {.name = "phone_number",  .type = LH_PHONE,   .flags = LH_CLEARABLE},
     {.name = "profile_photo", .type = LH_PHOTO,   .flags = LH_CLEARABLE},

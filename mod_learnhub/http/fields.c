@@ -81,7 +81,7 @@ static const char *check_string(check *c)
     else if (c->input->kind != LH_INPUT_STRING) {
         return "This must be a string.";
     }
-    if (f->flags & LH_TRIM) {
+    if (f->flags & (LH_TRIM | LH_NAME)) {
         text = lh_text_trim(apr_pstrdup(c->pool, text));
     }
     if (f->enum_values) {
@@ -89,8 +89,11 @@ static const char *check_string(check *c)
                    ? set_value(c, text)
                    : apr_psprintf(c->pool, "This must be one of: %s.", word_list(c));
     }
-    if ((f->flags & LH_TRIM) && has_control(text)) {
+    if ((f->flags & (LH_TRIM | LH_NAME)) && has_control(text)) {
         return "This may not have line breaks or other control characters.";
+    }
+    if ((f->flags & LH_NAME) && lh_text_has_invisible(text)) {
+        return "This may not have invisible characters.";
     }
     characters = (apr_int64_t)lh_utf8_length(text);
     return characters < f->min || (f->max && characters > f->max) ? length_sentence(c) : set_value(c, text);

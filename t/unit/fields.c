@@ -25,6 +25,7 @@
 #define GIF "GIF89a\1\0\1\0\0\0\0\x2C\xAB"
 
 static const lh_field title = {.name = "title", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 3};
+static const lh_field person = {.name = "person", .type = LH_STRING, .flags = LH_NAME};
 static const lh_field nullable = {.name = "nullable", .type = LH_STRING, .flags = LH_NULL};
 static const lh_field emptiable = {
     .name = "emptiable", .type = LH_STRING, .flags = LH_EMPTY, .min = 1, .enum_values = "a b", .default_value = "b"};
@@ -70,6 +71,24 @@ static const struct {
 } cases[] = {
     {&title, STRING(" ab "), 0, "ab", NULL},
     {&title, STRING("\xc3\xa9\xc3\xa9\xc3\xa9"), 0, "\xc3\xa9\xc3\xa9\xc3\xa9", NULL},
+    {&title,
+     STRING("a\xe2\x80\x8d"
+            "b"),
+     0,
+     "a\xe2\x80\x8d"
+     "b",
+     NULL},
+    {&title, STRING("a\xe2\x80\xae"), 0, NULL, "control characters"},
+    {&person, STRING(" Ada King "), 0, "Ada King", NULL},
+    {&person,
+     STRING("a\xe2\x80\x8d"
+            "b"),
+     0, NULL, "invisible characters"},
+    {&person,
+     STRING("a\xc2\xad"
+            "b"),
+     0, NULL, "invisible characters"},
+    {&person, STRING("a\x7F"), 0, NULL, "control characters"},
     {&title, STRING("abcd"), 0, NULL, "1 to 3 characters"},
     {&title, STRING("  "), 0, NULL, "1 to 3 characters"},
     {&title, ABSENT, 0, NULL, "required"},
@@ -116,6 +135,11 @@ static const struct {
     {&future, INT(5), 0, NULL, "ISO 8601"},
     {&email, STRING(" a@b.de "), 0, "a@b.de", NULL},
     {&email, STRING("a"), 0, NULL, "e-mail"},
+    {&email, STRING("a\xe2\x80\x8d@b.de"), 0, NULL, "e-mail"},
+    {&email,
+     STRING("a\xc2\xa0"
+            "b@b.de"),
+     0, NULL, "e-mail"},
     {&email, INT(1), 0, NULL, "e-mail"},
     {&oid, STRING("507f1f77bcf86cd799439011"), 0, "507f1f77bcf86cd799439011", NULL},
     {&oid, STRING("507"), 0, NULL, "24 hex"},
