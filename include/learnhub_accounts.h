@@ -7,10 +7,14 @@
 
 /* ---- passwords ---- */
 
+/* The error of a username that is somebody else's e-mail address. */
+#define LH_USERNAME_RULE "This may have an @ only if it is the e-mail address of the account."
+
 /*
  * The `check` of a route with a new password in the field `password` or `new_password`. The password must satisfy the
  * rules and differ from the fields username, email, first_name and last_name, if the route has them. The repeated
- * password, the field with the prefix `re_`, `confirm_password` or `password2`, must be equal when it is sent.
+ * password, the field with the prefix `re_`, `confirm_password` or `password2`, must be equal when it is sent. A
+ * username with an @ must be the e-mail address, if both are sent.
  */
 lh_error *lh_check_password(lh_call *call, lh_error *errors);
 
@@ -39,9 +43,12 @@ lh_error *lh_check_login_name(lh_call *call, lh_error *errors);
 /*
  * Verifies the password in the field `password` or `current_password`. Passwords must not be verified in any other way:
  * this step throttles failures (429), and takes the same time for an unknown user as for a wrong password, both the
- * route's error `credentials`. extra_sql[0] returns one row: `_id`, `_role`, `_version` and `_hash` of the account or
- * NULLs, and in `_wait` the seconds until the throttle ends, or NULL. extra_sql[1] counts a failure. Binds
- * `failures` and `seconds` for these two statements; on success also `user_id` and `version`.
+ * route's error `credentials`. extra_sql[0] counts the attempt and returns one row: `_id`, `_role`, `_version` and
+ * `_hash` of an active account or NULLs, `_account`, the id of any account, and `_wait`, the seconds until the throttle
+ * ends, or NULL; `_noted` if this must be logged; `_known` if the account has logged in from here. extra_sql[1] runs
+ * after a failure. Binds the limits `failures`, `seconds`, `address_failures` and `address_seconds` (NULLs: Off), after
+ * a failure `account`, on success `user_id`, `version`, `known`, `verified_hash` and, if the stored hash is of another
+ * kind or cost than new ones, `rehash`; the route's statements must give the attempt back.
  */
 extern const lh_step lh_step_log_in;
 

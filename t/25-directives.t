@@ -102,8 +102,10 @@ subtest 'values of issuer, audience, bcrypt cost and login throttle' => sub {
     rejects(LearnHubBcryptCost => qr/\b4\b.*\b15\b/, '', '3', '16', 'ten', '10.5', '-4', '1e1', '4 5', '9' x 20);
     accepts(LearnHubBcryptCost => 4, 10, 15);
     rejects(LearnHubLoginThrottle => qr/Off.*10\/5m/, '', 'On', '10', '10/', '/5m', '0/5m', '-1/5m', '10/0', '10/soon',
-        '10/5x', 'ten/5m', '10 5m', '10/5m/1');
-    accepts(LearnHubLoginThrottle => 'Off', 'off', '10/5m', '3/2s', '1/1h');
+        '10/5x', 'ten/5m', '10 5m', '10/5m/1', '10/5m 10', '10/5m Off', 'Off 10/5m', '10/5m 0/5m', '1/1m 1/1m 1/1m');
+    accepts(LearnHubLoginThrottle => 'Off', 'off', '10/5m', '3/2s', '1/1h', '10/5m 200/1h', '10/5m 1/1s');
+    rejects(LearnHubPasswordList => qr/\S/, '', '""', 'one two', '/nonexistent/list', '/etc', '/dev/null');
+    accepts(LearnHubPasswordList => 'Off', 'off', "$top/LICENSE");
 };
 
 subtest 'values of size limits' => sub {

@@ -362,7 +362,7 @@ for my $end (['deactivation', 'UPDATE learnhub.users SET is_active = false WHERE
 
 # ---- the throttle ----
 
-my $throttled = second_httpd("LearnHubLoginThrottle 3/1m\n");
+my $throttled = second_httpd("LearnHubLoginThrottle 3/1m 3/1m\n");
 my $last_address = 10;
 
 # Each attempt comes from another address, so that only the count of the account matters.

@@ -364,9 +364,11 @@ subtest 'The leaderboard never shows an e-mail address' => sub {
     for my $case ([$unique, 'Ada' => $unique], [$unique, '' => $unique], ["$unique\@example.com", 'Ada' => 'Ada'],
         ["$unique\@example.com", '' => $number], ["$unique\@example.com", 'ada@home.org' => $number],
         ["\@$unique", '' => $number]) {
-        my ($username, $first_name, $expected) = @$case;
+        my ($username, $first_name, $expected) = @$case; # another address: a username of an older version
+        sql('ALTER TABLE learnhub.users DISABLE TRIGGER keep_username_own');
         sql('UPDATE learnhub.users SET username = ?, first_name = ? WHERE id = ?', $username, $first_name,
             user_id($leader));
+        sql('ALTER TABLE learnhub.users ENABLE TRIGGER keep_username_own');
         is(place($leader)->{username}, $expected, "username $username, first name '$first_name'");
     }
     data(change($leader, on_leaderboard => false));

@@ -35,11 +35,11 @@
 
 #define NEW_PASSWORD_FIELD                                                                                             \
     {.name = "password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,                  \
-     .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."}
+     .note = "8 to 72 bytes, not all digits, not common, not the name or the e-mail address."}
 
 #define PERSON_FIELDS                                                                                                  \
-    {.name = "first_name", .type = LH_STRING, .flags = LH_TRIM, .max = NAME_LENGTH},                                   \
-    {.name = "last_name",  .type = LH_STRING, .flags = LH_TRIM, .max = NAME_LENGTH}
+    {.name = "first_name", .type = LH_STRING, .flags = LH_NAME, .max = NAME_LENGTH},                                   \
+    {.name = "last_name",  .type = LH_STRING, .flags = LH_NAME, .max = NAME_LENGTH}
 
 static const lh_field refresh_fields[] = {
     {.name = "refresh", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = 4096},
@@ -67,7 +67,7 @@ static const lh_field access_keys[] = {
 
 static const lh_field tutoring_register_fields[] = {
     {.name = "email",            .type = LH_EMAIL, .flags = LH_REQUIRED},
-    {.name = "username",         .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
+    {.name = "username",         .type = LH_STRING, .flags = LH_REQUIRED | LH_NAME, .min = 1, .max = NAME_LENGTH},
     NEW_PASSWORD_FIELD,
     {.name = "confirm_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
     PERSON_FIELDS,
@@ -130,7 +130,7 @@ static const lh_route tutoring_routes[] = {
      .summary = "Log in and get an access token and a refresh token.",
      .body = tutoring_login_fields,
      .before = {&lh_step_log_in},
-     .extra_sql = {LOGIN_ACCOUNT(":email::text"), LOGIN_FAILURE(":email::text")},
+     .extra_sql = {LOGIN_ACCOUNT(":email::text"), LOGIN_FAILURE},
      .sql = {FORGIVEN
              "SELECT " TOKEN_COLUMNS ", 'Login successful.' AS message, " NESTED_USER
              "FROM learnhub.users u "
@@ -197,7 +197,7 @@ static const lh_field verify_fields[] = {
 
 static const lh_field coding_register_fields[] = {
     {.name = "email",    .type = LH_EMAIL, .flags = LH_REQUIRED},
-    {.name = "username", .type = LH_STRING, .flags = LH_TRIM | LH_NULL | LH_EMPTY, .min = 1, .max = NAME_LENGTH,
+    {.name = "username", .type = LH_STRING, .flags = LH_NAME | LH_NULL | LH_EMPTY, .min = 1, .max = NAME_LENGTH,
      .note = "Default: the e-mail address."},
     NEW_PASSWORD_FIELD,
     PERSON_FIELDS,
@@ -214,7 +214,7 @@ static const lh_route token_routes[] = {
      .body = coding_login_fields,
      .check = lh_check_login_name,
      .before = {&lh_step_log_in},
-     .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE(EITHER_NAME)},
+     .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE},
      .sql = {FORGIVEN
              "SELECT " TOKEN_COLUMNS " "
              "FROM learnhub.users u "
@@ -284,7 +284,7 @@ const lh_route_group lh_group_coding_users = {
 /* ---- xp: /api/v1/auth ---- */
 
 static const lh_field xp_register_fields[] = {
-    {.name = "username",         .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
+    {.name = "username",         .type = LH_STRING, .flags = LH_REQUIRED | LH_NAME, .min = 1, .max = NAME_LENGTH},
     {.name = "email",            .type = LH_EMAIL, .flags = LH_NULL | LH_EMPTY,
      .note = "Required, unless the username is an e-mail address."},
     NEW_PASSWORD_FIELD,
@@ -334,7 +334,7 @@ static const lh_route xp_routes[] = {
      .body = xp_login_fields,
      .check = lh_check_login_name,
      .before = {&lh_step_log_in},
-     .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE(EITHER_NAME)},
+     .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE},
      .sql = {FORGIVEN
              "SELECT " TOKEN_COLUMNS " "
              "FROM learnhub.users u "

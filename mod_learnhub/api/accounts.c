@@ -5,19 +5,6 @@
 
 /* clang-format off */
 
-/* For changes that require the caller's password. The names are read because a new password must not equal them. */
-#define OWN_ACCOUNT                                                                                                    \
-    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait, "    \
-    "       u.username AS _username, u.email AS _email, u.first_name AS _first_name, u.last_name AS _last_name "       \
-    "FROM (SELECT ceil(extract(epoch FROM max(f.since) + make_interval(secs => :seconds::int) - now()))::int AS wait " \
-    "      FROM learnhub.login_failures f "                                                                            \
-    "      WHERE f.key IN ('address ' || :address::text, 'user ' || :me::bigint) AND f.failures >= :failures::int "    \
-    "        AND f.since > now() - make_interval(secs => :seconds::int)) t "                                           \
-    "LEFT JOIN learnhub.users u ON u.id = :me::bigint AND u.is_active"
-
-#define OWN_FAILURE                                                                                                    \
-    "WITH keys AS (SELECT unnest(ARRAY['address ' || :address::text, 'user ' || :me::bigint]) AS key), " FAILURE_COUNT
-
 /* ---- /users ---- */
 
 static const lh_field user_keys[] = {
@@ -47,11 +34,11 @@ static const lh_field refresh_keys[] = {
     {0}};
 
 static const lh_field signup_fields[] = {
-    {.name = "first_name", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
-    {.name = "last_name",  .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
+    {.name = "first_name", .type = LH_STRING, .flags = LH_REQUIRED | LH_NAME, .min = 1, .max = NAME_LENGTH},
+    {.name = "last_name",  .type = LH_STRING, .flags = LH_REQUIRED | LH_NAME, .min = 1, .max = NAME_LENGTH},
     {.name = "email",      .type = LH_EMAIL, .flags = LH_REQUIRED},
     {.name = "password",   .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
-     .note = "8 to 72 bytes, not all digits, not the e-mail address."},
+     .note = "8 to 72 bytes, not all digits, not common, not the e-mail address."},
     {0}};
 
 /* For both logins. */
@@ -89,7 +76,7 @@ static const lh_route users_routes[] = {
      .accepts = LH_FORM | LH_MULTIPART, /* browsers send FormData objects as multipart */
      .body = login_fields,
      .before = {&lh_step_log_in},
-     .extra_sql = {LOGIN_ACCOUNT(":username::text"), LOGIN_FAILURE(":username::text")},
+     .extra_sql = {LOGIN_ACCOUNT(":username::text"), LOGIN_FAILURE},
      .sql = {FORGIVEN
              "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.object_id AS \"user.id\", "
              "       u.first_name AS \"user.first_name\", u.last_name AS \"user.last_name\", "
@@ -158,15 +145,15 @@ static const lh_field token_keys[] = {
     {0}};
 
 static const lh_field register_fields[] = {
-    {.name = "username",    .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
+    {.name = "username",    .type = LH_STRING, .flags = LH_REQUIRED | LH_NAME, .min = 1, .max = NAME_LENGTH},
     {.name = "email",       .type = LH_EMAIL, .flags = LH_REQUIRED},
     {.name = "password",    .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
-     .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."},
+     .note = "8 to 72 bytes, not all digits, not common, not the name or the e-mail address."},
     {.name = "re_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
     {0}};
 
 static const lh_field change_fields[] = {
-    {.name = "username", .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = NAME_LENGTH},
+    {.name = "username", .type = LH_STRING, .flags = LH_NAME, .min = 1, .max = NAME_LENGTH},
     {.name = "email",    .type = LH_EMAIL},
     {0}};
 
@@ -176,7 +163,7 @@ static const lh_field delete_fields[] = {
 
 static const lh_field password_fields[] = {
     {.name = "new_password",     .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
-     .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."},
+     .note = "8 to 72 bytes, not all digits, not common, not the name or the e-mail address."},
     {.name = "re_new_password",  .type = LH_STRING, .flags = LH_SECRET, .max = PASSWORD_LENGTH,
      .note = "Optional; must equal new_password."},
     {.name = "current_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
@@ -190,7 +177,7 @@ static const lh_field confirm_fields[] = {
     {.name = "uid",             .type = LH_STRING, .flags = LH_REQUIRED, .min = 1, .max = 100},
     {.name = "token",           .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .min = 1, .max = 100},
     {.name = "new_password",    .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
-     .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."},
+     .note = "8 to 72 bytes, not all digits, not common, not the name or the e-mail address."},
     {.name = "re_new_password", .type = LH_STRING, .flags = LH_SECRET, .max = PASSWORD_LENGTH,
      .note = "Optional; must equal new_password."},
     {0}};
@@ -256,7 +243,7 @@ static const lh_route auth_routes[] = {
      .flags = LH_REVOKES,
      .body = delete_fields,
      .before = {&lh_step_log_in},
-     .extra_sql = {OWN_ACCOUNT, OWN_FAILURE},
+     .extra_sql = {OWN_ACCOUNT, LOGIN_FAILURE},
      .sql = {FORGIVEN
              "SELECT learnhub.delete_account(:user_id::bigint)::text AS _done"},
      .shape = LH_NOTHING,
@@ -271,7 +258,7 @@ static const lh_route auth_routes[] = {
      .body = password_fields,
      .check = lh_check_password,
      .before = {&lh_step_log_in, &lh_step_check_own_password, &lh_step_hash_password},
-     .extra_sql = {OWN_ACCOUNT, OWN_FAILURE},
+     .extra_sql = {OWN_ACCOUNT, LOGIN_FAILURE},
      .sql = {FORGIVEN
              "UPDATE learnhub.users u "
              "SET password_hash = :password_hash "
@@ -351,7 +338,7 @@ static const lh_route auth_routes[] = {
      .summary = "Log in and get an opaque token.",
      .body = login_fields,
      .before = {&lh_step_log_in, &lh_step_new_opaque_token},
-     .extra_sql = {LOGIN_ACCOUNT(":username::text"), LOGIN_FAILURE(":username::text")},
+     .extra_sql = {LOGIN_ACCOUNT(":username::text"), LOGIN_FAILURE},
      .sql = {FORGIVEN
              "INSERT INTO learnhub.tokens (digest, user_id, expires_at) "
              "SELECT decode(:digest, 'hex'), u.id, now() + make_interval(secs => :lifetime::int) "

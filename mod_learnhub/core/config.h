@@ -11,11 +11,14 @@
 #include <http_config.h>
 
 #include "core/secret.h"
+#include "crypto/common_password.h"
 #include "crypto/jwt.h"
 
 typedef struct lh_throttle {
-    apr_int64_t failures; /* 0: off */
+    apr_int64_t failures; /* of an account; 0: off */
     apr_interval_time_t time;
+    apr_int64_t address_failures;
+    apr_interval_time_t address_time;
 } lh_throttle;
 
 typedef struct lh_spool_limit {
@@ -40,6 +43,7 @@ typedef struct lh_config {
     apr_int64_t revocation_interval;
     apr_int64_t bcrypt_cost;
     lh_throttle throttle;
+    const lh_password_list *passwords; /* that new ones may not equal, or NULL */
 
     apr_int64_t max_body, max_photo, max_diagram; /* bytes */
     apr_int64_t connection_wait, statement_timeout;

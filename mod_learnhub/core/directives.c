@@ -64,8 +64,11 @@ const command_rec lh_config_commands[] = {
     DIRECTIVE("LearnHubBcryptCost", lh_read_integer, bcrypt_cost, "the bcrypt cost of password hashes, 4 to 15",
               .min = 4, .max = 15, .default_value = "10"),
     DIRECTIVE("LearnHubLoginThrottle", lh_read_throttle, throttle,
-              "FAILURES/TIME, the failed logins per account and per address after which logins are rejected, or Off",
+              "FAILURES/TIME, the failed logins of an account after which its logins are rejected, and the same for an "
+              "address (ten times as many), or Off",
               .min = LH_SECOND, .max = LH_DAY, .default_value = "10/5m"),
+    DIRECTIVE("LearnHubPasswordList", lh_read_passwords, passwords,
+              "a file of common passwords, one a line, also gzipped, that users cannot choose, or Off"),
 
     DIRECTIVE("LearnHubMaxBody", lh_read_integer, max_body,
               "the maximum size of request bodies without a photo or a diagram in bytes",

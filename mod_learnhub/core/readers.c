@@ -10,6 +10,7 @@
 
 #include "core/config.h"
 #include "core/secret.h"
+#include "crypto/common_password.h"
 #include "util/text.h"
 
 /* ---- numbers ---- */
@@ -88,24 +89,39 @@ const char *lh_read_duration(apr_pool_t *p, const lh_setting *setting, void *tar
     return NULL;
 }
 
-/* FAILURES/TIME or Off */
+#define FAILURES_MAX 1000000
+
+/* FAILURES/TIME. Returns 0 if the text has another form. */
+static int parse_failures(apr_pool_t *p, const lh_setting *setting, const char *text, apr_int64_t *failures,
+                          apr_interval_time_t *time)
+{
+    const char *slash = strchr(text, '/');
+
+    *time = slash ? parse_duration(slash + 1) : -1;
+    return slash && lh_text_integer(apr_pstrmemdup(p, text, (apr_size_t)(slash - text)), failures) && *failures >= 1 &&
+           *failures <= FAILURES_MAX && *time >= setting->min && *time <= setting->max;
+}
+
+/* FAILURES/TIME [FAILURES/TIME] or Off. Without the second, the limit of an address is ten times the first. */
 const char *lh_read_throttle(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
 {
     lh_throttle *throttle = target;
-    const char *slash = argc == 1 ? strchr(argv[0], '/') : NULL;
-    apr_int64_t failures, time = slash ? parse_duration(slash + 1) : -1;
 
     if (argc == 1 && !strcasecmp(argv[0], "Off")) {
-        throttle->failures = throttle->time = 0;
+        memset(throttle, 0, sizeof(*throttle));
         return NULL;
     }
-    if (!slash || !lh_text_integer(apr_pstrmemdup(p, argv[0], (apr_size_t)(slash - argv[0])), &failures) ||
-        failures < 1 || failures > 1000000 || time < setting->min || time > setting->max) {
-        return apr_psprintf(p, "must be Off or FAILURES/TIME such as 10/5m, with 1 to 1000000 failures in %s to %s",
-                            duration_text(p, setting->min), duration_text(p, setting->max));
+    if (argc < 1 || argc > 2 || !parse_failures(p, setting, argv[0], &throttle->failures, &throttle->time) ||
+        (argc == 2 && !parse_failures(p, setting, argv[1], &throttle->address_failures, &throttle->address_time))) {
+        return apr_psprintf(p,
+                            "must be Off or FAILURES/TIME such as 10/5m, and optionally a second one for addresses, "
+                            "with 1 to %d failures in %s to %s",
+                            FAILURES_MAX, duration_text(p, setting->min), duration_text(p, setting->max));
     }
-    throttle->failures = failures;
-    throttle->time = time;
+    if (argc == 1) {
+        throttle->address_failures = 10 * throttle->failures;
+        throttle->address_time = throttle->time;
+    }
     return NULL;
 }
 
@@ -201,6 +217,23 @@ const char *lh_read_email(apr_pool_t *p, const lh_setting *setting, void *target
     }
     *(const char **)target = apr_pstrdup(p, argv[0]);
     return NULL;
+}
+
+/* FILE or Off, which is stored as an empty list: it replaces an inherited one. */
+const char *lh_read_passwords(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
+{
+    const char *file = argc == 1 && *argv[0] ? ap_server_root_relative(p, argv[0]) : NULL, *why;
+
+    (void)setting;
+    if (!file) {
+        return "must be Off or a file of common passwords, one a line";
+    }
+    if (!strcasecmp(argv[0], "Off")) {
+        *(const lh_password_list **)target = lh_password_list_empty(p);
+        return NULL;
+    }
+    why = lh_password_list_read(p, file, target);
+    return why ? apr_psprintf(p, "%s: %s", argv[0], why) : NULL;
 }
 
 /* ---- URLs ---- */

@@ -15,7 +15,8 @@ use LearnHub::Routes ();
 
 # The user has rows in every list, and exists in the small data. A reference is an expression.
 my %values = (me => 5000, id => 5000, limit => 20, offset => 0, skip => 0, base => 'http://localhost',
-    email => 'user5000@example.com', username => 'user5000', seconds => 900, failures => 5, address => '127.0.0.1',
+    email => 'user5000@example.com', username => 'user5000', seconds => 900, failures => 5,
+    address_seconds => 900, address_failures => 50, address => '127.0.0.1',
     tries => 5, q => 'zebrafish', digest => sha256_hex(pack 'q>', 5000), snapshot => \'pg_current_snapshot()');
 
 # [label or route, part, filters or other parameters ...]. Parts of a route: count, page and deep, for the filters that
