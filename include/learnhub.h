@@ -248,7 +248,7 @@ extern const lh_route_group *const lh_route_groups[];
 
 extern const lh_route_group lh_group_users, lh_group_auth, lh_group_problems, lh_group_submissions, lh_group_practice;
 extern const lh_route_group lh_group_tutoring_login, lh_group_coding_token, lh_group_coding_users, lh_group_xp_login;
-extern const lh_route_group lh_group_reviews;
+extern const lh_route_group lh_group_reviews, lh_group_sessions;
 extern const lh_route_group lh_group_tutoring, lh_group_profile, lh_group_mentors, lh_group_mentoring;
 extern const lh_route_group lh_group_availabilities, lh_group_own_availabilities;
 extern const lh_route_group lh_group_settings, lh_group_coding, lh_group_eco, lh_group_credits, lh_group_activities;

@@ -45,37 +45,44 @@ lh_error *lh_check_login_name(lh_call *call, lh_error *errors);
  */
 extern const lh_step lh_step_log_in;
 
-/* The steps lh_step_issue_... run after the statements, for the user in `_id`, `_role` and `_version`. */
+/* Binds `access_ttl` and `refresh_ttl`, the lifetimes of tokens in seconds, for learnhub.begin_login(). */
+extern const lh_step lh_step_new_login;
+
+/* The steps lh_step_issue_... run after the statements, for the user in `_id`, `_role` and `_version`. The tokens
+ * belong to the login in `_login`; `_refresh` is the jti of the refresh token. */
 
 /* Adds `access_token`, `refresh_token`, `token_type` and `expires_in` to the response. */
 extern const lh_step lh_step_issue_tokens;
 
-/* Adds `access_token`, `token_type` and `expires_in` to the response. */
-extern const lh_step lh_step_issue_access_token;
-
 /* Adds `access` and `refresh` to the response. */
 extern const lh_step lh_step_issue_pair;
-
-/* Adds `access` to the response. */
-extern const lh_step lh_step_issue_access;
 
 /* Adds an object `tokens` with `access` and `refresh` to the response. */
 extern const lh_step lh_step_issue_tokens_object;
 
-/* Verifies the token in the field `refresh_token` or `refresh` and binds its `user_id` and `version`; the route's error
- * `missing` when it is invalid. The statements check whether it is revoked. */
+/* The steps lh_step_refresh_... are the same after learnhub.refresh_login(); the route's error `missing` if `_reused`
+ * is true. This one adds `access_token`, `token_type` and `expires_in` to the response. */
+extern const lh_step lh_step_refresh_access_token;
+
+/* Adds `access` and `refresh`. */
+extern const lh_step lh_step_refresh_pair;
+
+/* Verifies the token in the field `refresh_token` or `refresh` and binds its `user_id`, `version`, `login` (NULL
+ * without a sid) and `refresh_id` (its jti), and the lifetimes as lh_step_new_login; the route's error `missing` when it is
+ * invalid. The statements check whether it is revoked. */
 extern const lh_step lh_step_verify_refresh_token;
 
-/* Verifies a token of any kind in the field `token` and binds its `user_id` and `version`. 401 when it is invalid, or a
- * revoked access or opaque token; 503 when revocations cannot be read. The statements check whether a refresh token is
- * revoked. */
+/* Verifies a token of any kind in the field `token` and binds its `user_id` and `version`, and for a refresh token its
+ * `login` and `refresh_id`, otherwise NULL. 401 when it is invalid, or a revoked access or opaque token; 503 when
+ * revocations cannot be read. The statements check whether a refresh token is revoked. */
 extern const lh_step lh_step_verify_token;
 
-/* Generates an opaque token: binds `digest` (hex) and `lifetime` (seconds, or NULL: it does not expire), and adds
- * `auth_token` to the response. */
+/* Generates an opaque token: binds `digest` (hex) and `lifetime` (the seconds without a use after which it expires, or
+ * NULL: never), and adds `auth_token` to the response. */
 extern const lh_step lh_step_new_opaque_token;
 
-/* Binds `digest` (hex) of the opaque token that authenticated the request; for a JWT its jti. */
+/* Binds of the token that authenticated the request: `login` (NULL: none, it is of an older version), `digest` (hex;
+ * for a JWT its jti), and `until` (the Unix time when it expires). */
 extern const lh_step lh_step_bind_sent_token;
 
 /* ---- password resets ---- */

@@ -283,7 +283,7 @@ static lh_error *run(lh_call *call)
     lh_error *error = lh_run(call);
 
     if (!error && (call->route->def->flags & LH_REVOKES)) {
-        lh_token_announce();
+        lh_revocation_announce();
     }
     return error;
 }

@@ -128,7 +128,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     if (!on) {
         return OK;
     }
-    rv = lh_token_share(main_server->process->pool);
+    rv = lh_revocation_share(main_server->process->pool);
     if (rv == APR_SUCCESS) {
         rv = lh_recent_share(pconf);
     }

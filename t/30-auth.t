@@ -310,7 +310,7 @@ subtest 'POST /auth/token/logout/' => sub {
     my $other = log_in(@grace{qw(username password)})->json->{access_token};
     is(log_out($kept)->status, 204, 'logout accepts a JWT');
     is_deeply([map { get_me($_)->status } $kept, $other, "Token $further"], [401, 200, 200],
-        'logout with a JWT ends only that JWT');
+        'logout with a JWT ends only that login');
 };
 
 subtest 'one account for both account APIs' => sub {
@@ -409,6 +409,7 @@ subtest 'concurrent signups, logins and logouts' => sub {
     is_deeply([$logouts[0], grep { !/^(?:204|401)$/ } @logouts], [204],
         '20 concurrent logouts of one token return 204 or 401');
     is_deeply([map { get_me($_)->status } @tokens[0, 1]], [401, 200], '20 concurrent logouts end only that token');
+    $further = $tokens[1]; # the account has no place for more than 20 opaque tokens, so the first ones have ended
 };
 
 subtest 'secrets in the database and in logs' => sub {

@@ -20,8 +20,6 @@
     "    WHERE codes = '' "                                                                                            \
     "    RETURNING id, uuid, username, email, first_name, last_name, role, token_version, created_at) "
 
-#define TOKEN_COLUMNS "u.id AS _id, u.role AS _role, u.token_version AS _version"
-
 #define LOGIN_ERRORS (const lh_route_error[]){                                                                         \
     {"credentials", 401, NULL, "Incorrect e-mail address, username or password."},                                     \
     {"missing",     401, NULL, "Incorrect e-mail address, username or password."},                                     \
@@ -48,10 +46,6 @@ static const lh_field refresh_fields[] = {
 static const lh_field pair_keys[] = {
     {.name = "access",  .type = LH_STRING},
     {.name = "refresh", .type = LH_STRING},
-    {0}};
-
-static const lh_field access_keys[] = {
-    {.name = "access", .type = LH_STRING},
     {0}};
 
 /* ---- tutoring: /api/auth ---- */
@@ -114,12 +108,13 @@ static const lh_route tutoring_routes[] = {
      .summary = "Create an account and log in; a role that is not in LearnHubSignupRoles is stored as a request.",
      .body = tutoring_register_fields,
      .check = lh_check_password,
-     .before = {&lh_step_hash_password},
+     .before = {&lh_step_hash_password, &lh_step_new_login},
      .sql = {NEW_ACCOUNT(GRANTED_ROLE, "nullif(:role::text, " GRANTED_ROLE ")")
-             "SELECT nullif(taken.codes, '') AS \"!\", " TOKEN_COLUMNS ", "
+             "SELECT nullif(taken.codes, '') AS \"!\", " LOGIN_COLUMNS ", "
              "       'Registration successful.' AS message, " NESTED_USER
              "FROM taken "
-             "LEFT JOIN created u ON true"},
+             "LEFT JOIN created u ON true "
+             "LEFT JOIN " NEW_LOGIN("u.token_version") "ON true"},
      .after = {&lh_step_issue_tokens_object},
      .shape = LH_ONE,
      .status = 201,
@@ -129,24 +124,25 @@ static const lh_route tutoring_routes[] = {
     {.name = "tutoring_login.login", .method = "POST", .path = "/api/auth/login/",
      .summary = "Log in and get an access token and a refresh token.",
      .body = tutoring_login_fields,
-     .before = {&lh_step_log_in},
+     .before = {&lh_step_log_in, &lh_step_new_login},
      .extra_sql = {LOGIN_ACCOUNT(":email::text"), LOGIN_FAILURE(":email::text")},
      .sql = {FORGIVEN
-             "SELECT " TOKEN_COLUMNS ", 'Login successful.' AS message, " NESTED_USER
+             "SELECT " LOGIN_COLUMNS ", 'Login successful.' AS message, " NESTED_USER
              "FROM learnhub.users u "
-             "WHERE u.id = :user_id::bigint AND u.is_active"},
+             "CROSS JOIN " NEW_LOGIN(":version::int")
+             "WHERE u.id = :user_id::bigint"},
      .after = {&lh_step_issue_tokens_object},
      .shape = LH_ONE,
      .returns = tutoring_login_keys,
      .errors = LOGIN_ERRORS},
 
     {.name = "tutoring_login.logout", .method = "POST", .path = "/api/auth/logout/",
-     .summary = "Revoke the token that was sent; the refresh token in the body is ignored.",
+     .summary = "End the login of the token that was sent; the refresh token in the body is ignored.",
      .roles = LH_MEMBER,
      .flags = LH_RETRYABLE | LH_REVOKES,
      .before = {&lh_step_bind_sent_token},
-     .sql = {TOKEN_REVOCATION
-             "RETURNING 'Successfully logged out.' AS detail"},
+     .sql = {"SELECT 'Successfully logged out.' AS detail, "
+             "       'login_ended user ' || :me::bigint AS _audit, " LOGOUT "::text AS _done"},
      .shape = LH_ONE,
      .returns = logout_keys},
 
@@ -160,14 +156,14 @@ static const lh_route tutoring_routes[] = {
      .returns = tutoring_user_keys},
 
     {.name = "tutoring_login.refresh", .method = "POST", .path = "/api/auth/token/refresh/",
-     .summary = "Get a new access token.",
+     .summary = "Get a new access token and the successor of the refresh token.",
      .flags = LH_RETRYABLE,
      .body = refresh_fields,
      .before = {&lh_step_verify_refresh_token},
-     .sql = {TOKEN_OWNER},
-     .after = {&lh_step_issue_access},
+     .sql = {LOGIN_REFRESH("true")},
+     .after = {&lh_step_refresh_pair},
      .shape = LH_ONE,
-     .returns = access_keys,
+     .returns = pair_keys,
      .errors = REFRESH_ERRORS},
 
     {0}};
@@ -213,26 +209,27 @@ static const lh_route token_routes[] = {
      .summary = "Log in and get an access token and a refresh token.",
      .body = coding_login_fields,
      .check = lh_check_login_name,
-     .before = {&lh_step_log_in},
+     .before = {&lh_step_log_in, &lh_step_new_login},
      .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE(EITHER_NAME)},
      .sql = {FORGIVEN
-             "SELECT " TOKEN_COLUMNS " "
+             "SELECT " LOGIN_COLUMNS " "
              "FROM learnhub.users u "
-             "WHERE u.id = :user_id::bigint AND u.is_active"},
+             "CROSS JOIN " NEW_LOGIN(":version::int")
+             "WHERE u.id = :user_id::bigint"},
      .after = {&lh_step_issue_pair},
      .shape = LH_ONE,
      .returns = pair_keys,
      .errors = LOGIN_ERRORS},
 
     {.name = "coding_token.refresh", .method = "POST", .path = "/api/token/refresh/",
-     .summary = "Get a new access token.",
+     .summary = "Get a new access token and the successor of the refresh token.",
      .flags = LH_RETRYABLE,
      .body = refresh_fields,
      .before = {&lh_step_verify_refresh_token},
-     .sql = {TOKEN_OWNER},
-     .after = {&lh_step_issue_access},
+     .sql = {LOGIN_REFRESH("true")},
+     .after = {&lh_step_refresh_pair},
      .shape = LH_ONE,
-     .returns = access_keys,
+     .returns = pair_keys,
      .errors = REFRESH_ERRORS},
 
     {.name = "coding_token.verify", .method = "POST", .path = "/api/token/verify/",
@@ -240,7 +237,10 @@ static const lh_route token_routes[] = {
      .flags = LH_RETRYABLE,
      .body = verify_fields,
      .before = {&lh_step_verify_token},
-     .sql = {TOKEN_OWNER},
+     .sql = {"SELECT id AS _id "
+             "FROM learnhub.users "
+             "WHERE id = :user_id::bigint AND is_active AND token_version = :version::int "
+             "  AND (:refresh_id::uuid IS NULL OR learnhub.can_refresh(id, :login::uuid, :refresh_id::uuid))"},
      .shape = LH_ONE,
      .errors = (const lh_route_error[]){
          {"missing", 401, NULL, "The token is invalid or has expired."},
@@ -318,11 +318,12 @@ static const lh_route xp_routes[] = {
      .summary = "Create an account and log in.",
      .body = xp_register_fields,
      .check = lh_check_registration,
-     .before = {&lh_step_hash_password},
+     .before = {&lh_step_hash_password, &lh_step_new_login},
      .sql = {NEW_ACCOUNT("'student'", "NULL")
-             "SELECT nullif(taken.codes, '') AS \"!\", " TOKEN_COLUMNS " "
+             "SELECT nullif(taken.codes, '') AS \"!\", " LOGIN_COLUMNS " "
              "FROM taken "
-             "LEFT JOIN created u ON true"},
+             "LEFT JOIN created u ON true "
+             "LEFT JOIN " NEW_LOGIN("u.token_version") "ON true"},
      .after = {&lh_step_issue_pair},
      .shape = LH_ONE,
      .status = 201,
@@ -333,26 +334,27 @@ static const lh_route xp_routes[] = {
      .summary = "Log in and get an access token and a refresh token.",
      .body = xp_login_fields,
      .check = lh_check_login_name,
-     .before = {&lh_step_log_in},
+     .before = {&lh_step_log_in, &lh_step_new_login},
      .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE(EITHER_NAME)},
      .sql = {FORGIVEN
-             "SELECT " TOKEN_COLUMNS " "
+             "SELECT " LOGIN_COLUMNS " "
              "FROM learnhub.users u "
-             "WHERE u.id = :user_id::bigint AND u.is_active"},
+             "CROSS JOIN " NEW_LOGIN(":version::int")
+             "WHERE u.id = :user_id::bigint"},
      .after = {&lh_step_issue_pair},
      .shape = LH_ONE,
      .returns = pair_keys,
      .errors = LOGIN_ERRORS},
 
     {.name = "xp_login.refresh", .method = "POST", .path = "/api/v1/auth/refresh/",
-     .summary = "Get a new access token.",
+     .summary = "Get a new access token and the successor of the refresh token.",
      .flags = LH_RETRYABLE,
      .body = refresh_fields,
      .before = {&lh_step_verify_refresh_token},
-     .sql = {TOKEN_OWNER},
-     .after = {&lh_step_issue_access},
+     .sql = {LOGIN_REFRESH("true")},
+     .after = {&lh_step_refresh_pair},
      .shape = LH_ONE,
-     .returns = access_keys,
+     .returns = pair_keys,
      .errors = REFRESH_ERRORS},
 
     {.name = "xp_login.me", .method = "GET", .path = "/api/v1/auth/me/",

@@ -88,14 +88,15 @@ static const lh_route users_routes[] = {
      .summary = "Log in and get an access token and a refresh token.",
      .accepts = LH_FORM | LH_MULTIPART, /* browsers send FormData objects as multipart */
      .body = login_fields,
-     .before = {&lh_step_log_in},
+     .before = {&lh_step_log_in, &lh_step_new_login},
      .extra_sql = {LOGIN_ACCOUNT(":username::text"), LOGIN_FAILURE(":username::text")},
      .sql = {FORGIVEN
-             "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.object_id AS \"user.id\", "
+             "SELECT " LOGIN_COLUMNS ", u.object_id AS \"user.id\", "
              "       u.first_name AS \"user.first_name\", u.last_name AS \"user.last_name\", "
              "       u.email AS \"user.email\", u.created_at AS \"user.created_at\" "
              "FROM learnhub.users u "
-             "WHERE u.id = :user_id::bigint AND u.is_active"},
+             "CROSS JOIN " NEW_LOGIN(":version::int")
+             "WHERE u.id = :user_id::bigint"},
      .after = {&lh_step_issue_tokens},
      .shape = LH_ONE,
      .returns = login_keys,
@@ -109,8 +110,8 @@ static const lh_route users_routes[] = {
      .flags = LH_RETRYABLE,
      .body = refresh_fields,
      .before = {&lh_step_verify_refresh_token},
-     .sql = {TOKEN_OWNER},
-     .after = {&lh_step_issue_access_token},
+     .sql = {LOGIN_REFRESH("false")},
+     .after = {&lh_step_refresh_access_token},
      .shape = LH_ONE,
      .returns = refresh_keys,
      .errors = (const lh_route_error[]){
@@ -276,7 +277,8 @@ static const lh_route auth_routes[] = {
              "UPDATE learnhub.users u "
              "SET password_hash = :password_hash "
              "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int "
-             "RETURNING u.id AS _id"},
+             "RETURNING 'password_changed user ' || u.id AS _audit, "
+             "          learnhub.record('password_changed', u.id, u.id, :address::text)::text AS _done"},
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"credentials", 400, "current_password", "Invalid password."},
@@ -341,7 +343,8 @@ static const lh_route auth_routes[] = {
              "SET password_hash = :password_hash "
              "FROM used "
              "WHERE u.id = used.user_id "
-             "RETURNING u.id AS _id"},
+             "RETURNING 'password_reset user ' || u.id AS _audit, "
+             "          learnhub.record('password_reset', u.id, NULL, :address::text)::text AS _done"},
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"missing", 400, "token", "The link is invalid, has been used or has expired. Ask for a new one."},
@@ -353,11 +356,9 @@ static const lh_route auth_routes[] = {
      .before = {&lh_step_log_in, &lh_step_new_opaque_token},
      .extra_sql = {LOGIN_ACCOUNT(":username::text"), LOGIN_FAILURE(":username::text")},
      .sql = {FORGIVEN
-             "INSERT INTO learnhub.tokens (digest, user_id, expires_at) "
-             "SELECT decode(:digest, 'hex'), u.id, now() + make_interval(secs => :lifetime::int) "
-             "FROM learnhub.users u "
-             "WHERE u.id = :user_id::bigint AND u.is_active "
-             "RETURNING user_id AS _id"},
+             "SELECT login AS _login "
+             "FROM learnhub.begin_login(:user_id::bigint, :version::int, :address::text, :agent::text, "
+             "                          0, :lifetime::bigint, decode(:digest, 'hex'))"},
      .shape = LH_ONE,
      .returns = token_keys,
      .errors = (const lh_route_error[]){
@@ -366,12 +367,11 @@ static const lh_route auth_routes[] = {
          {0}}},
 
     {.name = "auth.logout", .method = "POST", .path = "/auth/token/logout/",
-     .summary = "Revoke the token that was sent.",
+     .summary = "End the login of the token that was sent.",
      .roles = LH_MEMBER,
      .flags = LH_RETRYABLE | LH_REVOKES,
      .before = {&lh_step_bind_sent_token},
-     .sql = {TOKEN_REVOCATION
-             "RETURNING id AS _id"},
+     .sql = {"SELECT 'login_ended user ' || :me::bigint AS _audit, " LOGOUT "::text AS _done"},
      .shape = LH_NOTHING},
 
     {0}};

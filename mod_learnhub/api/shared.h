@@ -58,17 +58,27 @@
 /* Begins a statement after lh_step_log_in: forgets the failures of the account in `user_id`. */
 #define FORGIVEN "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
 
-/* Revokes the token in `digest`, as lh_step_bind_sent_token binds it; RETURNING follows. */
-#define TOKEN_REVOCATION                                                                                               \
-    "WITH deleted AS (DELETE FROM learnhub.tokens WHERE digest = decode(:digest, 'hex')) "                             \
-    "INSERT INTO learnhub.auth_events (token) "                                                                        \
-    "VALUES (substring(decode(:digest, 'hex') FROM 1 FOR 16)) "
+/* The columns for lh_step_issue_tokens and its kind, of a user `u` and NEW_LOGIN. */
+#define LOGIN_COLUMNS                                                                                                  \
+    "u.id AS _id, u.role AS _role, l.version AS _version, l.login AS _login, l.refresh AS _refresh"
 
-/* The user of a token that a step has verified, unless the account's tokens were revoked since. */
-#define TOKEN_OWNER                                                                                                    \
-    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version "                                                \
+/* Joins a new login `l` of the user `u`; after lh_step_new_login. There is none if u.token_version is not `version`. */
+#define NEW_LOGIN(version)                                                                                             \
+    "LATERAL learnhub.begin_login(u.id, " version ", :address::text, :agent::text, "                                   \
+    "                             :access_ttl::bigint, :refresh_ttl::bigint) l "
+
+/* Refreshes a login after lh_step_verify_refresh_token; `rotate`: true if the response has a refresh token. */
+#define LOGIN_REFRESH(rotate)                                                                                          \
+    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, "                                               \
+    "       l.login AS _login, l.refresh AS _refresh, l.reused AS _reused "                                            \
     "FROM learnhub.users u "                                                                                           \
-    "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int"
+    "CROSS JOIN LATERAL learnhub.refresh_login(u.id, :login::uuid, :refresh_id::uuid, :version::int, " rotate ", "     \
+    "                                          :address::text, :agent::text, "                                         \
+    "                                          :access_ttl::bigint, :refresh_ttl::bigint) l "                          \
+    "WHERE u.id = :user_id::bigint"
+
+/* Ends the login of the token that was sent, after lh_step_bind_sent_token. */
+#define LOGOUT "learnhub.log_out(:me::bigint, :login::uuid, :digest, :until::bigint, :address::text)"
 
 /* A picture in a table of the schema learnhub, for LH_BYTES. */
 #define PHOTO_BY_NAME(table)                                                                                           \

@@ -36,7 +36,7 @@ typedef struct lh_config {
     lh_jwt_keys *keys;
     const char *issuer, *audience;
     apr_int64_t access_ttl, refresh_ttl;
-    apr_int64_t token_ttl; /* of opaque tokens; 0: they do not expire */
+    apr_int64_t token_ttl; /* of opaque tokens that are not used; 0: they do not expire */
     apr_int64_t revocation_interval;
     apr_int64_t bcrypt_cost;
     lh_throttle throttle;

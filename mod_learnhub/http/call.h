@@ -16,9 +16,10 @@ typedef struct lh_server lh_server;
 typedef struct lh_identity {
     apr_int64_t id; /* users.id; 0: not authenticated */
     unsigned role;
-    int version;           /* users.token_version when the token was issued */
-    apr_int64_t expires;   /* seconds since 1970; 0: never */
-    unsigned char key[16]; /* of the token: its jti, or the first bytes of its digest */
+    int version;             /* users.token_version when the token was issued */
+    apr_int64_t expires;     /* seconds since 1970; 0: never */
+    unsigned char key[16];   /* of the token: its jti, or the first bytes of its digest */
+    unsigned char login[16]; /* logins.id; zero bytes: the token is of an older version and has no login */
     const char *digest; /* in hex: the jti, or the complete digest as stored in the database; NULL before lh_auth() */
 } lh_identity;
 

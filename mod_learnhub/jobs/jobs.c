@@ -28,6 +28,7 @@ static const job jobs[] = {
             "             WHERE (state = 'waiting' OR state = 'sending' AND due_at <= now()) AND not_after <= now() "
             "             FOR UPDATE SKIP LOCKED)"},
     {.name = "mentoring.reminders", .interval = 5, .sql = "SELECT learnhub.post_reminders()"},
+    {.name = "logins.prune", .interval = 10, .sql = "SELECT learnhub.prune_logins()"},
     {.name = "changes.prune", .interval = 10, .sql = "SELECT learnhub.prune_changes()"},
 };
 
