@@ -68,8 +68,8 @@ extern const lh_step lh_step_refresh_access_token;
 extern const lh_step lh_step_refresh_pair;
 
 /* Verifies the token in the field `refresh_token` or `refresh` and binds its `user_id`, `version`, `login` (NULL
- * without a sid) and `refresh_id` (its jti), and the lifetimes as lh_step_new_login; the route's error `missing` when it is
- * invalid. The statements check whether it is revoked. */
+ * without a sid) and `refresh_id` (its jti), and the lifetimes as lh_step_new_login; the route's error `missing` when it
+ * is invalid. The statements check whether it is revoked. */
 extern const lh_step lh_step_verify_refresh_token;
 
 /* Verifies a token of any kind in the field `token` and binds its `user_id` and `version`, and for a refresh token its

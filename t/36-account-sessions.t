@@ -467,6 +467,7 @@ subtest 'more new events than a poll reads' => sub {
 subtest 'a restart of the database' => sub {
     my $user = signup();
     is(status_of($user, %node), 200, 'the node knows the token');
+    expect_log(qr/LH0031: database unavailable/, qr/LH0003: .*SQLSTATE 57P/, qr/LH000[45]: /);
     pg('stop', '-m', 'immediate');
     pg('start');
     ok(eventually(sub { log_out($user->{token}) == 204 }, 30), 'logout after crash recovery');
