@@ -400,7 +400,7 @@ subtest 'virtual hosts: JWT lifetimes, issuer and audience' => sub {
         ['200 200 401', '200 200 401', '401 401 200'], 'each server rejects tokens of another issuer and audience');
     is_deeply(observed($hosts, \&status_at), [401, 401, 401],
         'a token without aud is rejected where LearnHubJWTAudience is set');
-    is(status_at(port(), $access[2]), 200, 'a token with iss and aud is accepted where neither is configured');
+    is(status_at(port(), $access[2]), 401, 'a token of another issuer is rejected where none is configured');
 };
 
 subtest 'virtual hosts: APIs, pages, bcrypt cost, CORS, URLs' => sub {

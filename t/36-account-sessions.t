@@ -313,7 +313,8 @@ subtest 'GET and DELETE /auth/sessions/' => sub {
     is_deeply([map { $_->{id} =~ tr/-//dr } @{ sessions($user) }], [claims($user->{token})->{sid}],
         'and keeps the current one');
     is_deeply([status_of($opaque), status_of($stranger)], [401, 200], 'an opaque token has ended, strangers have not');
-    is(api_as($user, DELETE => '/auth/sessions/')->status, 204, 'DELETE without other logins is 204');
+    is_deeply([api_as($user, DELETE => '/auth/sessions/')->status, audited($user, 'login_ended')], [204, 2],
+        'DELETE without other logins is 204, and no event');
     is(api_as($user, DELETE => '/auth/sessions/', headers => { 'If-Match' => '*' })->status, 412,
         'the list has no ETag for If-Match');
 };

@@ -43,10 +43,12 @@ static const lh_route session_routes[] = {
      .roles = LH_MEMBER,
      .flags = LH_RETRYABLE | LH_REVOKES,
      .before = {&lh_step_bind_sent_token},
-     .sql = {"SELECT 'login_ended user ' || :me::bigint AS _audit, "
-             "       learnhub.record('login_ended', :me::bigint, :me::bigint, :address::text, "
-             "                       count(ended) || ' other logins')::text AS _done "
-             "FROM learnhub.end_logins(:me::bigint, :login::uuid, true) ended"},
+     .sql = {"SELECT CASE WHEN e.logins > 0 THEN 'login_ended user ' || :me::bigint END AS _audit, "
+             "       CASE WHEN e.logins > 0 "
+             "            THEN learnhub.record('login_ended', :me::bigint, :me::bigint, :address::text, "
+             "                                 e.logins || ' other logins')::text "
+             "       END AS _done "
+             "FROM (SELECT count(*) AS logins FROM learnhub.end_logins(:me::bigint, :login::uuid, true)) e"},
      .shape = LH_NOTHING},
 
     {0}};
