@@ -246,7 +246,8 @@ typedef struct lh_route_group {
 /* All route groups, terminated by NULL (api/groups.c). */
 extern const lh_route_group *const lh_route_groups[];
 
-extern const lh_route_group lh_group_users, lh_group_auth, lh_group_problems, lh_group_submissions, lh_group_practice;
+extern const lh_route_group lh_group_users, lh_group_auth, lh_group_account_mail;
+extern const lh_route_group lh_group_problems, lh_group_submissions, lh_group_practice;
 extern const lh_route_group lh_group_tutoring_login, lh_group_coding_token, lh_group_coding_users, lh_group_xp_login;
 extern const lh_route_group lh_group_reviews;
 extern const lh_route_group lh_group_tutoring, lh_group_profile, lh_group_mentors, lh_group_mentoring;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Steps and checks for routes of accounts: passwords, logins, tokens, password resets. */
+/* Steps and checks for routes of accounts: passwords, logins, tokens, mailed links. */
 #ifndef LEARNHUB_ACCOUNTS_H
 #define LEARNHUB_ACCOUNTS_H
 
@@ -45,6 +45,14 @@ lh_error *lh_check_login_name(lh_call *call, lh_error *errors);
  */
 extern const lh_step lh_step_log_in;
 
+/*
+ * For a change of the login names `username` and `email`: verifies the field `current_password` as lh_step_log_in does,
+ * but only if one of the names that were sent differs from the stored one. Then it is required; otherwise it is
+ * ignored, and `user_id` and `version` remain NULL. extra_sql: the statements of lh_step_log_in, then one that returns
+ * a row if a name differs. The statements of the route must reject a change without `version`.
+ */
+extern const lh_step lh_step_log_in_to_change;
+
 /* The steps lh_step_issue_... run after the statements, for the user in `_id`, `_role` and `_version`. */
 
 /* Adds `access_token`, `refresh_token`, `token_type` and `expires_in` to the response. */
@@ -78,11 +86,17 @@ extern const lh_step lh_step_new_opaque_token;
 /* Binds `digest` (hex) of the opaque token that authenticated the request; for a JWT its jti. */
 extern const lh_step lh_step_bind_sent_token;
 
-/* ---- password resets ---- */
+/* ---- mailed links ---- */
 
-/* Generates the token of a password-reset link: binds `digest` (hex) and `link`, in which the statement replaces
- * `{uid}`. */
-extern const lh_step lh_step_new_reset_link;
+/* Binds `link`, the URL of a password-reset link with {uid} and {token}. */
+extern const lh_step lh_step_bind_reset_link;
+
+/* Binds `activation_link`, the URL of a link that confirms an e-mail address, with {uid} and {token}; NULL if
+ * LearnHubVerifyEmail is Off. */
+extern const lh_step lh_step_bind_activation_link;
+
+/* Binds `digest` (hex) of the field `token`. */
+extern const lh_step lh_step_bind_link_digest;
 
 /* Binds `digest` of the field `token` and runs extra_sql[0], which finds the account; the route's error `missing` when
  * it returns no row. */

@@ -143,6 +143,9 @@ subtest 'values of LearnHubCORS, LearnHubPublicURL, LearnHubPasswordResetURL' =>
         '"https://app.example/ {uid}/{token}"', 'https://a.example/{uid}{token} x');
     accepts(LearnHubPasswordResetURL => 'https://app.example/#/r?u={uid}&t={token}',
         'http://localhost:3000/{uid}/{token}');
+    rejects(LearnHubActivationURL => qr/URL with \{uid\} and \{token\}/, '', 'https://app.example/{uid}',
+        '/a/{uid}/{token}');
+    accepts(LearnHubActivationURL => 'https://app.example/activate/{uid}/{token}');
 };
 
 subtest 'values of the mail directives' => sub {
@@ -156,6 +159,16 @@ subtest 'values of the mail directives' => sub {
     rejects(LearnHubMailFrom => qr/e-mail address/, '', 'learnhub', 'learnhub@', '"Learn Hub <a@example.com>"',
         'a@example.com b@example.com');
     accepts(LearnHubMailFrom => 'learnhub@example.com');
+    rejects(LearnHubSMTPSecurity => qr/required opportunistic/, '', 'none', 'Required Opportunistic', 'On');
+    accepts(LearnHubSMTPSecurity => 'Required', 'opportunistic');
+    my $smtp = "\nLearnHubSMTP smtp://mail.example.com$from";
+    rejects(LearnHubVerifyEmail => qr/On.*Off/, '', 'maybe', 'On Off');
+    accepts(LearnHubVerifyEmail => 'Off', "On$smtp");
+    my ($status, $output) = configtest("${on}LearnHubVerifyEmail On", bare => 1);
+    ok($status != 0 && $output =~ /LH0040: LearnHubVerifyEmail On requires LearnHubSMTP/,
+        'LearnHubVerifyEmail On without LearnHubSMTP is rejected') || diag($output);
+    rejects(LearnHubKeepMails => $time, @invalid_times, '0', '23h', '3651d');
+    accepts(LearnHubKeepMails => '1d', '30d', '3650d');
     rejects(LearnHubMailTries => qr/whole number.*\b1\b.*\b100\b/, '', '0', '101', '-1', 'many');
     accepts(LearnHubMailTries => 1, 10, 100);
 };

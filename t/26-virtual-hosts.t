@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use lib 't/lib';
 use File::Path qw(make_path);
+use LearnHub::Account;
 use LearnHub::Test;
 
 my $www = "$top/t/logs/www-$$";
@@ -120,6 +121,7 @@ subtest 'LearnHubPrefix' => sub {
     like(photo('/learn', $fixed), qr{^https://learn\.example\.com/learn/myprofile/photos/},
         'LearnHubPublicURL precedes the prefix');
     api(POST => '/learn/auth/users/reset_password/', port => $fixed, json => { email => $teacher->{email} });
+    post_links();
     my ($mail) = sql('SELECT body FROM learnhub.outbox WHERE to_address = ? ORDER BY id DESC LIMIT 1',
         $teacher->{email});
     like($mail->{body}, qr{https://learn\.example\.com/learn/password/reset/confirm/},

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use LearnHub::Account;
 use LearnHub::Conditional;
 use LearnHub::Routes;
 use LearnHub::Test;
@@ -170,8 +171,20 @@ sub photo {
 sub link_of {
     my ($user) = @_;
     api(POST => '/auth/users/reset_password/', json => { email => $user->{email} });
+    post_links() or die 'no mail';
     my ($mail) = sql('SELECT body FROM learnhub.outbox WHERE to_address = ?', $user->{email});
     my ($uid, $token) = $mail->{body} =~ m{/password/reset/confirm/([^/]+)/([0-9a-f]+)} or die 'no link';
+    return (uid => $uid, token => $token);
+}
+
+# The uid and token of a link that confirms the address of a user.
+sub confirmation_of {
+    my ($user) = @_;
+    my $address = $user->{email};
+    sql("SELECT learnhub.post_confirmation(id, uuid, email, '/{uid}/{token}') FROM learnhub.users WHERE email = ?",
+        $address);
+    my ($mail) = sql('SELECT body FROM learnhub.outbox WHERE to_address = ?', $address);
+    my ($uid, $token) = $mail->{body} =~ m{^/(\S+)/([0-9a-f]+)$}m or die 'no link';
     return (uid => $uid, token => $token);
 }
 
@@ -217,6 +230,8 @@ my %case = (
     'auth.reset_password' => sub { (undef, undef, json => { email => $second->{email} }) },
     'auth.reset_password_confirm' =>
         sub { (undef, undef, json => { link_of(signup()), new_password => 'another good one' }) },
+    'auth.activation' => sub { (undef, undef, json => { confirmation_of(signup()) }) },
+    'auth.resend_activation' => sub { (undef, undef, json => { email => $second->{email} }) },
     'auth.login' => sub { (undef, undef, json => { username => $second->{email}, password => $second->{password} }) },
     'auth.logout' => sub { (undef, undef, token => opaque($second)) },
     'tutoring_login.register' => sub {

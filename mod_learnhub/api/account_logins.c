@@ -114,10 +114,10 @@ static const lh_route tutoring_routes[] = {
      .summary = "Create an account and log in; a role that is not in LearnHubSignupRoles is stored as a request.",
      .body = tutoring_register_fields,
      .check = lh_check_password,
-     .before = {&lh_step_hash_password},
+     .before = {&lh_step_hash_password, &lh_step_bind_activation_link},
      .sql = {NEW_ACCOUNT(GRANTED_ROLE, "nullif(:role::text, " GRANTED_ROLE ")")
              "SELECT nullif(taken.codes, '') AS \"!\", " TOKEN_COLUMNS ", "
-             "       'Registration successful.' AS message, " NESTED_USER
+             "       'Registration successful.' AS message, " CONFIRMATION("u") ", " NESTED_USER
              "FROM taken "
              "LEFT JOIN created u ON true"},
      .after = {&lh_step_issue_tokens_object},
@@ -261,9 +261,9 @@ static const lh_route coding_users_routes[] = {
      .summary = "Create an account.",
      .body = coding_register_fields,
      .check = lh_check_password,
-     .before = {&lh_step_hash_password},
+     .before = {&lh_step_hash_password, &lh_step_bind_activation_link},
      .sql = {NEW_ACCOUNT("'student'", "NULL")
-             "SELECT nullif(taken.codes, '') AS \"!\", u.email, u.username "
+             "SELECT nullif(taken.codes, '') AS \"!\", u.email, u.username, " CONFIRMATION("u") " "
              "FROM taken "
              "LEFT JOIN created u ON true"},
      .shape = LH_ONE,
@@ -318,9 +318,9 @@ static const lh_route xp_routes[] = {
      .summary = "Create an account and log in.",
      .body = xp_register_fields,
      .check = lh_check_registration,
-     .before = {&lh_step_hash_password},
+     .before = {&lh_step_hash_password, &lh_step_bind_activation_link},
      .sql = {NEW_ACCOUNT("'student'", "NULL")
-             "SELECT nullif(taken.codes, '') AS \"!\", " TOKEN_COLUMNS " "
+             "SELECT nullif(taken.codes, '') AS \"!\", " TOKEN_COLUMNS ", " CONFIRMATION("u") " "
              "FROM taken "
              "LEFT JOIN created u ON true"},
      .after = {&lh_step_issue_pair},

@@ -5,19 +5,6 @@
 
 /* clang-format off */
 
-/* For changes that require the caller's password. The names are read because a new password must not equal them. */
-#define OWN_ACCOUNT                                                                                                    \
-    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait, "    \
-    "       u.username AS _username, u.email AS _email, u.first_name AS _first_name, u.last_name AS _last_name "       \
-    "FROM (SELECT ceil(extract(epoch FROM max(f.since) + make_interval(secs => :seconds::int) - now()))::int AS wait " \
-    "      FROM learnhub.login_failures f "                                                                            \
-    "      WHERE f.key IN ('address ' || :address::text, 'user ' || :me::bigint) AND f.failures >= :failures::int "    \
-    "        AND f.since > now() - make_interval(secs => :seconds::int)) t "                                           \
-    "LEFT JOIN learnhub.users u ON u.id = :me::bigint AND u.is_active"
-
-#define OWN_FAILURE                                                                                                    \
-    "WITH keys AS (SELECT unnest(ARRAY['address ' || :address::text, 'user ' || :me::bigint]) AS key), " FAILURE_COUNT
-
 /* ---- /users ---- */
 
 static const lh_field user_keys[] = {
@@ -70,10 +57,13 @@ static const lh_route users_routes[] = {
      .summary = "Create an account.",
      .body = signup_fields,
      .check = lh_check_signup,
-     .before = {&lh_step_hash_password},
-     .sql = {"INSERT INTO learnhub.users AS u (username, email, first_name, last_name, password_hash) "
-             "VALUES (:email, :email, :first_name, :last_name, :password_hash) "
-             "RETURNING u.object_id AS id, u.first_name, u.last_name, u.email, u.created_at"},
+     .before = {&lh_step_hash_password, &lh_step_bind_activation_link},
+     .sql = {"WITH created AS ("
+             "    INSERT INTO learnhub.users (username, email, first_name, last_name, password_hash) "
+             "    VALUES (:email, :email, :first_name, :last_name, :password_hash) "
+             "    RETURNING *) "
+             "SELECT u.object_id AS id, u.first_name, u.last_name, u.email, u.created_at, " CONFIRMATION("u") " "
+             "FROM created u"},
      .shape = LH_ONE,
      .status = 201,
      .message = "User created successfully",
@@ -165,11 +155,6 @@ static const lh_field register_fields[] = {
     {.name = "re_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
     {0}};
 
-static const lh_field change_fields[] = {
-    {.name = "username", .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = NAME_LENGTH},
-    {.name = "email",    .type = LH_EMAIL},
-    {0}};
-
 static const lh_field delete_fields[] = {
     {.name = "current_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
     {0}};
@@ -180,10 +165,6 @@ static const lh_field password_fields[] = {
     {.name = "re_new_password",  .type = LH_STRING, .flags = LH_SECRET, .max = PASSWORD_LENGTH,
      .note = "Optional; must equal new_password."},
     {.name = "current_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
-    {0}};
-
-static const lh_field reset_fields[] = {
-    {.name = "email", .type = LH_EMAIL, .flags = LH_REQUIRED},
     {0}};
 
 static const lh_field confirm_fields[] = {
@@ -200,17 +181,17 @@ static const lh_route auth_routes[] = {
      .summary = "Create an account.",
      .body = register_fields,
      .check = lh_check_password,
-     .before = {&lh_step_hash_password},
+     .before = {&lh_step_hash_password, &lh_step_bind_activation_link},
      .sql = {"WITH taken AS (SELECT learnhub.taken_names(:username::text, :email::text, NULL) AS codes), "
              "created AS ("
              "    INSERT INTO learnhub.users (username, email, password_hash) "
              "    SELECT :username::text, :email::text, :password_hash "
              "    FROM taken "
              "    WHERE codes = '' "
-             "    RETURNING email, username, id) "
-             "SELECT nullif(taken.codes, '') AS \"!\", created.email, created.username, created.id "
+             "    RETURNING email, username, id, uuid) "
+             "SELECT nullif(taken.codes, '') AS \"!\", u.email, u.username, u.id, " CONFIRMATION("u") " "
              "FROM taken "
-             "LEFT JOIN created ON true"},
+             "LEFT JOIN created u ON true"},
      .shape = LH_ONE,
      .status = 201,
      .returns = account_keys,
@@ -227,28 +208,6 @@ static const lh_route auth_routes[] = {
              "WHERE id = :me::bigint"},
      .shape = LH_ONE,
      .returns = account_keys},
-
-    {.name = "auth.change", .method = "PATCH", .path = "/auth/users/me/",
-     .summary = "Change the e-mail address or the username.",
-     .roles = LH_MEMBER,
-     .flags = LH_RETRYABLE,
-     .body = change_fields,
-     .sql = {"SELECT id FROM learnhub.users WHERE id = :me::bigint FOR UPDATE",
-
-             "WITH taken AS (SELECT learnhub.taken_names(:username::text, :email::text, :me::bigint) AS codes), "
-             "changed AS ("
-             "    UPDATE learnhub.users u "
-             "    SET username = coalesce(:username::text, u.username), email = coalesce(:email::text, u.email) "
-             "    FROM taken "
-             "    WHERE codes = '' AND u.id = :me::bigint AND u.is_active "
-             "    RETURNING u.email, u.username, u.id) "
-             "SELECT nullif(taken.codes, '') AS \"!\", changed.email, changed.username, changed.id "
-             "FROM taken "
-             "LEFT JOIN changed ON true "
-             "WHERE changed.id IS NOT NULL OR taken.codes <> ''"},
-     .shape = LH_ONE,
-     .returns = account_keys,
-     .errors = (const lh_route_error[]){LOGIN_NAME_ERRORS, {0}}},
 
     {.name = "auth.delete", .method = "DELETE", .path = "/auth/users/me/",
      .summary = "Delete the account; records shared with other users remain, anonymised.",
@@ -283,40 +242,6 @@ static const lh_route auth_routes[] = {
          {"missing",     400, "current_password", "Invalid password."}, /* a concurrent request changed it */
          {0}}},
 
-    {.name = "auth.reset_password", .method = "POST", .path = "/auth/users/reset_password/",
-     .summary = "Mail a password-reset link; the response does not reveal whether the account exists.",
-     .body = reset_fields,
-     .before = {&lh_step_new_reset_link},
-     /* The lock serialises the requests for an account, so that each of them counts for its limits. */
-     .sql = {"SELECT id FROM learnhub.users WHERE lower(email) = lower(:email::text) FOR NO KEY UPDATE",
-
-             "WITH expired AS ("
-             "    DELETE FROM learnhub.password_resets "
-             "    WHERE digest IN (SELECT digest FROM learnhub.password_resets "
-             "                     WHERE created_at < now() - interval '1 hour' "
-             "                     LIMIT 100 "
-             "                     FOR UPDATE SKIP LOCKED)), "
-             "account AS ("
-             "    SELECT u.id, u.uuid, u.username "
-             "    FROM learnhub.users u "
-             "    WHERE lower(u.email) = lower(:email::text) AND u.is_active "
-             "      AND NOT EXISTS (SELECT FROM learnhub.password_resets r "
-             "                      WHERE r.user_id = u.id "
-             "                      GROUP BY r.user_id "
-             "                      HAVING max(r.created_at) > now() - interval '1 minute' "
-             "                          OR count(*) FILTER (WHERE r.created_at > now() - interval '1 hour') >= 5)), "
-             "link AS ("
-             "    INSERT INTO learnhub.password_resets (digest, user_id) "
-             "    SELECT decode(:digest, 'hex'), (SELECT id FROM account)) "
-             "SELECT (SELECT learnhub.post_mail(id, 'Reset your password', "
-             "            'A new password was requested for your account \"' || username || '\".\n\n' || "
-             "            'To choose a new password, open this link within one hour. It works once:\n' || "
-             "            replace(:link::text, '{uid}', uuid::text) || '\n\n' || "
-             "            'If you did not request this, ignore this mail. Your password has not changed.\n', "
-             "            'password reset', NULL, now() + interval '1 hour') "
-             "        FROM account) AS _mail"},
-     .shape = LH_NOTHING},
-
     {.name = "auth.reset_password_confirm", .method = "POST", .path = "/auth/users/reset_password_confirm/",
      .summary = "Set a new password with a reset link and revoke all tokens of the account.",
      .flags = LH_REVOKES,
@@ -338,10 +263,11 @@ static const lh_route auth_routes[] = {
              "    USING used "
              "    WHERE f.key = 'user ' || used.user_id) "
              "UPDATE learnhub.users u "
-             "SET password_hash = :password_hash "
+             "SET password_hash = :password_hash, email_verified_at = coalesce(u.email_verified_at, now()) "
              "FROM used "
              "WHERE u.id = used.user_id "
-             "RETURNING u.id AS _id"},
+             "RETURNING u.id AS _id, 'password_reset user ' || u.id AS _audit, "
+             "          learnhub.record('password_reset', u.id, NULL, :address)::text AS _recorded"},
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"missing", 400, "token", "The link is invalid, has been used or has expired. Ask for a new one."},

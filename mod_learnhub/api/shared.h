@@ -55,6 +55,19 @@
 
 #define LOGIN_FAILURE(name) "WITH keys AS (SELECT unnest(ARRAY[" LOGIN_KEYS(name) "]) AS key), " FAILURE_COUNT
 
+/* For changes that require the caller's password. The names are read because a new password must not equal them. */
+#define OWN_ACCOUNT                                                                                                    \
+    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait, "    \
+    "       u.username AS _username, u.email AS _email, u.first_name AS _first_name, u.last_name AS _last_name "       \
+    "FROM (SELECT ceil(extract(epoch FROM max(f.since) + make_interval(secs => :seconds::int) - now()))::int AS wait " \
+    "      FROM learnhub.login_failures f "                                                                            \
+    "      WHERE f.key IN ('address ' || :address::text, 'user ' || :me::bigint) AND f.failures >= :failures::int "    \
+    "        AND f.since > now() - make_interval(secs => :seconds::int)) t "                                           \
+    "LEFT JOIN learnhub.users u ON u.id = :me::bigint AND u.is_active"
+
+#define OWN_FAILURE                                                                                                    \
+    "WITH keys AS (SELECT unnest(ARRAY['address ' || :address::text, 'user ' || :me::bigint]) AS key), " FAILURE_COUNT
+
 /* Begins a statement after lh_step_log_in: forgets the failures of the account in `user_id`. */
 #define FORGIVEN "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
 
@@ -69,6 +82,46 @@
     "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version "                                                \
     "FROM learnhub.users u "                                                                                           \
     "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int"
+
+/* ---- e-mail addresses ---- */
+
+/* A column of the statement that creates the account `user`: mails the link in `activation_link`, unless it is NULL. */
+#define CONFIRMATION(user)                                                                                             \
+    "learnhub.post_confirmation(" user ".id, " user ".uuid, " user ".email, :activation_link::text)::text AS _mail"
+
+/* Returns a row if one of the names that were sent differs: for lh_step_log_in_to_change. */
+#define NAME_CHANGE                                                                                                    \
+    "SELECT id "                                                                                                       \
+    "FROM learnhub.users "                                                                                             \
+    "WHERE id = :me::bigint AND (username <> :username::text OR email <> :email::text)"
+
+/*
+ * Begins a statement that changes the caller's login names, after the lock of the caller's row: `account` is the row if
+ * the change is allowed; `verdict` has the codes of NAME_CHANGE_ERRORS, or NULL without the account.
+ */
+#define NAME_CHANGE_VERDICT                                                                                            \
+    FORGIVEN ", "                                                                                                      \
+    "verdict AS ("                                                                                                     \
+    "    SELECT learnhub.login_name_codes(:me::bigint, :username::text, :email::text, :version::int, "                 \
+    "                                     :activation_link::text) AS codes), "                                         \
+    "account AS ("                                                                                                     \
+    "    SELECT u.* "                                                                                                  \
+    "    FROM verdict, learnhub.users u "                                                                              \
+    "    WHERE codes = '' AND u.id = :me::bigint AND u.is_active) "
+
+/* The new value of users.email in it. */
+#define NEW_EMAIL "learnhub.email_after(u.email, :email::text, :activation_link::text)"
+
+/* The column `_audit` of it, which also mails the confirmation and the notice. */
+#define EMAIL_AUDIT                                                                                                    \
+    "(SELECT learnhub.change_email(a.id, a.uuid, a.email, a.email_verified_at IS NOT NULL, :email::text, "             \
+    "                              :activation_link::text, :address) "                                                 \
+    " FROM account a) AS _audit"
+
+#define NAME_CHANGE_ERRORS                                                                                             \
+    LOGIN_NAME_ERRORS,                                                                                                 \
+    {"credentials", 400, "current_password", "Invalid password."},                                                     \
+    {"often",       400, "email", "Too many confirmations were requested. Try again in an hour."}
 
 /* A picture in a table of the schema learnhub, for LH_BYTES. */
 #define PHOTO_BY_NAME(table)                                                                                           \

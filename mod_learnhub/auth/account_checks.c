@@ -130,7 +130,27 @@ lh_error *lh_check_login_name(lh_call *call, lh_error *errors)
                : errors;
 }
 
+/* ---- changes of login names ---- */
+
+static lh_error *log_in_to_change(lh_call *call)
+{
+    lh_error *error = lh_query(call, lh_step_log_in.extra_sql);
+
+    if (error || !lh_row_count(call)) {
+        return error;
+    }
+    if (!lh_param(call, "current_password")) {
+        return lh_fail_field(call, NULL, "current_password",
+                             "This field is required to change the username or the e-mail address.");
+    }
+    return lh_step_log_in.run(call);
+}
+
 /* clang-format off */
+const lh_step lh_step_log_in_to_change = {
+    .name = "log_in_to_change", .run = log_in_to_change, .fields = "current_password username email",
+    .binds = "failures seconds user_id version", .extra_sql = 3, .columns = "_id _role _version _hash _wait"};
+
 const lh_step lh_step_check_own_password = {
     .name = "check_own_password", .run = check_own_password, .fields = "password|new_password",
     .columns = "_username _email _first_name _last_name"};

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The steps that learnhub_accounts.h declares: hashing, logins, tokens, password resets. */
+/* The steps that learnhub_accounts.h declares: hashing, logins, tokens. */
 #include "learnhub_accounts.h"
 
 #include <apr_escape.h>
 #include <apr_strings.h>
-#include <http_core.h>
-#include <http_protocol.h>
 #include <openssl/rand.h>
 #include <string.h>
 
@@ -243,7 +241,7 @@ static lh_error *generate_token(lh_call *call, const char **token)
 static lh_error *new_opaque_token(lh_call *call)
 {
     apr_int64_t lifetime = apr_time_sec(call->server->config.token_ttl);
-    const char *token;
+    const char *token = NULL;
     lh_error *error = generate_token(call, &token);
 
     if (error) {
@@ -258,58 +256,6 @@ static lh_error *bind_sent_token(lh_call *call)
 {
     lh_bind(call, "digest", call->me.digest);
     return NULL;
-}
-
-/* ---- password resets ---- */
-
-/* The base URL, from ServerName: with the Host header, an attacker could direct a user's link to another host. */
-static const char *server_url(const request_rec *r)
-{
-    apr_port_t port = r->server->port ? r->server->port : r->connection->local_addr->port;
-    const char *scheme = ap_http_scheme(r);
-    int is_default = port == ap_default_port(r);
-
-    return apr_pstrcat(r->pool, scheme, "://", r->server->server_hostname,
-                       is_default ? "" : apr_psprintf(r->pool, ":%u", (unsigned)port), NULL);
-}
-
-/* Replaces the first `word` in a text, which must contain it. */
-static const char *replace(apr_pool_t *p, const char *text, const char *word, const char *replacement)
-{
-    const char *at = strstr(text, word);
-
-    return apr_pstrcat(p, apr_pstrmemdup(p, text, (apr_size_t)(at - text)), replacement, at + strlen(word), NULL);
-}
-
-static lh_error *new_reset_link(lh_call *call)
-{
-    const lh_config *config = &call->server->config;
-    apr_pool_t *p = call->r->pool;
-    const char *token, *link = config->reset_url;
-    lh_error *error = generate_token(call, &token);
-
-    if (error) {
-        return error;
-    }
-    if (!link) {
-        link = apr_pstrcat(p, config->public_url ? config->public_url : server_url(call->r), config->prefix,
-                           "/password/reset/confirm/{uid}/{token}", NULL);
-    }
-    lh_bind(call, "link", replace(p, link, "{token}", token));
-    return NULL;
-}
-
-static lh_error *find_reset_link(lh_call *call)
-{
-    const char *digest = lh_digest_hex(call->r->pool, lh_param(call, "token"));
-    lh_error *error;
-
-    if (!digest) {
-        return lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
-    }
-    lh_bind(call, "digest", digest);
-    error = lh_query(call, 0);
-    return error || lh_row_count(call) ? error : lh_fail(call, "missing");
 }
 
 /* ---- the steps ---- */
@@ -351,10 +297,4 @@ const lh_step lh_step_new_opaque_token = {
 
 const lh_step lh_step_bind_sent_token = {
     .name = "bind_sent_token", .run = bind_sent_token, .binds = "digest"};
-
-const lh_step lh_step_new_reset_link = {
-    .name = "new_reset_link", .run = new_reset_link, .binds = "digest link"};
-
-const lh_step lh_step_find_reset_link = {
-    .name = "find_reset_link", .run = find_reset_link, .fields = "token", .binds = "digest", .extra_sql = 1};
 /* clang-format on */

@@ -69,6 +69,9 @@ const char *lh_config_error(const lh_config *config)
     if (config->smtp && !config->mail_from) {
         return "LearnHubSMTP requires LearnHubMailFrom, the sender of mails";
     }
+    if (config->verify_email && !config->smtp) {
+        return "LearnHubVerifyEmail On requires LearnHubSMTP, which sends the confirmations";
+    }
     if (config->model_url && !config->model_name) {
         return "LearnHubModelURL requires LearnHubModelName, which each request to the model contains";
     }

@@ -46,14 +46,17 @@ typedef struct lh_config {
     lh_spool_limit spool;
     apr_int64_t cache; /* bytes; 0: off */
 
-    const char *public_url;  /* without a trailing slash, or NULL */
-    const char *reset_url;   /* with {uid} and {token}, or NULL */
-    const char *meeting_url; /* with one %s, or NULL */
+    const char *public_url;                 /* without a trailing slash, or NULL */
+    const char *reset_url, *activation_url; /* with {uid} and {token}, or NULL */
+    const char *meeting_url;                /* with one %s, or NULL */
 
     const char *smtp; /* the URL of the mail server, or NULL: mails are stored, but not sent */
     const lh_credentials *smtp_login;
-    const char *mail_from; /* an e-mail address */
+    const char *smtp_security; /* "required" or "opportunistic" */
+    const char *mail_from;     /* an e-mail address */
+    apr_int64_t verify_email;
     apr_int64_t mail_tries;
+    apr_int64_t keep_mails;
 
     const char *model_url, *model_name, *model_key;
     apr_int64_t model_timeout, review_timeout;

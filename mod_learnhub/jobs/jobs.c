@@ -27,6 +27,8 @@ static const job jobs[] = {
             "WHERE id IN (SELECT id FROM learnhub.outbox "
             "             WHERE (state = 'waiting' OR state = 'sending' AND due_at <= now()) AND not_after <= now() "
             "             FOR UPDATE SKIP LOCKED)"},
+    {.name = "outbox.requests", .interval = 1, .sql = "SELECT learnhub.post_requested_mails()"},
+    {.name = "outbox.prune", .interval = 10, .run = lh_outbox_prune},
     {.name = "mentoring.reminders", .interval = 5, .sql = "SELECT learnhub.post_reminders()"},
     {.name = "changes.prune", .interval = 10, .sql = "SELECT learnhub.prune_changes()"},
 };
@@ -133,6 +135,18 @@ static void add_server(apr_array_header_t *chosen, lh_server *server)
     APR_ARRAY_PUSH(chosen, lh_server *) = server;
 }
 
+/* 1 if LearnHubVerifyEmail is On in one of the servers that share a database. */
+static int any_verifies(const apr_array_header_t *all, const lh_pool *db)
+{
+    int i, any = 0;
+
+    for (i = 0; i < all->nelts; i++) {
+        const lh_server *server = APR_ARRAY_IDX(all, i, const lh_server *);
+        any |= server->db == db && server->config.verify_email;
+    }
+    return any;
+}
+
 void lh_jobs_begin(apr_pool_t *pchild, const apr_array_header_t *all)
 {
     apr_array_header_t *chosen = apr_array_make(pchild, all->nelts, sizeof(lh_server *));
@@ -145,7 +159,9 @@ void lh_jobs_begin(apr_pool_t *pchild, const apr_array_header_t *all)
         add_server(chosen, APR_ARRAY_IDX(all, i, lh_server *));
     }
     for (i = 0; i < chosen->nelts; i++) {
-        APR_ARRAY_IDX(chosen, i, lh_server *)->jobs = apr_pcalloc(pchild, sizeof(lh_job_state));
+        lh_server *server = APR_ARRAY_IDX(chosen, i, lh_server *);
+        server->jobs = apr_pcalloc(pchild, sizeof(lh_job_state));
+        server->jobs->verified_only = any_verifies(all, server->db);
     }
     apr_pool_pre_cleanup_register(pchild, NULL, stop);
     apr_thread_mutex_lock(running);

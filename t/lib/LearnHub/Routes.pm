@@ -14,7 +14,7 @@ sub run { my ($command) = @_; system($command) == 0 or die "failed: $command"; r
 sub table {
     mkdir 'build/routes';
     chomp(my $flags = `make -s -f Makefile.apxs flags`);
-    my @compiling = qw(auth/account_checks auth/account_steps auth/token jobs/jobs jobs/outbox
+    my @compiling = qw(auth/account_checks auth/account_steps auth/link_steps auth/token jobs/jobs jobs/outbox
         model/answer model/rates model/review http/route http/route_check http/path
         db/statement util/text util/json util/buffer);
     my @sources = ('t/lib/routes.c', glob('mod_learnhub/api/*.c'), map {"mod_learnhub/$_.c"} @compiling);
