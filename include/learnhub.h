@@ -10,7 +10,8 @@
  * - The SQL defines the response: a column's name is its key, a dotted name nests, the type selects the format.
  *   Columns whose name begins with `_` are not written: steps read them, and `_status` sets the status of the response.
  *   `_expires`, a bigint, is the number of microseconds from now() after which a row of a cached response changes by
- *   itself; NULL: never.
+ *   itself; NULL: never. `_audit`, of a route that is not GET, is text for the error log, such as
+ *   'role_changed user 17' (LH0090); NULL: none.
  * - A statement reports errors as codes in the first row of a column named `!`: NULL, or codes separated by spaces.
  *   With that column, no row is the code `missing`. A violated constraint reports its name as the code. The route's
  *   errors map a code to a status and a sentence. The first statement that reports an error decides the response.
@@ -108,7 +109,8 @@ typedef struct lh_field {
 
 /*
  * Arrays of errors end with {0}. `code` is a code of a statement's `!` column or the name of a constraint. The codes
- * `missing` (404), `page` (404), `role` (403) and `slow` (422) have defaults, which a route can replace.
+ * `missing` (404), `page` (404), `role` (403), `slow` (422) and `account_deleted` (401) have defaults, which a route can
+ * replace.
  */
 typedef struct lh_route_error {
     const char *code;
@@ -248,7 +250,7 @@ extern const lh_route_group *const lh_route_groups[];
 
 extern const lh_route_group lh_group_users, lh_group_auth, lh_group_problems, lh_group_submissions, lh_group_practice;
 extern const lh_route_group lh_group_tutoring_login, lh_group_coding_token, lh_group_coding_users, lh_group_xp_login;
-extern const lh_route_group lh_group_reviews;
+extern const lh_route_group lh_group_reviews, lh_group_account_data;
 extern const lh_route_group lh_group_tutoring, lh_group_profile, lh_group_mentors, lh_group_mentoring;
 extern const lh_route_group lh_group_availabilities, lh_group_own_availabilities;
 extern const lh_route_group lh_group_settings, lh_group_coding, lh_group_eco, lh_group_credits, lh_group_activities;

@@ -322,7 +322,7 @@ sub status_of_body {
 
 sub status_of_photo {
     my ($port, $size, $token) = @_;
-    my $gif = "GIF89a\1\0\1\0\0\0\0,";
+    my $gif = "GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;";
     return api(PATCH => '/myprofile/', port => $port, token => $token,
         multipart => [profile_photo => [undef, 'p.gif', Content => $gif . 'x' x ($size - length $gif)]])->status;
 }

@@ -54,7 +54,7 @@ sub page { my ($path, $port) = @_; return api(GET => $path, port => $port, heade
 my $teacher = signup(role => 'instructor');
 my %session = (title => 'T', description => 'D', date => '2040-01-01T00:00:00Z', max_participants => 5);
 api_as($teacher, POST => '/api/sessions/', json => \%session) for 1 .. 3;
-my $gif = "GIF89a\1\0\1\0\0\0\0,";
+my $gif = "GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;";
 
 my $picture = [undef, 'p.gif', Content => $gif];
 

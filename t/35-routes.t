@@ -124,7 +124,7 @@ sub rich {
 
 sub reward { return json_of(api_as($caller{admin}, POST => '/api/rewards/', json => { name => 'N', cost => 5 }))->{id} }
 
-my $gif = [undef, 'p.gif', Content => "GIF89a\1\0\1\0\0\0\0,"];
+my $gif = [undef, 'p.gif', Content => "GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"];
 
 # The name of the picture of an activity, and of a profile.
 sub proof {
@@ -372,6 +372,8 @@ my %case = (
     'xp.mine' => sub { ('student') },
     'admin.users' => sub { ('admin') },
     'admin.user' => sub { ('admin', user($second->{email})->{id}, json => { is_active => true }) },
+    'admin.audit' => sub { ('admin') },
+    'auth.export' => sub { ('student') },
     'service.index' => sub { () },
     'service.health' => sub { () },
 );

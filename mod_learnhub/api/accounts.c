@@ -257,8 +257,12 @@ static const lh_route auth_routes[] = {
      .body = delete_fields,
      .before = {&lh_step_log_in},
      .extra_sql = {OWN_ACCOUNT, OWN_FAILURE},
-     .sql = {FORGIVEN
-             "SELECT learnhub.delete_account(:user_id::bigint)::text AS _done"},
+     .sql = {ACTING,
+
+             FORGIVEN
+             "SELECT learnhub.delete_account(:user_id::bigint)",
+
+             "SELECT learnhub.audited() AS _audit"},
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"credentials", 400, "current_password", "Invalid password."},

@@ -70,6 +70,9 @@
     "FROM learnhub.users u "                                                                                           \
     "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int"
 
+/* Before a change that a trigger records in the audit log: by whom and from where. */
+#define ACTING "SELECT learnhub.acting(:me::bigint, :address::text)"
+
 /* A picture in a table of the schema learnhub, for LH_BYTES. */
 #define PHOTO_BY_NAME(table)                                                                                           \
     "SELECT media_type AS _type, name AS _tag, content AS _content "                                                   \

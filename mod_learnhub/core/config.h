@@ -40,6 +40,7 @@ typedef struct lh_config {
     apr_int64_t revocation_interval;
     apr_int64_t bcrypt_cost;
     lh_throttle throttle;
+    apr_int64_t keep_audit;
 
     apr_int64_t max_body, max_photo, max_diagram; /* bytes */
     apr_int64_t connection_wait, statement_timeout;

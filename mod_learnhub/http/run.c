@@ -172,6 +172,19 @@ static lh_error *check_last_result(lh_call *call)
     return NULL;
 }
 
+/* Logs the event in the column `_audit`: after the commit, and without names or addresses of users. */
+static void log_audit(const lh_call *call)
+{
+    const char *event = is_get(call) ? NULL : lh_cell(call, "_audit"), *by = "";
+
+    if (event) {
+        if (call->me.id) {
+            by = apr_psprintf(call->r->pool, " by user %" APR_INT64_T_FMT, call->me.id);
+        }
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, call->r, LH_LOG(0090) "audit: %s%s", event, by);
+    }
+}
+
 static lh_error *run_statements(lh_call *call)
 {
     const lh_route *def = call->route->def;
@@ -204,6 +217,7 @@ static lh_error *run_statements(lh_call *call)
     }
     call->count = call->route->counts ? results[0] : NULL;
     call->last = results[guard + count - 1];
+    log_audit(call);
     error = lh_failure_in_results(call, results + guard, count);
     return error ? error : check_last_result(call);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jobs/jobs.h"
 
+#include <apr_strings.h>
 #include <apr_thread_mutex.h>
 #include <mod_watchdog.h>
+#include <stddef.h>
 
 #include "core/server_state.h"
 #include "jobs/job.h"
@@ -16,6 +18,7 @@ typedef struct job {
     int interval; /* seconds */
     void (*run)(const lh_server *server, apr_pool_t *p);
     const char *sql;
+    apr_size_t keep; /* of a job with `sql`: the offset in lh_config of the duration in :seconds */
 } job;
 
 static const job jobs[] = {
@@ -29,6 +32,16 @@ static const job jobs[] = {
             "             FOR UPDATE SKIP LOCKED)"},
     {.name = "mentoring.reminders", .interval = 5, .sql = "SELECT learnhub.post_reminders()"},
     {.name = "changes.prune", .interval = 10, .sql = "SELECT learnhub.prune_changes()"},
+    {.name = "accounts.erase", .interval = 2, .sql = "SELECT learnhub.erase_accounts()"},
+    {.name = "audit.prune",
+     .interval = 5,
+     .keep = offsetof(lh_config, keep_audit),
+     .sql = "DELETE FROM learnhub.audit_log "
+            "WHERE id IN (SELECT id FROM learnhub.audit_log "
+            "             WHERE at < now() - make_interval(secs => :seconds::bigint) "
+            "             ORDER BY at, id "
+            "             LIMIT 1000 "
+            "             FOR UPDATE SKIP LOCKED)"},
 };
 
 #define JOB_COUNT (int)(sizeof(jobs) / sizeof(jobs[0]))
@@ -43,13 +56,14 @@ static apr_array_header_t *servers;
 
 int lh_jobs_compile(lh_statements *registry, const char **why)
 {
-    static const lh_slots none = {NULL, 0};
+    static const char *const names[] = {"seconds"};
+    static const lh_slots slots = {names, 1};
     int i;
 
     *why = NULL;
     for (i = 0; i < JOB_COUNT && !*why; i++) {
         if (jobs[i].sql) {
-            statements[i] = lh_statement_compile(registry, jobs[i].name, jobs[i].sql, NULL, &none, why);
+            statements[i] = lh_statement_compile(registry, jobs[i].name, jobs[i].sql, NULL, &slots, why);
         }
     }
     return !*why && lh_outbox_compile(registry, why);
@@ -59,13 +73,19 @@ int lh_jobs_compile(lh_statements *registry, const char **why)
 
 static void run_job(const job *current, const lh_server *server, apr_pool_t *p)
 {
+    const char *config = (const char *)&server->config;
+    const char *seconds = NULL;
     lh_result *result;
 
     if (current->run) {
         current->run(server, p);
     }
     else {
-        lh_job_execute(server, p, statements[current - jobs], NULL, 1, &result);
+        if (current->keep) {
+            const apr_int64_t *time = (const void *)(config + current->keep);
+            seconds = apr_psprintf(p, "%" APR_INT64_T_FMT, (apr_int64_t)apr_time_sec(*time));
+        }
+        lh_job_execute(server, p, statements[current - jobs], &seconds, 1, &result);
     }
 }
 
