@@ -57,7 +57,8 @@ typedef enum {
     LH_GROUP,  /* an object whose members are separate fields, "name.part"; bound as true when it was sent */
     LH_PHONE,  /* E.164: + and 8 to 15 digits, the first of them not 0; bound without the spaces, dots, dashes and
                 * parentheses that were sent */
-    LH_PHOTO,  /* a file in a multipart body: JPEG, PNG, WebP, GIF; bound as hex, its media type as <name>_type */
+    LH_PHOTO,  /* a file in a multipart body: JPEG, PNG, WebP, GIF; bound as hex without metadata, its media type as
+                * <name>_type */
     LH_UUID,   /* 8-4-4-4-12 hex digits */
     LH_NUMBER, /* min..max, even if both are 0, with at most two decimals */
     LH_COLOR,  /* #rrggbb */
@@ -109,8 +110,8 @@ typedef struct lh_field {
 
 /*
  * Arrays of errors end with {0}. `code` is a code of a statement's `!` column or the name of a constraint. The codes
- * `missing` (404), `page` (404), `role` (403), `slow` (422) and `account_deleted` (401) have defaults, which a route can
- * replace.
+ * `missing` (404), `page` (404), `role` (403), `slow` (422) and `account_deleted` (401) have defaults, which a route
+ * can replace.
  */
 typedef struct lh_route_error {
     const char *code;

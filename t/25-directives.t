@@ -104,6 +104,8 @@ subtest 'values of issuer, audience, bcrypt cost and login throttle' => sub {
     rejects(LearnHubLoginThrottle => qr/Off.*10\/5m/, '', 'On', '10', '10/', '/5m', '0/5m', '-1/5m', '10/0', '10/soon',
         '10/5x', 'ten/5m', '10 5m', '10/5m/1');
     accepts(LearnHubLoginThrottle => 'Off', 'off', '10/5m', '3/2s', '1/1h');
+    rejects(LearnHubKeepAudit => $time, '', '0', '23h', '3651d', 'soon');
+    accepts(LearnHubKeepAudit => '1d', '365d', '3650d');
 };
 
 subtest 'values of size limits' => sub {

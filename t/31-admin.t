@@ -469,11 +469,13 @@ subtest 'GET /api/admin/audit/' => sub {
 subtest 'the cost of a page of the audit log does not grow' => sub {
     my $rare = id_of(signup());
     database()->begin_work;
-    sql(q{INSERT INTO learnhub.audit_log (at, event, user_id) SELECT now() - interval '9 days', 'rare_event', $1}, $rare);
+    sql(q{INSERT INTO learnhub.audit_log (at, event, user_id) VALUES (now() - interval '9 days', 'rare_event', ?)},
+        $rare);
     sql(q{INSERT INTO learnhub.audit_log (at, event, user_id)
           SELECT now() - i * interval '1 second', 'common_event', -1 FROM generate_series(1, 30000) i});
     sql('ANALYZE learnhub.audit_log');
-    for my $case (['NULL, NULL, NULL, NULL, 10', 10], ["$rare, NULL, NULL, NULL", 1], [q{NULL, 'rare_event', NULL, NULL}, 1],
+    for my $case (['NULL, NULL, NULL, NULL, 10', 10], ["$rare, NULL, NULL, NULL", 1],
+        [q{NULL, 'rare_event', NULL, NULL}, 1],
         ["$rare, 'rare_event', NULL, NULL", 1], ["-1, NULL, NULL, now() - interval '2 hours', 10", 10],
         [q{-1, 'common_event', now() - interval '20 seconds', NULL}, 20]) {
         my ($arguments, $rows) = @$case;

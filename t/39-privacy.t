@@ -22,7 +22,7 @@ push @{ $columns{ $_->{name} } }, $_->{attname} for sql(q{
                              AND f.confrelid = 'learnhub.users'::regclass
     WHERE t.relnamespace = 'learnhub'::regnamespace AND t.relkind IN ('r', 'p')
       AND (f.oid IS NOT NULL
-           OR a.attname ~ '^(user|users|owner|author|creator|member|mentor|mentee|actor|account|person|sender|recipient)_id$'
+           OR a.attname ~ '^(users?|owner|author|creator|member|mentor|mentee|actor|account|person|recipient)_id$'
            OR a.attname ~ '_by$' AND a.atttypid = 'bigint'::regtype) ORDER BY 1, 2});
 
 my %not_exported = (
@@ -99,16 +99,19 @@ sub full_account {
     sql('INSERT INTO learnhub.notification_settings (user_id, session_canceled) VALUES (?, true)', $id);
     my $offer = $do->(POST => '/availabilty/',
         json => { start_time => '2040-01-01T10:00:00Z', end_time => '2040-01-01T12:00:00Z' });
-    $do->(POST => '/availabilty/', json => { start_time => '2040-02-01T10:00:00Z', end_time => '2040-02-01T12:00:00Z' });
+    $do->(POST => '/availabilty/',
+        json => { start_time => '2040-02-01T10:00:00Z', end_time => '2040-02-01T12:00:00Z' });
     sql('INSERT INTO learnhub.notification_settings VALUES (?, true, true, true)', $other_id);
-    ok_json(api_as($other, POST => '/sessionrequest/',
-            json => { mentor_availability => $offer->{pk}, start_time => '2040-01-01T10:00:00Z', session_length => 30 }));
+    my %request = (mentor_availability => $offer->{pk}, start_time => '2040-01-01T10:00:00Z', session_length => 30);
+    ok_json(api_as($other, POST => '/sessionrequest/', json => \%request));
     my $tutoring = $do->(POST => '/api/sessions/',
         json => { title => 'T', description => 'D', date => '2040-01-01T00:00:00Z', max_participants => 5 })->{id};
-    sql(q{INSERT INTO learnhub.tutoring_participants (session_id, user_id, role) VALUES (?, ?, 'tutor')}, $tutoring, $id);
+    sql(q{INSERT INTO learnhub.tutoring_participants (session_id, user_id, role) VALUES (?, ?, 'tutor')},
+        $tutoring, $id);
     my $problem = $do->(POST => '/problems/', json => { title => 'T', description => 'D', difficulty => 'easy' });
     my $practice = $do->(POST => '/sessions/', json => { problem_id => $problem->{problem}{id} })->{id};
-    $do->(PUT => "/sessions/$practice/autosave", json => { diagram_data => { secret => "drawing $n" }, time_spent => 5 });
+    $do->(PUT => "/sessions/$practice/autosave",
+        json => { diagram_data => { secret => "drawing $n" }, time_spent => 5 });
     $do->(POST => "/sessions/$practice/chat", json => { role => 'user', content => 'My chat' });
     $do->(POST => '/submissions/', json => { problem_id => $problem->{problem}{id} });
     $do->(POST => '/api/codingsessions/', json => { duration => '01:00:00', source => 'manual', session_name => 'S' });
@@ -127,7 +130,8 @@ sub full_account {
     sql(q{INSERT INTO learnhub.model_turns (user_id, purpose) VALUES (?, 'question')}, $id);
     sql(q{INSERT INTO learnhub.password_resets (digest, user_id) VALUES (sha256(?::bytea), ?)}, unique('reset'), $id);
     sql(q{INSERT INTO learnhub.outbox (user_id, to_address, subject, body, state)
-          VALUES ($1, 'old@t.example', 'An old mail', '', 'sent'), ($1, 'new@t.example', 'A new mail', '', 'waiting')}, $id);
+          VALUES ($1, 'old@t.example', 'An old mail', '', 'sent'), ($1, 'new@t.example', 'A new mail', '', 'waiting')},
+        $id);
     return ($user, $id, $other);
 }
 
@@ -179,14 +183,17 @@ subtest 'the export contains everything about the caller, and nobody else' => su
         'the account has its data');
     like($account->{profile_photo}, qr{^http://.*/myprofile/photos/\w+\.gif$}, 'the photo is a URL');
     my ($practice) = @{ $by_kind{practice_session} };
-    is_deeply([$practice->{diagram_data}, $practice->{chat_messages}[0]{content}], [{ secret => 'drawing 1' }, 'My chat'],
+    is_deeply([$practice->{diagram_data}, $practice->{chat_messages}[0]{content}],
+        [{ secret => 'drawing 1' }, 'My chat'],
         'a practice session has its diagram and its chat');
-    is_deeply([sort map { $_->{subject} } @{ $by_kind{mail} }], ['A new mail', 'An old mail'], 'mails have their subjects');
+    is_deeply([sort map { $_->{subject} } @{ $by_kind{mail} }], ['A new mail', 'An old mail'],
+        'mails have their subjects');
     like($by_kind{audit}[0]{event}, qr/^role_changed$/, 'the audit log about the caller is part of it');
     unlike($reply->body, qr/password_hash|token_version|digest|\$2y\$/, 'it contains no hash of a password or token');
     my $others = join '|', map {quotemeta} $other->{email}, 'other of this';
     unlike($reply->body, qr/$others/, 'it contains no address of another user');
-    is(api_as($other, GET => $export)->json->{records}[0]{record}{email}, $other->{email}, 'another user gets the own data');
+    is(api_as($other, GET => $export)->json->{records}[0]{record}{email}, $other->{email},
+        'another user gets the own data');
     is_error(api(GET => $export), 'detail', 401, 'the export requires a token');
 };
 
@@ -220,14 +227,16 @@ sub list_numbers {
 }
 
 subtest 'deleting an account deletes what only its owner could read' => sub {
-    my $name = q{SELECT count(*) AS n FROM learnhub.outbox WHERE body LIKE '%Zelda%' AND state IN ('waiting', 'sending')};
+    my $name = q{SELECT count(*) AS n FROM learnhub.outbox
+                 WHERE body LIKE '%Zelda%' AND state IN ('waiting', 'sending')};
     my $session = (sql('SELECT id FROM learnhub.mentoring_sessions WHERE mentor_id = ?', $id))[0]{id};
     sql(q{INSERT INTO learnhub.outbox (user_id, to_address, subject, body, subject_ref)
           VALUES (?, 'x@t.example', 'S', E'News\n\n  With: Zelda Quux\n  When: soon\n', ?)},
         id_of($other), "session $session");
     cmp_ok((sql($name))[0]{n}, '>', 0, 'a mail to another user, which waits, has the name');
     my $before = rows_of($id);
-    is(api_as($user, DELETE => $me, json => { current_password => $user->{password} })->status, 204, 'DELETE returns 204');
+    is(api_as($user, DELETE => $me, json => { current_password => $user->{password} })->status, 204,
+        'DELETE returns 204');
     is((sql($name))[0]{n}, 0, 'no mail that waits has the name');
     is((sql(q{SELECT body FROM learnhub.outbox WHERE to_address = 'x@t.example'}))[0]{body},
         "News\n\n  With: a former user\n  When: soon\n", 'the rest of that mail remains');
@@ -235,7 +244,8 @@ subtest 'deleting an account deletes what only its owner could read' => sub {
     my $after = rows_of($id);
     is_deeply([grep { !$kept{$_} } sort keys %$after], [], 'no row remains in other tables than those with a reason');
     is_deeply([@$after{qw(problems tutoring_sessions tutoring_participants mentoring_sessions)}],
-        [@$before{qw(problems tutoring_sessions tutoring_participants mentoring_sessions)}], 'what others share remains');
+        [@$before{qw(problems tutoring_sessions tutoring_participants mentoring_sessions)}],
+        'what others share remains');
     is($after->{availabilities}, 1, 'an availability without a session is deleted');
     my ($kept, $counted) = list_numbers();
     is($kept, $counted, 'the numbers of rows of lists are exact');
@@ -261,7 +271,8 @@ subtest 'an account with much content' => sub {
 subtest 'requests that race with the deletion leave nothing' => sub {
     my @posts = (
         ['/api/codingsessions/', { duration => '00:30:00', source => 'manual', session_name => 'S' }],
-        ['/api/v1/goals/', { title => 'G', emoji => 'e', days_total => 5, category => { name => 'C', color => '#aabbcc' } }],
+        ['/api/v1/goals/',
+            { title => 'G', emoji => 'e', days_total => 5, category => { name => 'C', color => '#aabbcc' } }],
         ['/menteeinfo/', { team_number => 4 }],
         ['/submissions/', { problem_id => ok_json(api_as($other, POST => '/problems/',
                         json => { title => 'T', description => 'D', difficulty => 'easy' }))->{problem}{id} }],
@@ -292,7 +303,8 @@ subtest 'requests that race with the deletion leave nothing' => sub {
     is(api_as($late, GET => '/users/me', port => $httpd->port)->status, 200, 'another node knows the token');
     my ($waited, $status) = parallel 2, sub {
         if ($_[0]) {
-            eventually(sub { scalar sql('SELECT 1 FROM pg_locks WHERE locktype = ? AND objid = ?', 'advisory', $late_id) });
+            my $locked = q(SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = ?);
+            eventually(sub { scalar sql($locked, $late_id) });
             return api_as($late, DELETE => $me, json => { current_password => $late->{password} })->status;
         }
         database()->begin_work;
@@ -312,6 +324,29 @@ subtest 'requests that race with the deletion leave nothing' => sub {
     $httpd->stop;
 };
 
+# ---- photos ----
+
+subtest 'photos are stored without metadata' => sub {
+    my $picture = "\xff\xdb\0\4tt\xff\xc0\0\x0b\x08\0\1\0\1\1\1\x11\0\xff\xda\0\x08\1\1\0\0?\0data\xff\xd9";
+    my $turned = "MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0";
+    my $sent = "\xff\xd8\xff\xe1\0\x2fExif\0\0${turned}N 51.5 W 0.12\xff\xfe\0\6home$picture" . 'and a secret';
+    my $kept = "\xff\xd8\xff\xe1\0\x22Exif\0\0$turned$picture";
+    my $file = [undef, 'p.jpg', Content => $sent];
+    my $holder = signup();
+    my $profile = ok_json(api_as($holder, PATCH => '/myprofile/', multipart => [profile_photo => $file]));
+    my $activity = ok_json(api_as($holder, POST => '/api/activities/',
+            multipart => [activity => 'hiking', duration => '1:00:00', verification_proof => $file]));
+    for my $url ($profile->{profile_photo}, $activity->{data}{verification_proof}) {
+        my $path = $url =~ s{^http://[^/]+}{}r;
+        my $photo = api(GET => $path);
+        ok($photo->status == 200 && $photo->body eq $kept,
+            "$path: place, comment and what follows the picture are removed, the orientation is kept");
+    }
+    is_invalid(api_as($holder, PATCH => '/myprofile/',
+            multipart => [profile_photo => [undef, 'p.jpg', Content => substr $sent, 0, -20]]),
+        'detail', ['profile_photo'], 'an incomplete picture is rejected');
+};
+
 # ---- directories ----
 
 subtest 'directories show no e-mail address' => sub {
@@ -327,8 +362,10 @@ subtest 'directories show no e-mail address' => sub {
         is($entry->{username}, $local, "$path shows the part before the @");
         unlike($reply->body, qr/\@/, "$path shows no address at all");
     }
-    is(api_as($mentor, GET => '/myprofile/')->json->{username}, $mentor->{email}, 'the own profile has the full username');
-    my @names = map { (sql('SELECT learnhub.directory_name(?) AS n', $_))[0]{n} } 'ada.king', '@ada', 'a@b@c', 'ö@x', '@';
+    is(api_as($mentor, GET => '/myprofile/')->json->{username}, $mentor->{email},
+        'the own profile has the full username');
+    my @names = map { (sql('SELECT learnhub.directory_name(?) AS n', $_))[0]{n} }
+        'ada.king', '@ada', 'a@b@c', 'ö@x', '@';
     is_deeply(\@names, ['ada.king', '@ada', 'a', 'ö', '@'], 'usernames that are no address are shown as they are');
     my $first = (sort { $a <=> $b } map { $_->{pk} } @{ api_as($other, GET => '/mentor/')->json })[0];
     for my $path (qw(/mentor/ /mentee/ /availabilty/ /availability/?mentor=all)) {
@@ -357,7 +394,7 @@ subtest 'a mentor has at most 500 availabilities to come' => sub {
     my @statuses = parallel 8, sub { return $offer->('/availabilty/', $_[0])->status };
     is_deeply([sort @statuses], [(201) x 3, (400) x 5], 'of eight requests at once the three that fit succeed');
     is($count->(), 500, 'the database has 500');
-    is_error($offer->('/availability/', 9), 'list', 400, qr/at most 500/, 'the next one is rejected with a clear sentence');
+    is_error($offer->('/availability/', 9), 'list', 400, qr/at most 500/, 'the next one is rejected with a sentence');
     is_invalid($offer->('/availabilty/', 9), 'detail', ['non_field_errors'], 'also at the other path');
     ok_json(api_as($mentor, GET => '/availability/'));
     my ($one) = @{ api_as($mentor, GET => '/availability/')->json };

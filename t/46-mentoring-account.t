@@ -18,7 +18,8 @@ my $base = 'http://127.0.0.1:' . port();
 
 # The smallest file of each type with a complete header.
 my %sample = (
-    'image/png' => "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0\x1f\x15\xc4\x89" . "\r\n--\0\xff",
+    'image/png' => "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0\x1f\x15\xc4\x89"
+        . "\0\0\0\6IDAT\r\n--\0\xffcrc!\0\0\0\0IEND\xae\x42\x60\x82",
     'image/jpeg' => "\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0\xff\xc0\0\x0b\x08\0\1\0\1\1\1\x11\0\xff\xd9",
     'image/gif' => "GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;",
     'image/webp' => "RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0/\0\0\0\x10\7\x10\x11\x11\x88\x88\xfe\7\0",
@@ -330,8 +331,17 @@ subtest 'Only pictures are accepted as photos' => sub {
 
 my $limit = 8_388_608;
 
-# A GIF of this size.
-sub padded { my ($size) = @_; return $gif . 'x' x ($size - length $gif) }
+# A GIF of this size: its data are in more blocks, of at most 256 bytes.
+sub padded {
+    my ($size) = @_;
+    my ($rest, $blocks) = ($size - length $gif, '');
+    while ($rest) {
+        my $length = $rest > 257 ? 256 : $rest == 257 ? 128 : $rest;
+        $blocks .= chr($length - 1) . 'x' x ($length - 1);
+        $rest -= $length;
+    }
+    return substr($gif, 0, -5) . $blocks . substr $gif, -5;
+}
 
 # A body in the chunked transfer coding.
 sub chunked {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Everything that is stored about the caller, as one JSON document. It is written row by row: neither PostgreSQL nor
- * httpd has more than one record in memory. t/39-privacy.t fails for a table with a column of users that is neither read
- * here nor listed there with a reason.
+ * httpd has more than one record in memory. t/39-privacy.t fails for a table with a column of users that is neither
+ * read here nor listed there with a reason.
  */
 #include "api/shared.h"
 

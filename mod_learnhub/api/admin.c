@@ -44,7 +44,7 @@ static const lh_field audit_keys[] = {
     {.name = "at",      .type = LH_TIME},
     {.name = "event",   .type = LH_STRING},
     {.name = "user",    .type = LH_INTEGER, .flags = LH_NULL, .note = "The account concerned."},
-    {.name = "actor",   .type = LH_INTEGER, .flags = LH_NULL, .note = "The account that acted; null: nobody logged in."},
+    {.name = "actor",   .type = LH_INTEGER, .flags = LH_NULL, .note = "Who acted; null: nobody logged in."},
     {.name = "address", .type = LH_STRING, .flags = LH_NULL, .note = "Of the client; null: changed by SQL."},
     {.name = "detail",  .type = LH_STRING},
     {0}};

@@ -66,7 +66,8 @@ const command_rec lh_config_commands[] = {
     DIRECTIVE("LearnHubLoginThrottle", lh_read_throttle, throttle,
               "FAILURES/TIME, the failed logins per account and per address after which logins are rejected, or Off",
               .min = LH_SECOND, .max = LH_DAY, .default_value = "10/5m"),
-    DIRECTIVE("LearnHubKeepAudit", lh_read_duration, keep_audit, "the time after which entries of the audit log are deleted",
+    DIRECTIVE("LearnHubKeepAudit", lh_read_duration, keep_audit,
+              "the time after which entries of the audit log are deleted",
               .min = LH_DAY, .max = 3650 * LH_DAY, .default_value = "365d"),
 
     DIRECTIVE("LearnHubMaxBody", lh_read_integer, max_body,

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "util/json.h"
-#include "util/photo.h"
+#include "util/photo_clean.h"
 #include "util/text.h"
 
 typedef struct check {
@@ -268,15 +268,17 @@ static const char *check_phone(check *c)
 
 static const char *check_photo(check *c)
 {
-    apr_size_t length = (apr_size_t)c->input->number;
+    apr_size_t length;
+    const char *photo;
 
     if (c->input->kind != LH_INPUT_FILE) {
         return c->field->flags & LH_CLEARABLE
                    ? "This must be sent as a file in multipart/form-data; null removes the current one."
                    : "This must be sent as a file in multipart/form-data.";
     }
-    return lh_photo_type(c->input->text, length) ? set_value(c, apr_pescape_hex(c->pool, c->input->text, length, 0))
-                                                 : "This must be a JPEG, PNG, WebP or GIF image.";
+    photo = lh_photo_clean(c->pool, c->input->text, (apr_size_t)c->input->number, &length);
+    return photo ? set_value(c, apr_pescape_hex(c->pool, photo, length, 0))
+                 : "This must be a JPEG, PNG, WebP or GIF image.";
 }
 
 /* 1 when the input clears an LH_CLEARABLE field. In JSON only null clears a photo: an empty string is invalid. */
