@@ -22,7 +22,7 @@
 #define OTHER {LH_INPUT_OTHER, NULL, 0}
 /* clang-format on */
 
-#define GIF "GIF89a\1\0\1\0\0\0\0\x2C\xAB"
+#define GIF "GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\1\xAB\0;"
 
 static const lh_field title = {.name = "title", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 3};
 static const lh_field nullable = {.name = "nullable", .type = LH_STRING, .flags = LH_NULL};
@@ -213,7 +213,7 @@ static const struct {
     {&phone, ABSENT, 0, NULL, NULL},
     {&plain_phone, NIL, 0, NULL, "may not be null"},
     {&plain_phone, STRING(""), 0, NULL, "phone number"},
-    {&photo, FILE_OF(GIF), 1, "474946383961010001000000002cab", NULL},
+    {&photo, FILE_OF(GIF), 1, "474946383961010001000000002c0000000001000100000201ab003b", NULL},
     {&photo, FILE_OF("GIF89a"), 1, NULL, "JPEG, PNG, WebP or GIF"},
     {&photo, FILE_OF(""), 1, NULL, "JPEG, PNG, WebP or GIF"},
     {&photo, STRING("photo.png"), 1, NULL, "multipart/form-data; null"},
