@@ -186,6 +186,14 @@ enum {
     LH_KEEPS_CACHE = 256 /* changes nothing that routes with `depends` show: its statements store no topic */
 };
 
+/* Expensive things that a route's requests do: http/share.c limits how many of them one account and one network may have
+ * in progress at once. */
+typedef enum {
+    LH_SHARE_NONE,
+    LH_SHARE_MODEL, /* asks the language model; no limit if none is configured */
+    LH_SHARE_KINDS  /* their number */
+} lh_share;
+
 #define LH_SQL_MAX 4
 #define LH_EXTRA_SQL_MAX 4
 #define LH_STEPS_MAX 4
@@ -220,6 +228,7 @@ typedef struct lh_route {
                                               * reported an error */
     int timeout_ms; /* of each statement in sql, in milliseconds: then the error `slow`; 0: LearnHubStatementTimeout.
                      * All requests with a timeout_ms together use at most a quarter of the connections */
+    lh_share share; /* the share that a request takes before its steps run, or 429; LH_SHARE_NONE: none */
     /* Of a GET route without steps: its responses are cached until one of these topics changes (LearnHubCache). Topics
      * are stored by triggers (conf/schema/0015_changes.sql) and separated by spaces; one can end in a parameter of the
      * path or in {me}, the caller: "problem:{id} creators". */

@@ -30,6 +30,11 @@ typedef struct lh_member {
     struct lh_member *next;
 } lh_member;
 
+/* A share that a call has taken (share.h); `network` NULL: none. */
+typedef struct lh_call_share {
+    struct lh_tally_entry *account, *network;
+} lh_call_share;
+
 struct lh_call {
     request_rec *r;
     lh_server *server;
@@ -52,6 +57,7 @@ struct lh_call {
     int timeout_lifted;          /* lh_lift_timeout() was called: the route's timeout_ms does not apply */
     struct lh_output *output;    /* the body of a response that may be long (output.h), or NULL */
     apr_interval_time_t db_time; /* microseconds spent in the database layer */
+    lh_call_share shares[LH_SHARE_KINDS];
 
     /* How to store the response in the cache; NULL: it is not stored. */
     struct lh_cache_miss *cache_miss;

@@ -13,6 +13,7 @@
 #include "http/error.h"
 #include "http/failure.h"
 #include "http/route.h"
+#include "http/share.h"
 #include "http/stream.h"
 #include "http/topics.h"
 #include "util/clock.h"
@@ -221,7 +222,7 @@ static lh_error *run_steps(lh_call *call, const lh_step *const *steps)
     return error;
 }
 
-lh_error *lh_run(lh_call *call)
+static lh_error *run_route(lh_call *call)
 {
     lh_error *error = lh_condition_check(call);
 
@@ -232,4 +233,18 @@ lh_error *lh_run(lh_call *call)
         error = run_statements(call);
     }
     return error ? error : run_steps(call, call->route->def->after);
+}
+
+lh_error *lh_run(lh_call *call)
+{
+    lh_share share = call->route->def->share;
+    lh_error *error = share ? lh_share_take(call, share) : NULL;
+
+    if (!error) {
+        error = run_route(call);
+    }
+    if (share) {
+        lh_share_return(call, share);
+    }
+    return error;
 }
