@@ -69,6 +69,31 @@ static int has_control(const char *text)
     return 0;
 }
 
+#define CONTROL_IN_TEXT "This may not have control characters other than tabs and line breaks."
+
+/* 1 when a text of several lines contains a control character (C0, DEL) other than a tab, a line feed or a carriage
+ * return. JSON writes such a character in up to six bytes. */
+static int has_control_in_text(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+
+    while (*s == '\t' || *s == '\n' || *s == '\r' || (*s >= ' ' && *s != 0x7F)) {
+        s++;
+    }
+    return *s != '\0';
+}
+
+/* The same for an array of strings in JSON, where lh_json_string() has escaped control characters. */
+static int has_control_in_strings(const char *json)
+{
+    for (; *json && *json != 0x7F; json++) {
+        if (*json == '\\' && strchr("ubf", *++json)) {
+            return 1;
+        }
+    }
+    return *json != '\0';
+}
+
 static const char *check_string(check *c)
 {
     const lh_field *f = c->field;
@@ -91,6 +116,9 @@ static const char *check_string(check *c)
     }
     if ((f->flags & LH_TRIM) && has_control(text)) {
         return "This may not have line breaks or other control characters.";
+    }
+    if (!(f->flags & (LH_TRIM | LH_SECRET)) && has_control_in_text(text)) {
+        return CONTROL_IN_TEXT;
     }
     characters = (apr_int64_t)lh_utf8_length(text);
     return characters < f->min || (f->max && characters > f->max) ? length_sentence(c) : set_value(c, text);
@@ -215,6 +243,10 @@ static const char *check_strings(check *c)
 
     if (c->input->kind == LH_INPUT_STRING && (f->flags & LH_COERCE)) {
         lh_json text;
+
+        if (has_control_in_text(c->input->text)) {
+            return CONTROL_IN_TEXT;
+        }
         lh_json_init(&text, c->pool, 64);
         lh_json_text(&text, c->input->text);
         return set_value(c, lh_json_result(&text));
@@ -226,6 +258,9 @@ static const char *check_strings(check *c)
     if (c->input->number < f->min || (f->max && c->input->number > f->max)) {
         return f->max ? apr_psprintf(c->pool, "This must have %d to %d entries.", (int)f->min, (int)f->max)
                       : "This may not be empty.";
+    }
+    if (has_control_in_strings(c->input->text)) {
+        return CONTROL_IN_TEXT;
     }
     return set_value(c, c->input->text);
 }

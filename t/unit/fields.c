@@ -25,6 +25,8 @@
 #define GIF "GIF89a\1\0\1\0\0\0\0\x2C\xAB"
 
 static const lh_field title = {.name = "title", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 3};
+static const lh_field prose = {.name = "prose", .type = LH_STRING, .min = 1, .max = 10};
+static const lh_field secret = {.name = "secret", .type = LH_STRING, .flags = LH_SECRET};
 static const lh_field nullable = {.name = "nullable", .type = LH_STRING, .flags = LH_NULL};
 static const lh_field emptiable = {
     .name = "emptiable", .type = LH_STRING, .flags = LH_EMPTY, .min = 1, .enum_values = "a b", .default_value = "b"};
@@ -76,6 +78,13 @@ static const struct {
     {&title, NIL, 0, NULL, "may not be null"},
     {&title, INT(5), 0, NULL, "a string"},
     {&title, OTHER, 0, NULL, "a string"},
+    {&prose, STRING("a\t\r\n\xc2\x80z"), 0, "a\t\r\n\xc2\x80z", NULL},
+    {&prose, STRING("a\001"), 0, NULL, "other than tabs and line breaks"},
+    {&prose, STRING("\037"), 1, NULL, "other than tabs and line breaks"},
+    {&prose, STRING("a\x7f"), 0, NULL, "other than tabs and line breaks"},
+    {&prose, STRING("a\b"), 0, NULL, "other than tabs and line breaks"},
+    {&prose, STRING("a\f"), 0, NULL, "other than tabs and line breaks"},
+    {&secret, STRING("a\001"), 0, "a\001", NULL},
     {&nullable, NIL, 0, NULL, NULL},
     {&nullable, ABSENT, 0, NULL, NULL},
     {&nullable, STRING(""), 0, "", NULL},
@@ -169,6 +178,12 @@ static const struct {
     {&coerced_strings, STRING("C, \"Go\""), 0, "\"C, \\\"Go\\\"\"", NULL},
     {&coerced_strings, STRINGS("[\"C\"]", 1), 0, "[\"C\"]", NULL},
     {&coerced_strings, OTHER, 0, NULL, "a string or an array"},
+    {&strings, STRINGS("[\"a\\t\\n\\r\\\\u\\\"\"]", 1), 0, "[\"a\\t\\n\\r\\\\u\\\"\"]", NULL},
+    {&strings, STRINGS("[\"a\",\"\\u0001\"]", 2), 0, NULL, "other than tabs and line breaks"},
+    {&strings, STRINGS("[\"\\b\"]", 1), 0, NULL, "other than tabs and line breaks"},
+    {&strings, STRINGS("[\"\\f\"]", 1), 0, NULL, "other than tabs and line breaks"},
+    {&strings, STRINGS("[\"\x7f\"]", 1), 0, NULL, "other than tabs and line breaks"},
+    {&coerced_strings, STRING("a\001"), 0, NULL, "other than tabs and line breaks"},
     {&strings, STRINGS("[\"a\"]", 1), 0, "[\"a\"]", NULL},
     {&strings, STRINGS("[\"a\",\"b\",\"c\"]", 3), 0, NULL, "1 to 2 entries"},
     {&strings, STRINGS("[]", 0), 0, NULL, "1 to 2 entries"},
