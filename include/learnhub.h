@@ -190,8 +190,12 @@ enum {
  * in progress at once. */
 typedef enum {
     LH_SHARE_NONE,
-    LH_SHARE_MODEL, /* asks the language model; no limit if none is configured */
-    LH_SHARE_KINDS  /* their number */
+    LH_SHARE_MODEL,      /* asks the language model; no limit if none is configured */
+    LH_SHARE_SEARCH,     /* reads many texts */
+    LH_SHARE_EXPRESSION, /* a search whose time nobody can foresee */
+    LH_SHARE_BODY,       /* a body of more than 64 KB */
+    LH_SHARE_SENDER,     /* a long response that LearnHubSpool has no room for */
+    LH_SHARE_KINDS       /* their number */
 } lh_share;
 
 #define LH_SQL_MAX 4
@@ -298,8 +302,12 @@ void lh_reply_complete(lh_call *call);
 /* The path prefixes that this server serves, as JSON: {"users": "/users", ...}. */
 const char *lh_links(const lh_call *call);
 
-/* For this request, neither the route's timeout_ms nor its limit of connections applies. */
-void lh_lift_timeout(lh_call *call);
+/*
+ * Takes a share of `kind` for the call's account, unless the caller is anonymous, and for its network. It is held until
+ * the request ends: when its response has been written. Returns 429 if the account or the network has all of its
+ * shares. A call that has a share of this kind keeps it.
+ */
+lh_error *lh_share_take(lh_call *call, lh_share kind);
 
 /* The SHA-256, in hex, of the value that lh_param() returns (of an LH_OBJECT, the text as it was sent); NULL when it is
  * absent. */

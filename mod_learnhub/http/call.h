@@ -45,6 +45,7 @@ struct lh_call {
     int preflight;                  /* the request is a CORS preflight */
     int dropped;                    /* another module has translated the URL and serves the request */
     int error_status;               /* of an internal error redirect: the status to return; otherwise 0 */
+    apr_pool_t *body_pool;          /* of a long body, or NULL */
     lh_identity me;
     const char **values;     /* by slot, as text for PostgreSQL; NULL is SQL NULL */
     unsigned filters;        /* bits: which of the route's filters were sent */
@@ -54,7 +55,6 @@ struct lh_call {
     int complete;            /* a step completed the response */
     lh_member *members, *last_member;
     apr_size_t members_size;     /* bytes of the members' values */
-    int timeout_lifted;          /* lh_lift_timeout() was called: the route's timeout_ms does not apply */
     struct lh_output *output;    /* the body of a response that may be long (output.h), or NULL */
     apr_interval_time_t db_time; /* microseconds spent in the database layer */
     lh_call_share shares[LH_SHARE_KINDS];

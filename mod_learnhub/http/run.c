@@ -188,7 +188,7 @@ static lh_error *run_statements(lh_call *call)
     count = choose_statements(call, statements + guard);
     run = make_run(call, statements, guard + count, call->values);
     run.retryable = is_get(call) || (def->flags & LH_RETRYABLE);
-    run.timeout_ms = call->timeout_lifted ? 0 : def->timeout_ms;
+    run.timeout_ms = def->timeout_ms;
     if (is_short(call)) {
         run.batches = call->server->batches;
     }

@@ -11,7 +11,11 @@ static const struct {
     int retry_after;      /* seconds */
     const char *text;
 } kinds[] = {
-    [LH_SHARE_MODEL] = {2, 8, 5, "Your other requests to the language model are still running. Wait for them."}};
+    [LH_SHARE_MODEL] = {2, 8, 5, "Your other requests to the language model are still running. Wait for them."},
+    [LH_SHARE_SEARCH] = {2, 8, 1, "Your other searches are still running. Wait for them."},
+    [LH_SHARE_EXPRESSION] = {1, 1, 1, "Another search for an expression is still running. Wait for it."},
+    [LH_SHARE_BODY] = {4, 16, 1, "Your other large requests are still being processed. Wait for them."},
+    [LH_SHARE_SENDER] = {2, 8, 1, "Your other long responses are still being sent. Read them first."}};
 
 /* Without a model, no request asks it. */
 static int is_limited(const lh_call *call, lh_share kind)
