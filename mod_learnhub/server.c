@@ -23,6 +23,7 @@
 #include "util/gate.h"
 #include "util/json.h"
 #include "util/lru.h"
+#include "util/memory.h"
 #include "util/recent.h"
 #include "util/spool.h"
 
@@ -266,6 +267,9 @@ static void child_init(apr_pool_t *pchild, server_rec *main_server)
             server->signup_gate = signup_gate;
             apr_hash_set(servers, &server->s, sizeof(server->s), server);
         }
+    }
+    if (apr_hash_count(servers)) {
+        lh_memory_limit();
     }
     for (s = main_server; s; s = s->next) {
         server = apr_hash_get(servers, &s, sizeof(s));

@@ -104,7 +104,7 @@ static lh_error *check_json(lh_call *call, char *text, apr_size_t length)
     int unwrap_array = (route->def->flags & LH_UNWRAP_ARRAY) != 0, i;
     lh_error *errors = NULL;
     const char *why;
-    const lh_json_body *body =
+    lh_json_body *body =
         lh_json_body_parse(call->r->pool, route->def->body, route->body_count, unwrap_array, text, length, &why);
 
     if (!body) {
@@ -115,6 +115,7 @@ static lh_error *check_json(lh_call *call, char *text, apr_size_t length)
 
         errors = check_body_field(call, errors, i, &input, 0);
     }
+    lh_json_body_free(body);
     /* If a field is invalid, no step runs, so LH_DEFERRED objects are validated here. Invalid JSON takes precedence. */
     why = lh_json_body_check_objects(body, errors != NULL);
     return why ? error_of_body(call, why) : errors;
@@ -192,6 +193,39 @@ static lh_error *check_parts(lh_call *call, const char *body, apr_size_t length)
     return errors;
 }
 
+/* 1 when values of the route's fields may be parts of the body, as JSON objects are. */
+static int keeps_text(const lh_compiled_route *route)
+{
+    int i;
+
+    for (i = 0; i < route->body_count; i++) {
+        if (route->def->body[i].type == LH_OBJECT) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Frees a long body of which no part is needed any more. */
+static void free_text(lh_call *call)
+{
+    if (call->body_pool && !keeps_text(call->route)) {
+        apr_pool_destroy(call->body_pool);
+        call->body_pool = NULL;
+    }
+}
+
+static lh_error *check_text(lh_call *call, unsigned type, char *text, apr_size_t length)
+{
+    if (type == LH_JSON) {
+        return check_json(call, text, length);
+    }
+    if (type == LH_MULTIPART) {
+        return check_parts(call, text, length);
+    }
+    return strlen(text) == length ? check_form(call, text) : error_of_body(call, "The form contains a zero byte.");
+}
+
 static lh_error *read_fields(lh_call *call)
 {
     unsigned accepts = call->route->def->accepts ? call->route->def->accepts : LH_JSON, type;
@@ -210,16 +244,11 @@ static lh_error *read_fields(lh_call *call)
                                     : lh_error_of_status(call->r->pool, HTTP_UNSUPPORTED_MEDIA_TYPE);
     }
     error = lh_receive_body(call, &text, &length);
-    if (error) {
-        return error;
+    if (!error) {
+        error = check_text(call, type, text, length);
     }
-    if (type == LH_JSON) {
-        return check_json(call, text, length);
-    }
-    if (type == LH_MULTIPART) {
-        return check_parts(call, text, length);
-    }
-    return strlen(text) == length ? check_form(call, text) : error_of_body(call, "The form contains a zero byte.");
+    free_text(call);
+    return error;
 }
 
 /* 1 when the body was parsed: `error` is NULL or a list of invalid fields. */

@@ -7,6 +7,7 @@
 #include "core/server_state.h"
 #include "jobs/job.h"
 #include "jobs/outbox.h"
+#include "util/memory.h"
 
 #define WATCHDOG "_learnhub_"
 
@@ -17,6 +18,12 @@ typedef struct job {
     void (*run)(const lh_server *server, apr_pool_t *p);
     const char *sql;
 } job;
+
+static void trim_memory(const lh_server *server, apr_pool_t *p)
+{
+    (void)server, (void)p;
+    lh_memory_trim();
+}
 
 static const job jobs[] = {
     {.name = "outbox.send", .interval = 1, .run = lh_outbox_send},
@@ -29,6 +36,7 @@ static const job jobs[] = {
             "             FOR UPDATE SKIP LOCKED)"},
     {.name = "mentoring.reminders", .interval = 5, .sql = "SELECT learnhub.post_reminders()"},
     {.name = "changes.prune", .interval = 10, .sql = "SELECT learnhub.prune_changes()"},
+    {.name = "memory.trim", .interval = 1, .run = trim_memory},
 };
 
 #define JOB_COUNT (int)(sizeof(jobs) / sizeof(jobs[0]))
