@@ -231,7 +231,8 @@ typedef struct lh_route {
     const lh_step *after[LH_STEPS_MAX]; /* run in order after the statements have been committed, unless these
                                               * reported an error */
     int timeout_ms; /* of each statement in sql, in milliseconds: then the error `slow`; 0: LearnHubStatementTimeout.
-                     * All requests with a timeout_ms together use at most a quarter of the connections */
+                     * All requests with a timeout_ms together use at most a quarter of the connections, in turns of the
+                     * clients' networks */
     lh_share share; /* the share that a request takes before its steps run, or 429; LH_SHARE_NONE: none */
     /* Of a GET route without steps: its responses are cached until one of these topics changes (LearnHubCache). Topics
      * are stored by triggers (conf/schema/0015_changes.sql) and separated by spaces; one can end in a parameter of the

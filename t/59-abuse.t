@@ -147,6 +147,20 @@ subtest 'Searches leave connections to others' => sub {
     cmp_ok(scalar(grep { $_ == 429 } @expressions), '>=', 10, 'further ones are rejected');
 };
 
+subtest 'Networks take turns to search' => sub {
+    my @statuses = while_locked(
+        'learnhub.problems',
+        sub {
+            parallel 18, sub {
+                my ($i) = @_;
+                select undef, undef, undef, 0.3 if $i >= 16;
+                return api(GET => '/problems/search/query?q=zqzq', from => '127.0.0.' . ($i < 16 ? 5 : $i))->status;
+            };
+        }
+    );
+    is_deeply([@statuses[16, 17]], [422, 422], 'searches from two addresses wait for one of another, and for no more');
+};
+
 subtest 'Clients that send requests and read no responses hold no threads' => sub {
     my $few = second_httpd(<<'CONF');
 SendBufferSize 16384

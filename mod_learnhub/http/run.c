@@ -17,6 +17,7 @@
 #include "http/stream.h"
 #include "http/topics.h"
 #include "util/clock.h"
+#include "util/network.h"
 
 /* The deadline in httpd is this much later than PostgreSQL's statement_timeout, so that normally PostgreSQL cancels the
  * statement and the connection can be used again. */
@@ -189,6 +190,7 @@ static lh_error *run_statements(lh_call *call)
     run = make_run(call, statements, guard + count, call->values);
     run.retryable = is_get(call) || (def->flags & LH_RETRYABLE);
     run.timeout_ms = def->timeout_ms;
+    run.client = def->timeout_ms ? lh_network_of(call->r->useragent_addr) : 0;
     if (is_short(call)) {
         run.batches = call->server->batches;
     }
