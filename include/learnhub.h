@@ -43,7 +43,8 @@ typedef struct lh_error lh_error; /* an error response: status and sentences */
 /* ---- fields: input of a request, and keys of a response ---- */
 
 typedef enum {
-    LH_STRING,    /* a string of min..max characters (max 0: limited by the body's size only) */
+    LH_STRING,    /* a string of min..max characters (max 0: limited by the body's size only). Without LH_TRIM and
+                   * LH_SECRET it is a text: control characters other than tabs and line breaks are rejected */
     LH_EMAIL,     /* a string of the form local@domain, at most 254 characters */
     LH_INTEGER,   /* min..max */
     LH_BOOLEAN,   /* true or false */
@@ -51,7 +52,7 @@ typedef enum {
     LH_DATE,      /* YYYY-MM-DD, or an ISO 8601 date-time; bound as its UTC date */
     LH_DURATION,  /* HH:MM:SS, more than 00:00:00 and at most 24:00:00; bound in seconds */
     LH_OBJECT_ID, /* 24 hex digits */
-    LH_STRINGS,   /* an array of min..max strings (max 0: no upper limit), bound as its JSON text */
+    LH_STRINGS,   /* an array of min..max texts (max 0: no upper limit), bound as its JSON text */
     LH_OBJECT, /* input: any object, bound as the JSON text that was sent; response: an object with the keys `items` */
     LH_GROUP,  /* an object whose members are separate fields, "name.part"; bound as true when it was sent */
     LH_PHONE,  /* E.164: + and 8 to 15 digits, the first of them not 0; bound without the spaces, dots, dashes and
