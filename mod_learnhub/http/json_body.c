@@ -108,7 +108,11 @@ static const char *parse_document(lh_json_body *body, const char *text, apr_size
         body->json.root = lh_json_value_empty(body->pool);
     }
     body->document = body->json.root;
-    return body->document ? NULL : apr_psprintf(body->pool, "The body is not valid JSON: %s.", body->json.why);
+    if (!body->document) {
+        lh_memory_freed(body->values * VALUE_BYTES); /* what was built before the error */
+        return apr_psprintf(body->pool, "The body is not valid JSON: %s.", body->json.why);
+    }
+    return NULL;
 }
 
 lh_json_body *lh_json_body_parse(apr_pool_t *p, const lh_field *fields, int count, int unwrap_array, char *text,
