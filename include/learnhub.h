@@ -10,7 +10,8 @@
  * - The SQL defines the response: a column's name is its key, a dotted name nests, the type selects the format.
  *   Columns whose name begins with `_` are not written: steps read them, and `_status` sets the status of the response.
  *   `_expires`, a bigint, is the number of microseconds from now() after which a row of a cached response changes by
- *   itself; NULL: never.
+ *   itself; NULL: never. `_audit`, of a route that is not GET, is text for the error log, such as
+ *   'role_changed user 17' (LH0090); NULL: none.
  * - A statement reports errors as codes in the first row of a column named `!`: NULL, or codes separated by spaces.
  *   With that column, no row is the code `missing`. A violated constraint reports its name as the code. The route's
  *   errors map a code to a status and a sentence. The first statement that reports an error decides the response.
@@ -43,20 +44,22 @@ typedef struct lh_error lh_error; /* an error response: status and sentences */
 /* ---- fields: input of a request, and keys of a response ---- */
 
 typedef enum {
-    LH_STRING,    /* a string of min..max characters (max 0: limited by the body's size only) */
-    LH_EMAIL,     /* a string of the form local@domain, at most 254 characters */
+    LH_STRING,    /* a string of min..max characters (max 0: limited by the body's size only). Without LH_TRIM and
+                   * LH_SECRET it is a text: control characters other than tabs and line breaks are rejected */
+    LH_EMAIL,     /* a string of the form local@domain, at most 254 characters, none of them invisible or white space */
     LH_INTEGER,   /* min..max */
     LH_BOOLEAN,   /* true or false */
     LH_TIME,      /* ISO 8601 date-time, bound in UTC */
     LH_DATE,      /* YYYY-MM-DD, or an ISO 8601 date-time; bound as its UTC date */
     LH_DURATION,  /* HH:MM:SS, more than 00:00:00 and at most 24:00:00; bound in seconds */
     LH_OBJECT_ID, /* 24 hex digits */
-    LH_STRINGS,   /* an array of min..max strings (max 0: no upper limit), bound as its JSON text */
+    LH_STRINGS,   /* an array of min..max texts (max 0: no upper limit), bound as its JSON text */
     LH_OBJECT, /* input: any object, bound as the JSON text that was sent; response: an object with the keys `items` */
     LH_GROUP,  /* an object whose members are separate fields, "name.part"; bound as true when it was sent */
     LH_PHONE,  /* E.164: + and 8 to 15 digits, the first of them not 0; bound without the spaces, dots, dashes and
                 * parentheses that were sent */
-    LH_PHOTO,  /* a file in a multipart body: JPEG, PNG, WebP, GIF; bound as hex, its media type as <name>_type */
+    LH_PHOTO,  /* a file in a multipart body: JPEG, PNG, WebP, GIF; bound as hex without metadata, its media type as
+                * <name>_type */
     LH_UUID,   /* 8-4-4-4-12 hex digits */
     LH_NUMBER, /* min..max, even if both are 0, with at most two decimals */
     LH_COLOR,  /* #rrggbb */
@@ -79,7 +82,8 @@ enum {
                          * the statement removes the stored value */
     LH_PAST = 512,      /* the time must not be in the future; an LH_DATE may be tomorrow's (UTC), which is today's in
                          * other time zones */
-    LH_EMPTY = 1024     /* an empty string means the same as an absent field */
+    LH_EMPTY = 1024,    /* an empty string means the same as an absent field */
+    LH_NAME = 2048      /* LH_TRIM for names of people: all invisible characters are rejected */
 };
 
 /*
@@ -108,7 +112,8 @@ typedef struct lh_field {
 
 /*
  * Arrays of errors end with {0}. `code` is a code of a statement's `!` column or the name of a constraint. The codes
- * `missing` (404), `page` (404), `role` (403) and `slow` (422) have defaults, which a route can replace.
+ * `missing` (404), `page` (404), `role` (403), `slow` (422) and `account_deleted` (401) have defaults, which a route
+ * can replace.
  */
 typedef struct lh_route_error {
     const char *code;
@@ -186,6 +191,29 @@ enum {
     LH_KEEPS_CACHE = 256 /* changes nothing that routes with `depends` show: its statements store no topic */
 };
 
+/* The classes of LearnHubRate. A route that is not of the class of its method names one of the others. */
+typedef enum {
+    LH_RATE_BY_METHOD, /* LH_RATE_READ for GET, otherwise LH_RATE_WRITE */
+    LH_RATE_SIGNUP,    /* creates an account */
+    LH_RATE_LOGIN,     /* takes a name and a password */
+    LH_RATE_MAIL,      /* can send a mail */
+    LH_RATE_SEARCH,    /* searches texts */
+    LH_RATE_WRITE,
+    LH_RATE_READ
+} lh_rate;
+
+/* Expensive things that a route's requests do: http/share.c limits how many of them one account and one network may
+ * have in progress at once. */
+typedef enum {
+    LH_SHARE_NONE,
+    LH_SHARE_MODEL,      /* asks the language model; no limit if none is configured */
+    LH_SHARE_SEARCH,     /* reads many texts */
+    LH_SHARE_EXPRESSION, /* a search whose time nobody can foresee */
+    LH_SHARE_BODY,       /* a body of more than 64 KB */
+    LH_SHARE_SENDER,     /* a long response that LearnHubSpool has no room for */
+    LH_SHARE_KINDS       /* their number */
+} lh_share;
+
 #define LH_SQL_MAX 4
 #define LH_EXTRA_SQL_MAX 4
 #define LH_STEPS_MAX 4
@@ -219,7 +247,10 @@ typedef struct lh_route {
     const lh_step *after[LH_STEPS_MAX]; /* run in order after the statements have been committed, unless these
                                               * reported an error */
     int timeout_ms; /* of each statement in sql, in milliseconds: then the error `slow`; 0: LearnHubStatementTimeout.
-                     * All requests with a timeout_ms together use at most a quarter of the connections */
+                     * All requests with a timeout_ms together use at most a quarter of the connections, in turns of the
+                     * clients' networks */
+    lh_rate rate;   /* the class of LearnHubRate that its requests count for, if not that of its method */
+    lh_share share; /* the share that a request takes before its steps run, or 429; LH_SHARE_NONE: none */
     /* Of a GET route without steps: its responses are cached until one of these topics changes (LearnHubCache). Topics
      * are stored by triggers (conf/schema/0015_changes.sql) and separated by spaces; one can end in a parameter of the
      * path or in {me}, the caller: "problem:{id} creators". */
@@ -246,9 +277,10 @@ typedef struct lh_route_group {
 /* All route groups, terminated by NULL (api/groups.c). */
 extern const lh_route_group *const lh_route_groups[];
 
-extern const lh_route_group lh_group_users, lh_group_auth, lh_group_problems, lh_group_submissions, lh_group_practice;
+extern const lh_route_group lh_group_users, lh_group_auth, lh_group_account_mail;
+extern const lh_route_group lh_group_problems, lh_group_submissions, lh_group_practice;
 extern const lh_route_group lh_group_tutoring_login, lh_group_coding_token, lh_group_coding_users, lh_group_xp_login;
-extern const lh_route_group lh_group_reviews;
+extern const lh_route_group lh_group_reviews, lh_group_sessions, lh_group_account_data;
 extern const lh_route_group lh_group_tutoring, lh_group_profile, lh_group_mentors, lh_group_mentoring;
 extern const lh_route_group lh_group_availabilities, lh_group_own_availabilities;
 extern const lh_route_group lh_group_settings, lh_group_coding, lh_group_eco, lh_group_credits, lh_group_activities;
@@ -289,8 +321,12 @@ void lh_reply_complete(lh_call *call);
 /* The path prefixes that this server serves, as JSON: {"users": "/users", ...}. */
 const char *lh_links(const lh_call *call);
 
-/* For this request, neither the route's timeout_ms nor its limit of connections applies. */
-void lh_lift_timeout(lh_call *call);
+/*
+ * Takes a share of `kind` for the call's account, unless the caller is anonymous, and for its network. It is held until
+ * the request ends: when its response has been written. Returns 429 if the account or the network has all of its
+ * shares. A call that has a share of this kind keeps it.
+ */
+lh_error *lh_share_take(lh_call *call, lh_share kind);
 
 /* The SHA-256, in hex, of the value that lh_param() returns (of an LH_OBJECT, the text as it was sent); NULL when it is
  * absent. */

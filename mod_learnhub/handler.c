@@ -16,6 +16,7 @@
 #include "http/call.h"
 #include "http/cors.h"
 #include "http/error.h"
+#include "http/rate.h"
 #include "http/receive.h"
 #include "http/reply.h"
 #include "http/route.h"
@@ -270,6 +271,9 @@ static lh_error *check(lh_call *call)
         error = routing;
     }
     if (!error) {
+        error = lh_rate_count_network(call);
+    }
+    if (!error) {
         error = lh_auth(call);
     }
     if (!error) {
@@ -283,7 +287,7 @@ static lh_error *run(lh_call *call)
     lh_error *error = lh_run(call);
 
     if (!error && (call->route->def->flags & LH_REVOKES)) {
-        lh_token_announce();
+        lh_revocation_announce();
     }
     return error;
 }

@@ -15,6 +15,7 @@
 #include "db/pool.h"
 #include "http/call.h"
 #include "http/path.h"
+#include "http/rate.h"
 #include "http/route.h"
 #include "http/topics.h"
 #include "jobs/jobs.h"
@@ -23,15 +24,19 @@
 #include "util/gate.h"
 #include "util/json.h"
 #include "util/lru.h"
+#include "util/memory.h"
 #include "util/recent.h"
 #include "util/spool.h"
 
 /*
  * The number of threads of a process that may hash passwords at once, because bcrypt occupies a core. Sign-ups have
- * their own gate, so that they cannot delay logins. At most a quarter of all threads may wait at each gate.
+ * their own gate, so that they cannot delay logins. So have new passwords of existing accounts: whoever sets one has a
+ * reset link or a token, and a flood of sign-ups or logins from anywhere must not reject them. At most a quarter of all
+ * threads may wait at each gate, and half of them at all gates.
  */
 #define LOGIN_GATE 4
 #define SIGNUP_GATE 2
+#define CHANGE_GATE 2
 
 static const lh_routes *routes;
 static apr_hash_t *servers; /* server_rec * -> lh_server, of this child process */
@@ -128,9 +133,12 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     if (!on) {
         return OK;
     }
-    rv = lh_token_share(main_server->process->pool);
+    rv = lh_revocation_share(main_server->process->pool);
     if (rv == APR_SUCCESS) {
         rv = lh_recent_share(pconf);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = lh_rate_share(main_server->process->pool);
     }
     if (rv == APR_SUCCESS && with_cache) {
         rv = lh_topics_share(main_server->process->pool);
@@ -246,26 +254,36 @@ static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
     return server;
 }
 
-static void child_init(apr_pool_t *pchild, server_rec *main_server)
+static void create_gates(apr_pool_t *pchild, lh_gates *gates)
 {
-    apr_hash_t *pools = apr_hash_make(pchild);
-    lh_gate *login_gate, *signup_gate;
-    apr_array_header_t *all = apr_array_make(pchild, 4, sizeof(lh_server *));
-    lh_server *server;
-    server_rec *s;
     int threads = 0;
 
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
-    login_gate = lh_gate_create(pchild, LOGIN_GATE, threads / 4);
-    signup_gate = lh_gate_create(pchild, SIGNUP_GATE, threads / 4);
+    gates->login = lh_gate_create(pchild, LOGIN_GATE, threads / 4);
+    gates->signup = lh_gate_create(pchild, SIGNUP_GATE, threads / 4);
+    gates->change = lh_gate_create(pchild, CHANGE_GATE, threads / 4);
+    lh_gate_limit_queues(pchild, (lh_gate *const[]){gates->login, gates->signup, gates->change}, 3, threads / 2);
+}
+
+static void child_init(apr_pool_t *pchild, server_rec *main_server)
+{
+    apr_hash_t *pools = apr_hash_make(pchild);
+    lh_gates gates;
+    apr_array_header_t *all = apr_array_make(pchild, 4, sizeof(lh_server *));
+    lh_server *server;
+    server_rec *s;
+
+    create_gates(pchild, &gates);
     servers = apr_hash_make(pchild);
     for (s = main_server; s; s = s->next) {
         server = create_server(pchild, s);
         if (server) {
-            server->login_gate = login_gate;
-            server->signup_gate = signup_gate;
+            server->gates = gates;
             apr_hash_set(servers, &server->s, sizeof(server->s), server);
         }
+    }
+    if (apr_hash_count(servers)) {
+        lh_memory_limit();
     }
     for (s = main_server; s; s = s->next) {
         server = apr_hash_get(servers, &s, sizeof(s));

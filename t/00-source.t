@@ -261,6 +261,43 @@ subtest 'documents' => sub {
         'no reference to documents outside of the repository');
 };
 
+# The items of ASVS 4.0.3, levels 1 and 2, of the chapters in conf/SECURITY.md.
+my @asvs = map { expanded($_) } qw(2.1.1-12 2.2.1-3 2.3.1-3 2.4.1-5 2.5.1-7 2.6.1-3 2.7.1-6 2.8.1-7 2.9.1-3 2.10.1-4
+    3.1.1 3.2.1-4 3.3.1-4 3.4.1-5 3.5.1-3 3.7.1 4.1.1-3 4.1.5 4.2.1-2 4.3.1-3 5.1.1-5 5.2.1-8 5.3.1-10 5.4.1-3 5.5.1-4
+    7.1.1-4 7.2.1-2 7.3.1 7.3.3-4 7.4.1-3 8.1.1-4 8.2.1-3 8.3.1-8 9.1.1-3 9.2.1-4 13.1.1 13.1.3-5 13.2.1-3 13.2.5-6
+    13.3.1-2 13.4.1-2);
+
+# 2.7.1-6 is 2.7.1, 2.7.2 ... 2.7.6.
+sub expanded {
+    my ($section, $first, $last) = $_[0] =~ /^(\d+\.\d+)\.(\d+)(?:-(\d+))?$/;
+    return map {"$section.$_"} $first .. $last // $first;
+}
+
+subtest 'the tables of conf/SECURITY.md' => sub {
+    my @lines = grep {/^\| (?:API\d|\d+\.\d)/} split /\n/, slurp('conf/SECURITY.md');
+    my @rows = map { [split /\s*\|\s*/, s/^\| //r] } @lines; # item, status, what holds it, what shows it
+    my %count;
+    $count{$_}++ for map { $_->[0] =~ /^(API\d+)/ ? $1 : expanded($_->[0] =~ s/ .*//r) } @rows;
+    is_deeply(\%count, { map { $_ => 1 } @asvs, map {"API$_"} 1 .. 10 }, 'every item has one row');
+    none(scalar @rows, [map { $_->[0] } grep { $_->[1] !~ /^(?:holds|does not hold|does not apply)$/ } @rows],
+        'every row has a status');
+    none(scalar @rows, [map { $_->[0] } grep { $_->[1] eq 'holds' && ($_->[3] // '') !~ m{t/\d\d-|reading: `} } @rows],
+        'what holds is shown by a test, or by a file to read');
+    my @shown = map { my $row = $_; map { [$row->[0], $_] } split /; /, $row->[3] // '' } @rows;
+    none(scalar @shown, [map {"$_->[0]: $_->[1]"} grep { !is_there($_->[1]) } @shown],
+        'the tests, subtests and files exist');
+};
+
+# "t/nn-name.t: *subtest*", "t/nn-name.t", or "reading: `file`, `file`", where mod_learnhub/ may be left out.
+sub is_there {
+    my ($evidence) = @_;
+    if (my ($files) = $evidence =~ /^reading: (`.*`)$/) {
+        return !grep { !-e && !-e "mod_learnhub/$_" } $files =~ /`([^`]+)`/g;
+    }
+    my ($file, $name) = $evidence =~ m{^(t/[\w-]+\.t)(?:: \*([^*]+)\*)?$} or return 0;
+    return -f $file && (!$name || slurp($file) =~ /^\s*subtest (['"])\Q$name\E\1/m);
+}
+
 subtest 'scripts, tests, migrations' => sub {
     local $ENV{LEARNHUB_TOP} = $ENV{LEARNHUB_TOP} || getcwd;
     none(scalar @tests, [grep { !/syntax OK/ } map { scalar `perl -It/lib -It/bench -c $_ 2>&1` } @tests],

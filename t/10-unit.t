@@ -11,7 +11,7 @@ my @programs = sort glob 't/unit/*.c';
 my @plain = grep { !m{/api/} && !needs_httpd($_) } glob 'mod_learnhub/*/*.c';
 my $make = 'make -s --no-print-directory -f Makefile.apxs';
 chomp(my $flags = `$make flags`);
-my $link = '$(apr-1-config --link-ld) $(apu-1-config --link-ld) -ljansson -lcrypto -lm';
+my $link = '$(apr-1-config --link-ld) $(apu-1-config --link-ld) -ljansson -lcrypto -lz -lm';
 my $out = 'build/unit';
 mkdir $_ for 'build', $out;
 

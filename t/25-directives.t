@@ -102,8 +102,12 @@ subtest 'values of issuer, audience, bcrypt cost and login throttle' => sub {
     rejects(LearnHubBcryptCost => qr/\b4\b.*\b15\b/, '', '3', '16', 'ten', '10.5', '-4', '1e1', '4 5', '9' x 20);
     accepts(LearnHubBcryptCost => 4, 10, 15);
     rejects(LearnHubLoginThrottle => qr/Off.*10\/5m/, '', 'On', '10', '10/', '/5m', '0/5m', '-1/5m', '10/0', '10/soon',
-        '10/5x', 'ten/5m', '10 5m', '10/5m/1');
-    accepts(LearnHubLoginThrottle => 'Off', 'off', '10/5m', '3/2s', '1/1h');
+        '10/5x', 'ten/5m', '10 5m', '10/5m/1', '10/5m 10', '10/5m Off', 'Off 10/5m', '10/5m 0/5m', '1/1m 1/1m 1/1m');
+    accepts(LearnHubLoginThrottle => 'Off', 'off', '10/5m', '3/2s', '1/1h', '10/5m 200/1h', '10/5m 1/1s');
+    rejects(LearnHubPasswordList => qr/\S/, '', '""', 'one two', '/nonexistent/list', '/etc', '/dev/null');
+    accepts(LearnHubPasswordList => 'Off', 'off', "$top/LICENSE");
+    rejects(LearnHubKeepAudit => $time, '', '0', '23h', '3651d', 'soon');
+    accepts(LearnHubKeepAudit => '1d', '365d', '3650d');
 };
 
 subtest 'values of size limits' => sub {
@@ -120,6 +124,16 @@ subtest 'values of size limits' => sub {
     rejects(LearnHubSpool => $directory, 'logs 268435456', '268435456 nowhere', '268435456 conf/base.conf',
         '268435456 logs logs');
     accepts(LearnHubSpool => 1048576, '268435456 logs', qq(1099511627776 "$top/t/logs"));
+};
+
+subtest 'values of LearnHubRate' => sub {
+    my $all = qr{On, Off, or a class \(signup login mail search write read\).*search 600/1m 1200/1m.*1s to 1d};
+    rejects(LearnHubRate => $all, '', 'Maybe', '10/1m', 'writes 10/1m', 'write', 'write On', 'write 10', 'write 10/',
+        'write /1m', 'write 0/1m', 'write -1/1m', 'write 1.5/1m', 'write 1000001/1m', 'write 10/0', 'write 10/999ms',
+        'write 10/2d', 'write 10/soon', 'write 10/1m 10', 'write 10/1m 100/0', 'write 10/1m 100/1m 1000/1m',
+        'write Off 10/1m', 'write 10/1m Off', 'Off write', 'On 10/1m', 'signup 10/1m 100/1m', 'login 1/1m Off');
+    accepts(LearnHubRate => 'On', 'off', 'write 10/1m', 'Write 1/1s 1000000/1d', 'signup 10/1m', 'login 1/5s',
+        'read Off', "Off\nLearnHubRate search 10/1m\nLearnHubRate mail 1/1h 5/1h");
 };
 
 subtest 'values of LearnHubMeetingURL' => sub {
@@ -143,6 +157,9 @@ subtest 'values of LearnHubCORS, LearnHubPublicURL, LearnHubPasswordResetURL' =>
         '"https://app.example/ {uid}/{token}"', 'https://a.example/{uid}{token} x');
     accepts(LearnHubPasswordResetURL => 'https://app.example/#/r?u={uid}&t={token}',
         'http://localhost:3000/{uid}/{token}');
+    rejects(LearnHubActivationURL => qr/URL with \{uid\} and \{token\}/, '', 'https://app.example/{uid}',
+        '/a/{uid}/{token}');
+    accepts(LearnHubActivationURL => 'https://app.example/activate/{uid}/{token}');
 };
 
 subtest 'values of the mail directives' => sub {
@@ -156,6 +173,16 @@ subtest 'values of the mail directives' => sub {
     rejects(LearnHubMailFrom => qr/e-mail address/, '', 'learnhub', 'learnhub@', '"Learn Hub <a@example.com>"',
         'a@example.com b@example.com');
     accepts(LearnHubMailFrom => 'learnhub@example.com');
+    rejects(LearnHubSMTPSecurity => qr/required opportunistic/, '', 'none', 'Required Opportunistic', 'On');
+    accepts(LearnHubSMTPSecurity => 'Required', 'opportunistic');
+    my $smtp = "\nLearnHubSMTP smtp://mail.example.com$from";
+    rejects(LearnHubVerifyEmail => qr/On.*Off/, '', 'maybe', 'On Off');
+    accepts(LearnHubVerifyEmail => 'Off', "On$smtp");
+    my ($status, $output) = configtest("${on}LearnHubVerifyEmail On", bare => 1);
+    ok($status != 0 && $output =~ /LH0040: LearnHubVerifyEmail On requires LearnHubSMTP/,
+        'LearnHubVerifyEmail On without LearnHubSMTP is rejected') || diag($output);
+    rejects(LearnHubKeepMails => $time, @invalid_times, '0', '23h', '3651d');
+    accepts(LearnHubKeepMails => '1d', '30d', '3650d');
     rejects(LearnHubMailTries => qr/whole number.*\b1\b.*\b100\b/, '', '0', '101', '-1', 'many');
     accepts(LearnHubMailTries => 1, 10, 100);
 };
@@ -322,7 +349,7 @@ sub status_of_body {
 
 sub status_of_photo {
     my ($port, $size, $token) = @_;
-    my $gif = "GIF89a\1\0\1\0\0\0\0,";
+    my $gif = "GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;";
     return api(PATCH => '/myprofile/', port => $port, token => $token,
         multipart => [profile_photo => [undef, 'p.gif', Content => $gif . 'x' x ($size - length $gif)]])->status;
 }
@@ -400,7 +427,7 @@ subtest 'virtual hosts: JWT lifetimes, issuer and audience' => sub {
         ['200 200 401', '200 200 401', '401 401 200'], 'each server rejects tokens of another issuer and audience');
     is_deeply(observed($hosts, \&status_at), [401, 401, 401],
         'a token without aud is rejected where LearnHubJWTAudience is set');
-    is(status_at(port(), $access[2]), 200, 'a token with iss and aud is accepted where neither is configured');
+    is(status_at(port(), $access[2]), 401, 'a token of another issuer is rejected where none is configured');
 };
 
 subtest 'virtual hosts: APIs, pages, bcrypt cost, CORS, URLs' => sub {

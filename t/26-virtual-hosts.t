@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use lib 't/lib';
 use File::Path qw(make_path);
+use LearnHub::Account;
 use LearnHub::Test;
 
 my $www = "$top/t/logs/www-$$";
@@ -54,7 +55,7 @@ sub page { my ($path, $port) = @_; return api(GET => $path, port => $port, heade
 my $teacher = signup(role => 'instructor');
 my %session = (title => 'T', description => 'D', date => '2040-01-01T00:00:00Z', max_participants => 5);
 api_as($teacher, POST => '/api/sessions/', json => \%session) for 1 .. 3;
-my $gif = "GIF89a\1\0\1\0\0\0\0,";
+my $gif = "GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;";
 
 my $picture = [undef, 'p.gif', Content => $gif];
 
@@ -120,6 +121,7 @@ subtest 'LearnHubPrefix' => sub {
     like(photo('/learn', $fixed), qr{^https://learn\.example\.com/learn/myprofile/photos/},
         'LearnHubPublicURL precedes the prefix');
     api(POST => '/learn/auth/users/reset_password/', port => $fixed, json => { email => $teacher->{email} });
+    post_links();
     my ($mail) = sql('SELECT body FROM learnhub.outbox WHERE to_address = ? ORDER BY id DESC LIMIT 1',
         $teacher->{email});
     like($mail->{body}, qr{https://learn\.example\.com/learn/password/reset/confirm/},

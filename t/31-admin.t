@@ -379,4 +379,114 @@ subtest 'logout during concurrent requests' => sub {
     is_deeply([statuses($token, $at_once{port})], [(401) x 6], 'requests after the logout return 401');
 };
 
+# ---- the audit log ----
+
+my $audit = '/api/admin/audit/';
+
+# The entries about a user's id, oldest first: ["event actor address detail", ...].
+sub entries {
+    my ($id) = @_;
+    return [map { join ' ', $_->{event}, $_->{actor_id} // '-', $_->{address} // '-', $_->{detail} }
+            sql('SELECT * FROM learnhub.audit_log WHERE user_id = ? ORDER BY id', $id)];
+}
+
+sub audit { my (%query) = @_; return api_as($admin, GET => $audit, query => \%query) }
+
+subtest 'changes of roles and of the activation are recorded once, with who made them' => sub {
+    my ($watched, $admin_id) = (signup(), id_of($admin));
+    my $id = id_of($watched);
+    my $log_start = -s "$top/t/logs/error_log";
+    sql("UPDATE learnhub.users SET requested_role = 'instructor' WHERE id = ?", $id);
+    change($watched, role => 'instructor');
+    change($watched, role => 'instructor', is_active => true);
+    change($watched, role => 'student', is_active => false);
+    change($watched, is_active => true);
+    change($watched, first_name => 'Eve');
+    role($watched->{email}, 'service');
+    sql("UPDATE learnhub.users SET requested_role = 'instructor' WHERE id = ?", $id);
+    change($watched, role => 'service');
+    sql('UPDATE learnhub.users SET is_active = false WHERE id = ?', $id);
+    sql('SELECT learnhub.delete_account(?)', $id);
+    is_deeply(
+        entries($id),
+        ["role_changed $admin_id 127.0.0.1 student to instructor, as requested",
+            "role_changed $admin_id 127.0.0.1 instructor to student",
+            "account_deactivated $admin_id 127.0.0.1 ",
+            "account_reactivated $admin_id 127.0.0.1 ",
+            'role_changed - - student to service',
+            "role_request_declined $admin_id 127.0.0.1 ",
+            'account_deactivated - - ',
+            'account_deleted - - '],
+        'entries name the admin and the address, or nobody for changes by SQL'
+    );
+    open my $log, '<', "$top/t/logs/error_log" or die $!;
+    seek $log, $log_start, 0;
+    my @lines = map { /\[client 127\.0\.0\.1:\d+\].* LH0090: audit: (.*)/ ? $1 : () } <$log>;
+    is_deeply(
+        \@lines,
+        ["role_changed user $id by user $admin_id",
+            "role_changed user $id, account_deactivated user $id by user $admin_id",
+            "account_reactivated user $id by user $admin_id",
+            "role_request_declined user $id by user $admin_id"],
+        'the error log has a line for each request that changed something'
+    );
+};
+
+subtest 'GET /api/admin/audit/' => sub {
+    my $watched = signup();
+    my $id = id_of($watched);
+    change($watched, is_active => $_) for false, true, false;
+    my $reply = audit(user => $id);
+    is($reply->status, 200, 'the list returns 200');
+    is_deeply(keys_of($reply->json), [qw(count next previous results)], 'it has pages');
+    my @results = @{ $reply->json->{results} };
+    is_deeply(keys_of($results[0]), [qw(actor address at detail event id user)], 'keys of an entry');
+    is_deeply([map { $_->{event} } @results],
+        [qw(account_deactivated account_reactivated account_deactivated)], 'the newest entry is the first');
+    is_deeply([@{ $results[0] }{qw(user actor address)}], [$id, id_of($admin), '127.0.0.1'], 'values of an entry');
+    like($results[0]{at}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'the format of times');
+    is(audit(user => $id, event => 'account_reactivated')->json->{count}, 1, 'filters by user and event combine');
+    ok(audit(event => 'account_reactivated')->json->{count} >= 1, 'the filter by event alone');
+    my $page = audit(user => $id, page_size => 1, page => 2)->json;
+    is_deeply([$page->{count}, $page->{results}[0]{id}], [3, $results[1]{id}], 'the second page');
+    is_error(audit(user => $id, page => 2), 'detail', 404, 'a page beyond the end is 404');
+    sql(q{UPDATE learnhub.audit_log SET at = '2001-01-01T00:00:00Z' WHERE id = ?}, $results[2]{id});
+
+    for my $more ([], [event => 'account_deactivated']) {
+        my @ids = map { $_->{id} } @{ audit(user => $id, since => '2001-01-01', until => '2001-01-01T00:00:00Z', @$more)
+                ->json->{results} };
+        is_deeply(\@ids, [$results[2]{id}], 'both bounds of the time are included');
+        is(audit(user => $id, until => '2000-12-31T23:59:59Z', @$more)->json->{count}, 0, 'nothing is older');
+    }
+    is_deeply([map { $_->{id} } @{ audit(until => '2001-01-01')->json->{results} }], [$results[2]{id}], 'a time alone');
+    is_invalid(audit(since => 'x', user => 'x'), 'detail', [qw(since user)], 'invalid filters are reported');
+    ok(eventually(sub { !sql('SELECT 1 FROM learnhub.audit_log WHERE id = ?', $results[2]{id}) }, 25),
+        'a job deletes entries older than LearnHubKeepAudit');
+    is(scalar @{ entries($id) }, 2, 'and no newer ones');
+    is_error(api_as($student, GET => $audit), 'detail', 403, 'only admins may read it');
+};
+
+subtest 'the cost of a page of the audit log does not grow' => sub {
+    my $rare = id_of(signup());
+    database()->begin_work;
+    sql(q{INSERT INTO learnhub.audit_log (at, event, user_id) VALUES (now() - interval '9 days', 'rare_event', ?)},
+        $rare);
+    sql(q{INSERT INTO learnhub.audit_log (at, event, user_id)
+          SELECT now() - i * interval '1 second', 'common_event', -1 FROM generate_series(1, 30000) i});
+    sql('ANALYZE learnhub.audit_log');
+    for my $case (['NULL, NULL, NULL, NULL, 10', 10], ["$rare, NULL, NULL, NULL", 1],
+        [q{NULL, 'rare_event', NULL, NULL}, 1],
+        ["$rare, 'rare_event', NULL, NULL", 1], ["-1, NULL, NULL, now() - interval '2 hours', 10", 10],
+        [q{-1, 'common_event', now() - interval '20 seconds', NULL}, 20]) {
+        my ($arguments, $rows) = @$case;
+        sql("SELECT FROM learnhub.audit_entries($arguments)"); # reads catalogs
+        my ($plan) = sql("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM learnhub.audit_entries($arguments)");
+        my $node = JSON::XS->new->decode($plan->{'QUERY PLAN'})->[0]{Plan};
+        is($node->{'Actual Rows'}, $rows, "audit_entries($arguments) has its rows");
+        cmp_ok($node->{'Shared Hit Blocks'} + $node->{'Shared Read Blocks'}, '<', 30, 'and reads few pages');
+    }
+    is((sql('SELECT count(*) AS n FROM learnhub.audit_entries(-1, NULL, NULL, NULL)'))[0]{n}, 10000, 'at most 10,000');
+    database()->rollback;
+};
+
 done_testing;

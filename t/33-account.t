@@ -20,6 +20,12 @@ sub call {
     return api_as($user, $method, $path, %body ? (json => \%body) : ());
 }
 
+# A change of login names, with the password.
+sub change {
+    my ($user, %names) = @_;
+    return call($user, PATCH => $me, current_password => $user->{password}, %names);
+}
+
 sub token_status { my ($user) = @_; return get_me($user)->status }
 sub login_status { my ($name, $password, %with) = @_; return log_in($name, $password, %with)->status }
 sub refresh_status { my ($user) = @_; return refresh($user->{refresh})->status }
@@ -32,14 +38,23 @@ sub set_password {
 
 sub request_reset { my ($email, %with) = @_; return api(POST => $reset, json => { email => $email }, %with) }
 sub confirm_reset { my (%body) = @_; return api(POST => $confirm, json => { new_password => $new_password, %body }) }
-sub mails { my ($email) = @_; return sql('SELECT * FROM learnhub.outbox WHERE to_address = ? ORDER BY id', $email) }
+
+# The reset mails to an address.
+sub mails {
+    my ($email) = @_;
+    post_links();
+    return sql(q(SELECT * FROM learnhub.outbox WHERE to_address = ? AND subject_ref = 'password reset' ORDER BY id),
+        $email);
+}
 sub waiting_mails { my ($email) = @_; return scalar grep { $_->{state} eq 'waiting' } mails($email) }
 
 # Moves a user's reset requests into the past, by default by 61 seconds.
 sub age_resets {
     my ($user, $interval) = @_;
-    return sql('UPDATE learnhub.password_resets SET created_at = created_at - ?::interval WHERE user_id = ?',
-        $interval || '61 seconds', user($user->{email})->{id});
+    my @moved = ($interval || '61 seconds', user($user->{email})->{id});
+    sql('UPDATE learnhub.password_resets SET created_at = created_at - ?::interval WHERE user_id = ?', @moved);
+    return sql(q(UPDATE learnhub.mail_requests SET created_at = created_at - ?::interval
+        WHERE kind = 'reset' AND (user_id = ? OR address = ?)), @moved, lc $user->{email});
 }
 
 # The uid and token of the link in a mail.
@@ -78,7 +93,7 @@ subtest 'GET and PATCH /auth/users/me/' => sub {
         '/auth/users/me works without its trailing slash');
     is(call($ada, HEAD => $me)->status, 200, 'HEAD /auth/users/me/ returns 200');
     my $name = unique('Ada');
-    $reply = call($ada, PATCH => $me, username => " $name ");
+    $reply = change($ada, username => " $name ");
     is_deeply([$reply->status, $reply->json], [200, { email => $ada->{email}, username => $name, id => $id }],
         'PATCH /auth/users/me/ trims and returns the new username');
     is(login_status(uc $name, $ada->{password}), 200, 'the new username logs in in any case');
@@ -86,7 +101,7 @@ subtest 'GET and PATCH /auth/users/me/' => sub {
         'the e-mail address still logs in after a change of username');
     my $old = $ada->{email};
     $ada->{email} = unique('Ada') . '@Example.com';
-    $reply = call($ada, PATCH => $me, email => $ada->{email});
+    $reply = change($ada, email => $ada->{email});
     is_deeply([$reply->status, $reply->json], [200, { email => $ada->{email}, username => $name, id => $id }],
         'PATCH /auth/users/me/ returns the new e-mail address');
     is_deeply([login_status($old, $ada->{password}), login_status(lc $ada->{email}, $ada->{password})], [401, 200],
@@ -96,18 +111,18 @@ subtest 'GET and PATCH /auth/users/me/' => sub {
     is_deeply(call($ada, PATCH => $me, id => 1, role => 'admin', is_active => false)->json, $reply->json,
         'PATCH /auth/users/me/ ignores other fields');
     is(user($ada->{email})->{role}, 'student', 'PATCH /auth/users/me/ does not change the role');
-    is(call($ada, PATCH => $me, username => uc $name, email => uc $ada->{email})->status, 200,
+    is(change($ada, username => uc $name, email => uc $ada->{email})->status, 200,
         'a user can change the case of username and e-mail address');
-    call($ada, PATCH => $me, username => $name, email => $ada->{email});
+    change($ada, username => $name, email => $ada->{email});
 
     my $taken = $other->{email};
-    is_rejected(call($ada, PATCH => $me, username => uc $taken), 'username', qr/already exists/,
+    is_rejected(change($ada, username => uc $taken), 'username', qr/already exists/,
         "another user's username in another case");
-    is_rejected(call($ada, PATCH => $me, email => uc $taken), 'email', qr/already exists/,
+    is_rejected(change($ada, email => uc $taken), 'email', qr/already exists/,
         "another user's e-mail address in another case");
     my $third = signup();
-    call($third, PATCH => $me, username => my $third_name = unique('third'));
-    is_invalid(call($ada, PATCH => $me, username => $third_name, email => $taken), 'detail', [qw(email username)],
+    change($third, username => my $third_name = unique('third'));
+    is_invalid(change($ada, username => $third_name, email => $taken), 'detail', [qw(email username)],
         'username and e-mail address in use are reported together');
     is_rejected(call($ada, PATCH => $me, email => 'nonsense'), 'email', qr/\S/, 'a malformed e-mail address');
     is_rejected(call($ada, PATCH => $me, username => ''), 'username', qr/\S/, 'an empty username');
@@ -120,7 +135,7 @@ subtest 'GET and PATCH /auth/users/me/' => sub {
         'rejected changes of the account change nothing');
     my $wanted = unique('wanted');
     my @racers = map { signup() } 1 .. 6;
-    my @statuses = parallel 6, sub { return call($racers[$_[0]], PATCH => $me, username => $wanted)->status };
+    my @statuses = parallel 6, sub { return change($racers[$_[0]], username => $wanted)->status };
     is_deeply([sort @statuses], [200, (400) x 5],
         'six users take one username concurrently: one returns 200, the others 400');
 };
@@ -187,6 +202,7 @@ subtest 'POST /auth/users/reset_password/' => sub {
     is_invalid(api(POST => $reset, json => {}), 'detail', ['email'], 'reset_password requires email');
     is_rejected(request_reset('nonsense'), 'email', qr/\S/, 'reset_password for a malformed address');
     is_no_content(request_reset(unique('nobody') . '@example.com'), 'reset_password for an unknown address');
+    post_links();
     my $before = (sql('SELECT count(*) AS n FROM learnhub.outbox'))[0]{n};
     is_no_content(request_reset(uc $cleo->{email}, headers => { Host => 'evil.example' }),
         'reset_password for a known address in another case');
@@ -195,8 +211,8 @@ subtest 'POST /auth/users/reset_password/' => sub {
     is((sql('SELECT count(*) AS n FROM learnhub.outbox'))[0]{n}, $before + 1,
         'reset_password queues no mail for others');
     is_deeply([@$mail{qw(user_id to_name subject_ref state)}],
-        [user($cleo->{email})->{id}, 'Cleo Person', 'password reset', 'waiting'],
-        'a reset mail is addressed to the user');
+        [user($cleo->{email})->{id}, '', 'password reset', 'waiting'],
+        'a reset mail is addressed to the user, without a name');
     like($mail->{body}, qr{^http://localhost:\d+/password/reset/confirm/[0-9a-f-]{36}/[0-9a-f]{40}$}m,
         'a reset mail has a link to this server');
     unlike($mail->{body}, qr/evil/, 'a reset link does not use the Host header of the request');
@@ -260,7 +276,7 @@ subtest 'POST /auth/users/reset_password_confirm/' => sub {
 subtest 'invalidation of a reset link' => sub {
     my $dora = signup();
     my %link = new_link($dora);
-    call($dora, PATCH => $me, email => my $moved = unique('moved') . '@example.com');
+    change($dora, email => my $moved = unique('moved') . '@example.com');
     is_rejected(confirm_reset(%link), 'token', qr/\S/, 'a link from before a change of the e-mail address');
     $dora->{email} = $moved;
     age_resets($dora);
@@ -341,7 +357,7 @@ subtest 'DELETE /auth/users/me/ with a taken placeholder username, and concurren
     my $holder = signup();
     my $leaver = signup();
     my $next = user($leaver->{email})->{id};
-    is(call($holder, PATCH => $me, username => "deleted-$next")->status, 200,
+    is(change($holder, username => "deleted-$next")->status, 200,
         'a user can take the placeholder username of an existing account');
     is_no_content(call($leaver, DELETE => $me, current_password => $leaver->{password}),
         'DELETE /auth/users/me/ of an account whose placeholder username is taken');

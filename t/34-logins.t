@@ -255,7 +255,7 @@ for my $api (sort keys %login) {
         }
         for my $other (sort keys %refresh_path) {
             my $refreshed = post($refresh_path{$other}, { refresh => $refresh });
-            is_deeply([$refreshed->status, keys_of($refreshed->json)], [200, ['access']],
+            is_deeply([$refreshed->status, keys_of($refreshed->json)], [200, [qw(access refresh)]],
                 "its refresh token is refreshed by $other");
             opens_everything($refreshed->json->{access}, 'the refreshed access token');
         }
@@ -362,7 +362,7 @@ for my $end (['deactivation', 'UPDATE learnhub.users SET is_active = false WHERE
 
 # ---- the throttle ----
 
-my $throttled = second_httpd("LearnHubLoginThrottle 3/1m\n");
+my $throttled = second_httpd("LearnHubLoginThrottle 3/1m 3/1m\n");
 my $last_address = 10;
 
 # Each attempt comes from another address, so that only the count of the account matters.

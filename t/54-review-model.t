@@ -171,14 +171,14 @@ subtest 'Concurrent requests ask the model once' => sub {
     my @replies = parallel(20, sub { return submit($id) });
     my @others = grep { $_ != 200 } map { $_->{status} } @replies;
     is(scalar @others, 19, 'one of 20 submits succeeds');
-    is_deeply([grep { $_ != 400 && $_ != 503 } @others], [], 'the others get 400, or 503 if eight wait for the model');
+    is_deeply([grep { $_ != 400 && $_ != 429 } @others], [], 'the others get 400, or 429 while two are running');
     is_deeply([map { $_->{json}{score} } grep { $_->{status} == 200 } @replies], [73], "with the model's score");
     is(count_requests(), $before + 1, 'the model was asked once');
     my ($made) = sql(q{SELECT count(*) AS n FROM learnhub.submissions WHERE session_id = decode(?, 'hex')}, $id);
     is($made->{n}, 1, 'there is one submission');
     $id = drawn($user, $problem, 'Race', 'again');
-    @replies = parallel(8, sub { return check($id) });
-    is_deeply([map { $_->{status} } @replies], [(200) x 8], 'all of 8 checks succeed');
+    @replies = parallel(2, sub { return check($id) });
+    is_deeply([map { $_->{status} } @replies], [(200) x 2], 'two checks succeed');
     is(count_requests(), $before + 2, 'the model was asked once by them');
 };
 
@@ -186,9 +186,9 @@ subtest 'Requests that claim an evaluation at the same instant ask the model onc
     $model->behave(content => evaluation(), after => 1);
     my ($id, $before) = (drawn($user, $problem, 'Claim'), count_requests());
     my $lock = q{SELECT 1 FROM learnhub.practice_sessions WHERE id = decode(?, 'hex') FOR UPDATE};
-    my ($waited, @replies) = contended(6, sub { return check($id) }, $lock, $id);
-    ok($waited, 'all claims wait for the session');
-    is_deeply([map { $_->{status} } @replies], [(200) x 6], 'all checks succeed');
+    my ($waited, @replies) = contended(2, sub { return check($id) }, $lock, $id);
+    ok($waited, 'both claims wait for the session');
+    is_deeply([map { $_->{status} } @replies], [(200) x 2], 'both checks succeed');
     is(count_requests(), $before + 1, 'one of them asked the model');
 };
 
@@ -201,7 +201,7 @@ subtest 'A submit waits for a check of the same drawing' => sub {
         Time::HiRes::sleep(0.5) if $i == 2;
         return $i ? submit($id) : check($id);
     };
-    is_deeply([map { $_->{status} } @replies], [200, 200, 400], 'check and submit succeed, a second submit does not');
+    is_deeply([map { $_->{status} } @replies], [200, 200, 429], 'check and submit succeed, a third request is refused');
     is($replies[1]{json}{score}, 73, "the submission has the model's score");
     is(count_requests(), $before + 1, 'the model was asked once');
 };
@@ -318,16 +318,50 @@ subtest 'A model that is busy' => sub {
     $httpd = model_server($model, 'LearnHubModelReviewTimeout 10s');
     @on_server = (port => $httpd->port);
     $model->behave(content => evaluation(), after => 2);
-    my @ids = map { drawn($user, problem(), "x$_") } 1 .. 10;
+    my @users = map { signup() } 1 .. 5;
+    my @ids = map { drawn($users[$_ / 2], problem(), "x$_") } 0 .. 9;
+    my $before = count_requests();
+    my $review = sub {
+        my ($i, $action, @from) = @_;
+        return api_as($users[$i / 2], POST => "/sessions/$ids[$i]/$action", @on_server, @from);
+    };
+    my @replies = parallel 13, sub {
+        my ($i) = @_;
+        eventually(sub { count_requests() == $before + 8 }) if $i > 7;
+        return $review->($i, 'check') if $i < 8;
+        my @more = ([8, 'submit', from => '127.0.5.1'], [9, 'check', from => '127.0.5.1'],
+            [0, 'check', from => '127.0.5.1'], [0, 'submit', from => '127.0.5.1'], [8, 'check']);
+        return $review->(@{ $more[$i - 8] });
+    };
+    is_deeply([map { $_->{status} } @replies[0 .. 9]], [(200) x 8, 503, 200], 'eight requests wait; a submit gets 503');
+    like("@{ $replies[9]{json}{feedback}{next_steps} }", $no_model, 'a check evaluates the labels');
+    is(stored_session($ids[8])->{status}, 'active', 'the session stays open');
+    is_deeply([map { $_->{status} } @replies[10, 11]], [429, 429], 'a user with two requests gets 429');
+    is($replies[12]{status}, 429, 'so does everybody at an address with eight');
+    is(stored_session($ids[0])->{status}, 'active', 'a refused submit changes nothing');
+};
+
+subtest 'One user does not take all places at the model' => sub {
+    $model->behave(content => evaluation(), after => 2);
+    reset_turns();
+    my $other = signup();
+    my $own = drawn($other, problem(), 'y');
+    my @ids = map { drawn($user, problem(), "x$_") } 1 .. 9;
     my $before = count_requests();
     my @replies = parallel 10, sub {
         my ($i) = @_;
-        eventually(sub { count_requests() == $before + 8 }) if $i > 7;
-        return $i == 8 ? submit($ids[8]) : check($ids[$i]);
+        return submit($ids[$i]) if $i < 9;
+        eventually(sub { count_requests() >= $before + 2 });
+        return api_as($other, POST => "/sessions/$own/submit", @on_server);
     };
-    is_deeply([map { $_->{status} } @replies], [(200) x 8, 503, 200], 'eight requests wait; a submit gets 503');
-    like("@{ $replies[9]{json}{feedback}{next_steps} }", $no_model, 'a check evaluates the labels');
-    is(stored_session($ids[8])->{status}, 'active', 'the session stays open');
+    is_deeply([sort map { $_->{status} } @replies[0 .. 8]], [(200) x 2, (429) x 7], 'two of nine submits are running');
+    my ($refused) = grep { $_->{status} == 429 } @replies;
+    like($refused->{json}{detail}, qr/^Your other requests to the language model/, 'the error has its format');
+    is($replies[9]{status}, 200, "another user's submit succeeds");
+    is($replies[9]{json}{score}, 73, "with the model's score");
+    my ($id) = map { $ids[$_] } grep { $replies[$_]{status} == 429 } 0 .. 8;
+    $model->behave(content => evaluation());
+    is(submit($id)->status, 200, 'afterwards the user can submit again');
 };
 
 subtest 'A deleted account leaves no evaluation' => sub {

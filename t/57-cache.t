@@ -136,7 +136,10 @@ subtest 'problems' => sub {
 subtest 'accounts' => sub {
     my $user = signup();
     my ($mail, $path) = (unique('new') . '@example.com', '/problems/' . problem($user, 'Mine'));
-    my $patch = sub { my (%fields) = @_; return send_to($user, PATCH => '/auth/users/me/', json => \%fields) };
+    my $patch = sub {
+        my (%fields) = (current_password => $user->{password}, @_);
+        return send_to($user, PATCH => '/auth/users/me/', json => \%fields);
+    };
     my $delete = sub { send_to($user, DELETE => '/auth/users/me/', json => { current_password => $user->{password} }) };
     shows_at_once('e-mail of a creator', $path, undef, sub { $patch->(email => $mail) },
         sub { $_[0]{created_by} eq $mail });

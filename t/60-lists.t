@@ -10,7 +10,9 @@ use LearnHub::Test;
 
 use constant ROWS => 20_000;
 
-my %routes = map { $_->{name} => $_ } @{ LearnHub::Routes::table()->{routes} };
+my $table = LearnHub::Routes::table();
+my %routes = map { $_->{name} => $_ } @{ $table->{routes} };
+my %statements = map { $_->{label} => $_ } @{ $table->{statements} };
 my $reader = signup();
 my ($creator, $other) = map { user(signup(role => 'instructor')->{email})->{id} } 1, 2;
 
@@ -311,6 +313,35 @@ SQL
     reads_little('problems.mine', 20, $routes{'problems.mine'}{sets}[0]{page}, %page);
     reads_little($_, 20, $routes{$_}{sql}[0], %page) for qw(coding.mine coding.list);
     sql('DELETE FROM learnhub.coding_sessions WHERE user_id IN (?, ?)', $creator, $other);
+};
+
+# The rows that a plan read from tables and indexes.
+sub rows_read {
+    my $rows = 0;
+    $rows += $_->{'Actual Rows'} * $_->{'Actual Loops'}
+        + ($_->{'Rows Removed by Filter'} || 0) + ($_->{'Rows Removed by Index Recheck'} || 0)
+        for grep { $_->{'Node Type'} =~ /Seq Scan|Index Scan|Index Only Scan|Bitmap Heap Scan/ } executed(plan_of(@_));
+    return $rows;
+}
+
+subtest 'events that revoke tokens: what processes read of many' => sub {
+    my ($all, $new) = @statements{qw(tokens.all_events tokens.events)};
+    for my $statement ($all, $new) {
+        my ($count) = sort { $b <=> $a } $statement->{sql} =~ /\$(\d+)/g;
+        $statement->{parameters} = [map {"p$_"} 1 .. $count];
+    }
+    my $running = database()->clone;
+    $running->begin_work;
+    $running->do('SELECT pg_current_xact_id()');
+    sql('INSERT INTO learnhub.auth_events (token, expires_at) SELECT decode(md5(n::text), $$hex$$), '
+            . 'now() - interval $$1 hour$$ FROM generate_series(1, 100000) n');
+    my ($position) = map { $_->{position} } sql('SELECT learnhub.server_position() AS position');
+    sql('VACUUM (ANALYZE) learnhub.auth_events');
+    my $live = (sql('SELECT count(*) AS n FROM learnhub.auth_events WHERE expires_at > now()'))[0]{n};
+    cmp_ok(rows_read($all), '<=', $live, 'a process that starts reads no expired event');
+    cmp_ok(rows_read($new, p1 => $position), '<=', 10, 'a poll reads no event again, while an old transaction runs');
+    $running->rollback;
+    sql('DELETE FROM learnhub.auth_events WHERE expires_at < now()');
 };
 
 sql('DELETE FROM learnhub.tutoring_sessions WHERE creator_id IN (?, ?)', $creator, $other);

@@ -41,18 +41,6 @@ sub sizes_of_files {
     return [sort { $a <=> $b } map { $_->[1] } @{ $found || [spool_files($server)] }];
 }
 
-sub busy_workers {
-    my ($server) = @_;
-    return api(GET => '/server-status?auto', port => $server->port)->body =~ /^BusyWorkers: (\d+)/m ? $1 : -1;
-}
-
-# Waits until this number of threads, that of the status page included, is busy for a while.
-sub stays_busy {
-    my ($server, $count) = @_;
-    my $same = 0;
-    return eventually(sub { $same = busy_workers($server) == $count ? $same + 1 : 0; $same == 4 });
-}
-
 my ($author, @readers) = map { signup() } 1 .. 6;
 fill($author, 4, 500);
 fill($_, 4, 200) for @readers;

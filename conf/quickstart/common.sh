@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2034
 # Shared by the quick-start scripts, which source it. All files they create are under build/run.
-# Environment variables: PORT, CONF, DATABASE, DEMO, EMAIL, ROLE, GRANT_TO.
+# Environment variables: PORT, LISTEN, CONF, DATABASE, DEMO, EMAIL, ROLE, GRANT_TO.
 
 set -eu
 umask 022
@@ -26,6 +26,13 @@ die() {
 
 is_root() {
     [ "$(id -u)" = 0 ]
+}
+
+# Creates build/run and sets the umask. Others may enter the directory, as PostgreSQL does under root, but not list it;
+# files in it, such as logs with the addresses of clients, are not readable by others.
+make_run() {
+    umask 027
+    mkdir -p "$run" && chmod 711 "$run" && find "$run" -maxdepth 1 -type f -exec chmod o= {} +
 }
 
 # as USER COMMAND...: runs COMMAND as USER in the directory /, which every user can enter. If USER cannot enter the

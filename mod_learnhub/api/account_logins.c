@@ -20,8 +20,6 @@
     "    WHERE codes = '' "                                                                                            \
     "    RETURNING id, uuid, username, email, first_name, last_name, role, token_version, created_at) "
 
-#define TOKEN_COLUMNS "u.id AS _id, u.role AS _role, u.token_version AS _version"
-
 #define LOGIN_ERRORS (const lh_route_error[]){                                                                         \
     {"credentials", 401, NULL, "Incorrect e-mail address, username or password."},                                     \
     {"missing",     401, NULL, "Incorrect e-mail address, username or password."},                                     \
@@ -35,11 +33,11 @@
 
 #define NEW_PASSWORD_FIELD                                                                                             \
     {.name = "password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,                  \
-     .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."}
+     .note = "8 to 72 bytes, not all digits, not common, not the name or the e-mail address."}
 
 #define PERSON_FIELDS                                                                                                  \
-    {.name = "first_name", .type = LH_STRING, .flags = LH_TRIM, .max = NAME_LENGTH},                                   \
-    {.name = "last_name",  .type = LH_STRING, .flags = LH_TRIM, .max = NAME_LENGTH}
+    {.name = "first_name", .type = LH_STRING, .flags = LH_NAME, .max = NAME_LENGTH},                                   \
+    {.name = "last_name",  .type = LH_STRING, .flags = LH_NAME, .max = NAME_LENGTH}
 
 static const lh_field refresh_fields[] = {
     {.name = "refresh", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = 4096},
@@ -48,10 +46,6 @@ static const lh_field refresh_fields[] = {
 static const lh_field pair_keys[] = {
     {.name = "access",  .type = LH_STRING},
     {.name = "refresh", .type = LH_STRING},
-    {0}};
-
-static const lh_field access_keys[] = {
-    {.name = "access", .type = LH_STRING},
     {0}};
 
 /* ---- tutoring: /api/auth ---- */
@@ -67,7 +61,7 @@ static const lh_field access_keys[] = {
 
 static const lh_field tutoring_register_fields[] = {
     {.name = "email",            .type = LH_EMAIL, .flags = LH_REQUIRED},
-    {.name = "username",         .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
+    {.name = "username",         .type = LH_STRING, .flags = LH_REQUIRED | LH_NAME, .min = 1, .max = NAME_LENGTH},
     NEW_PASSWORD_FIELD,
     {.name = "confirm_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
     PERSON_FIELDS,
@@ -114,13 +108,15 @@ static const lh_route tutoring_routes[] = {
      .summary = "Create an account and log in; a role that is not in LearnHubSignupRoles is stored as a request.",
      .body = tutoring_register_fields,
      .check = lh_check_password,
-     .before = {&lh_step_hash_password},
+     .before = {&lh_step_hash_password, &lh_step_new_login, &lh_step_bind_activation_link},
      .sql = {NEW_ACCOUNT(GRANTED_ROLE, "nullif(:role::text, " GRANTED_ROLE ")")
-             "SELECT nullif(taken.codes, '') AS \"!\", " TOKEN_COLUMNS ", "
-             "       'Registration successful.' AS message, " NESTED_USER
+             "SELECT nullif(taken.codes, '') AS \"!\", " LOGIN_COLUMNS ", "
+             "       'Registration successful.' AS message, " CONFIRMATION("u") ", " NESTED_USER
              "FROM taken "
-             "LEFT JOIN created u ON true"},
+             "LEFT JOIN created u ON true "
+             "LEFT JOIN " NEW_LOGIN("u.token_version") "ON true"},
      .after = {&lh_step_issue_tokens_object},
+     .rate = LH_RATE_SIGNUP,
      .shape = LH_ONE,
      .status = 201,
      .returns = tutoring_login_keys,
@@ -129,24 +125,26 @@ static const lh_route tutoring_routes[] = {
     {.name = "tutoring_login.login", .method = "POST", .path = "/api/auth/login/",
      .summary = "Log in and get an access token and a refresh token.",
      .body = tutoring_login_fields,
-     .before = {&lh_step_log_in},
-     .extra_sql = {LOGIN_ACCOUNT(":email::text"), LOGIN_FAILURE(":email::text")},
+     .before = {&lh_step_log_in, &lh_step_new_login},
+     .extra_sql = {LOGIN_ACCOUNT(":email::text"), LOGIN_FAILURE},
      .sql = {FORGIVEN
-             "SELECT " TOKEN_COLUMNS ", 'Login successful.' AS message, " NESTED_USER
+             "SELECT " LOGIN_COLUMNS ", 'Login successful.' AS message, " NESTED_USER
              "FROM learnhub.users u "
-             "WHERE u.id = :user_id::bigint AND u.is_active"},
+             "CROSS JOIN " NEW_LOGIN(":version::int")
+             "WHERE u.id = :user_id::bigint"},
      .after = {&lh_step_issue_tokens_object},
+     .rate = LH_RATE_LOGIN,
      .shape = LH_ONE,
      .returns = tutoring_login_keys,
      .errors = LOGIN_ERRORS},
 
     {.name = "tutoring_login.logout", .method = "POST", .path = "/api/auth/logout/",
-     .summary = "Revoke the token that was sent; the refresh token in the body is ignored.",
+     .summary = "End the login of the token that was sent; the refresh token in the body is ignored.",
      .roles = LH_MEMBER,
      .flags = LH_RETRYABLE | LH_REVOKES,
      .before = {&lh_step_bind_sent_token},
-     .sql = {TOKEN_REVOCATION
-             "RETURNING 'Successfully logged out.' AS detail"},
+     .sql = {"SELECT 'Successfully logged out.' AS detail, "
+             "       'login_ended user ' || :me::bigint AS _audit, " LOGOUT "::text AS _done"},
      .shape = LH_ONE,
      .returns = logout_keys},
 
@@ -160,14 +158,14 @@ static const lh_route tutoring_routes[] = {
      .returns = tutoring_user_keys},
 
     {.name = "tutoring_login.refresh", .method = "POST", .path = "/api/auth/token/refresh/",
-     .summary = "Get a new access token.",
+     .summary = "Get a new access token and the successor of the refresh token.",
      .flags = LH_RETRYABLE,
      .body = refresh_fields,
      .before = {&lh_step_verify_refresh_token},
-     .sql = {TOKEN_OWNER},
-     .after = {&lh_step_issue_access},
+     .sql = {LOGIN_REFRESH("true")},
+     .after = {&lh_step_refresh_pair},
      .shape = LH_ONE,
-     .returns = access_keys,
+     .returns = pair_keys,
      .errors = REFRESH_ERRORS},
 
     {0}};
@@ -197,7 +195,7 @@ static const lh_field verify_fields[] = {
 
 static const lh_field coding_register_fields[] = {
     {.name = "email",    .type = LH_EMAIL, .flags = LH_REQUIRED},
-    {.name = "username", .type = LH_STRING, .flags = LH_TRIM | LH_NULL | LH_EMPTY, .min = 1, .max = NAME_LENGTH,
+    {.name = "username", .type = LH_STRING, .flags = LH_NAME | LH_NULL | LH_EMPTY, .min = 1, .max = NAME_LENGTH,
      .note = "Default: the e-mail address."},
     NEW_PASSWORD_FIELD,
     PERSON_FIELDS,
@@ -213,26 +211,28 @@ static const lh_route token_routes[] = {
      .summary = "Log in and get an access token and a refresh token.",
      .body = coding_login_fields,
      .check = lh_check_login_name,
-     .before = {&lh_step_log_in},
-     .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE(EITHER_NAME)},
+     .before = {&lh_step_log_in, &lh_step_new_login},
+     .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE},
      .sql = {FORGIVEN
-             "SELECT " TOKEN_COLUMNS " "
+             "SELECT " LOGIN_COLUMNS " "
              "FROM learnhub.users u "
-             "WHERE u.id = :user_id::bigint AND u.is_active"},
+             "CROSS JOIN " NEW_LOGIN(":version::int")
+             "WHERE u.id = :user_id::bigint"},
      .after = {&lh_step_issue_pair},
+     .rate = LH_RATE_LOGIN,
      .shape = LH_ONE,
      .returns = pair_keys,
      .errors = LOGIN_ERRORS},
 
     {.name = "coding_token.refresh", .method = "POST", .path = "/api/token/refresh/",
-     .summary = "Get a new access token.",
+     .summary = "Get a new access token and the successor of the refresh token.",
      .flags = LH_RETRYABLE,
      .body = refresh_fields,
      .before = {&lh_step_verify_refresh_token},
-     .sql = {TOKEN_OWNER},
-     .after = {&lh_step_issue_access},
+     .sql = {LOGIN_REFRESH("true")},
+     .after = {&lh_step_refresh_pair},
      .shape = LH_ONE,
-     .returns = access_keys,
+     .returns = pair_keys,
      .errors = REFRESH_ERRORS},
 
     {.name = "coding_token.verify", .method = "POST", .path = "/api/token/verify/",
@@ -240,7 +240,10 @@ static const lh_route token_routes[] = {
      .flags = LH_RETRYABLE,
      .body = verify_fields,
      .before = {&lh_step_verify_token},
-     .sql = {TOKEN_OWNER},
+     .sql = {"SELECT id AS _id "
+             "FROM learnhub.users "
+             "WHERE id = :user_id::bigint AND is_active AND token_version = :version::int "
+             "  AND (:refresh_id::uuid IS NULL OR learnhub.can_refresh(id, :login::uuid, :refresh_id::uuid))"},
      .shape = LH_ONE,
      .errors = (const lh_route_error[]){
          {"missing", 401, NULL, "The token is invalid or has expired."},
@@ -261,11 +264,12 @@ static const lh_route coding_users_routes[] = {
      .summary = "Create an account.",
      .body = coding_register_fields,
      .check = lh_check_password,
-     .before = {&lh_step_hash_password},
+     .before = {&lh_step_hash_password, &lh_step_bind_activation_link},
      .sql = {NEW_ACCOUNT("'student'", "NULL")
-             "SELECT nullif(taken.codes, '') AS \"!\", u.email, u.username "
+             "SELECT nullif(taken.codes, '') AS \"!\", u.email, u.username, " CONFIRMATION("u") " "
              "FROM taken "
              "LEFT JOIN created u ON true"},
+     .rate = LH_RATE_SIGNUP,
      .shape = LH_ONE,
      .status = 201,
      .returns = coding_user_keys,
@@ -284,7 +288,7 @@ const lh_route_group lh_group_coding_users = {
 /* ---- xp: /api/v1/auth ---- */
 
 static const lh_field xp_register_fields[] = {
-    {.name = "username",         .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
+    {.name = "username",         .type = LH_STRING, .flags = LH_REQUIRED | LH_NAME, .min = 1, .max = NAME_LENGTH},
     {.name = "email",            .type = LH_EMAIL, .flags = LH_NULL | LH_EMPTY,
      .note = "Required, unless the username is an e-mail address."},
     NEW_PASSWORD_FIELD,
@@ -318,12 +322,14 @@ static const lh_route xp_routes[] = {
      .summary = "Create an account and log in.",
      .body = xp_register_fields,
      .check = lh_check_registration,
-     .before = {&lh_step_hash_password},
+     .before = {&lh_step_hash_password, &lh_step_new_login, &lh_step_bind_activation_link},
      .sql = {NEW_ACCOUNT("'student'", "NULL")
-             "SELECT nullif(taken.codes, '') AS \"!\", " TOKEN_COLUMNS " "
+             "SELECT nullif(taken.codes, '') AS \"!\", " LOGIN_COLUMNS ", " CONFIRMATION("u") " "
              "FROM taken "
-             "LEFT JOIN created u ON true"},
+             "LEFT JOIN created u ON true "
+             "LEFT JOIN " NEW_LOGIN("u.token_version") "ON true"},
      .after = {&lh_step_issue_pair},
+     .rate = LH_RATE_SIGNUP,
      .shape = LH_ONE,
      .status = 201,
      .returns = pair_keys,
@@ -333,26 +339,28 @@ static const lh_route xp_routes[] = {
      .summary = "Log in and get an access token and a refresh token.",
      .body = xp_login_fields,
      .check = lh_check_login_name,
-     .before = {&lh_step_log_in},
-     .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE(EITHER_NAME)},
+     .before = {&lh_step_log_in, &lh_step_new_login},
+     .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE},
      .sql = {FORGIVEN
-             "SELECT " TOKEN_COLUMNS " "
+             "SELECT " LOGIN_COLUMNS " "
              "FROM learnhub.users u "
-             "WHERE u.id = :user_id::bigint AND u.is_active"},
+             "CROSS JOIN " NEW_LOGIN(":version::int")
+             "WHERE u.id = :user_id::bigint"},
      .after = {&lh_step_issue_pair},
+     .rate = LH_RATE_LOGIN,
      .shape = LH_ONE,
      .returns = pair_keys,
      .errors = LOGIN_ERRORS},
 
     {.name = "xp_login.refresh", .method = "POST", .path = "/api/v1/auth/refresh/",
-     .summary = "Get a new access token.",
+     .summary = "Get a new access token and the successor of the refresh token.",
      .flags = LH_RETRYABLE,
      .body = refresh_fields,
      .before = {&lh_step_verify_refresh_token},
-     .sql = {TOKEN_OWNER},
-     .after = {&lh_step_issue_access},
+     .sql = {LOGIN_REFRESH("true")},
+     .after = {&lh_step_refresh_pair},
      .shape = LH_ONE,
-     .returns = access_keys,
+     .returns = pair_keys,
      .errors = REFRESH_ERRORS},
 
     {.name = "xp_login.me", .method = "GET", .path = "/api/v1/auth/me/",

@@ -5,19 +5,6 @@
 
 /* clang-format off */
 
-/* For changes that require the caller's password. The names are read because a new password must not equal them. */
-#define OWN_ACCOUNT                                                                                                    \
-    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait, "    \
-    "       u.username AS _username, u.email AS _email, u.first_name AS _first_name, u.last_name AS _last_name "       \
-    "FROM (SELECT ceil(extract(epoch FROM max(f.since) + make_interval(secs => :seconds::int) - now()))::int AS wait " \
-    "      FROM learnhub.login_failures f "                                                                            \
-    "      WHERE f.key IN ('address ' || :address::text, 'user ' || :me::bigint) AND f.failures >= :failures::int "    \
-    "        AND f.since > now() - make_interval(secs => :seconds::int)) t "                                           \
-    "LEFT JOIN learnhub.users u ON u.id = :me::bigint AND u.is_active"
-
-#define OWN_FAILURE                                                                                                    \
-    "WITH keys AS (SELECT unnest(ARRAY['address ' || :address::text, 'user ' || :me::bigint]) AS key), " FAILURE_COUNT
-
 /* ---- /users ---- */
 
 static const lh_field user_keys[] = {
@@ -47,11 +34,11 @@ static const lh_field refresh_keys[] = {
     {0}};
 
 static const lh_field signup_fields[] = {
-    {.name = "first_name", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
-    {.name = "last_name",  .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
+    {.name = "first_name", .type = LH_STRING, .flags = LH_REQUIRED | LH_NAME, .min = 1, .max = NAME_LENGTH},
+    {.name = "last_name",  .type = LH_STRING, .flags = LH_REQUIRED | LH_NAME, .min = 1, .max = NAME_LENGTH},
     {.name = "email",      .type = LH_EMAIL, .flags = LH_REQUIRED},
     {.name = "password",   .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
-     .note = "8 to 72 bytes, not all digits, not the e-mail address."},
+     .note = "8 to 72 bytes, not all digits, not common, not the e-mail address."},
     {0}};
 
 /* For both logins. */
@@ -70,10 +57,14 @@ static const lh_route users_routes[] = {
      .summary = "Create an account.",
      .body = signup_fields,
      .check = lh_check_signup,
-     .before = {&lh_step_hash_password},
-     .sql = {"INSERT INTO learnhub.users AS u (username, email, first_name, last_name, password_hash) "
-             "VALUES (:email, :email, :first_name, :last_name, :password_hash) "
-             "RETURNING u.object_id AS id, u.first_name, u.last_name, u.email, u.created_at"},
+     .before = {&lh_step_hash_password, &lh_step_bind_activation_link},
+     .sql = {"WITH created AS ("
+             "    INSERT INTO learnhub.users (username, email, first_name, last_name, password_hash) "
+             "    VALUES (:email, :email, :first_name, :last_name, :password_hash) "
+             "    RETURNING *) "
+             "SELECT u.object_id AS id, u.first_name, u.last_name, u.email, u.created_at, " CONFIRMATION("u") " "
+             "FROM created u"},
+     .rate = LH_RATE_SIGNUP,
      .shape = LH_ONE,
      .status = 201,
      .message = "User created successfully",
@@ -88,15 +79,17 @@ static const lh_route users_routes[] = {
      .summary = "Log in and get an access token and a refresh token.",
      .accepts = LH_FORM | LH_MULTIPART, /* browsers send FormData objects as multipart */
      .body = login_fields,
-     .before = {&lh_step_log_in},
-     .extra_sql = {LOGIN_ACCOUNT(":username::text"), LOGIN_FAILURE(":username::text")},
+     .before = {&lh_step_log_in, &lh_step_new_login},
+     .extra_sql = {LOGIN_ACCOUNT(":username::text"), LOGIN_FAILURE},
      .sql = {FORGIVEN
-             "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.object_id AS \"user.id\", "
+             "SELECT " LOGIN_COLUMNS ", u.object_id AS \"user.id\", "
              "       u.first_name AS \"user.first_name\", u.last_name AS \"user.last_name\", "
              "       u.email AS \"user.email\", u.created_at AS \"user.created_at\" "
              "FROM learnhub.users u "
-             "WHERE u.id = :user_id::bigint AND u.is_active"},
+             "CROSS JOIN " NEW_LOGIN(":version::int")
+             "WHERE u.id = :user_id::bigint"},
      .after = {&lh_step_issue_tokens},
+     .rate = LH_RATE_LOGIN,
      .shape = LH_ONE,
      .returns = login_keys,
      .errors = (const lh_route_error[]){
@@ -109,8 +102,8 @@ static const lh_route users_routes[] = {
      .flags = LH_RETRYABLE,
      .body = refresh_fields,
      .before = {&lh_step_verify_refresh_token},
-     .sql = {TOKEN_OWNER},
-     .after = {&lh_step_issue_access_token},
+     .sql = {LOGIN_REFRESH("false")},
+     .after = {&lh_step_refresh_access_token},
      .shape = LH_ONE,
      .returns = refresh_keys,
      .errors = (const lh_route_error[]){
@@ -158,16 +151,11 @@ static const lh_field token_keys[] = {
     {0}};
 
 static const lh_field register_fields[] = {
-    {.name = "username",    .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = NAME_LENGTH},
+    {.name = "username",    .type = LH_STRING, .flags = LH_REQUIRED | LH_NAME, .min = 1, .max = NAME_LENGTH},
     {.name = "email",       .type = LH_EMAIL, .flags = LH_REQUIRED},
     {.name = "password",    .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
-     .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."},
+     .note = "8 to 72 bytes, not all digits, not common, not the name or the e-mail address."},
     {.name = "re_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
-    {0}};
-
-static const lh_field change_fields[] = {
-    {.name = "username", .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = NAME_LENGTH},
-    {.name = "email",    .type = LH_EMAIL},
     {0}};
 
 static const lh_field delete_fields[] = {
@@ -176,21 +164,17 @@ static const lh_field delete_fields[] = {
 
 static const lh_field password_fields[] = {
     {.name = "new_password",     .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
-     .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."},
+     .note = "8 to 72 bytes, not all digits, not common, not the name or the e-mail address."},
     {.name = "re_new_password",  .type = LH_STRING, .flags = LH_SECRET, .max = PASSWORD_LENGTH,
      .note = "Optional; must equal new_password."},
     {.name = "current_password", .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH},
-    {0}};
-
-static const lh_field reset_fields[] = {
-    {.name = "email", .type = LH_EMAIL, .flags = LH_REQUIRED},
     {0}};
 
 static const lh_field confirm_fields[] = {
     {.name = "uid",             .type = LH_STRING, .flags = LH_REQUIRED, .min = 1, .max = 100},
     {.name = "token",           .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .min = 1, .max = 100},
     {.name = "new_password",    .type = LH_STRING, .flags = LH_REQUIRED | LH_SECRET, .max = PASSWORD_LENGTH,
-     .note = "8 to 72 bytes, not all digits, not the name or the e-mail address."},
+     .note = "8 to 72 bytes, not all digits, not common, not the name or the e-mail address."},
     {.name = "re_new_password", .type = LH_STRING, .flags = LH_SECRET, .max = PASSWORD_LENGTH,
      .note = "Optional; must equal new_password."},
     {0}};
@@ -200,17 +184,18 @@ static const lh_route auth_routes[] = {
      .summary = "Create an account.",
      .body = register_fields,
      .check = lh_check_password,
-     .before = {&lh_step_hash_password},
+     .before = {&lh_step_hash_password, &lh_step_bind_activation_link},
      .sql = {"WITH taken AS (SELECT learnhub.taken_names(:username::text, :email::text, NULL) AS codes), "
              "created AS ("
              "    INSERT INTO learnhub.users (username, email, password_hash) "
              "    SELECT :username::text, :email::text, :password_hash "
              "    FROM taken "
              "    WHERE codes = '' "
-             "    RETURNING email, username, id) "
-             "SELECT nullif(taken.codes, '') AS \"!\", created.email, created.username, created.id "
+             "    RETURNING email, username, id, uuid) "
+             "SELECT nullif(taken.codes, '') AS \"!\", u.email, u.username, u.id, " CONFIRMATION("u") " "
              "FROM taken "
-             "LEFT JOIN created ON true"},
+             "LEFT JOIN created u ON true"},
+     .rate = LH_RATE_SIGNUP,
      .shape = LH_ONE,
      .status = 201,
      .returns = account_keys,
@@ -228,37 +213,19 @@ static const lh_route auth_routes[] = {
      .shape = LH_ONE,
      .returns = account_keys},
 
-    {.name = "auth.change", .method = "PATCH", .path = "/auth/users/me/",
-     .summary = "Change the e-mail address or the username.",
-     .roles = LH_MEMBER,
-     .flags = LH_RETRYABLE,
-     .body = change_fields,
-     .sql = {"SELECT id FROM learnhub.users WHERE id = :me::bigint FOR UPDATE",
-
-             "WITH taken AS (SELECT learnhub.taken_names(:username::text, :email::text, :me::bigint) AS codes), "
-             "changed AS ("
-             "    UPDATE learnhub.users u "
-             "    SET username = coalesce(:username::text, u.username), email = coalesce(:email::text, u.email) "
-             "    FROM taken "
-             "    WHERE codes = '' AND u.id = :me::bigint AND u.is_active "
-             "    RETURNING u.email, u.username, u.id) "
-             "SELECT nullif(taken.codes, '') AS \"!\", changed.email, changed.username, changed.id "
-             "FROM taken "
-             "LEFT JOIN changed ON true "
-             "WHERE changed.id IS NOT NULL OR taken.codes <> ''"},
-     .shape = LH_ONE,
-     .returns = account_keys,
-     .errors = (const lh_route_error[]){LOGIN_NAME_ERRORS, {0}}},
-
     {.name = "auth.delete", .method = "DELETE", .path = "/auth/users/me/",
      .summary = "Delete the account; records shared with other users remain, anonymised.",
      .roles = LH_MEMBER,
      .flags = LH_REVOKES,
      .body = delete_fields,
      .before = {&lh_step_log_in},
-     .extra_sql = {OWN_ACCOUNT, OWN_FAILURE},
-     .sql = {FORGIVEN
-             "SELECT learnhub.delete_account(:user_id::bigint)::text AS _done"},
+     .extra_sql = {OWN_ACCOUNT, LOGIN_FAILURE},
+     .sql = {ACTING,
+
+             FORGIVEN
+             "SELECT learnhub.delete_account(:user_id::bigint)",
+
+             "SELECT learnhub.audited() AS _audit"},
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"credentials", 400, "current_password", "Invalid password."},
@@ -271,51 +238,18 @@ static const lh_route auth_routes[] = {
      .body = password_fields,
      .check = lh_check_password,
      .before = {&lh_step_log_in, &lh_step_check_own_password, &lh_step_hash_password},
-     .extra_sql = {OWN_ACCOUNT, OWN_FAILURE},
+     .extra_sql = {OWN_ACCOUNT, LOGIN_FAILURE},
      .sql = {FORGIVEN
              "UPDATE learnhub.users u "
              "SET password_hash = :password_hash "
              "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int "
-             "RETURNING u.id AS _id"},
+             "RETURNING 'password_changed user ' || u.id AS _audit, "
+             "          learnhub.record('password_changed', u.id, u.id, :address::text)::text AS _done"},
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"credentials", 400, "current_password", "Invalid password."},
          {"missing",     400, "current_password", "Invalid password."}, /* a concurrent request changed it */
          {0}}},
-
-    {.name = "auth.reset_password", .method = "POST", .path = "/auth/users/reset_password/",
-     .summary = "Mail a password-reset link; the response does not reveal whether the account exists.",
-     .body = reset_fields,
-     .before = {&lh_step_new_reset_link},
-     /* The lock serialises the requests for an account, so that each of them counts for its limits. */
-     .sql = {"SELECT id FROM learnhub.users WHERE lower(email) = lower(:email::text) FOR NO KEY UPDATE",
-
-             "WITH expired AS ("
-             "    DELETE FROM learnhub.password_resets "
-             "    WHERE digest IN (SELECT digest FROM learnhub.password_resets "
-             "                     WHERE created_at < now() - interval '1 hour' "
-             "                     LIMIT 100 "
-             "                     FOR UPDATE SKIP LOCKED)), "
-             "account AS ("
-             "    SELECT u.id, u.uuid, u.username "
-             "    FROM learnhub.users u "
-             "    WHERE lower(u.email) = lower(:email::text) AND u.is_active "
-             "      AND NOT EXISTS (SELECT FROM learnhub.password_resets r "
-             "                      WHERE r.user_id = u.id "
-             "                      GROUP BY r.user_id "
-             "                      HAVING max(r.created_at) > now() - interval '1 minute' "
-             "                          OR count(*) FILTER (WHERE r.created_at > now() - interval '1 hour') >= 5)), "
-             "link AS ("
-             "    INSERT INTO learnhub.password_resets (digest, user_id) "
-             "    SELECT decode(:digest, 'hex'), (SELECT id FROM account)) "
-             "SELECT (SELECT learnhub.post_mail(id, 'Reset your password', "
-             "            'A new password was requested for your account \"' || username || '\".\n\n' || "
-             "            'To choose a new password, open this link within one hour. It works once:\n' || "
-             "            replace(:link::text, '{uid}', uuid::text) || '\n\n' || "
-             "            'If you did not request this, ignore this mail. Your password has not changed.\n', "
-             "            'password reset', NULL, now() + interval '1 hour') "
-             "        FROM account) AS _mail"},
-     .shape = LH_NOTHING},
 
     {.name = "auth.reset_password_confirm", .method = "POST", .path = "/auth/users/reset_password_confirm/",
      .summary = "Set a new password with a reset link and revoke all tokens of the account.",
@@ -338,10 +272,11 @@ static const lh_route auth_routes[] = {
              "    USING used "
              "    WHERE f.key = 'user ' || used.user_id) "
              "UPDATE learnhub.users u "
-             "SET password_hash = :password_hash "
+             "SET password_hash = :password_hash, email_verified_at = coalesce(u.email_verified_at, now()) "
              "FROM used "
              "WHERE u.id = used.user_id "
-             "RETURNING u.id AS _id"},
+             "RETURNING 'password_reset user ' || u.id AS _audit, "
+             "          learnhub.record('password_reset', u.id, NULL, :address::text)::text AS _done"},
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"missing", 400, "token", "The link is invalid, has been used or has expired. Ask for a new one."},
@@ -351,13 +286,12 @@ static const lh_route auth_routes[] = {
      .summary = "Log in and get an opaque token.",
      .body = login_fields,
      .before = {&lh_step_log_in, &lh_step_new_opaque_token},
-     .extra_sql = {LOGIN_ACCOUNT(":username::text"), LOGIN_FAILURE(":username::text")},
+     .extra_sql = {LOGIN_ACCOUNT(":username::text"), LOGIN_FAILURE},
      .sql = {FORGIVEN
-             "INSERT INTO learnhub.tokens (digest, user_id, expires_at) "
-             "SELECT decode(:digest, 'hex'), u.id, now() + make_interval(secs => :lifetime::int) "
-             "FROM learnhub.users u "
-             "WHERE u.id = :user_id::bigint AND u.is_active "
-             "RETURNING user_id AS _id"},
+             "SELECT login AS _login "
+             "FROM learnhub.begin_login(:user_id::bigint, :version::int, :address::text, :agent::text, "
+             "                          0, :lifetime::bigint, decode(:digest, 'hex'))"},
+     .rate = LH_RATE_LOGIN,
      .shape = LH_ONE,
      .returns = token_keys,
      .errors = (const lh_route_error[]){
@@ -366,12 +300,11 @@ static const lh_route auth_routes[] = {
          {0}}},
 
     {.name = "auth.logout", .method = "POST", .path = "/auth/token/logout/",
-     .summary = "Revoke the token that was sent.",
+     .summary = "End the login of the token that was sent.",
      .roles = LH_MEMBER,
      .flags = LH_RETRYABLE | LH_REVOKES,
      .before = {&lh_step_bind_sent_token},
-     .sql = {TOKEN_REVOCATION
-             "RETURNING id AS _id"},
+     .sql = {"SELECT 'login_ended user ' || :me::bigint AS _audit, " LOGOUT "::text AS _done"},
      .shape = LH_NOTHING},
 
     {0}};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Administration of accounts: /api/admin. The operator creates the first admin with learnhub.set_role(). */
-#include "learnhub.h"
+#include "api/shared.h"
 
 /* clang-format off */
 
@@ -39,6 +39,25 @@ static const lh_field change_fields[] = {
     {.name = "is_active", .type = LH_BOOLEAN},
     {0}};
 
+static const lh_field audit_keys[] = {
+    {.name = "id",      .type = LH_INTEGER},
+    {.name = "at",      .type = LH_TIME},
+    {.name = "event",   .type = LH_STRING},
+    {.name = "user",    .type = LH_INTEGER, .flags = LH_NULL, .note = "The account concerned."},
+    {.name = "actor",   .type = LH_INTEGER, .flags = LH_NULL, .note = "Who acted; null: nobody logged in."},
+    {.name = "address", .type = LH_STRING, .flags = LH_NULL, .note = "Of the client; null: changed by SQL."},
+    {.name = "detail",  .type = LH_STRING},
+    {0}};
+
+static const lh_field audit_filters[] = {
+    {.name = "user",  .type = LH_INTEGER, .min = 0, .max = APR_INT64_MAX},
+    {.name = "event", .type = LH_STRING, .max = 40},
+    {.name = "since", .type = LH_TIME},
+    {.name = "until", .type = LH_TIME},
+    {0}};
+
+#define AUDIT_FILTERS ":user::bigint, :event::text, :since::timestamptz, :until::timestamptz"
+
 static const lh_route routes[] = {
     {.name = "admin.users", .method = "GET", .path = "/api/admin/users/",
      .summary = "List all accounts, oldest first.",
@@ -52,6 +71,7 @@ static const lh_route routes[] = {
              "WHERE u.deleted_at IS NULL :filters "
              "ORDER BY u.id "
              "LIMIT :limit::bigint OFFSET :offset::bigint"},
+     .rate = LH_RATE_SEARCH,
      .shape = LH_PAGE,
      .returns = user_keys,
      .errors = (const lh_route_error[]){
@@ -63,16 +83,35 @@ static const lh_route routes[] = {
      .roles = LH_ADMIN,
      .flags = LH_REVOKES,
      .body = change_fields,
-     .sql = {"UPDATE learnhub.users u "
+     .sql = {ACTING,
+
+             "UPDATE learnhub.users u "
              "SET role = coalesce(:role, u.role), is_active = coalesce(:is_active::boolean, u.is_active), "
              "    requested_role = CASE WHEN :role::text IS NULL THEN u.requested_role END "
-             "WHERE u.id = :id::bigint AND u.deleted_at IS NULL "
-             "RETURNING " USER_COLUMNS},
+             "WHERE u.id = :id::bigint AND u.deleted_at IS NULL",
+
+             "SELECT learnhub.audited() AS _audit, " USER_COLUMNS
+             "FROM learnhub.users u "
+             "WHERE u.id = :id::bigint AND u.deleted_at IS NULL"},
      .shape = LH_ONE,
      .returns = user_keys,
      .errors = (const lh_route_error[]){
          {"missing", 404, NULL, "User not found."},
          {"role",    403, NULL, "Only admins may do this."},
+         {0}}},
+
+    {.name = "admin.audit", .method = "GET", .path = "/api/admin/audit/",
+     .summary = "List the 10,000 newest entries of the audit log that the filters select, newest first.",
+     .roles = LH_ADMIN,
+     .query = audit_filters,
+     .count = "SELECT count(*) "
+              "FROM learnhub.audit_entries(" AUDIT_FILTERS ")",
+     .sql = {"SELECT a.id, a.at, a.event, a.user_id AS user, a.actor_id AS actor, a.address, a.detail "
+             "FROM learnhub.audit_entries(" AUDIT_FILTERS ", :limit::bigint, :offset::bigint) a"},
+     .shape = LH_PAGE,
+     .returns = audit_keys,
+     .errors = (const lh_route_error[]){
+         {"role", 403, NULL, "Only admins may do this."},
          {0}}},
 
     {0}};

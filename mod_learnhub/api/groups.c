@@ -4,7 +4,7 @@
 
 /* clang-format off */
 const lh_route_group *const lh_route_groups[] = {
-    &lh_group_users, &lh_group_auth,
+    &lh_group_users, &lh_group_auth, &lh_group_sessions, &lh_group_account_mail, &lh_group_account_data,
     &lh_group_tutoring_login, &lh_group_coding_token, &lh_group_coding_users, &lh_group_xp_login,
     &lh_group_problems, &lh_group_submissions, &lh_group_practice, &lh_group_reviews,
     &lh_group_tutoring,

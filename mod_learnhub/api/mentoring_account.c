@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The caller's own mentoring profile and its photo: /myprofile. */
 #include "api/shared.h"
+#include "learnhub_accounts.h"
 
 /* clang-format off */
 
@@ -26,10 +27,12 @@ static const lh_field profile_keys[] = {
     {0}};
 
 static const lh_field profile_fields[] = {
-    {.name = "username",      .type = LH_STRING,  .flags = LH_TRIM, .min = 1, .max = NAME_LENGTH},
-    {.name = "first_name",    .type = LH_STRING,  .flags = LH_TRIM, .max = NAME_LENGTH},
-    {.name = "last_name",     .type = LH_STRING,  .flags = LH_TRIM, .max = NAME_LENGTH},
+    {.name = "username",      .type = LH_STRING,  .flags = LH_NAME, .min = 1, .max = NAME_LENGTH},
+    {.name = "first_name",    .type = LH_STRING,  .flags = LH_NAME, .max = NAME_LENGTH},
+    {.name = "last_name",     .type = LH_STRING,  .flags = LH_NAME, .max = NAME_LENGTH},
     {.name = "email",         .type = LH_EMAIL},
+    {.name = "current_password", .type = LH_STRING, .flags = LH_SECRET, .max = PASSWORD_LENGTH,
+     .note = "Required if the username or the e-mail address changes."},
     {.name = "phone_number",  .type = LH_PHONE,   .flags = LH_CLEARABLE},
     {.name = "profile_photo", .type = LH_PHOTO,   .flags = LH_CLEARABLE},
     {.name = "is_mentor",     .type = LH_BOOLEAN, .flags = LH_COERCE},
@@ -52,20 +55,18 @@ static const lh_route routes[] = {
      .roles = LH_MEMBER,
      .accepts = LH_MULTIPART | LH_JSON,
      .body = profile_fields,
+     .before = {&lh_step_log_in_to_change, &lh_step_bind_activation_link},
+     .extra_sql = {OWN_ACCOUNT, LOGIN_FAILURE, NAME_CHANGE},
      /* `verdict` reports both names at once. Concurrent requests for the same name are decided by the trigger
       * keep_login_names. */
      .sql = {"SELECT id FROM learnhub.users WHERE id = :me::bigint FOR UPDATE",
 
-             "WITH verdict AS (SELECT learnhub.taken_names(:username::text, :email::text, :me::bigint) AS codes), "
-             "account AS ("
-             "    SELECT u.id "
-             "    FROM verdict, learnhub.users u "
-             "    WHERE codes = '' AND u.id = :me::bigint AND u.is_active), "
+             NAME_CHANGE_VERDICT ", "
              PHOTO_CHANGE("profile_photo")
              "changed AS ("
              "    UPDATE learnhub.users u "
              "    SET username = coalesce(:username, u.username), "
-             "        email = coalesce(:email, u.email), "
+             "        email = " NEW_EMAIL ", "
              "        first_name = coalesce(:first_name, u.first_name), "
              "        last_name = coalesce(:last_name, u.last_name), "
              "        phone_number = nullif(coalesce(:phone_number, u.phone_number), ''), "
@@ -75,13 +76,17 @@ static const lh_route routes[] = {
              "        is_mentee = coalesce(:is_mentee::boolean, u.is_mentee) "
              "    FROM account "
              "    WHERE u.id = account.id) "
-             "SELECT nullif(codes, '') AS \"!\" "
+             "SELECT nullif(codes, '') AS \"!\", " EMAIL_AUDIT " "
              "FROM verdict",
 
-             OWN_PROFILE},
+             "SELECT u.*, (SELECT a.event || ' user ' || a.user_id "
+             "             FROM learnhub.audit_log a "
+             "             WHERE a.user_id = u.pk AND a.event LIKE 'email_change%' AND a.at >= now() "
+             "             LIMIT 1) AS _audit "
+             "FROM (" OWN_PROFILE ") u"},
      .shape = LH_ONE,
      .returns = profile_keys,
-     .errors = (const lh_route_error[]){LOGIN_NAME_ERRORS, {0}}},
+     .errors = (const lh_route_error[]){NAME_CHANGE_ERRORS, {0}}},
 
     {.name = "profile.photo", .method = "GET", .path = "/myprofile/photos/{name:text}",
      .summary = "Get a photo by the name in its URL; replaced and removed photos are not found.",

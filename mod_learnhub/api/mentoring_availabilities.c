@@ -49,6 +49,8 @@
     "JOIN learnhub.users u ON u.id = :me::bigint "                                                                     \
     "WHERE a.id = :id::bigint AND a.deleted_at IS NULL AND (a.mentor_id = u.id OR u.role = 'admin')"
 
+#define TOO_MANY "You may have at most 500 availabilities that have not ended."
+
 /* ---- fields ---- */
 
 static const lh_field availability_keys[] = {AVAILABILITY_KEYS, {0}};
@@ -75,13 +77,14 @@ static const lh_route directory_routes[] = {
     {.name = "availabilty.list", .method = "GET", .path = "/availabilty/",
      .summary = "List the availabilities that have not ended, by start.",
      .roles = LH_MEMBER,
-     .flags = LH_STREAMED,
+     .flags = LH_UNPAGED,
      .query = directory_filters,
      .sql = {"SELECT " AVAILABILITY_COLUMNS
              "FROM learnhub.availabilities a "
              "JOIN learnhub.users u ON u.id = a.mentor_id "
              "WHERE a.deleted_at IS NULL AND u.is_mentor AND u.is_active AND a.ends_at > now() :filters "
-             "ORDER BY a.starts_at, a.id"},
+             "ORDER BY a.starts_at, a.id "
+             "LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_ALL,
      .returns = availability_keys},
 
@@ -97,12 +100,14 @@ static const lh_route directory_routes[] = {
          {"mentor", 403, NULL, "Only mentors can create availabilities."},
          {"availabilities_order_check",  400, "non_field_errors", "The end must be after the start."},
          {"availabilities_overlap_excl", 400, "non_field_errors", "This overlaps another of your availabilities."},
+         {"availabilities_limit",        400, "non_field_errors", TOO_MANY},
          {0}}},
 
     {.name = "availabilty.delete", .method = "DELETE", .path = "/availabilty/{id:int}/",
      .summary = "Delete an availability, and cancel the future sessions in it.",
      .roles = LH_MEMBER,
      .sql = {AVAILABILITY_LOCK, AVAILABILITY_REMOVAL},
+     .rate = LH_RATE_MAIL,
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"missing", 404, NULL, "Availability not found."},
@@ -125,7 +130,7 @@ static const lh_route own_routes[] = {
     {.name = "availability.list", .method = "GET", .path = "/availability/",
      .summary = "List the caller's availabilities that have not ended, by start, or those of one mentor or of all.",
      .roles = LH_MEMBER,
-     .flags = LH_STREAMED,
+     .flags = LH_UNPAGED,
      .query = own_filters,
      /* The caller's own are listed even without the mentor flag, so that they can be deleted. */
      .sql = {"SELECT " AVAILABILITY_COLUMNS
@@ -133,7 +138,8 @@ static const lh_route own_routes[] = {
              "JOIN learnhub.users u ON u.id = a.mentor_id "
              "WHERE a.deleted_at IS NULL AND (:mentor::text IS NULL OR u.is_mentor AND u.is_active) "
              "  AND a.ends_at > now() AND " SELECTED_USERS
-             "ORDER BY a.starts_at, a.id"},
+             "ORDER BY a.starts_at, a.id "
+             "LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_ALL,
      .returns = availability_keys},
 
@@ -149,12 +155,14 @@ static const lh_route own_routes[] = {
          {"mentor", 403, NULL, "Only mentors can create availabilities."},
          {"availabilities_order_check",  400, NULL, "The end must be after the start."},
          {"availabilities_overlap_excl", 400, NULL, "This overlaps another of your availabilities."},
+         {"availabilities_limit",        400, NULL, TOO_MANY},
          {0}}},
 
     {.name = "availability.delete", .method = "DELETE", .path = "/availability/{id:int}/",
      .summary = "Delete an availability, and cancel the future sessions in it.",
      .roles = LH_MEMBER,
      .sql = {AVAILABILITY_LOCK, AVAILABILITY_REMOVAL},
+     .rate = LH_RATE_MAIL,
      .shape = LH_NOTHING,
      .errors = (const lh_route_error[]){
          {"missing", 404, NULL, "Availability not found."},

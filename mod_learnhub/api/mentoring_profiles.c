@@ -3,7 +3,7 @@
  * Mentor and mentee profiles, and the directories of mentors and mentees.
  *
  * A directory lists the active users with the flag is_mentor or is_mentee. Users with the flag but without a profile
- * are listed with an empty one.
+ * are listed with an empty one. E-mail addresses are not shown, also not as usernames.
  */
 #include "api/shared.h"
 
@@ -22,7 +22,7 @@
 
 /* The profile is also at the top level of an entry, for clients that do not read mentor_profile. */
 #define MENTOR_LIST                                                                                                    \
-    "SELECT u.id AS pk, u.username, u.first_name, u.last_name, "                                                       \
+    "SELECT u.id AS pk, learnhub.directory_name(u.username) AS username, u.first_name, u.last_name, "                  \
     "       learnhub.photo_url(:base, u.profile_photo) AS profile_photo, u.is_mentor, "                                \
     "       coalesce(p.about_me, '') AS \"mentor_profile.about_me\", "                                                 \
     "       to_jsonb(coalesce(p.skill_names, '{}')) AS \"mentor_profile.skills\", "                                    \
@@ -122,20 +122,22 @@ static const lh_route routes[] = {
     {.name = "mentors.list", .method = "GET", .path = "/mentor/",
      .summary = "List all mentors, by pk.",
      .roles = LH_MEMBER,
-     .flags = LH_STREAMED,
+     .flags = LH_UNPAGED,
      .sql = {MENTOR_LIST
-             "ORDER BY u.id"},
+             "ORDER BY u.id "
+             "LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_ALL,
      .returns = mentor_keys},
 
     {.name = "mentors.by_skills", .method = "GET", .path = "/mentor/{skills:text}/",
      .summary = "List the mentors who have all of the comma-separated skills, by pk.",
      .roles = LH_MEMBER,
-     .flags = LH_STREAMED,
+     .flags = LH_UNPAGED,
      .sql = {MENTOR_LIST
              "  AND p.skill_keys @> learnhub.skill_keys(to_jsonb(:skills::text)) "
              "  AND cardinality(learnhub.skill_keys(to_jsonb(:skills::text))) > 0 "
-             "ORDER BY u.id"},
+             "ORDER BY u.id "
+             "LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_ALL,
      .returns = mentor_keys},
 
@@ -220,14 +222,15 @@ static const lh_route routes[] = {
     {.name = "mentees.list", .method = "GET", .path = "/mentee/",
      .summary = "List all mentees, by pk.",
      .roles = LH_MEMBER,
-     .flags = LH_STREAMED,
-     .sql = {"SELECT u.id AS pk, u.username, u.first_name, u.last_name, "
+     .flags = LH_UNPAGED,
+     .sql = {"SELECT u.id AS pk, learnhub.directory_name(u.username) AS username, u.first_name, u.last_name, "
              "       learnhub.photo_url(:base, u.profile_photo) AS profile_photo, u.is_mentee, "
              "       p.team_number AS \"mentee_profile.team_number\" "
              "FROM learnhub.users u "
              "LEFT JOIN learnhub.mentee_profiles p ON p.user_id = u.id "
              "WHERE u.is_mentee AND u.is_active "
-             "ORDER BY u.id"},
+             "ORDER BY u.id "
+             "LIMIT :limit::bigint OFFSET :offset::bigint"},
      .shape = LH_ALL,
      .returns = mentee_keys},
 

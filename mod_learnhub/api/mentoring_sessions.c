@@ -125,6 +125,7 @@ static const lh_route routes[] = {
              "            WHEN a.starts_at > date_trunc('second', :start_time::timestamptz) "
              "              OR a.ends_at < date_trunc('second', :start_time::timestamptz) "
              "                             + make_interval(mins => :session_length::int) THEN 'outside' "
+             "            WHEN learnhub.booked_often(:me::bigint, a.mentor_id) THEN 'often' "
              "       END AS \"!\" "
              "FROM (SELECT) one "
              "LEFT JOIN ("
@@ -145,12 +146,14 @@ static const lh_route routes[] = {
              "  AND (SELECT is_active FROM learnhub.users WHERE id = :me::bigint) "
              "  AND a.starts_at <= date_trunc('second', :start_time::timestamptz) "
              "  AND a.ends_at >= date_trunc('second', :start_time::timestamptz) "
-             "                   + make_interval(mins => :session_length::int)",
+             "                   + make_interval(mins => :session_length::int) "
+             "  AND NOT learnhub.booked_often(:me::bigint, a.mentor_id)",
 
              SESSION_SELECT
              "WHERE s.id = (SELECT max(id) "
              "              FROM learnhub.mentoring_sessions "
              "              WHERE mentee_id = :me::bigint AND created_at = now())"},
+     .rate = LH_RATE_MAIL,
      .shape = LH_ONE,
      .status = 201,
      .returns = session_keys,
@@ -159,6 +162,8 @@ static const lh_route routes[] = {
          {"availability", 400, "mentor_availability", "There is no such availability."},
          {"own",          400, "mentor_availability", "You cannot have a session with yourself."},
          {"outside",      400, "non_field_errors", "The session must lie within the availability."},
+         {"often",        400, "non_field_errors",
+          "You have requested 60 sessions with this mentor within an hour. Try again later."},
          {"mentoring_hours_overlap_excl", 400, "non_field_errors",
           "You or the mentor have another session at this time."},
          {0}}},
@@ -207,6 +212,7 @@ static const lh_route routes[] = {
 
              SESSION_SELECT
              "WHERE s.id = :id::bigint AND :me::bigint IN (s.mentor_id, s.mentee_id)"},
+     .rate = LH_RATE_MAIL,
      .shape = LH_ONE,
      .status = 201, /* not 200: published behaviour */
      .returns = session_keys,

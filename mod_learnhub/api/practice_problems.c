@@ -1,19 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Practice problems: /problems. */
+#include <apr_lib.h>
 #include <string.h>
 
 #include "api/shared.h"
 
-/* Adds `query` to the response. A search without special characters is cheap, so the route's limits are lifted. */
+/* 1 when all texts that match `q` contain the same three letters or digits, or if there are at most two characters:
+ * then PostgreSQL need not read most of the texts. */
+static int uses_index(const char *q)
+{
+    int special = strpbrk(q, "\\^$.|?*+()[]{}") != NULL, characters = 0, run = 0, longest = 0;
+
+    for (; *q; q++) {
+        if ((*q & 0xC0) == 0x80) {
+            continue; /* not the first byte of a character */
+        }
+        run = apr_isalnum(*q) || (*q & 0x80) ? run + 1 : 0;
+        longest = run > longest ? run : longest;
+        characters++;
+    }
+    return characters < 3 || (!special && longest > 2);
+}
+
+/* Adds `query` to the response. Of searches that may need all of their time, a caller may have one at once. */
 static lh_error *classify_search(lh_call *call)
 {
     const char *q = lh_param(call, "q");
 
     lh_reply_string(call, "query", q);
-    if (!strpbrk(q, "\\^$.|?*+()[]{}")) {
-        lh_lift_timeout(call);
-    }
-    return NULL;
+    return uses_index(q) ? NULL : lh_share_take(call, LH_SHARE_EXPRESSION);
 }
 
 static const lh_step classify = {.name = "classify_search", .run = classify_search};
@@ -27,9 +42,13 @@ static const lh_step classify = {.name = "classify_search", .run = classify_sear
 /* The name of the counts in list_counts, or NULL if filters select problems that it does not count. */
 #define COUNTED "CASE WHEN :category::text IS NULL THEN 'problems' END"
 
-/* The subqueries compute the pattern once per statement, so that the trigram index can be used. */
+/*
+ * The subqueries compute the patterns once per statement, so that the trigram index can be used. One or two characters
+ * have no trigram of their own, and descriptions are long: the patterns for them select the titles that have a word
+ * which begins with them, and no description.
+ */
 #define PROBLEM_MATCHES                                                                                                \
-    "(p.title ~* (SELECT learnhub.search_pattern(:q)) OR p.description ~* (SELECT learnhub.search_pattern(:q))) "
+    "(p.title ~* (SELECT learnhub.title_pattern(:q)) OR p.description ~* (SELECT learnhub.description_pattern(:q))) "
 
 #define PROBLEM_NOT_FOUND {"missing", 404, NULL, "Problem not found."}
 #define PROBLEM_TOO_LARGE {"problems_size_check", 422, "description", "A problem may have at most 65536 bytes in all."}
@@ -159,6 +178,8 @@ static const lh_route routes[] = {
              "ORDER BY p.created_at DESC, p.id DESC "
              "LIMIT :limit::bigint OFFSET :skip::bigint"},
      .timeout_ms = 1000,
+     .rate = LH_RATE_SEARCH,
+     .share = LH_SHARE_SEARCH,
      .shape = LH_SKIP_LIMIT,
      .key = "problems",
      .returns = problem_keys,

@@ -117,6 +117,7 @@ static const lh_route routes[] = {
      .before = {&lh_step_check_drawing},
      .extra_sql = EVALUATION_SQL,
      .sql = {"SELECT " FEEDBACK_COLUMNS ":cached::boolean AS cached, clock_timestamp() AS timestamp"},
+     .share = LH_SHARE_MODEL,
      .shape = LH_ONE,
      .returns = check_keys,
      .errors = (const lh_route_error[]){EVALUATION_ERRORS, {0}}},
@@ -150,6 +151,7 @@ static const lh_route routes[] = {
              "          :evaluation::jsonb -> 'breakdown' AS breakdown, " FEEDBACK_COLUMNS
              "          :evaluation::jsonb -> 'tips' AS tips, '[]'::jsonb AS \"resources.videos\", "
              "          '[]'::jsonb AS \"resources.docs\", s.submitted_at AS timestamp"},
+     .share = LH_SHARE_MODEL,
      .shape = LH_ONE,
      .returns = submit_keys,
      .errors = (const lh_route_error[]){
@@ -196,6 +198,7 @@ static const lh_route routes[] = {
              "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint AND s.status IN ('active', 'paused') "
              "  AND " CHAT_HAS_ROOM
              "RETURNING :answer::text AS _content"},
+     .share = LH_SHARE_MODEL,
      .shape = LH_EVENTS,
      .errors = (const lh_route_error[]){
          {"missing", 404, NULL, "Session not found."},

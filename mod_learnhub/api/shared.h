@@ -4,6 +4,7 @@
 #define LH_SHARED_H
 
 #include "learnhub.h"
+#include "learnhub_accounts.h"
 
 /* clang-format off */
 
@@ -12,63 +13,116 @@
 #define NAME_LENGTH 150      /* characters of a username, first or last name */
 #define PASSWORD_LENGTH 1000 /* characters; a new password is limited further by lh_check_password() */
 
-/* The errors for the codes of learnhub.taken_names(). */
+/* The errors for the codes of learnhub.taken_names() and for the trigger keep_username_own. */
 #define LOGIN_NAME_ERRORS                                                                                              \
     {"users_username_key", 400, "username", "A user with that username already exists."},                              \
-    {"users_email_key",    400, "email",    "A user with that e-mail already exists."}
+    {"users_email_key",    400, "email",    "A user with that e-mail already exists."},                                \
+    {"users_username_own_check", 400, "username", LH_USERNAME_RULE}
 
 /*
- * Failed logins are counted by client address, and by account or, if the name that was sent is unknown, by that name.
- * The counts are in the database, so that all nodes and all login routes share them. A login enters the login gate
- * before it reads the counts, so concurrent attempts can exceed the limit only by as many as the gates of all processes
- * admit. `name` is the SQL of the name that was sent.
+ * Attempts to log in are counted before the password is verified, in the database, so that all nodes and all login
+ * routes share the counts (conf/schema/0018_login_attempts.sql). The extra_sql of lh_step_log_in are LOGIN_ACCOUNT or
+ * OWN_ACCOUNT, and LOGIN_FAILURE. `account`: a table with the column user_id, NULL if no account has the name.
  */
-#define LOGIN_KEYS(name)                                                                                               \
-    "'address ' || :address::text, "                                                                                   \
-    "coalesce((SELECT 'user ' || user_id FROM learnhub.login_names WHERE name = lower(" name ")), "                    \
-    "         'name ' || lower(" name "))"
-
-/* Counts a failure for each of `keys`, in a fixed order to avoid deadlocks, and deletes up to 10 expired counts. */
-#define FAILURE_COUNT                                                                                                  \
-    "expired AS ("                                                                                                     \
-    "    DELETE FROM learnhub.login_failures "                                                                         \
-    "    WHERE key IN (SELECT key FROM learnhub.login_failures "                                                       \
-    "                  WHERE since < now() - make_interval(secs => :seconds::int) "                                    \
-    "                    AND key NOT IN (SELECT key FROM keys) "                                                       \
-    "                  ORDER BY since LIMIT 10 "                                                                       \
-    "                  FOR UPDATE SKIP LOCKED)) "                                                                      \
-    "INSERT INTO learnhub.login_failures AS f (key, failures, since) "                                                 \
-    "SELECT key, 1, now() FROM keys ORDER BY key "                                                                     \
-    "ON CONFLICT (key) DO UPDATE "                                                                                     \
-    "SET failures = CASE WHEN f.since < now() - make_interval(secs => :seconds::int) THEN 1 ELSE f.failures + 1 END, " \
-    "    since = CASE WHEN f.since < now() - make_interval(secs => :seconds::int) THEN now() ELSE f.since END"
-
-/* The extra_sql of lh_step_log_in for a login with a name. */
-#define LOGIN_ACCOUNT(name)                                                                                            \
-    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, t.wait AS _wait "     \
-    "FROM (SELECT ceil(extract(epoch FROM max(f.since) + make_interval(secs => :seconds::int) - now()))::int AS wait " \
-    "      FROM learnhub.login_failures f "                                                                            \
-    "      WHERE f.key IN (" LOGIN_KEYS(name) ") AND f.failures >= :failures::int "                                    \
-    "        AND f.since > now() - make_interval(secs => :seconds::int)) t "                                           \
-    "LEFT JOIN learnhub.login_names n ON n.name = lower(" name ") "                                                    \
+#define LOGIN_ATTEMPT(columns, account, name)                                                                          \
+    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, u.password_hash AS _hash, " columns             \
+    "       n.user_id AS _account, c.wait AS _wait, c.noted AS _noted, c.known AS _known "                             \
+    "FROM " account " n "                                                                                              \
+    "CROSS JOIN LATERAL learnhub.claim_login(n.user_id, " name ", :address::text, :failures::int, :seconds::int, "     \
+    "                                        :address_failures::int, :address_seconds::int, :me::bigint) c "           \
     "LEFT JOIN learnhub.users u ON u.id = n.user_id AND u.is_active"
 
-#define LOGIN_FAILURE(name) "WITH keys AS (SELECT unnest(ARRAY[" LOGIN_KEYS(name) "]) AS key), " FAILURE_COUNT
+/* Counts an attempt with a name and returns the account. `name` is the SQL of the name that was sent. */
+#define LOGIN_ACCOUNT(name)                                                                                            \
+    LOGIN_ATTEMPT("", "(SELECT l.user_id "                                                                             \
+                      " FROM (SELECT) one "                                                                            \
+                      " LEFT JOIN learnhub.login_names l ON l.name = lower(" name "))", name)
 
-/* Begins a statement after lh_step_log_in: forgets the failures of the account in `user_id`. */
-#define FORGIVEN "WITH forgiven AS (DELETE FROM learnhub.login_failures WHERE key = 'user ' || :user_id::bigint) "
+/* The same for the caller's own password. The names are read because a new password must not equal them. */
+#define OWN_ACCOUNT                                                                                                    \
+    LOGIN_ATTEMPT("u.username AS _username, u.email AS _email, "                                                       \
+                  "u.first_name AS _first_name, u.last_name AS _last_name, ",                                          \
+                  "(SELECT :me::bigint AS user_id)", "NULL")
 
-/* Revokes the token in `digest`, as lh_step_bind_sent_token binds it; RETURNING follows. */
-#define TOKEN_REVOCATION                                                                                               \
-    "WITH deleted AS (DELETE FROM learnhub.tokens WHERE digest = decode(:digest, 'hex')) "                             \
-    "INSERT INTO learnhub.auth_events (token) "                                                                        \
-    "VALUES (substring(decode(:digest, 'hex') FROM 1 FOR 16)) "
+/* After a failed attempt. */
+#define LOGIN_FAILURE                                                                                                  \
+    "SELECT learnhub.login_failed(:account::bigint, :me::bigint, :address::text, "                                     \
+    "                             greatest(:seconds::int, :address_seconds::int))::text AS _done"
 
-/* The user of a token that a step has verified, unless the account's tokens were revoked since. */
-#define TOKEN_OWNER                                                                                                    \
-    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version "                                                \
+/* Begins a statement after lh_step_log_in: gives the attempt back, stores the network as known to the account, and
+ * replaces the password's hash if the step has made a new one. Further CTEs may follow. */
+#define FORGIVEN                                                                                                       \
+    "WITH forgiven AS ("                                                                                               \
+    "    INSERT INTO learnhub.known_networks AS k (user_id, network) "                                                 \
+    "    SELECT s.user_id, s.network "                                                                                 \
+    "    FROM learnhub.login_succeeded(:user_id::bigint, :address::text, :known::boolean, :verified_hash::text, "      \
+    "                                  :rehash::text) s "                                                              \
+    "    ON CONFLICT (user_id, network) DO UPDATE SET used_at = now()) "
+
+/* The columns for lh_step_issue_tokens and its kind, of a user `u` and NEW_LOGIN. */
+#define LOGIN_COLUMNS                                                                                                  \
+    "u.id AS _id, u.role AS _role, l.version AS _version, l.login AS _login, l.refresh AS _refresh"
+
+/* Joins a new login `l` of the user `u`; after lh_step_new_login. There is none if u.token_version is not `version`. */
+#define NEW_LOGIN(version)                                                                                             \
+    "LATERAL learnhub.begin_login(u.id, " version ", :address::text, :agent::text, "                                   \
+    "                             :access_ttl::bigint, :refresh_ttl::bigint) l "
+
+/* Refreshes a login after lh_step_verify_refresh_token; `rotate`: true if the response has a refresh token. */
+#define LOGIN_REFRESH(rotate)                                                                                          \
+    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, "                                               \
+    "       l.login AS _login, l.refresh AS _refresh, l.reused AS _reused "                                            \
     "FROM learnhub.users u "                                                                                           \
-    "WHERE u.id = :user_id::bigint AND u.is_active AND u.token_version = :version::int"
+    "CROSS JOIN LATERAL learnhub.refresh_login(u.id, :login::uuid, :refresh_id::uuid, :version::int, " rotate ", "     \
+    "                                          :address::text, :agent::text, "                                         \
+    "                                          :access_ttl::bigint, :refresh_ttl::bigint) l "                          \
+    "WHERE u.id = :user_id::bigint"
+
+/* Ends the login of the token that was sent, after lh_step_bind_sent_token. */
+#define LOGOUT "learnhub.log_out(:me::bigint, :login::uuid, :digest, :until::bigint, :address::text)"
+
+/* ---- e-mail addresses ---- */
+
+/* A column of the statement that creates the account `user`: mails the link in `activation_link`, unless it is NULL. */
+#define CONFIRMATION(user)                                                                                             \
+    "learnhub.post_confirmation(" user ".id, " user ".uuid, " user ".email, :activation_link::text)::text AS _mail"
+
+/* Returns a row if one of the names that were sent differs: for lh_step_log_in_to_change. */
+#define NAME_CHANGE                                                                                                    \
+    "SELECT id "                                                                                                       \
+    "FROM learnhub.users "                                                                                             \
+    "WHERE id = :me::bigint AND (username <> :username::text OR email <> :email::text)"
+
+/*
+ * Begins a statement that changes the caller's login names, after the lock of the caller's row: `account` is the row if
+ * the change is allowed; `verdict` has the codes of NAME_CHANGE_ERRORS, or NULL without the account.
+ */
+#define NAME_CHANGE_VERDICT                                                                                            \
+    FORGIVEN ", "                                                                                                      \
+    "verdict AS ("                                                                                                     \
+    "    SELECT learnhub.login_name_codes(:me::bigint, :username::text, :email::text, :version::int, "                 \
+    "                                     :activation_link::text) AS codes), "                                         \
+    "account AS ("                                                                                                     \
+    "    SELECT u.* "                                                                                                  \
+    "    FROM verdict, learnhub.users u "                                                                              \
+    "    WHERE codes = '' AND u.id = :me::bigint AND u.is_active) "
+
+/* The new value of users.email in it. */
+#define NEW_EMAIL "learnhub.email_after(u.email, :email::text, :activation_link::text)"
+
+/* The column `_audit` of it, which also mails the confirmation and the notice. */
+#define EMAIL_AUDIT                                                                                                    \
+    "(SELECT learnhub.change_email(a.id, a.uuid, a.email, a.email_verified_at IS NOT NULL, :email::text, "             \
+    "                              :activation_link::text, :address) "                                                 \
+    " FROM account a) AS _audit"
+
+#define NAME_CHANGE_ERRORS                                                                                             \
+    LOGIN_NAME_ERRORS,                                                                                                 \
+    {"credentials", 400, "current_password", "Invalid password."},                                                     \
+    {"often",       400, "email", "Too many confirmations were requested. Try again in an hour."}
+
+/* Before a change that a trigger records in the audit log: by whom and from where. */
+#define ACTING "SELECT learnhub.acting(:me::bigint, :address::text)"
 
 /* A picture in a table of the schema learnhub, for LH_BYTES. */
 #define PHOTO_BY_NAME(table)                                                                                           \

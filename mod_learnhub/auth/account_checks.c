@@ -2,10 +2,12 @@
 /* The checks that learnhub_accounts.h declares: the rules for new passwords, and fields that depend on each other. */
 #include "learnhub_accounts.h"
 
+#include <apr_cstr.h>
 #include <apr_strings.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
+#include "core/server_state.h"
 #include "crypto/password.h"
 #include "http/call.h"
 #include "http/error.h"
@@ -35,7 +37,7 @@ static const char *broken_rule(lh_call *call, const char *subject, const char *c
     const char *full_name = user[2] && user[3] ? apr_pstrcat(call->r->pool, user[2], " ", user[3], NULL) : NULL;
     const char *names[] = {user[0], user[1], user[2], user[3], full_name};
     const char *password = lh_param(call, password_field(call));
-    const char *text = password ? lh_password_error(password, names, 5) : NULL;
+    const char *text = password ? lh_password_error(password, names, 5, call->server->config.passwords) : NULL;
 
     return text ? apr_pstrcat(call->r->pool, subject, " ", text, NULL) : NULL;
 }
@@ -63,12 +65,23 @@ static int repeated_differently(const lh_call *call, const char *password)
     return differs;
 }
 
+/* 1 when both were sent and the username has an @, but is not the e-mail address. */
+static int is_foreign_username(const lh_call *call)
+{
+    const char *username = lh_param(call, "username"), *email = lh_param(call, "email");
+
+    return username && email && strchr(username, '@') && apr_cstr_casecmp(username, email);
+}
+
 lh_error *lh_check_password(lh_call *call, lh_error *errors)
 {
     const char *password = lh_param(call, password_field(call)), *text = rule_broken_by_body(call, "This");
 
     if (text) {
         errors = lh_fail_field(call, errors, password_field(call), text);
+    }
+    if (is_foreign_username(call)) {
+        errors = lh_fail_field(call, errors, "username", LH_USERNAME_RULE);
     }
     return password && repeated_differently(call, password)
                ? lh_fail_field(call, errors, NULL, "The two password fields did not match.")
@@ -130,7 +143,28 @@ lh_error *lh_check_login_name(lh_call *call, lh_error *errors)
                : errors;
 }
 
+/* ---- changes of login names ---- */
+
+static lh_error *log_in_to_change(lh_call *call)
+{
+    lh_error *error = lh_query(call, lh_step_log_in.extra_sql);
+
+    if (error || !lh_row_count(call)) {
+        return error;
+    }
+    if (!lh_param(call, "current_password")) {
+        return lh_fail_field(call, NULL, "current_password",
+                             "This field is required to change the username or the e-mail address.");
+    }
+    return lh_step_log_in.run(call);
+}
+
 /* clang-format off */
+const lh_step lh_step_log_in_to_change = {
+    .name = "log_in_to_change", .run = log_in_to_change, .fields = "current_password username email",
+    .binds = "failures seconds address_failures address_seconds account user_id version known verified_hash rehash",
+    .extra_sql = 3, .columns = "_id _role _version _hash _account _wait _noted _known"};
+
 const lh_step lh_step_check_own_password = {
     .name = "check_own_password", .run = check_own_password, .fields = "password|new_password",
     .columns = "_username _email _first_name _last_name"};

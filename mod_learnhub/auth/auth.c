@@ -10,6 +10,7 @@
 #include "core/server_state.h"
 #include "crypto/jwt_memory.h"
 #include "http/error.h"
+#include "http/rate.h"
 #include "http/route.h"
 
 #define OPAQUE_LENGTH 40 /* hex digits; JWTs contain dots */
@@ -26,15 +27,17 @@ static int is_opaque(const char *token)
     return strlen(token) == OPAQUE_LENGTH && strspn(token, "0123456789abcdef") == OPAQUE_LENGTH;
 }
 
-/* Verifies an access token, or finds it among those that this process has verified. Returns 0 if it is not valid. */
-static int verify(const lh_call *call, const lh_jwt_rules *rules, const char *token, lh_claims *claims)
+/* Verifies an access token, or finds it among those that this process has verified. Returns 0 if it is not valid. Sets
+ * *is_due to 1 when the process meets the token first, and then every few minutes. */
+static int verify(const lh_call *call, const lh_jwt_rules *rules, const char *token, lh_claims *claims, int *is_due)
 {
     lh_jwt_memory *memory = call->server->verified;
     const char *why;
 
-    if (lh_jwt_memory_find(memory, token, rules->now, claims)) {
+    if (lh_jwt_memory_find(memory, token, rules->now, claims, is_due)) {
         return 1;
     }
+    *is_due = 1;
     if (lh_jwt_verify(call->r->pool, call->server->config.keys, rules, LH_JWT_ACCESS, token, claims, &why) !=
         APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, call->r, LH_LOG(0008) "token rejected: %s", why);
@@ -49,13 +52,14 @@ static lh_error *authenticate_jwt(lh_call *call, const char *token)
     const lh_config *config = &call->server->config;
     lh_jwt_rules rules = lh_auth_jwt_rules(call);
     lh_claims claims;
+    lh_error *error;
+    int is_due;
 
-    if (!verify(call, &rules, token, &claims)) {
+    if (!verify(call, &rules, token, &claims, &is_due)) {
         return lh_error_bad_token(call->r->pool);
     }
     if (claims.issued + apr_time_sec(config->access_ttl) <= rules.now) {
-        /* Issued under a longer LearnHubAccessTokenTTL. It may be revoked, as events that old are not loaded. */
-        return lh_error_bad_token(call->r->pool);
+        return lh_error_bad_token(call->r->pool); /* issued under a longer LearnHubAccessTokenTTL */
     }
     call->me.id = claims.subject;
     call->me.role = claims.role;
@@ -63,7 +67,12 @@ static lh_error *authenticate_jwt(lh_call *call, const char *token)
     call->me.expires = claims.expires;
     apr_unescape_hex(call->me.key, claims.id, APR_ESCAPE_STRING, 0, NULL); /* lh_jwt_verify() checked its form */
     call->me.digest = apr_pstrdup(call->r->pool, claims.id);
-    return lh_token_check(call);
+    memcpy(call->me.login, claims.login, sizeof(call->me.login));
+    error = lh_token_check(call);
+    if (!error && is_due) {
+        lh_token_note(call);
+    }
+    return error;
 }
 
 /* The token after the scheme "Bearer" or "Token"; NULL for other schemes. */
@@ -121,5 +130,6 @@ lh_error *lh_auth(lh_call *call)
     r->user = apr_psprintf(r->pool, "%" APR_INT64_T_FMT, call->me.id);
     r->ap_auth_type = is_opaque(token) ? "Token" : "Bearer";
     lh_call_set_builtin(call, LH_BUILTIN_ME, r->user);
-    return check_role(call);
+    error = lh_rate_count_account(call); /* before check_role(), which may read the database */
+    return error ? error : check_role(call);
 }

@@ -9,7 +9,7 @@
 /*
  * Authenticates the caller, unless the route is LH_ANYONE: sets call->me, the parameter :me, and for the access log
  * r->user (users.id) and r->ap_auth_type. 401 without a valid token; 403 when the caller has none of the route's
- * roles; 503 when revocations cannot be read.
+ * roles; 429 when its account has sent too many requests; 503 when revocations cannot be read.
  */
 lh_error *lh_auth(lh_call *call);
 

@@ -9,14 +9,53 @@
 
 const char lh_config_apis[] = "practice tutoring coding mentoring xp admin";
 const char lh_config_pages[] = "index health";
+const char lh_config_rates[] = "signup login mail search write read";
 
 #define UNSET (-1)
 
-static int is_set(const void *config, const lh_setting *setting)
+/* A value has one part, or several that are set and inherited one by one. */
+static int count_parts(const lh_setting *setting)
 {
-    const void *value = (const char *)config + setting->offset;
+    return setting->parts ? setting->parts : 1;
+}
+
+static apr_size_t part_size(const lh_setting *setting)
+{
+    return setting->size / (apr_size_t)count_parts(setting);
+}
+
+static apr_size_t part_offset(const lh_setting *setting, int part)
+{
+    return setting->offset + part_size(setting) * (apr_size_t)part;
+}
+
+static int is_set(const void *config, const lh_setting *setting, int part)
+{
+    const void *value = (const char *)config + part_offset(setting, part);
 
     return setting->kind == LH_SETTING_NUMBER ? *(const apr_int64_t *)value >= 0 : *(void *const *)value != NULL;
+}
+
+static void unset(void *config, const lh_setting *setting)
+{
+    int i;
+
+    for (i = 0; setting->kind == LH_SETTING_NUMBER && i < count_parts(setting); i++) {
+        *(apr_int64_t *)(void *)((char *)config + part_offset(setting, i)) = UNSET;
+    }
+}
+
+/* Copies the parts that are not set in *config from *base. */
+static void inherit(void *config, const void *base, const lh_setting *setting)
+{
+    int i;
+
+    for (i = 0; i < count_parts(setting); i++) {
+        if (!is_set(config, setting, i)) {
+            memcpy((char *)config + part_offset(setting, i), (const char *)base + part_offset(setting, i),
+                   part_size(setting));
+        }
+    }
 }
 
 void *lh_config_create(apr_pool_t *p, server_rec *s)
@@ -26,38 +65,34 @@ void *lh_config_create(apr_pool_t *p, server_rec *s)
 
     (void)s;
     for (command = lh_config_commands; command->name; command++) {
-        const lh_setting *setting = command->cmd_data;
-        if (setting->kind == LH_SETTING_NUMBER) {
-            *(apr_int64_t *)(void *)((char *)config + setting->offset) = UNSET;
-        }
+        unset(config, command->cmd_data);
     }
     return config;
 }
 
 void *lh_config_merge(apr_pool_t *p, void *base, void *over)
 {
-    char *merged = apr_pmemdup(p, over, sizeof(lh_config));
+    lh_config *merged = apr_pmemdup(p, over, sizeof(lh_config));
     const command_rec *command;
 
     for (command = lh_config_commands; command->name; command++) {
-        const lh_setting *setting = command->cmd_data;
-        if (!is_set(over, setting)) {
-            memcpy(merged + setting->offset, (char *)base + setting->offset, setting->size);
-        }
+        inherit(merged, base, command->cmd_data);
     }
     return merged;
 }
 
 void lh_config_complete(apr_pool_t *p, lh_config *config)
 {
+    lh_config *defaults = lh_config_create(p, NULL);
     const command_rec *command;
 
     for (command = lh_config_commands; command->name; command++) {
         const lh_setting *setting = command->cmd_data;
-        if (!is_set(config, setting) && setting->default_value) {
+        if (setting->default_value) {
             char *value = apr_pstrdup(p, setting->default_value);
-            setting->read(p, setting, (char *)config + setting->offset, 1, &value);
+            setting->read(p, setting, (char *)defaults + setting->offset, 1, &value);
         }
+        inherit(config, defaults, setting);
     }
 }
 
@@ -69,10 +104,30 @@ const char *lh_config_error(const lh_config *config)
     if (config->smtp && !config->mail_from) {
         return "LearnHubSMTP requires LearnHubMailFrom, the sender of mails";
     }
+    if (config->verify_email && !config->smtp) {
+        return "LearnHubVerifyEmail On requires LearnHubSMTP, which sends the confirmations";
+    }
     if (config->model_url && !config->model_name) {
         return "LearnHubModelURL requires LearnHubModelName, which each request to the model contains";
     }
     return NULL;
+}
+
+const lh_rate_limits *lh_config_rate(const lh_config *config, lh_rate rate)
+{
+    return &config->rates.of[rate - LH_RATE_SIGNUP];
+}
+
+const char *lh_config_rate_name(apr_pool_t *p, lh_rate rate)
+{
+    const char *names = lh_config_rates, *name = names;
+    apr_size_t length = 0;
+    int i;
+
+    for (i = LH_RATE_SIGNUP; i <= (int)rate; i++) {
+        name = lh_text_word(&names, &length);
+    }
+    return apr_pstrmemdup(p, name, length);
 }
 
 int lh_config_has(const char *words, apr_int64_t bits, const char *word)

@@ -25,7 +25,7 @@ static const char *read_directive(cmd_parms *cmd, void *unused, int argc, char *
         .read = reader,                                                                                     \
         .kind = _Generic(((lh_config *)0)->member,                                                          \
             apr_int64_t: LH_SETTING_NUMBER, lh_throttle: LH_SETTING_NUMBER,                                 \
-            lh_spool_limit: LH_SETTING_NUMBER, default: LH_SETTING_POINTER),                                \
+            lh_spool_limit: LH_SETTING_NUMBER, lh_rates: LH_SETTING_NUMBER, default: LH_SETTING_POINTER),   \
         .offset = offsetof(lh_config, member),                                                              \
         .size = sizeof(((lh_config *)0)->member),                                                           \
         __VA_ARGS__}), RSRC_CONF, help)
@@ -50,22 +50,29 @@ const command_rec lh_config_commands[] = {
 
     DIRECTIVE("LearnHubJWTSecret", lh_read_key, keys,
               "[kid=NAME] and a signing key: " LH_SECRET_SOURCES "key itself; the first one signs, all verify"),
-    DIRECTIVE("LearnHubJWTIssuer", lh_read_string, issuer, "the issuer (iss) of tokens, checked if set"),
+    DIRECTIVE("LearnHubJWTIssuer", lh_read_string, issuer, "the issuer (iss) of tokens"),
     DIRECTIVE("LearnHubJWTAudience", lh_read_string, audience, "the audience (aud) of tokens, checked if set"),
     DIRECTIVE("LearnHubAccessTokenTTL", lh_read_duration, access_ttl, "the lifetime of access tokens",
               .min = LH_SECOND, .max = 30 * LH_DAY, .default_value = "24h"),
     DIRECTIVE("LearnHubRefreshTokenTTL", lh_read_duration, refresh_ttl, "the lifetime of refresh tokens",
               .min = LH_SECOND, .max = 365 * LH_DAY, .default_value = "7d"),
-    DIRECTIVE("LearnHubTokenTTL", lh_read_duration, token_ttl, "the lifetime of opaque tokens; 0: they do not expire",
-              .max = 3650 * LH_DAY, .default_value = "0"),
+    DIRECTIVE("LearnHubTokenTTL", lh_read_duration, token_ttl,
+              "the time without a use after which opaque tokens expire; 0: they do not expire",
+              .max = 3650 * LH_DAY, .default_value = "90d"),
     DIRECTIVE("LearnHubRevocationInterval", lh_read_duration, revocation_interval,
               "the maximum time until a revoked account, role or token stops working in every process",
               .max = LH_HOUR, .default_value = "10s"),
     DIRECTIVE("LearnHubBcryptCost", lh_read_integer, bcrypt_cost, "the bcrypt cost of password hashes, 4 to 15",
               .min = 4, .max = 15, .default_value = "10"),
     DIRECTIVE("LearnHubLoginThrottle", lh_read_throttle, throttle,
-              "FAILURES/TIME, the failed logins per account and per address after which logins are rejected, or Off",
+              "FAILURES/TIME, the failed logins of an account after which its logins are rejected, and the same for an "
+              "address (ten times as many), or Off",
               .min = LH_SECOND, .max = LH_DAY, .default_value = "10/5m"),
+    DIRECTIVE("LearnHubPasswordList", lh_read_passwords, passwords,
+              "a file of common passwords, one a line, also gzipped, that users cannot choose, or Off"),
+    DIRECTIVE("LearnHubKeepAudit", lh_read_duration, keep_audit,
+              "the time after which entries of the audit log are deleted",
+              .min = LH_DAY, .max = 3650 * LH_DAY, .default_value = "365d"),
 
     DIRECTIVE("LearnHubMaxBody", lh_read_integer, max_body,
               "the maximum size of request bodies without a photo or a diagram in bytes",
@@ -74,6 +81,9 @@ const command_rec lh_config_commands[] = {
               .min = 1024, .max = 67108864, .default_value = "8388608"),
     DIRECTIVE("LearnHubMaxDiagram", lh_read_integer, max_diagram, "the maximum size of a body with a diagram in bytes",
               .min = 1024, .max = 67108864, .default_value = "8388608"),
+    DIRECTIVE("LearnHubRate", lh_read_rate, rates,
+              "On or Off, or a class and its NUMBER/TIME of requests per account and per address, or Off",
+              .min = LH_SECOND, .max = LH_DAY, .words = lh_config_rates, .parts = LH_RATE_READ, .default_value = "On"),
     DIRECTIVE("LearnHubConnectionWait", lh_read_duration, connection_wait,
               "the maximum time that a request waits for a database connection",
               .min = 10 * LH_MILLISECOND, .max = LH_MINUTE, .default_value = "2s"),
@@ -90,6 +100,8 @@ const command_rec lh_config_commands[] = {
               "the base of absolute URLs in responses; unset: scheme and host of the request"),
     DIRECTIVE("LearnHubPasswordResetURL", lh_read_reset_url, reset_url,
               "the page where users choose a new password, with {uid} and {token}; unset: below LearnHubPublicURL"),
+    DIRECTIVE("LearnHubActivationURL", lh_read_reset_url, activation_url,
+              "the page where users confirm an e-mail address, with {uid} and {token}; unset: below LearnHubPublicURL"),
     DIRECTIVE("LearnHubMeetingURL", lh_read_meeting_url, meeting_url,
               "the meeting URL of confirmed mentoring sessions, with one %s for a random code; unset: none"),
 
@@ -97,9 +109,18 @@ const command_rec lh_config_commands[] = {
               "the mail server, smtp://host[:port] or smtps://host[:port]; unset: mails are stored, but not sent"),
     DIRECTIVE("LearnHubSMTPAuth", lh_read_login, smtp_login,
               "the login at the mail server: a user and " LH_SECRET_SOURCES "password itself"),
+    DIRECTIVE("LearnHubSMTPSecurity", lh_read_choice, smtp_security,
+              "TLS for mail servers on other machines: required, or opportunistic (if the server offers it)",
+              .words = "required opportunistic", .default_value = "required"),
     DIRECTIVE("LearnHubMailFrom", lh_read_email, mail_from, "the sender of mails, an e-mail address"),
+    DIRECTIVE("LearnHubVerifyEmail", lh_read_flag, verify_email,
+              "On or Off: an e-mail address gets no mail but the confirmation until its user has confirmed it",
+              .default_value = "Off"),
     DIRECTIVE("LearnHubMailTries", lh_read_integer, mail_tries, "the maximum number of attempts to send a mail",
               .min = 1, .max = 100, .default_value = "10"),
+    DIRECTIVE("LearnHubKeepMails", lh_read_duration, keep_mails,
+              "the time after which mails that were sent, have failed or have expired are deleted",
+              .min = LH_DAY, .max = 3650 * LH_DAY, .default_value = "30d"),
 
     DIRECTIVE("LearnHubModelURL", lh_read_url, model_url,
               "the chat-completions URL of a model that rates activities; unset: the built-in engine rates them"),

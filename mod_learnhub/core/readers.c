@@ -10,6 +10,7 @@
 
 #include "core/config.h"
 #include "core/secret.h"
+#include "crypto/common_password.h"
 #include "util/text.h"
 
 /* ---- numbers ---- */
@@ -88,24 +89,107 @@ const char *lh_read_duration(apr_pool_t *p, const lh_setting *setting, void *tar
     return NULL;
 }
 
-/* FAILURES/TIME or Off */
+#define FAILURES_MAX 1000000
+
+/* FAILURES/TIME. Returns 0 if the text has another form. */
+static int parse_failures(apr_pool_t *p, const lh_setting *setting, const char *text, apr_int64_t *failures,
+                          apr_interval_time_t *time)
+{
+    const char *slash = strchr(text, '/');
+
+    *time = slash ? parse_duration(slash + 1) : -1;
+    return slash && lh_text_integer(apr_pstrmemdup(p, text, (apr_size_t)(slash - text)), failures) && *failures >= 1 &&
+           *failures <= FAILURES_MAX && *time >= setting->min && *time <= setting->max;
+}
+
+/* FAILURES/TIME [FAILURES/TIME] or Off. Without the second, the limit of an address is ten times the first. */
 const char *lh_read_throttle(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
 {
     lh_throttle *throttle = target;
-    const char *slash = argc == 1 ? strchr(argv[0], '/') : NULL;
-    apr_int64_t failures, time = slash ? parse_duration(slash + 1) : -1;
 
     if (argc == 1 && !strcasecmp(argv[0], "Off")) {
-        throttle->failures = throttle->time = 0;
+        memset(throttle, 0, sizeof(*throttle));
         return NULL;
     }
-    if (!slash || !lh_text_integer(apr_pstrmemdup(p, argv[0], (apr_size_t)(slash - argv[0])), &failures) ||
-        failures < 1 || failures > 1000000 || time < setting->min || time > setting->max) {
-        return apr_psprintf(p, "must be Off or FAILURES/TIME such as 10/5m, with 1 to 1000000 failures in %s to %s",
-                            duration_text(p, setting->min), duration_text(p, setting->max));
+    if (argc < 1 || argc > 2 || !parse_failures(p, setting, argv[0], &throttle->failures, &throttle->time) ||
+        (argc == 2 && !parse_failures(p, setting, argv[1], &throttle->address_failures, &throttle->address_time))) {
+        return apr_psprintf(p,
+                            "must be Off or FAILURES/TIME such as 10/5m, and optionally a second one for addresses, "
+                            "with 1 to %d failures in %s to %s",
+                            FAILURES_MAX, duration_text(p, setting->min), duration_text(p, setting->max));
     }
-    throttle->failures = failures;
-    throttle->time = time;
+    if (argc == 1) {
+        throttle->address_failures = 10 * throttle->failures;
+        throttle->address_time = throttle->time;
+    }
+    return NULL;
+}
+
+/* ---- rates ---- */
+
+/* clang-format off */
+
+/* The limits of `On`, per account and per address. No user and no front end reaches them; a school is one address. */
+static const lh_rate_limits default_rates[] = {
+    [LH_RATE_SIGNUP - LH_RATE_SIGNUP] = {{0, 0},                {600, 5 * LH_MINUTE}},
+    [LH_RATE_LOGIN - LH_RATE_SIGNUP]  = {{0, 0},                {1200, 5 * LH_MINUTE}},
+    [LH_RATE_MAIL - LH_RATE_SIGNUP]   = {{300, LH_HOUR},        {3000, LH_HOUR}},
+    [LH_RATE_SEARCH - LH_RATE_SIGNUP] = {{600, LH_MINUTE},      {1200, LH_MINUTE}},
+    [LH_RATE_WRITE - LH_RATE_SIGNUP]  = {{1200, LH_MINUTE},     {12000, LH_MINUTE}},
+    [LH_RATE_READ - LH_RATE_SIGNUP]   = {{120000, LH_MINUTE},   {600000, LH_MINUTE}}};
+
+/* clang-format on */
+
+/* NUMBER/TIME */
+static int read_limit(apr_pool_t *p, const lh_setting *setting, const char *text, lh_limit *limit)
+{
+    const char *slash = strchr(text, '/');
+
+    limit->time = slash ? parse_duration(slash + 1) : -1;
+    return slash && lh_text_integer(apr_pstrmemdup(p, text, (apr_size_t)(slash - text)), &limit->requests) &&
+           limit->requests >= 1 && limit->requests <= 1000000 && limit->time >= setting->min &&
+           limit->time <= setting->max;
+}
+
+/* [ACCOUNT] ADDRESS, which are NUMBER/TIME; Off. Without ADDRESS an address has ten times the limit of an account. */
+static int read_limits(apr_pool_t *p, const lh_setting *setting, int per_account, int argc, char *const argv[],
+                       lh_rate_limits *limits)
+{
+    memset(limits, 0, sizeof(*limits));
+    if (argc == 1 && !strcasecmp(argv[0], "Off")) {
+        return 1;
+    }
+    if (!per_account) {
+        return argc == 1 && read_limit(p, setting, argv[0], &limits->network);
+    }
+    if (argc < 1 || argc > 2 || !read_limit(p, setting, argv[0], &limits->account)) {
+        return 0;
+    }
+    limits->network.requests = 10 * limits->account.requests;
+    limits->network.time = limits->account.time;
+    return argc == 1 || read_limit(p, setting, argv[1], &limits->network);
+}
+
+/* On, Off, or CLASS followed by its limits; other classes keep theirs. */
+const char *lh_read_rate(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
+{
+    lh_rates *rates = target;
+    int class = argc > 1 ? lh_text_index(setting->words, argv[0]) : -1;
+
+    if (argc == 1 && !strcasecmp(argv[0], "On")) {
+        memcpy(rates->of, default_rates, sizeof(default_rates));
+    }
+    else if (argc == 1 && !strcasecmp(argv[0], "Off")) {
+        memset(rates, 0, sizeof(*rates));
+    }
+    else if (class < 0 ||
+             !read_limits(p, setting, class >= LH_RATE_MAIL - LH_RATE_SIGNUP, argc - 1, argv + 1, &rates->of[class])) {
+        return apr_psprintf(p,
+                            "must be On, Off, or a class (%s) and Off or NUMBER/TIME per account and per address, such "
+                            "as search 600/1m 1200/1m; signup and login have only the limit per address. NUMBER is 1 "
+                            "to 1000000, TIME %s to %s",
+                            setting->words, duration_text(p, setting->min), duration_text(p, setting->max));
+    }
     return NULL;
 }
 
@@ -201,6 +285,23 @@ const char *lh_read_email(apr_pool_t *p, const lh_setting *setting, void *target
     }
     *(const char **)target = apr_pstrdup(p, argv[0]);
     return NULL;
+}
+
+/* FILE or Off, which is stored as an empty list: it replaces an inherited one. */
+const char *lh_read_passwords(apr_pool_t *p, const lh_setting *setting, void *target, int argc, char *const argv[])
+{
+    const char *file = argc == 1 && *argv[0] ? ap_server_root_relative(p, argv[0]) : NULL, *why;
+
+    (void)setting;
+    if (!file) {
+        return "must be Off or a file of common passwords, one a line";
+    }
+    if (!strcasecmp(argv[0], "Off")) {
+        *(const lh_password_list **)target = lh_password_list_empty(p);
+        return NULL;
+    }
+    why = lh_password_list_read(p, file, target);
+    return why ? apr_psprintf(p, "%s: %s", argv[0], why) : NULL;
 }
 
 /* ---- URLs ---- */

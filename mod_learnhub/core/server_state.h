@@ -5,13 +5,19 @@
 
 #include "core/config.h"
 
+/* Limits on concurrent bcrypt, shared by all servers of the process. */
+typedef struct lh_gates {
+    struct lh_gate *login, *signup;
+    struct lh_gate *change; /* new passwords of existing accounts */
+} lh_gates;
+
 typedef struct lh_server {
     server_rec *s;
     lh_config config; /* with all defaults */
     struct lh_pool *db;
-    struct lh_batches *batches;               /* of `db` */
-    struct lh_spools *spools;                 /* for long responses */
-    struct lh_gate *login_gate, *signup_gate; /* limits on concurrent bcrypt; shared by all servers of the process */
+    struct lh_batches *batches; /* of `db` */
+    struct lh_spools *spools;   /* for long responses */
+    lh_gates gates;
     struct lh_tokens *tokens;
     struct lh_jwt_memory *verified; /* access tokens */
     struct lh_mac *etags;           /* the key of entity tags */

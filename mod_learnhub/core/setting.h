@@ -11,7 +11,7 @@ typedef struct lh_setting lh_setting;
 typedef const char *lh_setting_reader(apr_pool_t *p, const lh_setting *setting, void *target, int argc,
                                       char *const argv[]);
 
-/* How an unset value is represented: a NULL pointer, or a negative number (the first member of a throttle). */
+/* How an unset value is represented: a NULL pointer, or a negative number (the first one of a struct). */
 typedef enum { LH_SETTING_POINTER, LH_SETTING_NUMBER } lh_setting_kind;
 
 struct lh_setting {
@@ -21,6 +21,7 @@ struct lh_setting {
     apr_int64_t min, max;      /* of an integer, or of a duration in microseconds */
     const char *default_value; /* as an argument of the directive; NULL: the value remains unset */
     const char *words;         /* the allowed names, separated by spaces */
+    int parts;                 /* of equal size, which are set and inherited one by one; 0: the value is one part */
 };
 
 #endif

@@ -16,9 +16,11 @@
 #include "util/text.h"
 
 #define SIGNATURE_LENGTH 43 /* of LH_HMAC_BYTES in base64url */
-#define ID_BYTES 16         /* of a jti */
+#define ID_BYTES 16         /* of a jti or sid */
 #define KID_MAX 64          /* characters */
 #define KID_DERIVED_BYTES 8 /* of a derived kid, which is written in hex */
+
+static const unsigned char no_login[ID_BYTES];
 
 typedef struct jwt_key {
     const char *kid;
@@ -40,6 +42,8 @@ typedef struct slice {
     const char *data;
     apr_size_t length;
 } slice;
+
+#define DEFAULT_ISSUER "learnhub"
 
 static const char *const types[] = {[LH_JWT_ACCESS] = "access", [LH_JWT_REFRESH] = "refresh"};
 
@@ -192,13 +196,18 @@ static void write_number(lh_json *json, const char *key, apr_int64_t value)
     lh_json_int(json, value);
 }
 
+static const char *issuer_of(const lh_jwt_rules *rules)
+{
+    return rules->issuer ? rules->issuer : DEFAULT_ISSUER;
+}
+
 static void write_claims(lh_json *json, const lh_jwt_rules *rules, const lh_claims *claims)
 {
-    char subject[24];
+    char subject[24], login[2 * ID_BYTES + 1];
 
     apr_snprintf(subject, sizeof(subject), "%" APR_INT64_T_FMT, claims->subject);
     lh_json_open(json, '{');
-    write_member(json, "iss", rules->issuer ? rules->issuer : "learnhub");
+    write_member(json, "iss", issuer_of(rules));
     write_member(json, "sub", subject);
     write_member(json, "type", types[claims->type]);
     write_number(json, "iat", claims->issued);
@@ -206,6 +215,10 @@ static void write_claims(lh_json *json, const lh_jwt_rules *rules, const lh_clai
     write_member(json, "jti", claims->id);
     write_member(json, "role", lh_role_name(claims->role));
     write_number(json, "ver", claims->version);
+    if (memcmp(claims->login, no_login, ID_BYTES)) {
+        apr_escape_hex(login, claims->login, ID_BYTES, 0, NULL);
+        write_member(json, "sid", login);
+    }
     if (rules->audience) {
         write_member(json, "aud", rules->audience);
     }
@@ -219,10 +232,12 @@ const char *lh_jwt_sign(apr_pool_t *p, const lh_jwt_keys *keys, const lh_jwt_rul
     const char *content;
     lh_json payload;
 
-    if (!key || RAND_bytes(random, sizeof(random)) != 1) {
+    if (!key || (!*claims->id && RAND_bytes(random, sizeof(random)) != 1)) {
         return NULL;
     }
-    memcpy(claims->id, apr_pescape_hex(p, random, sizeof(random), 0), sizeof(claims->id));
+    if (!*claims->id) {
+        apr_escape_hex(claims->id, random, sizeof(random), 0, NULL);
+    }
     lh_json_init(&payload, p, 512);
     write_claims(&payload, rules, claims);
     content = apr_pstrcat(p, key->header, ".", encode(p, payload.out.data, payload.out.length), NULL);
@@ -347,7 +362,7 @@ static const char *check_registered(const lh_json_value *payload, const lh_jwt_r
     const lh_json_value *issued = lh_json_value_get(payload, "iat"), *expires = lh_json_value_get(payload, "exp");
     const lh_json_value *not_before = lh_json_value_get(payload, "nbf");
 
-    if (rules->issuer && !equals(lh_json_value_get(payload, "iss"), rules->issuer)) {
+    if (!equals(lh_json_value_get(payload, "iss"), issuer_of(rules))) {
         return "iss does not match";
     }
     if (rules->audience && !has_audience(lh_json_value_get(payload, "aud"), rules->audience)) {
@@ -366,17 +381,27 @@ static const char *check_registered(const lh_json_value *payload, const lh_jwt_r
     if (not_before && lh_json_value_integer(not_before) > rules->now) {
         return "it is not valid yet";
     }
+    if (issued && lh_json_value_integer(issued) > rules->now + LH_JWT_CLOCK_SKEW) {
+        return "it was issued in the future";
+    }
     claims->expires = lh_json_value_integer(expires);
     claims->issued = lh_json_value_integer(issued);
     return NULL;
 }
 
-/* The claims whose format this module defines: type, sub, jti, role, ver. */
+/* 1 when the value is 128 bits in lower-case hex. */
+static int is_id(const char *id)
+{
+    return id && strlen(id) == 2 * ID_BYTES && strspn(id, "0123456789abcdef") == 2 * ID_BYTES;
+}
+
+/* The claims that this module defines: type, sub, jti, role, ver, and sid, which older versions do not write. */
 static const char *check_own(const lh_json_value *payload, lh_jwt_type type, lh_claims *claims)
 {
     const lh_json_value *version = lh_json_value_get(payload, "ver");
     const char *subject = lh_json_value_string(lh_json_value_get(payload, "sub"), NULL);
     const char *id = lh_json_value_string(lh_json_value_get(payload, "jti"), NULL);
+    const lh_json_value *login = lh_json_value_get(payload, "sid");
 
     if (!equals(lh_json_value_get(payload, "type"), types[type])) {
         return "type does not match";
@@ -384,8 +409,11 @@ static const char *check_own(const lh_json_value *payload, lh_jwt_type type, lh_
     if (!subject || *subject < '1' || !lh_text_integer(subject, &claims->subject)) {
         return "sub is not a user id";
     }
-    if (!id || strlen(id) != 2 * ID_BYTES || strspn(id, "0123456789abcdef") != 2 * ID_BYTES) {
+    if (!is_id(id)) {
         return "jti is malformed";
+    }
+    if (login && !is_id(lh_json_value_string(login, NULL))) {
+        return "sid is malformed";
     }
     claims->role = lh_role_of(lh_json_value_string(lh_json_value_get(payload, "role"), NULL));
     if (claims->role == 0) {
@@ -398,6 +426,9 @@ static const char *check_own(const lh_json_value *payload, lh_jwt_type type, lh_
     claims->type = type;
     claims->version = (int)lh_json_value_integer(version);
     memcpy(claims->id, id, sizeof(claims->id));
+    if (login) {
+        apr_unescape_hex(claims->login, lh_json_value_string(login, NULL), APR_ESCAPE_STRING, 0, NULL);
+    }
     return NULL;
 }
 

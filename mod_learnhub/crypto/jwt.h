@@ -27,12 +27,13 @@ typedef struct lh_claims {
     unsigned role;               /* one of LH_STUDENT .. LH_SERVICE */
     int version;                 /* users.token_version; raising it in the database revokes all older tokens */
     apr_int64_t issued, expires; /* seconds since 1970; `issued` is 0 when the token has no iat */
-    char id[33];                 /* jti: 128 random bits in lower-case hex */
+    char id[33];                 /* jti: 128 bits in lower-case hex */
+    unsigned char login[16];     /* sid: logins.id; zero bytes: a token without one, of an older version */
 } lh_claims;
 
 /* The conditions that a token must satisfy besides its signature. */
 typedef struct lh_jwt_rules {
-    const char *issuer;   /* iss must be equal; NULL: iss is not checked, and new tokens have "learnhub" */
+    const char *issuer;   /* iss must be equal; NULL: "learnhub" */
     const char *audience; /* aud must be equal or an array that contains it; NULL: not checked, and not in new tokens */
     apr_int64_t now;      /* seconds since 1970 */
 } lh_jwt_rules;
@@ -51,11 +52,13 @@ int lh_jwt_keys_count(const lh_jwt_keys *keys);
  * without a key or when OpenSSL fails. */
 int lh_jwt_keys_derive(const lh_jwt_keys *keys, const char *label, unsigned char key[LH_HMAC_BYTES]);
 
-/* Sets claims->id to a random id and returns the signed token; NULL without a key or when OpenSSL fails. */
+#define LH_JWT_CLOCK_SKEW 60 /* seconds that iat may be ahead of the local clock */
+
+/* Sets claims->id to a random id if it is "", and returns the signed token; NULL without a key or if OpenSSL fails. */
 const char *lh_jwt_sign(apr_pool_t *p, const lh_jwt_keys *keys, const lh_jwt_rules *rules, lh_claims *claims);
 
 /*
- * Verifies the signature, the rules, exp and nbf (without leeway), and that the token is of `type`. APR_SUCCESS:
+ * Verifies the signature, the rules, exp and nbf (without leeway), iat, and that the token is of `type`. APR_SUCCESS:
  * *claims is set. APR_EACCES: *claims is unchanged, and *why is the first reason, for the debug log; it contains no
  * part of the token.
  */

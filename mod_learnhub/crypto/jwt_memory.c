@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRIES 4096 /* at most 2.3 MB; pages without an entry take no memory */
-#define TOKEN_MAX 448
+#define ENTRIES 4096 /* at most 2.6 MB; pages without an entry take no memory */
+#define TOKEN_MAX 512
 #define LOCKS 16
 
 typedef struct entry {
     apr_size_t length; /* 0: free */
     lh_claims claims;
+    apr_int64_t noted;     /* when *is_due was set last, in seconds since 1970 */
     char token[TOKEN_MAX]; /* not terminated */
 } entry;
 
@@ -63,11 +64,11 @@ static int may_be_stored(const lh_jwt_memory *memory, apr_size_t length)
     return memory->entries && length >= 8 && length <= TOKEN_MAX;
 }
 
-int lh_jwt_memory_find(lh_jwt_memory *memory, const char *token, apr_int64_t now, lh_claims *claims)
+int lh_jwt_memory_find(lh_jwt_memory *memory, const char *token, apr_int64_t now, lh_claims *claims, int *is_due)
 {
     apr_size_t length = strnlen(token, TOKEN_MAX + 1);
     pthread_mutex_t *lock;
-    const entry *found;
+    entry *found;
     unsigned index;
     int valid;
 
@@ -82,6 +83,10 @@ int lh_jwt_memory_find(lh_jwt_memory *memory, const char *token, apr_int64_t now
     valid = found->length == length && CRYPTO_memcmp(found->token, token, length) == 0 && found->claims.expires > now;
     if (valid) {
         *claims = found->claims;
+        *is_due = now - found->noted >= LH_JWT_MEMORY_PERIOD;
+        if (*is_due) {
+            found->noted = now;
+        }
     }
     pthread_mutex_unlock(lock);
     return valid;
@@ -102,5 +107,6 @@ void lh_jwt_memory_store(lh_jwt_memory *memory, const char *token, const lh_clai
     memcpy(replaced->token, token, length);
     replaced->length = length;
     replaced->claims = *claims;
+    replaced->noted = 0;
     pthread_mutex_unlock(&memory->locks[index % LOCKS]);
 }

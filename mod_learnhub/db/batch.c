@@ -229,7 +229,7 @@ static void carry(lh_batches *batches, member *self)
     member *next;
     batch b = {.count = 0};
 
-    if (lh_pool_acquire(batches->db, until, 0, &connection) == APR_SUCCESS) {
+    if (lh_pool_acquire(batches->db, until, NULL, &connection) == APR_SUCCESS) {
         gather(batches, self, &b);
         execute(run, self->pool, connection, &b);
     }

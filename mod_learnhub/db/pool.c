@@ -26,6 +26,7 @@
 #include "core/learnhub_module.h"
 #include "db/connect.h"
 #include "db/queue.h"
+#include "db/turns.h"
 #include "util/clock.h"
 
 #define ENTRIES_MAX 64
@@ -61,6 +62,7 @@ struct lh_pool {
     int acquired, connecting; /* entries in these states */
     int streams;              /* acquired entries that are streaming */
     int limited;              /* callers with `limited` that own an entry or wait for an idle one */
+    lh_turns turns;           /* callers with `limited` that wait for their share */
 
     int failures;             /* to connect, in a row */
     apr_time_t failing_since; /* the start of the first of them */
@@ -368,19 +370,22 @@ static int share(const lh_pool *pool, int part)
 }
 
 /* Waits until fewer than a quarter of the entries are used by limited runs, and counts another one. */
-static apr_status_t wait_for_share(lh_pool *pool, apr_time_t deadline)
+static apr_status_t wait_for_share(lh_pool *pool, apr_time_t deadline, apr_uint64_t client)
 {
-    while (pool->limited >= share(pool, 4)) {
-        if (pool->stopping || pool->down) {
-            return APR_ECONNREFUSED;
+    apr_status_t rv = APR_SUCCESS;
+    lh_turn self;
+
+    lh_turns_join(&pool->turns, &self, client);
+    while (rv == APR_SUCCESS && (pool->limited >= share(pool, 4) || !lh_turns_is_next(&pool->turns, &self))) {
+        rv = pool->stopping || pool->down ? APR_ECONNREFUSED : lh_clock() >= deadline ? APR_EBUSY : APR_SUCCESS;
+        if (rv == APR_SUCCESS) {
+            lh_clock_wait(&pool->share_available, &pool->lock, deadline);
         }
-        if (lh_clock() >= deadline) {
-            return APR_EBUSY;
-        }
-        lh_clock_wait(&pool->share_available, &pool->lock, deadline);
     }
-    pool->limited++;
-    return APR_SUCCESS;
+    lh_turns_leave(&pool->turns, &self, rv == APR_SUCCESS);
+    pool->limited += rv == APR_SUCCESS;
+    pthread_cond_broadcast(&pool->share_available); /* another one may be next */
+    return rv;
 }
 
 static void release_share(lh_pool *pool)
@@ -390,16 +395,17 @@ static void release_share(lh_pool *pool)
 }
 
 /* Acquires an idle entry without checking its connection. */
-static apr_status_t acquire_entry(lh_pool *pool, apr_time_t deadline, int limited, lh_pool_entry **entry)
+static apr_status_t acquire_entry(lh_pool *pool, apr_time_t deadline, const apr_uint64_t *limited,
+                                  lh_pool_entry **entry)
 {
     apr_status_t rv;
 
     pthread_mutex_lock(&pool->lock);
-    rv = pool->stopping ? APR_ECONNREFUSED : limited ? wait_for_share(pool, deadline) : APR_SUCCESS;
+    rv = pool->stopping ? APR_ECONNREFUSED : limited ? wait_for_share(pool, deadline, *limited) : APR_SUCCESS;
     if (rv == APR_SUCCESS) {
         rv = take_entry(pool, deadline, entry);
         if (rv == APR_SUCCESS) {
-            (*entry)->connection.limited = limited;
+            (*entry)->connection.limited = limited != NULL;
         }
         else if (limited) {
             release_share(pool);
@@ -448,7 +454,8 @@ static void discard(lh_pool_entry *entry)
 
 /* ---- interface ---- */
 
-apr_status_t lh_pool_acquire(lh_pool *pool, apr_time_t deadline, int limited, lh_connection **connection)
+apr_status_t lh_pool_acquire(lh_pool *pool, apr_time_t deadline, const apr_uint64_t *limited,
+                             lh_connection **connection)
 {
     lh_pool_entry *entry = NULL;
     apr_status_t rv;

@@ -34,11 +34,13 @@ lh_pool *lh_pool_create(apr_pool_t *p, struct server_rec *s, apr_time_t statemen
 void lh_pool_hooks(void);
 
 /*
- * Acquires a live connection, which the caller must release or discard. `limited` runs may use at most a quarter of the
- * pool at once. APR_TIMEUP: no connection became idle by `deadline` (on lh_clock()); APR_EBUSY: the quarter was in use
- * until then; APR_ECONNREFUSED: the database is down or the process exits. On failure *connection is NULL.
+ * Acquires a live connection, which the caller must release or discard. `limited`, if not NULL, is the client of a run
+ * for which at most a quarter of the pool may be used at once; clients take turns. APR_TIMEUP: no connection became
+ * idle by `deadline` (on lh_clock()); APR_EBUSY: the quarter was in use until then; APR_ECONNREFUSED: the database is
+ * down or the process exits. On failure *connection is NULL.
  */
-apr_status_t lh_pool_acquire(lh_pool *pool, apr_time_t deadline, int limited, lh_connection **connection);
+apr_status_t lh_pool_acquire(lh_pool *pool, apr_time_t deadline, const apr_uint64_t *limited,
+                             lh_connection **connection);
 
 /* Marks an acquired connection as streaming, that is, held for as long as the client reads. At most half of the pool
  * may be streaming: returns 0 if it is. */

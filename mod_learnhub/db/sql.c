@@ -72,7 +72,7 @@ static lh_sql_outcome acquire_connection(lh_exchange *x)
     apr_status_t rv = APR_SUCCESS;
 
     if (!x->connection) {
-        rv = lh_pool_acquire(run->db, until, run->timeout_ms != 0, &x->connection);
+        rv = lh_pool_acquire(run->db, until, run->timeout_ms ? &run->client : NULL, &x->connection);
     }
     if (rv == APR_SUCCESS) {
         if (x->stream) {

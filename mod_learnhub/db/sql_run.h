@@ -47,6 +47,7 @@ typedef struct lh_sql_run {
     struct lh_batches *batches;            /* of `db`, for a short read: see db/batch.h; NULL: it is executed alone */
     int timeout_ms;                        /* statement_timeout of each statement; 0: the connection's. Such runs may
                                             * use at most a quarter of the pool */
+    apr_uint64_t client;                   /* with timeout_ms: the client, which takes turns with others */
 
     /* With a guard: the first `guard` statements, which write nothing, are executed with `guard_values` in a round trip
      * of their own. Then `accept` decides: the other statements follow in the same transaction, or are not executed. */

@@ -55,17 +55,18 @@ static void set_filter(lh_call *call, int query_index)
 lh_error *lh_body_query(lh_call *call)
 {
     const lh_compiled_route *route = call->route;
-    const apr_array_header_t *pairs;
+    apr_pool_t *p = call->r->pool;
+    apr_array_header_t *pairs;
     lh_error *errors = NULL;
+    const char *why;
     int i;
 
     if (!route->query_count) {
         return NULL;
     }
-    pairs = lh_form_parse(call->r->pool, call->r->args ? call->r->args : "");
-    if (!pairs) {
-        return lh_error_field(call->r->pool, NULL, "query", NULL,
-                              "The query has an invalid percent-escape or is not UTF-8.");
+    why = lh_form_parse(p, call->r->args ? call->r->args : "", &pairs);
+    if (why) {
+        return lh_error_field(p, NULL, "query", NULL, apr_pstrcat(p, "The query ", why, NULL));
     }
     for (i = 0; i < route->query_count; i++) {
         lh_input input = lh_form_input(pairs, route->query[i]->name);
@@ -83,12 +84,13 @@ lh_error *lh_body_query(lh_call *call)
 
 static lh_error *check_form(lh_call *call, const char *text)
 {
-    const apr_array_header_t *pairs = lh_form_parse(call->r->pool, text);
+    apr_array_header_t *pairs;
+    const char *why = lh_form_parse(call->r->pool, text, &pairs);
     lh_error *errors = NULL;
     int i;
 
-    if (!pairs) {
-        return error_of_body(call, "The form has an invalid percent-escape or is not UTF-8.");
+    if (why) {
+        return error_of_body(call, apr_pstrcat(call->r->pool, "The form ", why, NULL));
     }
     for (i = 0; i < call->route->body_count; i++) {
         lh_input input = lh_form_input(pairs, call->route->def->body[i].name);
@@ -104,7 +106,7 @@ static lh_error *check_json(lh_call *call, char *text, apr_size_t length)
     int unwrap_array = (route->def->flags & LH_UNWRAP_ARRAY) != 0, i;
     lh_error *errors = NULL;
     const char *why;
-    const lh_json_body *body =
+    lh_json_body *body =
         lh_json_body_parse(call->r->pool, route->def->body, route->body_count, unwrap_array, text, length, &why);
 
     if (!body) {
@@ -115,6 +117,7 @@ static lh_error *check_json(lh_call *call, char *text, apr_size_t length)
 
         errors = check_body_field(call, errors, i, &input, 0);
     }
+    lh_json_body_free(body);
     /* If a field is invalid, no step runs, so LH_DEFERRED objects are validated here. Invalid JSON takes precedence. */
     why = lh_json_body_check_objects(body, errors != NULL);
     return why ? error_of_body(call, why) : errors;
@@ -192,6 +195,39 @@ static lh_error *check_parts(lh_call *call, const char *body, apr_size_t length)
     return errors;
 }
 
+/* 1 when values of the route's fields may be parts of the body, as JSON objects are. */
+static int keeps_text(const lh_compiled_route *route)
+{
+    int i;
+
+    for (i = 0; i < route->body_count; i++) {
+        if (route->def->body[i].type == LH_OBJECT) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Frees a long body of which no part is needed any more. */
+static void free_text(lh_call *call)
+{
+    if (call->body_pool && !keeps_text(call->route)) {
+        apr_pool_destroy(call->body_pool);
+        call->body_pool = NULL;
+    }
+}
+
+static lh_error *check_text(lh_call *call, unsigned type, char *text, apr_size_t length)
+{
+    if (type == LH_JSON) {
+        return check_json(call, text, length);
+    }
+    if (type == LH_MULTIPART) {
+        return check_parts(call, text, length);
+    }
+    return strlen(text) == length ? check_form(call, text) : error_of_body(call, "The form contains a zero byte.");
+}
+
 static lh_error *read_fields(lh_call *call)
 {
     unsigned accepts = call->route->def->accepts ? call->route->def->accepts : LH_JSON, type;
@@ -210,16 +246,11 @@ static lh_error *read_fields(lh_call *call)
                                     : lh_error_of_status(call->r->pool, HTTP_UNSUPPORTED_MEDIA_TYPE);
     }
     error = lh_receive_body(call, &text, &length);
-    if (error) {
-        return error;
+    if (!error) {
+        error = check_text(call, type, text, length);
     }
-    if (type == LH_JSON) {
-        return check_json(call, text, length);
-    }
-    if (type == LH_MULTIPART) {
-        return check_parts(call, text, length);
-    }
-    return strlen(text) == length ? check_form(call, text) : error_of_body(call, "The form contains a zero byte.");
+    free_text(call);
+    return error;
 }
 
 /* 1 when the body was parsed: `error` is NULL or a list of invalid fields. */

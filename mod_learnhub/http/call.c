@@ -64,11 +64,6 @@ int lh_call_unpaged(const lh_call *call)
     return (call->route->def->flags & LH_UNPAGED) && !call->page_sent;
 }
 
-void lh_lift_timeout(lh_call *call)
-{
-    call->timeout_lifted = 1;
-}
-
 /* ---- rows ---- */
 
 int lh_row_count(const lh_call *call)

@@ -16,9 +16,10 @@ typedef struct lh_server lh_server;
 typedef struct lh_identity {
     apr_int64_t id; /* users.id; 0: not authenticated */
     unsigned role;
-    int version;           /* users.token_version when the token was issued */
-    apr_int64_t expires;   /* seconds since 1970; 0: never */
-    unsigned char key[16]; /* of the token: its jti, or the first bytes of its digest */
+    int version;             /* users.token_version when the token was issued */
+    apr_int64_t expires;     /* seconds since 1970; 0: never */
+    unsigned char key[16];   /* of the token: its jti, or the first bytes of its digest */
+    unsigned char login[16]; /* logins.id; zero bytes: the token is of an older version and has no login */
     const char *digest; /* in hex: the jti, or the complete digest as stored in the database; NULL before lh_auth() */
 } lh_identity;
 
@@ -30,6 +31,11 @@ typedef struct lh_member {
     struct lh_member *next;
 } lh_member;
 
+/* A share that a call has taken (share.h); `network` NULL: none. */
+typedef struct lh_call_share {
+    struct lh_tally_entry *account, *network;
+} lh_call_share;
+
 struct lh_call {
     request_rec *r;
     lh_server *server;
@@ -40,6 +46,7 @@ struct lh_call {
     int preflight;                  /* the request is a CORS preflight */
     int dropped;                    /* another module has translated the URL and serves the request */
     int error_status;               /* of an internal error redirect: the status to return; otherwise 0 */
+    apr_pool_t *body_pool;          /* of a long body, or NULL */
     lh_identity me;
     const char **values;     /* by slot, as text for PostgreSQL; NULL is SQL NULL */
     unsigned filters;        /* bits: which of the route's filters were sent */
@@ -49,9 +56,11 @@ struct lh_call {
     int complete;            /* a step completed the response */
     lh_member *members, *last_member;
     apr_size_t members_size;     /* bytes of the members' values */
-    int timeout_lifted;          /* lh_lift_timeout() was called: the route's timeout_ms does not apply */
     struct lh_output *output;    /* the body of a response that may be long (output.h), or NULL */
     apr_interval_time_t db_time; /* microseconds spent in the database layer */
+    lh_call_share shares[LH_SHARE_KINDS];
+    int rate_shown;             /* the response has the headers of a limit */
+    apr_int64_t rate_remaining; /* of that limit */
 
     /* How to store the response in the cache; NULL: it is not stored. */
     struct lh_cache_miss *cache_miss;

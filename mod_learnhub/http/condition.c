@@ -19,9 +19,10 @@ static const char *if_match(const lh_call *call)
 
 lh_error *lh_condition_check(const lh_call *call)
 {
-    return call->route->get || !if_match(call) ? NULL
-                                               : lh_error_make(call->r->pool, HTTP_PRECONDITION_FAILED,
-                                                               "If-Match cannot be used here: this path has no GET.");
+    return call->route->get || !if_match(call)
+               ? NULL
+               : lh_error_make(call->r->pool, HTTP_PRECONDITION_FAILED,
+                               "If-Match cannot be used here: this path has no GET of an object.");
 }
 
 int lh_condition_begin(lh_condition *condition, const lh_call *call, const lh_statement **statements)

@@ -24,7 +24,9 @@ int lh_cors(const lh_call *call)
         return 0;
     }
     apr_table_setn(out, "Access-Control-Allow-Origin", any ? "*" : origin);
-    apr_table_setn(out, "Access-Control-Expose-Headers", "ETag, Retry-After, WWW-Authenticate, Idempotent-Replayed");
+    apr_table_setn(out, "Access-Control-Expose-Headers",
+                   "ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, WWW-Authenticate, "
+                   "Idempotent-Replayed");
     return 1;
 }
 

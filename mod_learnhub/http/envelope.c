@@ -7,6 +7,7 @@
 #include "db/result.h"
 #include "db/rows.h"
 #include "http/route.h"
+#include "util/buffer.h"
 #include "util/json.h"
 
 /* ---- rows ---- */
@@ -85,20 +86,27 @@ static apr_int64_t total(const lh_call *call)
 static const char *page_url(const lh_call *call, apr_int64_t page)
 {
     request_rec *r = call->r;
-    const char *path = ap_escape_uri(r->pool, call->path), *args = r->args ? r->args : "", *query = "";
-    const char *base = call->values[call->route->builtin_slot + LH_BUILTIN_BASE];
+    const char *base = call->values[call->route->builtin_slot + LH_BUILTIN_BASE], *separator = "?";
+    const char *path = ap_escape_uri(r->pool, call->path), *args = r->args ? r->args : "";
+    lh_buffer url;
 
+    lh_buffer_init(&url, r->pool, strlen(base) + strlen(path) + strlen(args) + 32);
+    lh_buffer_append(&url, base, strlen(base));
+    lh_buffer_append(&url, path, strlen(path));
     for (; *args; args += *args == '&') {
         apr_size_t length = strcspn(args, "&");
         if (length && strncmp(args, "page=", 5)) {
-            query = apr_pstrcat(r->pool, query, *query ? "&" : "?", apr_pstrmemdup(r->pool, args, length), NULL);
+            lh_buffer_append(&url, separator, 1);
+            lh_buffer_append(&url, args, length);
+            separator = "&";
         }
         args += length;
     }
     if (page > 1 || (call->route->def->flags & LH_UNPAGED)) { /* without `page` an LH_UNPAGED list is not paged */
-        query = apr_psprintf(r->pool, "%s%spage=%" APR_INT64_T_FMT, query, *query ? "&" : "?", page);
+        const char *number = apr_psprintf(r->pool, "%spage=%" APR_INT64_T_FMT, separator, page);
+        lh_buffer_append(&url, number, strlen(number));
     }
-    return apr_pstrcat(r->pool, base, path, query, NULL);
+    return lh_buffer_text(&url);
 }
 
 static void write_page(lh_json *json, const lh_call *call)

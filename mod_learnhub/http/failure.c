@@ -11,7 +11,8 @@
 #define QUERY_CANCELED "57014"
 
 /* The defaults for routes that do not define an error with the same code. */
-static const lh_route_error common[] = {{"missing", 404, NULL, "Not found."},
+static const lh_route_error common[] = {{"account_deleted", 401, NULL, "The account has been deleted."},
+                                        {"missing", 404, NULL, "Not found."},
                                         {"page", 404, NULL, "Invalid page."},
                                         {"role", 403, NULL, "You do not have permission to perform this action."},
                                         {"slow", 422, NULL, "The query takes too long. Use a simpler one."},

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "util/json.h"
-#include "util/photo.h"
+#include "util/photo_clean.h"
 #include "util/text.h"
 
 typedef struct check {
@@ -69,6 +69,31 @@ static int has_control(const char *text)
     return 0;
 }
 
+#define CONTROL_IN_TEXT "This may not have control characters other than tabs and line breaks."
+
+/* 1 when a text of several lines contains a control character (C0, DEL) other than a tab, a line feed or a carriage
+ * return. JSON writes such a character in up to six bytes. */
+static int has_control_in_text(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+
+    while (*s == '\t' || *s == '\n' || *s == '\r' || (*s >= ' ' && *s != 0x7F)) {
+        s++;
+    }
+    return *s != '\0';
+}
+
+/* The same for an array of strings in JSON, where lh_json_string() has escaped control characters. */
+static int has_control_in_strings(const char *json)
+{
+    for (; *json && *json != 0x7F; json++) {
+        if (*json == '\\' && strchr("ubf", *++json)) {
+            return 1;
+        }
+    }
+    return *json != '\0';
+}
+
 static const char *check_string(check *c)
 {
     const lh_field *f = c->field;
@@ -81,7 +106,7 @@ static const char *check_string(check *c)
     else if (c->input->kind != LH_INPUT_STRING) {
         return "This must be a string.";
     }
-    if (f->flags & LH_TRIM) {
+    if (f->flags & (LH_TRIM | LH_NAME)) {
         text = lh_text_trim(apr_pstrdup(c->pool, text));
     }
     if (f->enum_values) {
@@ -89,8 +114,14 @@ static const char *check_string(check *c)
                    ? set_value(c, text)
                    : apr_psprintf(c->pool, "This must be one of: %s.", word_list(c));
     }
-    if ((f->flags & LH_TRIM) && has_control(text)) {
+    if ((f->flags & (LH_TRIM | LH_NAME)) && has_control(text)) {
         return "This may not have line breaks or other control characters.";
+    }
+    if ((f->flags & LH_NAME) && lh_text_has_invisible(text)) {
+        return "This may not have invisible characters.";
+    }
+    if (!(f->flags & (LH_TRIM | LH_SECRET)) && has_control_in_text(text)) {
+        return CONTROL_IN_TEXT;
     }
     characters = (apr_int64_t)lh_utf8_length(text);
     return characters < f->min || (f->max && characters > f->max) ? length_sentence(c) : set_value(c, text);
@@ -215,6 +246,10 @@ static const char *check_strings(check *c)
 
     if (c->input->kind == LH_INPUT_STRING && (f->flags & LH_COERCE)) {
         lh_json text;
+
+        if (has_control_in_text(c->input->text)) {
+            return CONTROL_IN_TEXT;
+        }
         lh_json_init(&text, c->pool, 64);
         lh_json_text(&text, c->input->text);
         return set_value(c, lh_json_result(&text));
@@ -226,6 +261,9 @@ static const char *check_strings(check *c)
     if (c->input->number < f->min || (f->max && c->input->number > f->max)) {
         return f->max ? apr_psprintf(c->pool, "This must have %d to %d entries.", (int)f->min, (int)f->max)
                       : "This may not be empty.";
+    }
+    if (has_control_in_strings(c->input->text)) {
+        return CONTROL_IN_TEXT;
     }
     return set_value(c, c->input->text);
 }
@@ -268,15 +306,17 @@ static const char *check_phone(check *c)
 
 static const char *check_photo(check *c)
 {
-    apr_size_t length = (apr_size_t)c->input->number;
+    apr_size_t length;
+    const char *photo;
 
     if (c->input->kind != LH_INPUT_FILE) {
         return c->field->flags & LH_CLEARABLE
                    ? "This must be sent as a file in multipart/form-data; null removes the current one."
                    : "This must be sent as a file in multipart/form-data.";
     }
-    return lh_photo_type(c->input->text, length) ? set_value(c, apr_pescape_hex(c->pool, c->input->text, length, 0))
-                                                 : "This must be a JPEG, PNG, WebP or GIF image.";
+    photo = lh_photo_clean(c->pool, c->input->text, (apr_size_t)c->input->number, &length);
+    return photo ? set_value(c, apr_pescape_hex(c->pool, photo, length, 0))
+                 : "This must be a JPEG, PNG, WebP or GIF image.";
 }
 
 /* 1 when the input clears an LH_CLEARABLE field. In JSON only null clears a photo: an empty string is invalid. */

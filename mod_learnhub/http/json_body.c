@@ -7,14 +7,20 @@
 
 #include "util/json.h"
 #include "util/json_canonical.h"
+#include "util/json_scan.h"
 #include "util/json_value.h"
+#include "util/memory.h"
+
+#define VALUE_BYTES 200 /* of memory that jansson allocates for a value, approximately */
 
 struct lh_json_body {
     apr_pool_t *pool;
     const lh_field *fields;
     int count;
     lh_json_parsed json;
-    const char **objects; /* by field: the text of an object that was cut out, or NULL */
+    lh_json_value *document; /* contains json.root; NULL: freed */
+    apr_size_t values;       /* of the document */
+    const char **objects;    /* by field: the text of an object that was cut out, or NULL */
 };
 
 /* ---- objects that are stored as they were sent ---- */
@@ -44,7 +50,7 @@ static const char *cut_out_objects(lh_json_body *body, char *text, apr_size_t *l
         apr_size_t size = 0;
         const char *value = field->type == LH_OBJECT ? lh_canonical_member(text, *length, field->name, &size) : NULL;
 
-        if (value && *value == '{' && !memchr(value, '\0', size)) {
+        if (value && *value == '{') {
             char *rest = cut_out(body->pool, text, length, value, size);
 
             body->objects[i] = value;
@@ -75,25 +81,57 @@ const char *lh_json_body_check_objects(const lh_json_body *body, int deferred)
 
 /* ---- parsing ---- */
 
+/* A parser allocates up to 230 bytes for each value, a hundred times its text, so they are counted before. */
+static const char *check_size(lh_json_body *body, const char *text, apr_size_t length)
+{
+    int depth;
+
+    body->values = lh_scan_count(text, length, &depth);
+    return depth > LH_CANONICAL_DEPTH
+               ? "The body is not valid JSON: it is nested more than " APR_STRINGIFY(LH_CANONICAL_DEPTH) " levels deep."
+           : body->values > LH_JSON_BODY_VALUES
+               ? "The body has too many values: it may have at most " APR_STRINGIFY(LH_JSON_BODY_VALUES) "."
+               : NULL;
+}
+
+static const char *parse_document(lh_json_body *body, const char *text, apr_size_t length)
+{
+    const char *why = length ? check_size(body, text, length) : NULL;
+
+    if (why) {
+        return why;
+    }
+    if (length) {
+        body->json = lh_json_value_parse(body->pool, text, length);
+    }
+    else {
+        body->json.root = lh_json_value_empty(body->pool);
+    }
+    body->document = body->json.root;
+    if (!body->document) {
+        lh_memory_freed(body->values * VALUE_BYTES); /* what was built before the error */
+        return apr_psprintf(body->pool, "The body is not valid JSON: %s.", body->json.why);
+    }
+    return NULL;
+}
+
 lh_json_body *lh_json_body_parse(apr_pool_t *p, const lh_field *fields, int count, int unwrap_array, char *text,
                                  apr_size_t length, const char **why)
 {
     lh_json_body *body = apr_pcalloc(p, sizeof(*body));
     const char *rest;
 
+    if (memchr(text, '\0', length)) {
+        *why = "The body is not valid JSON: it contains a zero byte.";
+        return NULL;
+    }
     body->pool = p;
     body->fields = fields;
     body->count = count;
     body->objects = apr_pcalloc(p, sizeof(*body->objects) * (apr_size_t)count);
     rest = cut_out_objects(body, text, &length);
-    if (length) {
-        body->json = lh_json_value_parse(p, rest, length);
-    }
-    else {
-        body->json.root = lh_json_value_empty(p);
-    }
-    if (!body->json.root) {
-        *why = apr_psprintf(p, "The body is not valid JSON: %s.", body->json.why);
+    *why = parse_document(body, rest, length);
+    if (*why) {
         return NULL;
     }
     if (unwrap_array && lh_json_value_count(body->json.root) == 1) {
@@ -101,9 +139,19 @@ lh_json_body *lh_json_body_parse(apr_pool_t *p, const lh_field *fields, int coun
     }
     if (lh_json_value_kind(body->json.root) != LH_JSON_OBJECT) {
         *why = "The body must be a JSON object.";
+        lh_json_body_free(body);
         return NULL;
     }
     return body;
+}
+
+void lh_json_body_free(lh_json_body *body)
+{
+    if (body->document) {
+        lh_json_value_free(body->pool, body->document);
+        lh_memory_freed(body->values * VALUE_BYTES);
+    }
+    body->document = body->json.root = NULL;
 }
 
 /* ---- values ---- */
@@ -198,7 +246,10 @@ lh_input lh_json_body_input(const lh_json_body *body, int index)
     int conflict;
     const lh_json_value *value = find_field(body, &body->fields[index], &conflict);
     lh_json_kind kind = lh_json_value_kind(value);
-    lh_input input = {kinds[kind], lh_json_value_string(value, NULL), lh_json_value_integer(value)};
+    apr_size_t length;
+    const char *text = lh_json_value_string(value, &length);
+    lh_input input = {kinds[kind], text ? apr_pstrmemdup(body->pool, text, length) : NULL,
+                      lh_json_value_integer(value)};
 
     if (kind == LH_JSON_ARRAY) {
         read_strings(body->pool, value, &input);

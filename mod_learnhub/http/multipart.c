@@ -7,7 +7,8 @@
 
 #include "util/text.h"
 
-#define MAX_BOUNDARY 70 /* characters (RFC 2046, section 5.1.1) */
+#define MAX_BOUNDARY 70   /* characters (RFC 2046, section 5.1.1) */
+#define MAX_PARAMETERS 16 /* of a header: each may allocate as many bytes as the header has */
 
 typedef struct parser {
     apr_pool_t *pool;
@@ -67,7 +68,7 @@ static apr_array_header_t *read_parameters(apr_pool_t *p, const char *text)
         const char *name = skip_blanks(text + 1);
         parameter next;
 
-        if (*text != ';') {
+        if (*text != ';' || found->nelts == MAX_PARAMETERS) {
             return NULL;
         }
         if (!*name) {

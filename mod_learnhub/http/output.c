@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/output.h"
 
-#include <apr_allocator.h>
 #include <apr_escape.h>
 #include <apr_strings.h>
 #include <http_core.h>
@@ -12,6 +11,9 @@
 #include "core/server_state.h"
 #include "db/pool.h"
 #include "http/route.h"
+#include "http/share.h"
+#include "util/clock.h"
+#include "util/memory.h"
 #include "util/spool.h"
 
 /* ---- the spool ---- */
@@ -47,7 +49,8 @@ static apr_status_t append_to_spool(lh_output *output, const char *data, apr_siz
     apr_status_t rv;
 
     if (!output->spool) {
-        output->spool = lh_spool_create(call->r->pool, call->server->spools, owner_of(call), may_use_sendfile(call->r));
+        output->spool = lh_spool_create(call->r->pool, call->server->spools, owner_of(call), lh_output_of_change(call),
+                                        may_use_sendfile(call->r));
     }
     rv = output->spool ? lh_spool_append(output->spool, data, length) : APR_ENOMEM;
     if (rv != APR_SUCCESS) {
@@ -70,20 +73,39 @@ static void insert_file(const lh_output *output, apr_bucket_brigade *bb)
 
 /* ---- sending in parts ---- */
 
-static int may_send_parts(const lh_output *output)
-{
-    int is_change = strcmp(output->call->route->def->method, "GET") != 0;
+/* The time that a client has for a response in parts: SEND_TIME, and a second for each SEND_RATE bytes. */
+#define SEND_TIME apr_time_from_sec(5)
+#define SEND_RATE (256 * 1024)
 
-    return is_change || (output->spool && lh_spool_send(output->spool) &&
-                         (!output->connection || lh_pool_stream(output->connection)));
+int lh_output_of_change(const lh_call *call)
+{
+    return strcmp(call->route->def->method, "GET") != 0;
 }
 
+static int may_send_parts(const lh_output *output)
+{
+    return output->spool && !lh_share_take(output->call, LH_SHARE_SENDER) && lh_spool_send(output->spool) &&
+           (!output->connection || lh_pool_stream(output->connection));
+}
+
+static int is_too_slow(const lh_output *output)
+{
+    return lh_clock() - output->sending_since > SEND_TIME + apr_time_from_sec(output->sent / SEND_RATE);
+}
+
+/* httpd waits for the client at most Timeout for each part, so a slow client is noticed that much later. */
 static apr_status_t pass(lh_output *output)
 {
     request_rec *r = output->call->r;
     apr_status_t rv = ap_pass_brigade(r->output_filters, output->bb);
 
     apr_brigade_cleanup(output->bb);
+    if (!r->connection->aborted && is_too_slow(output)) {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      LH_LOG(0095) "%s: the client reads a response that holds a thread too slowly",
+                      output->call->route->def->name);
+        r->connection->aborted = 1;
+    }
     return r->connection->aborted ? APR_ECONNABORTED : rv;
 }
 
@@ -94,10 +116,12 @@ static apr_status_t start_sending(lh_output *output)
     apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
 
     output->bb = apr_brigade_create(r->pool, alloc);
+    output->sending_since = lh_clock();
     output->start(output->call);
     if (!output->length) {
         return APR_SUCCESS;
     }
+    output->sent = output->length;
     insert_file(output, output->bb);
     APR_BRIGADE_INSERT_TAIL(output->bb, apr_bucket_flush_create(alloc));
     return pass(output);
@@ -107,6 +131,7 @@ static apr_status_t send_part(lh_output *output, const char *data, apr_size_t le
 {
     APR_BRIGADE_INSERT_TAIL(output->bb,
                             apr_bucket_transient_create(data, length, output->call->r->connection->bucket_alloc));
+    output->sent += (apr_off_t)length;
     return pass(output);
 }
 
@@ -145,20 +170,14 @@ void lh_output_send_end(lh_output *output, int complete)
 
 /* ---- the body ---- */
 
-/* The part has an allocator of its own: that of the request keeps freed memory for as long as the connection lives. */
 lh_output *lh_output_create(lh_call *call, const char *type, lh_output_start *start)
 {
     lh_output *output = apr_pcalloc(call->r->pool, sizeof(*output));
-    apr_allocator_t *allocator;
 
     output->call = call;
     output->type = type;
     output->start = start;
-    apr_allocator_create(&allocator); /* on failure NULL: that of the request */
-    apr_pool_create_ex(&output->memory, call->r->pool, NULL, allocator);
-    if (allocator) {
-        apr_allocator_owner_set(allocator, output->memory);
-    }
+    output->memory = lh_memory_pool(call->r->pool);
     lh_json_init_stream(&output->json, output->memory, LH_OUTPUT_PART, write_part, output);
     return output;
 }

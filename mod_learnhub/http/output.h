@@ -5,7 +5,10 @@
  *
  * A body that the spool has no room for is sent in parts while it is written. That keeps a thread for as long as the
  * client reads, and a streamed list its database connection as well, so both are limited; beyond the limits the
- * response is 503. The response to a change, which has been committed, is always sent.
+ * response is 503. Clients that read such a response too slowly are disconnected.
+ *
+ * Beyond the limits, a change gets no response: 503 would be wrong, because it has been committed, so the connection is
+ * closed. The spool has a reserve for these responses.
  */
 #ifndef LH_OUTPUT_H
 #define LH_OUTPUT_H
@@ -15,7 +18,9 @@
 #include "http/call.h"
 #include "util/json.h"
 
-#define LH_OUTPUT_PART 65536 /* bytes */
+/* Bytes. With its headers such a response has fewer than FlushMaxThreshold, 65535, from which on httpd waits for the
+ * client. */
+#define LH_OUTPUT_PART 64000
 
 typedef struct lh_connection lh_connection;
 
@@ -32,6 +37,8 @@ typedef struct lh_output {
     struct lh_spool *spool;    /* NULL: all bytes are in memory, or not kept because the request is a HEAD */
     apr_bucket_brigade *bb;    /* of the parts; NULL before the first one is sent */
     apr_off_t length;          /* bytes without those of the part in memory */
+    apr_time_t sending_since;  /* on lh_clock() */
+    apr_off_t sent;            /* bytes that were passed on since */
 } lh_output;
 
 /* An empty body with the media type `type`. */
@@ -45,6 +52,9 @@ int lh_output_in_memory(const lh_output *output);
 
 /* Ends the body. Fails when it can neither be spooled nor sent. */
 apr_status_t lh_output_end(lh_output *output);
+
+/* 1 when the response is one to a change, which must not be replaced by an error. */
+int lh_output_of_change(const lh_call *call);
 
 /* Appends an ended body, of which no part has been sent. Returns its length in bytes. */
 apr_off_t lh_output_insert(lh_output *output, apr_bucket_brigade *bb);

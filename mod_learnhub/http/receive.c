@@ -8,12 +8,14 @@
 #include "core/server_state.h"
 #include "http/error.h"
 #include "http/route.h"
+#include "http/share.h"
 #include "util/buffer.h"
+#include "util/memory.h"
 
 /* The maximum number of bytes of a body that anyone can send without authentication, whatever LearnHubMaxBody is. */
 #define PUBLIC_MAX 16384
 
-/* The number of bytes that are read at once, and the default initial size of the buffer. */
+/* The number of bytes that are read at once. */
 #define BLOCK 65536
 
 unsigned lh_receive_type(const request_rec *r)
@@ -136,17 +138,19 @@ static int append(lh_buffer *buffer, apr_bucket_brigade *bb, apr_int64_t max, ap
 }
 
 /*
- * The initial size of the buffer. A buffer that grows leaves its old blocks in the pool, so a multipart body or a
- * diagram gets its whole Content-Length at once; lh_receive_check_length() has checked that.
+ * Creates the buffer. One that grows leaves its old blocks in the pool, so it gets the whole Content-Length, which
+ * lh_receive_check_length() has checked, at once: the system provides large blocks only when they are written to. A
+ * body of unknown or large size has a pool of its own.
  */
-static apr_size_t initial_capacity(const lh_call *call)
+static void create_buffer(lh_call *call, lh_buffer *buffer)
 {
     apr_int64_t length = content_length(call->r);
 
-    int whole = length < BLOCK || lh_receive_type(call->r) == LH_MULTIPART ||
-                (call->route && (call->route->def->flags & LH_DIAGRAM));
-
-    return length >= 0 && whole ? (apr_size_t)length + 2 : BLOCK; /* a buffer with a zero byte never becomes full */
+    if (length < 0 || length > BLOCK) {
+        call->body_pool = lh_memory_pool(call->r->pool);
+    }
+    lh_buffer_init(buffer, call->body_pool ? call->body_pool : call->r->pool,
+                   length >= 0 ? (apr_size_t)length + 2 : BLOCK); /* a buffer with a zero byte never becomes full */
 }
 
 lh_error *lh_receive_body(lh_call *call, char **text, apr_size_t *length)
@@ -156,16 +160,22 @@ lh_error *lh_receive_body(lh_call *call, char **text, apr_size_t *length)
     apr_bucket_brigade *bb;
     apr_status_t rv = APR_SUCCESS;
     lh_buffer buffer;
+    lh_error *error = NULL;
     int end = 0, fits = 1;
 
-    lh_buffer_init(&buffer, r->pool, initial_capacity(call));
+    create_buffer(call, &buffer);
     bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
-    while (fits && !end && rv == APR_SUCCESS) {
+    while (fits && !end && rv == APR_SUCCESS && !error) {
         rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, BLOCK);
         if (rv == APR_SUCCESS) {
             fits = append(&buffer, bb, limit.bytes + limit.extra, &rv, &end);
         }
         apr_brigade_cleanup(bb);
+        error = buffer.length > BLOCK ? lh_share_take(call, LH_SHARE_BODY) : NULL;
+    }
+    if (error) {
+        r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
+        return error;
     }
     if (!fits) {
         return too_large(call);

@@ -21,8 +21,9 @@ unsigned lh_receive_type(const request_rec *r);
 lh_error *lh_receive_check_length(lh_call *call);
 
 /*
- * Reads the complete body; a zero byte follows it. 413 when it exceeds the limit; the status of httpd's input filters
- * (400, 408 ...) when it is malformed, too slow or incomplete.
+ * Reads the complete body; a zero byte follows it. 413 when it exceeds the limit; 429 when it has more than 64 KB and
+ * the account or the network has too many such bodies in progress; the status of httpd's input filters (400, 408 ...)
+ * when it is malformed, too slow or incomplete.
  */
 lh_error *lh_receive_body(lh_call *call, char **text, apr_size_t *length);
 

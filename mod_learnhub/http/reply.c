@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/reply.h"
 
+#include <apr_portable.h>
 #include <apr_strings.h>
+#include <http_core.h>
 #include <http_protocol.h>
+#include <poll.h>
 #include <string.h>
 
+#include "core/learnhub_module.h"
 #include "core/server_state.h"
 #include "db/result.h"
 #include "http/cors.h"
@@ -14,6 +18,7 @@
 #include "http/output.h"
 #include "http/route.h"
 #include "util/json.h"
+#include "util/memory.h"
 
 #define JSON_TYPE "application/json"
 
@@ -56,6 +61,19 @@ static void set_notes(const lh_call *call)
 /* Bytes from which on httpd writes a response at once. */
 #define WRITTEN_AT_ONCE 4096
 
+/* 0 when a FLUSH bucket could make the thread wait for a client that does not read what it was sent before. */
+static int may_flush(conn_rec *c)
+{
+    apr_os_sock_t socket;
+    struct pollfd fd = {.events = POLLOUT};
+
+    if (c->master || apr_os_sock_get(&socket, ap_get_conn_socket(c)) != APR_SUCCESS) {
+        return 1; /* HTTP/2: other threads write to the socket */
+    }
+    fd.fd = socket;
+    return poll(&fd, 1, 0) == 1 && fd.revents == POLLOUT;
+}
+
 /*
  * Sends a response in one brigade, in which the caller has put the body; `type` NULL: without one. After a short body,
  * the FLUSH bucket makes httpd write at once instead of looking for a pipelined request first; the same worker then
@@ -70,7 +88,7 @@ static int send_brigade(const lh_call *call, int status, const char *type, apr_o
     if (type) {
         ap_set_content_type(r, type);
         ap_set_content_length(r, length);
-        if (length < WRITTEN_AT_ONCE) {
+        if (length < WRITTEN_AT_ONCE && may_flush(r->connection)) {
             APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(bb->bucket_alloc));
         }
     }
@@ -120,6 +138,7 @@ void lh_reply_start(lh_call *call)
 static void free_results(const lh_call *call)
 {
     if (call->last) {
+        lh_memory_freed(lh_result_memory(call->last));
         lh_result_clear(call->last);
     }
     if (call->count) {
@@ -142,6 +161,13 @@ int lh_reply_long(lh_call *call)
     complete = lh_output_end(output) == APR_SUCCESS;
     if (output->bb) {
         lh_output_send_end(output, complete);
+        return OK;
+    }
+    if (!complete && lh_output_of_change(call)) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, call->r,
+                      LH_LOG(0096) "%s: the connection is closed instead of a response that cannot be stored",
+                      call->route->def->name);
+        call->r->connection->aborted = 1;
         return OK;
     }
     if (!complete) {

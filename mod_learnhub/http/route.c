@@ -329,6 +329,7 @@ static void add_route(lh_routes *routes, const lh_route_group *group, const lh_r
     route->def = def;
     route->group = group;
     route->paged = is_paged(def);
+    route->rate = def->rate ? def->rate : !strcmp(def->method, "GET") ? LH_RATE_READ : LH_RATE_WRITE;
     route->body_count = count_fields(def->body);
     collect_query(routes->pool, route);
     name_slots(routes->pool, route);
@@ -340,7 +341,8 @@ static void add_route(lh_routes *routes, const lh_route_group *group, const lh_r
     APR_ARRAY_PUSH(routes->all, lh_compiled_route *) = route;
 }
 
-/* For If-Match, PUT, PATCH and DELETE need the GET route of their path: its callers must include theirs. */
+/* For If-Match, PUT, PATCH and DELETE need the GET route of their path, unless it is a list: its callers must include
+ * theirs. */
 static void pair_with_get(lh_routes *routes, lh_compiled_route *route)
 {
     const lh_route *def = route->def;
@@ -352,7 +354,7 @@ static void pair_with_get(lh_routes *routes, lh_compiled_route *route)
     for (i = 0; i < routes->all->nelts; i++) {
         const lh_compiled_route *get = lh_routes_at(routes, i);
 
-        if (!strcmp(get->def->method, "GET") && !strcmp(get->def->path, def->path)) {
+        if (!strcmp(get->def->method, "GET") && get->def->shape != LH_ALL && !strcmp(get->def->path, def->path)) {
             route->get = get;
             if (!get->lock) {
                 fail(routes, def, "the GET route of its path needs a lock");

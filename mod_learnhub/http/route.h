@@ -28,7 +28,8 @@ typedef struct lh_compiled_route {
     int query_slot, body_slot, step_slot, builtin_slot; /* the first slot of each kind */
     const lh_field **query;                             /* the route's own fields, then those of its shape */
     int query_count, body_count;
-    int paged; /* has page and page_size */
+    int paged;    /* has page and page_size */
+    lh_rate rate; /* never LH_RATE_BY_METHOD */
 
     const lh_statement *sql[LH_SQL_MAX];
     int sql_count;

@@ -238,6 +238,18 @@ static const char *check_topics(apr_pool_t *p, const lh_route *route)
     return why;
 }
 
+/* Sign-ups and logins are limited per address only, as those who make them have no account yet. */
+static const char *check_rate(const lh_route *route)
+{
+    if (route->rate == LH_RATE_WRITE || route->rate == LH_RATE_READ) {
+        return "its method implies whether it counts as write or read";
+    }
+    if ((route->rate == LH_RATE_SIGNUP || route->rate == LH_RATE_LOGIN) && route->roles != LH_ANYONE) {
+        return "only routes without authentication can count as signup or login";
+    }
+    return NULL;
+}
+
 const char *lh_route_check(apr_pool_t *p, const lh_route *route)
 {
     const char *why = check_shape(route);
@@ -250,6 +262,9 @@ const char *lh_route_check(apr_pool_t *p, const lh_route *route)
     }
     if (!why) {
         why = check_lock(route);
+    }
+    if (!why) {
+        why = check_rate(route);
     }
     if (!why) {
         why = check_errors(p, route);

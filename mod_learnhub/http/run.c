@@ -13,9 +13,11 @@
 #include "http/error.h"
 #include "http/failure.h"
 #include "http/route.h"
+#include "http/share.h"
 #include "http/stream.h"
 #include "http/topics.h"
 #include "util/clock.h"
+#include "util/network.h"
 
 /* The deadline in httpd is this much later than PostgreSQL's statement_timeout, so that normally PostgreSQL cancels the
  * statement and the connection can be used again. */
@@ -172,6 +174,19 @@ static lh_error *check_last_result(lh_call *call)
     return NULL;
 }
 
+/* Logs the event in the column `_audit`: after the commit, and without names or addresses of users. */
+static void log_audit(const lh_call *call)
+{
+    const char *event = is_get(call) ? NULL : lh_cell(call, "_audit"), *by = "";
+
+    if (event) {
+        if (call->me.id) {
+            by = apr_psprintf(call->r->pool, " by user %" APR_INT64_T_FMT, call->me.id);
+        }
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, call->r, LH_LOG(0090) "audit: %s%s", event, by);
+    }
+}
+
 static lh_error *run_statements(lh_call *call)
 {
     const lh_route *def = call->route->def;
@@ -187,7 +202,8 @@ static lh_error *run_statements(lh_call *call)
     count = choose_statements(call, statements + guard);
     run = make_run(call, statements, guard + count, call->values);
     run.retryable = is_get(call) || (def->flags & LH_RETRYABLE);
-    run.timeout_ms = call->timeout_lifted ? 0 : def->timeout_ms;
+    run.timeout_ms = def->timeout_ms;
+    run.client = def->timeout_ms ? lh_network_of(call->r->useragent_addr) : 0;
     if (is_short(call)) {
         run.batches = call->server->batches;
     }
@@ -204,6 +220,7 @@ static lh_error *run_statements(lh_call *call)
     }
     call->count = call->route->counts ? results[0] : NULL;
     call->last = results[guard + count - 1];
+    log_audit(call);
     error = lh_failure_in_results(call, results + guard, count);
     return error ? error : check_last_result(call);
 }
@@ -221,7 +238,7 @@ static lh_error *run_steps(lh_call *call, const lh_step *const *steps)
     return error;
 }
 
-lh_error *lh_run(lh_call *call)
+static lh_error *run_route(lh_call *call)
 {
     lh_error *error = lh_condition_check(call);
 
@@ -232,4 +249,18 @@ lh_error *lh_run(lh_call *call)
         error = run_statements(call);
     }
     return error ? error : run_steps(call, call->route->def->after);
+}
+
+lh_error *lh_run(lh_call *call)
+{
+    lh_share share = call->route->def->share;
+    lh_error *error = share ? lh_share_take(call, share) : NULL;
+
+    if (!error) {
+        error = run_route(call);
+    }
+    if (share) {
+        lh_share_return(call, share);
+    }
+    return error;
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jobs/jobs.h"
 
+#include <apr_strings.h>
 #include <apr_thread_mutex.h>
 #include <mod_watchdog.h>
+#include <stddef.h>
 
 #include "core/server_state.h"
 #include "jobs/job.h"
 #include "jobs/outbox.h"
+#include "util/memory.h"
 
 #define WATCHDOG "_learnhub_"
 
@@ -16,7 +19,14 @@ typedef struct job {
     int interval; /* seconds */
     void (*run)(const lh_server *server, apr_pool_t *p);
     const char *sql;
+    apr_size_t keep; /* of a job with `sql`: the offset in lh_config of the duration in :seconds */
 } job;
+
+static void trim_memory(const lh_server *server, apr_pool_t *p)
+{
+    (void)server, (void)p;
+    lh_memory_trim();
+}
 
 static const job jobs[] = {
     {.name = "outbox.send", .interval = 1, .run = lh_outbox_send},
@@ -27,8 +37,22 @@ static const job jobs[] = {
             "WHERE id IN (SELECT id FROM learnhub.outbox "
             "             WHERE (state = 'waiting' OR state = 'sending' AND due_at <= now()) AND not_after <= now() "
             "             FOR UPDATE SKIP LOCKED)"},
+    {.name = "outbox.requests", .interval = 1, .sql = "SELECT learnhub.post_requested_mails()"},
+    {.name = "outbox.prune", .interval = 10, .run = lh_outbox_prune},
     {.name = "mentoring.reminders", .interval = 5, .sql = "SELECT learnhub.post_reminders()"},
+    {.name = "logins.prune", .interval = 10, .sql = "SELECT learnhub.prune_logins()"},
     {.name = "changes.prune", .interval = 10, .sql = "SELECT learnhub.prune_changes()"},
+    {.name = "accounts.erase", .interval = 2, .sql = "SELECT learnhub.erase_accounts()"},
+    {.name = "audit.prune",
+     .interval = 5,
+     .keep = offsetof(lh_config, keep_audit),
+     .sql = "DELETE FROM learnhub.audit_log "
+            "WHERE id IN (SELECT id FROM learnhub.audit_log "
+            "             WHERE at < now() - make_interval(secs => :seconds::bigint) "
+            "             ORDER BY at, id "
+            "             LIMIT 1000 "
+            "             FOR UPDATE SKIP LOCKED)"},
+    {.name = "memory.trim", .interval = 1, .run = trim_memory},
 };
 
 #define JOB_COUNT (int)(sizeof(jobs) / sizeof(jobs[0]))
@@ -43,13 +67,14 @@ static apr_array_header_t *servers;
 
 int lh_jobs_compile(lh_statements *registry, const char **why)
 {
-    static const lh_slots none = {NULL, 0};
+    static const char *const names[] = {"seconds"};
+    static const lh_slots slots = {names, 1};
     int i;
 
     *why = NULL;
     for (i = 0; i < JOB_COUNT && !*why; i++) {
         if (jobs[i].sql) {
-            statements[i] = lh_statement_compile(registry, jobs[i].name, jobs[i].sql, NULL, &none, why);
+            statements[i] = lh_statement_compile(registry, jobs[i].name, jobs[i].sql, NULL, &slots, why);
         }
     }
     return !*why && lh_outbox_compile(registry, why);
@@ -59,13 +84,19 @@ int lh_jobs_compile(lh_statements *registry, const char **why)
 
 static void run_job(const job *current, const lh_server *server, apr_pool_t *p)
 {
+    const char *config = (const char *)&server->config;
+    const char *seconds = NULL;
     lh_result *result;
 
     if (current->run) {
         current->run(server, p);
     }
     else {
-        lh_job_execute(server, p, statements[current - jobs], NULL, 1, &result);
+        if (current->keep) {
+            const apr_int64_t *time = (const void *)(config + current->keep);
+            seconds = apr_psprintf(p, "%" APR_INT64_T_FMT, (apr_int64_t)apr_time_sec(*time));
+        }
+        lh_job_execute(server, p, statements[current - jobs], &seconds, 1, &result);
     }
 }
 
@@ -133,6 +164,18 @@ static void add_server(apr_array_header_t *chosen, lh_server *server)
     APR_ARRAY_PUSH(chosen, lh_server *) = server;
 }
 
+/* 1 if LearnHubVerifyEmail is On in one of the servers that share a database. */
+static int any_verifies(const apr_array_header_t *all, const lh_pool *db)
+{
+    int i, any = 0;
+
+    for (i = 0; i < all->nelts; i++) {
+        const lh_server *server = APR_ARRAY_IDX(all, i, const lh_server *);
+        any |= server->db == db && server->config.verify_email;
+    }
+    return any;
+}
+
 void lh_jobs_begin(apr_pool_t *pchild, const apr_array_header_t *all)
 {
     apr_array_header_t *chosen = apr_array_make(pchild, all->nelts, sizeof(lh_server *));
@@ -145,7 +188,9 @@ void lh_jobs_begin(apr_pool_t *pchild, const apr_array_header_t *all)
         add_server(chosen, APR_ARRAY_IDX(all, i, lh_server *));
     }
     for (i = 0; i < chosen->nelts; i++) {
-        APR_ARRAY_IDX(chosen, i, lh_server *)->jobs = apr_pcalloc(pchild, sizeof(lh_job_state));
+        lh_server *server = APR_ARRAY_IDX(chosen, i, lh_server *);
+        server->jobs = apr_pcalloc(pchild, sizeof(lh_job_state));
+        server->jobs->verified_only = any_verifies(all, server->db);
     }
     apr_pool_pre_cleanup_register(pchild, NULL, stop);
     apr_thread_mutex_lock(running);

@@ -18,20 +18,24 @@
 #define STORE_LIMIT apr_time_from_sec(30) /* of storing the outcome */
 #define LEASE "60 seconds"                /* longer than SEND_LIMIT plus STORE_LIMIT */
 
-/* Claims a mail that is due. A mail whose lease expired becomes `failed` if it must not be sent again. */
+/* Claims a mail that is due. A mail whose lease expired becomes `failed` if it must not be sent again. A mail to an
+ * unconfirmed address becomes `expired` if only confirmed ones get mails. */
 #define CLAIM                                                                                                          \
     "WITH due AS ("                                                                                                    \
-    "    SELECT id, state = 'sending' AND (at_most_once OR attempts >= :tries::int) AS lost "                          \
+    "    SELECT id, state = 'sending' AND (at_most_once OR attempts >= :tries::int) AS lost, "                         \
+    "           :verified_only::boolean AND NOT verified "                                                             \
+    "           AND subject_ref IS DISTINCT FROM 'address confirmation' AS withheld "                                  \
     "    FROM learnhub.outbox "                                                                                        \
     "    WHERE state IN ('waiting', 'sending') AND due_at <= now() AND (not_after IS NULL OR not_after > now()) "      \
     "    ORDER BY due_at "                                                                                             \
     "    LIMIT 1 "                                                                                                     \
     "    FOR UPDATE SKIP LOCKED) "                                                                                     \
     "UPDATE learnhub.outbox o "                                                                                        \
-    "SET state = CASE WHEN lost THEN 'failed' ELSE 'sending' END, "                                                    \
-    "    attempts = attempts + (NOT lost)::int, "                                                                      \
+    "SET state = CASE WHEN lost THEN 'failed' WHEN withheld THEN 'expired' ELSE 'sending' END, "                       \
+    "    attempts = attempts + (NOT lost AND NOT withheld)::int, "                                                     \
     "    due_at = now() + interval '" LEASE "', "                                                                      \
     "    last_error = CASE WHEN lost THEN 'The process that was sending it ended: the outcome is unknown.' "           \
+    "                      WHEN withheld THEN 'The address is not confirmed.' "                                        \
     "                      ELSE last_error END "                                                                       \
     "FROM due "                                                                                                        \
     "WHERE o.id = due.id "                                                                                             \
@@ -55,8 +59,18 @@
     "WHERE id = :id::bigint AND attempts = :attempts::int AND state = 'sending' "                                      \
     "RETURNING state"
 
-/* The parameters of both statements, and the columns of CLAIM. */
-enum { SLOT_TRIES, SLOT_ID, SLOT_ATTEMPTS, SLOT_OUTCOME, SLOT_ERROR, SLOT_COUNT };
+/* In portions: the next run continues. */
+#define PRUNE                                                                                                          \
+    "DELETE FROM learnhub.outbox "                                                                                     \
+    "WHERE id IN (SELECT id FROM learnhub.outbox "                                                                     \
+    "             WHERE state IN ('sent', 'failed', 'expired') "                                                       \
+    "               AND created_at < now() - make_interval(secs => :keep::int) "                                       \
+    "             ORDER BY created_at "                                                                                \
+    "             LIMIT 1000 "                                                                                         \
+    "             FOR UPDATE SKIP LOCKED)"
+
+/* The parameters of all statements, and the columns of CLAIM. */
+enum { SLOT_TRIES, SLOT_ID, SLOT_ATTEMPTS, SLOT_OUTCOME, SLOT_ERROR, SLOT_VERIFIED, SLOT_KEEP, SLOT_COUNT };
 enum {
     CELL_ID,
     CELL_ATTEMPTS,
@@ -72,16 +86,20 @@ enum {
     CELL_COUNT
 };
 
-static const lh_statement *claim_statement, *store_statement;
+static const lh_statement *claim_statement, *store_statement, *prune_statement;
 
 int lh_outbox_compile(lh_statements *registry, const char **why)
 {
-    static const char *const names[SLOT_COUNT] = {"tries", "id", "attempts", "outcome", "error"};
+    static const char *const names[SLOT_COUNT] = {"tries",         "id",  "attempts", "outcome", "error",
+                                                  "verified_only", "keep"};
     static const lh_slots slots = {names, SLOT_COUNT};
 
     claim_statement = lh_statement_compile(registry, "outbox.claim", CLAIM, NULL, &slots, why);
     if (!*why) {
         store_statement = lh_statement_compile(registry, "outbox.store", STORE, NULL, &slots, why);
+    }
+    if (!*why) {
+        prune_statement = lh_statement_compile(registry, "outbox.prune", PRUNE, NULL, &slots, why);
     }
     return !*why;
 }
@@ -98,6 +116,7 @@ static const char *max_tries(const claimed *mail)
     return apr_psprintf(mail->pool, "%" APR_INT64_T_FMT, mail->server->config.mail_tries);
 }
 
+/* `why` must not contain an address. */
 static void log_failure(const claimed *mail, const char *why)
 {
     ap_log_error(APLOG_MARK, APLOG_WARNING, 0, mail->server->s, LH_LOG(0021) "mail %s failed after %s attempts: %s",
@@ -112,6 +131,7 @@ static int claim(claimed *mail)
     int i;
 
     values[SLOT_TRIES] = max_tries(mail);
+    values[SLOT_VERIFIED] = mail->server->jobs->verified_only ? "true" : "false";
     if (lh_job_execute(mail->server, mail->pool, claim_statement, values, 0, &result) != LH_SQL_OK ||
         lh_result_rows(result) == 0) {
         return 0;
@@ -126,7 +146,7 @@ static int claim(claimed *mail)
 
 /* Retries while the database is unavailable: otherwise a mail that was sent would be sent again when its lease
  * expires. */
-static void store_outcome(const claimed *mail, const char *outcome, const char *why)
+static void store_outcome(const claimed *mail, const char *outcome, const lh_smtp_cause *why)
 {
     const char *values[SLOT_COUNT] = {NULL};
     apr_time_t until = lh_clock() + STORE_LIMIT;
@@ -137,7 +157,7 @@ static void store_outcome(const claimed *mail, const char *outcome, const char *
     values[SLOT_ID] = mail->cells[CELL_ID];
     values[SLOT_ATTEMPTS] = mail->cells[CELL_ATTEMPTS];
     values[SLOT_OUTCOME] = outcome;
-    values[SLOT_ERROR] = why;
+    values[SLOT_ERROR] = why->reply;
     stored = lh_job_execute(mail->server, mail->pool, store_statement, values, 1, &result);
     while (stored != LH_SQL_OK && stored != LH_SQL_ERROR && !lh_job_stopping() && lh_clock() < until) {
         apr_sleep(apr_time_from_msec(200));
@@ -147,7 +167,7 @@ static void store_outcome(const claimed *mail, const char *outcome, const char *
         int length;
         const char *state = lh_result_cell(result, 0, 0, &length);
         if (length == 6 && !memcmp(state, "failed", 6)) {
-            log_failure(mail, why);
+            log_failure(mail, why->summary);
         }
     }
 }
@@ -168,14 +188,14 @@ static void log_server_state(const claimed *mail, lh_smtp_outcome outcome, const
     state->mail_server_down = down;
 }
 
-static lh_smtp_outcome send_message(lh_smtp *smtp, const claimed *mail, const char **why)
+static lh_smtp_outcome send_message(lh_smtp *smtp, const claimed *mail, lh_smtp_cause *why)
 {
     const char *const *cells = mail->cells;
     lh_mail message = {.id = apr_atoi64(cells[CELL_ID]), .created = apr_atoi64(cells[CELL_CREATED])};
     lh_envelope envelope = {.from = mail->server->config.mail_from, .to = cells[CELL_TO], .limit = SEND_LIMIT};
 
     if (!lh_mail_address(envelope.to)) {
-        *why = "The address is invalid.";
+        why->reply = why->summary = "The address is invalid.";
         return LH_SMTP_REJECTED;
     }
     message.from = envelope.from;
@@ -193,31 +213,39 @@ static lh_smtp_outcome send_message(lh_smtp *smtp, const claimed *mail, const ch
 /* Sends one mail and stores the outcome; returns 1 if another one can be sent at once. */
 static int send_one(lh_smtp *smtp, const claimed *mail)
 {
-    const char *why = NULL;
+    lh_smtp_cause why = {NULL, NULL};
     lh_smtp_outcome outcome = send_message(smtp, mail, &why);
-    int once = !strcmp(mail->cells[CELL_ONCE], "true");
+    int once = !strcmp(mail->cells[CELL_ONCE], "true"), final = outcome == LH_SMTP_UNKNOWN && once;
 
     if (outcome == LH_SMTP_STOPPED) {
-        store_outcome(mail, "untried", mail->cells[CELL_ERROR]);
+        why.reply = mail->cells[CELL_ERROR];
+        store_outcome(mail, "untried", &why);
         return 0;
     }
-    log_server_state(mail, outcome, why);
+    log_server_state(mail, outcome, why.summary);
     if (outcome == LH_SMTP_SENT) {
-        store_outcome(mail, "sent", NULL);
+        why.reply = NULL;
+        store_outcome(mail, "sent", &why);
     }
     else {
-        store_outcome(mail, outcome == LH_SMTP_REJECTED || (outcome == LH_SMTP_UNKNOWN && once) ? "failed" : "later",
-                      why);
+        store_outcome(mail, outcome == LH_SMTP_REJECTED || final ? "failed" : "later", &why);
     }
     return outcome != LH_SMTP_DOWN && outcome != LH_SMTP_UNKNOWN;
 }
 
-void lh_outbox_send(const lh_server *server, apr_pool_t *p)
+static lh_smtp *open_smtp(const lh_server *server, apr_pool_t *p)
 {
     const lh_config *config = &server->config;
+
+    return lh_smtp_open(p, config->smtp, config->smtp_login, !strcmp(config->smtp_security, "required"),
+                        lh_job_stopping);
+}
+
+void lh_outbox_send(const lh_server *server, apr_pool_t *p)
+{
     apr_time_t until = lh_clock() + RUN_LIMIT;
     lh_smtp *smtp = NULL;
-    int more = config->smtp != NULL;
+    int more = server->config.smtp != NULL;
 
     while (more && lh_clock() < until && !lh_job_stopping()) {
         claimed mail = {.server = server};
@@ -227,10 +255,19 @@ void lh_outbox_send(const lh_server *server, apr_pool_t *p)
         if (more && !strcmp(mail.cells[CELL_STATE], "failed")) {
             log_failure(&mail, mail.cells[CELL_ERROR]);
         }
-        else if (more) {
-            smtp = smtp ? smtp : lh_smtp_open(p, config->smtp, config->smtp_login, lh_job_stopping);
+        else if (more && !strcmp(mail.cells[CELL_STATE], "sending")) {
+            smtp = smtp ? smtp : open_smtp(server, p);
             more = smtp && send_one(smtp, &mail);
         }
         apr_pool_destroy(mail.pool);
     }
+}
+
+void lh_outbox_prune(const lh_server *server, apr_pool_t *p)
+{
+    const char *values[SLOT_COUNT] = {NULL};
+    lh_result *result;
+
+    values[SLOT_KEEP] = apr_psprintf(p, "%" APR_INT64_T_FMT, apr_time_sec(server->config.keep_mails));
+    lh_job_execute(server, p, prune_statement, values, 1, &result);
 }

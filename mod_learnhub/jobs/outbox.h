@@ -8,6 +8,8 @@
  *   attempt is unknown. Otherwise it is retried after 1, 4, 16 ... seconds (at most 6 hours; 1 minute for a mail that
  *   expires), until LearnHubMailTries. A failed mail is kept with its error, and logged.
  * - If the mail server is unavailable, each run of the job tries only one mail.
+ * - With LearnHubVerifyEmail, mails to unconfirmed addresses expire instead of being sent, except the confirmations.
+ * - The log has the code of the mail server's reply; its text, which may contain an address, is only in the outbox.
  */
 #ifndef LH_OUTBOX_H
 #define LH_OUTBOX_H
@@ -23,5 +25,8 @@ int lh_outbox_compile(lh_statements *registry, const char **why);
 
 /* The job: sends mails that are due, for a few seconds. Does nothing without LearnHubSMTP. */
 void lh_outbox_send(const lh_server *server, apr_pool_t *p);
+
+/* The job: deletes mails that were sent, have failed or have expired and are older than LearnHubKeepMails. */
+void lh_outbox_prune(const lh_server *server, apr_pool_t *p);
 
 #endif

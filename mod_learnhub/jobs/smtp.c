@@ -146,7 +146,7 @@ static int is_local(const char *url)
            (!strncmp(host, "127.", 4) && strspn(host, "0123456789.") == length);
 }
 
-lh_smtp *lh_smtp_open(apr_pool_t *p, const char *url, const lh_credentials *login, lh_smtp_stop *stop)
+lh_smtp *lh_smtp_open(apr_pool_t *p, const char *url, const lh_credentials *login, int tls, lh_smtp_stop *stop)
 {
     lh_smtp *smtp = apr_pcalloc(p, sizeof(*smtp));
     CURL *curl = smtp->curl = curl_easy_init();
@@ -161,7 +161,7 @@ lh_smtp *lh_smtp_open(apr_pool_t *p, const char *url, const lh_credentials *logi
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_LIMIT);
-    curl_easy_setopt(curl, CURLOPT_USE_SSL, (long)(login && !is_local(url) ? CURLUSESSL_ALL : CURLUSESSL_TRY));
+    curl_easy_setopt(curl, CURLOPT_USE_SSL, (long)((login || tls) && !is_local(url) ? CURLUSESSL_ALL : CURLUSESSL_TRY));
     if (login) {
         curl_easy_setopt(curl, CURLOPT_USERNAME, login->user);
         curl_easy_setopt(curl, CURLOPT_PASSWORD, login->password);
@@ -200,13 +200,16 @@ static lh_smtp_outcome classify(const lh_smtp *smtp, CURLcode result)
 }
 
 /* The reply to a failed login is not used: it may repeat the password. */
-static const char *cause(const lh_smtp *smtp, CURLcode result)
+static void set_cause(const lh_smtp *smtp, CURLcode result, lh_smtp_cause *why)
 {
-    return smtp->code >= 400 && result != CURLE_LOGIN_DENIED ? apr_pstrdup(smtp->pool, smtp->reply)
-                                                             : curl_easy_strerror(result);
+    why->reply = why->summary = curl_easy_strerror(result);
+    if (smtp->code >= 400 && result != CURLE_LOGIN_DENIED) {
+        why->reply = apr_pstrdup(smtp->pool, smtp->reply);
+        why->summary = apr_itoa(smtp->pool, smtp->code);
+    }
 }
 
-lh_smtp_outcome lh_smtp_send(lh_smtp *smtp, const lh_envelope *envelope, const char **why)
+lh_smtp_outcome lh_smtp_send(lh_smtp *smtp, const lh_envelope *envelope, lh_smtp_cause *why)
 {
     CURL *curl = smtp->curl;
     struct curl_slist *to = curl_slist_append(NULL, apr_pstrcat(smtp->pool, "<", envelope->to, ">", NULL));
@@ -226,6 +229,6 @@ lh_smtp_outcome lh_smtp_send(lh_smtp *smtp, const lh_envelope *envelope, const c
     }
     curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, NULL);
     curl_slist_free_all(to);
-    *why = cause(smtp, result);
+    set_cause(smtp, result, why);
     return classify(smtp, result);
 }

@@ -2,8 +2,8 @@
 /*
  * Sends mails to one mail server, with libcurl. Depends on APR and libcurl.
  *
- * STARTTLS is used if the server offers it. The certificate of a server with TLS is always verified. A password is sent
- * over TLS only, unless the server runs on this machine.
+ * STARTTLS is used if the server offers it. The certificate of a server with TLS is always verified. To a server on
+ * another machine a password is sent over TLS only, and if TLS is required, everything else too.
  */
 #ifndef LH_SMTP_H
 #define LH_SMTP_H
@@ -31,8 +31,9 @@ typedef struct lh_smtp lh_smtp;
 apr_status_t lh_smtp_prepare(apr_pool_t *pconf);
 
 /* Creates a client for one thread, without connecting. It keeps its connection between mails, until `p` is destroyed.
- * `login` may be NULL. Returns NULL if libcurl is out of memory. */
-lh_smtp *lh_smtp_open(apr_pool_t *p, const char *url, const lh_credentials *login, lh_smtp_stop *stop);
+ * `login` may be NULL. `tls`: 1 if a server on another machine must offer TLS. Returns NULL if libcurl is out of
+ * memory. */
+lh_smtp *lh_smtp_open(apr_pool_t *p, const char *url, const lh_credentials *login, int tls, lh_smtp_stop *stop);
 
 typedef struct lh_envelope {
     const char *from, *to; /* addresses that satisfy lh_mail_address() */
@@ -41,7 +42,13 @@ typedef struct lh_envelope {
     apr_interval_time_t limit; /* microseconds from connecting to the last reply */
 } lh_envelope;
 
-/* Sends a mail. If it is not sent, *why is the cause: one line without secrets, valid as long as `smtp`. */
-lh_smtp_outcome lh_smtp_send(lh_smtp *smtp, const lh_envelope *envelope, const char **why);
+/* Why a mail was not sent: two texts of one line without secrets, valid as long as the client. */
+typedef struct lh_smtp_cause {
+    const char *reply;   /* the server's reply, which may contain addresses, or the summary */
+    const char *summary; /* without addresses: the reply's code, or what failed */
+} lh_smtp_cause;
+
+/* Sends a mail; sets *why if it is not sent. */
+lh_smtp_outcome lh_smtp_send(lh_smtp *smtp, const lh_envelope *envelope, lh_smtp_cause *why);
 
 #endif

@@ -172,6 +172,37 @@ int lh_scan_next(lh_scan *scan, lh_scan_item *item)
     return item->key.data || s > value;
 }
 
+static int is_closing(const char *s, const char *end)
+{
+    return s < end && (*s == '}' || *s == ']');
+}
+
+/* A comma precedes a further value, an opening bracket a first one. */
+apr_size_t lh_scan_count(const char *text, apr_size_t length, int *depth)
+{
+    const char *s, *end = text + length;
+    apr_size_t count = 1;
+    int open = 0;
+
+    *depth = 0;
+    for (s = text; s < end; s++) {
+        switch (*s) {
+        case '"': s = lh_scan_string(s, end) - 1; break;
+        case ',': count++; break;
+        case '}':
+        case ']': open--; break;
+        case '{':
+        case '[':
+            count += !is_closing(lh_scan_space(s + 1, end), end);
+            open++;
+            *depth = open > *depth ? open : *depth;
+            break;
+        default: break;
+        }
+    }
+    return count;
+}
+
 int lh_slice_is(lh_slice slice, const char *text)
 {
     return slice.data && slice.length == strlen(text) && !memcmp(slice.data, text, slice.length);

@@ -32,6 +32,10 @@ lh_scan lh_scan_open(lh_slice text);
 /* Reads the next member or entry. Returns 0 at the end and where the text is malformed. */
 int lh_scan_next(lh_scan *scan, lh_scan_item *item);
 
+/* The number of values in `text`, which is at least 1, and not less than a parser finds before an error. Sets *depth to
+ * the depth of nesting. */
+apr_size_t lh_scan_count(const char *text, apr_size_t length, int *depth);
+
 /* 1 when `slice` is these bytes. */
 int lh_slice_is(lh_slice slice, const char *text);
 

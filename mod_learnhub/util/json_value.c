@@ -44,6 +44,11 @@ lh_json_parsed lh_json_value_parse(apr_pool_t *p, const char *text, apr_size_t l
     return parsed;
 }
 
+void lh_json_value_free(apr_pool_t *p, lh_json_value *root)
+{
+    apr_pool_cleanup_run(p, root, free_document);
+}
+
 lh_json_value *lh_json_value_empty(apr_pool_t *p)
 {
     return own(p, json_object());

@@ -28,6 +28,9 @@ typedef struct lh_json_parsed {
 /* Parses a document of `length` bytes; duplicate keys, invalid UTF-8 and \u0000 are errors. Freed with `p`. */
 lh_json_parsed lh_json_value_parse(apr_pool_t *p, const char *text, apr_size_t length);
 
+/* Frees the document `root` before its pool `p`. */
+void lh_json_value_free(apr_pool_t *p, lh_json_value *root);
+
 /* An empty object. */
 lh_json_value *lh_json_value_empty(apr_pool_t *p);
 

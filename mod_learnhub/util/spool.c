@@ -8,11 +8,13 @@
 
 #define OWNER_PART 4 /* an owner may use 1/4 of the bytes */
 #define OWNER_SENDERS 2
+#define RESERVE_PART 4 /* 1/4 of the bytes are added for responses to changes */
 
 /* A caller with at least one body; freed with the last one. */
 typedef struct owner {
     struct owner *next;
-    int bodies, senders;
+    int bodies;
+    int senders[2]; /* [1]: of responses to changes */
     apr_int64_t bytes;
     char name[];
 } owner;
@@ -20,12 +22,12 @@ typedef struct owner {
 struct lh_spools {
     const char *directory;
     apr_int64_t bytes_max;
-    int senders_max;
+    int senders_max[2];
 
     pthread_mutex_t lock; /* guards the fields below and all owners */
     owner *owners;
     apr_int64_t bytes;
-    int senders;
+    int senders[2];
 };
 
 struct lh_spool {
@@ -34,6 +36,7 @@ struct lh_spool {
     owner *owner;
     apr_file_t *file; /* NULL before the first append */
     apr_off_t length;
+    int change; /* 1: of the response to a change */
     int sendfile, sending;
 };
 
@@ -80,7 +83,8 @@ lh_spools *lh_spools_create(apr_pool_t *p, const char *directory, apr_int64_t by
 
     spools->directory = directory;
     spools->bytes_max = bytes;
-    spools->senders_max = senders;
+    spools->senders_max[0] = senders;
+    spools->senders_max[1] = senders > 1 ? senders / 2 : 1;
     pthread_mutex_init(&spools->lock, NULL);
     return spools;
 }
@@ -135,8 +139,8 @@ static apr_status_t clear(void *data)
 
     pthread_mutex_lock(&spools->lock);
     add_bytes(spool, -spool->length);
-    spools->senders -= spool->sending;
-    spool->owner->senders -= spool->sending;
+    spools->senders[spool->change] -= spool->sending;
+    spool->owner->senders[spool->change] -= spool->sending;
     if (--spool->owner->bodies == 0) {
         remove_owner(spools, spool->owner);
     }
@@ -144,12 +148,13 @@ static apr_status_t clear(void *data)
     return APR_SUCCESS;
 }
 
-lh_spool *lh_spool_create(apr_pool_t *p, lh_spools *spools, const char *name, int sendfile)
+lh_spool *lh_spool_create(apr_pool_t *p, lh_spools *spools, const char *name, int change, int sendfile)
 {
     lh_spool *spool = apr_pcalloc(p, sizeof(*spool));
 
     spool->pool = p;
     spool->spools = spools;
+    spool->change = change;
     spool->sendfile = sendfile ? APR_FOPEN_SENDFILE_ENABLED : 0;
     pthread_mutex_lock(&spools->lock);
     spool->owner = find_owner(spools, name);
@@ -168,10 +173,11 @@ lh_spool *lh_spool_create(apr_pool_t *p, lh_spools *spools, const char *name, in
 static int reserve(lh_spool *spool, apr_int64_t bytes)
 {
     lh_spools *spools = spool->spools;
+    apr_int64_t most = spools->bytes_max + (spool->change ? spools->bytes_max / RESERVE_PART : 0);
     int fits;
 
     pthread_mutex_lock(&spools->lock);
-    fits = bytes <= spools->bytes_max - spools->bytes && bytes <= spools->bytes_max / OWNER_PART - spool->owner->bytes;
+    fits = bytes <= most - spools->bytes && bytes <= most / OWNER_PART - spool->owner->bytes;
     if (fits) {
         add_bytes(spool, bytes);
     }
@@ -237,11 +243,12 @@ apr_off_t lh_spool_length(const lh_spool *spool)
 int lh_spool_send(lh_spool *spool)
 {
     lh_spools *spools = spool->spools;
+    int *all = &spools->senders[spool->change], *own = &spool->owner->senders[spool->change];
 
     pthread_mutex_lock(&spools->lock);
-    spool->sending = spools->senders < spools->senders_max && spool->owner->senders < OWNER_SENDERS;
-    spools->senders += spool->sending;
-    spool->owner->senders += spool->sending;
+    spool->sending = *all < spools->senders_max[spool->change] && *own < OWNER_SENDERS;
+    *all += spool->sending;
+    *own += spool->sending;
     pthread_mutex_unlock(&spools->lock);
     return spool->sending;
 }

@@ -215,6 +215,66 @@ int lh_text_index(const char *list, const char *word)
     return -1;
 }
 
+/* The character at `s`; any value if it is not well-formed UTF-8. */
+static unsigned character_at(const unsigned char *s)
+{
+    unsigned c = *s < 0x80 ? *s : *s < 0xE0 ? *s & 0x1F : *s < 0xF0 ? *s & 0x0F : *s & 0x07;
+
+    while ((*++s & 0xC0) == 0x80) {
+        c = c << 6 | (*s & 0x3F);
+    }
+    return c;
+}
+
+typedef struct range {
+    unsigned first, last;
+} range;
+
+/* In ascending order: C0, DEL and C1; soft hyphen; format characters, fillers and variation selectors; line and
+ * paragraph separators; interlinear annotations; musical format characters; tags. */
+static const range invisible[] = {{0x00, 0x1F},     {0x7F, 0x9F},       {0xAD, 0xAD},       {0x34F, 0x34F},
+                                  {0x61C, 0x61C},   {0x115F, 0x1160},   {0x17B4, 0x17B5},   {0x180B, 0x180F},
+                                  {0x200B, 0x200F}, {0x2028, 0x202E},   {0x2060, 0x206F},   {0x2800, 0x2800},
+                                  {0x3164, 0x3164}, {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},   {0xFFA0, 0xFFA0},
+                                  {0xFFF9, 0xFFFB}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF}};
+
+static int in_ranges(const range *ranges, apr_size_t count, unsigned c)
+{
+    apr_size_t i;
+
+    for (i = 0; i < count && c > ranges[i].last; i++) {
+    }
+    return i < count && c >= ranges[i].first;
+}
+
+int lh_text_has_invisible(const char *text)
+{
+    const unsigned char *s;
+
+    for (s = (const unsigned char *)text; *s; s++) {
+        if ((*s & 0xC0) != 0x80 && in_ranges(invisible, sizeof(invisible) / sizeof(invisible[0]), character_at(s))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* 1 when the text contains a white space character of Unicode. */
+static int has_space(const char *text)
+{
+    static const range spaces[] = {{'\t', '\r'},     {' ', ' '},       {0x85, 0x85},     {0xA0, 0xA0},
+                                   {0x1680, 0x1680}, {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F},
+                                   {0x205F, 0x205F}, {0x3000, 0x3000}};
+    const unsigned char *s;
+
+    for (s = (const unsigned char *)text; *s; s++) {
+        if ((*s & 0xC0) != 0x80 && in_ranges(spaces, sizeof(spaces) / sizeof(spaces[0]), character_at(s))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 int lh_text_is_email(const char *text)
 {
     const char *at = strchr(text, '@'), *s;
@@ -224,9 +284,12 @@ int lh_text_is_email(const char *text)
         return 0;
     }
     for (s = text; *s; s++) {
-        if ((unsigned char)*s <= ' ' || *s == 0x7F || strchr("()<>[]:;,\\\"", *s)) {
+        if (strchr("()<>[]:;,\\\"", *s)) {
             return 0;
         }
+    }
+    if (has_space(text) || lh_text_has_invisible(text)) {
+        return 0;
     }
     return text[0] != '.' && at[-1] != '.' && !strstr(text, "..") && strchr(at, '.') && at[1] != '.' && at[1] != '-' &&
            text[length - 1] != '.' && text[length - 1] != '-';

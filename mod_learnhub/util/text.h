@@ -43,7 +43,14 @@ int lh_text_listed(const char *list, const char *word, apr_size_t length);
 /* The index of `word` in the list, ignoring case; -1 when the list does not contain it. */
 int lh_text_index(const char *list, const char *word);
 
-int lh_text_is_email(const char *text);     /* one @, a local part, a domain with a dot, at most 254 bytes */
+/* 1 when the text contains a character that is not shown: a control character, a format character
+ * such as those of zero width and those that change the direction, a variation selector, a tag, or a filler. */
+int lh_text_has_invisible(const char *text);
+
+/* 1 when the text has one @, a local part, a domain with a dot, at most 254 bytes, and neither white space nor
+ * invisible characters. */
+int lh_text_is_email(const char *text);
+
 int lh_text_is_object_id(const char *text); /* 24 hex digits */
 int lh_text_is_uuid(const char *text);      /* 8-4-4-4-12 hex digits */
 

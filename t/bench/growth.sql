@@ -28,8 +28,12 @@ INSERT INTO learnhub.login_names (name, user_id)
 SELECT name, id FROM learnhub.users, LATERAL (VALUES (lower(username)), (lower(email))) names (name)
 WHERE id > :from * 10000;
 
-INSERT INTO learnhub.tokens (digest, user_id, created_at, expires_at)
-SELECT sha256(int8send(id)), id, created_at, now() + interval '1 day' FROM learnhub.users WHERE id > :from * 10000;
+INSERT INTO learnhub.logins (id, user_id, version, is_opaque, created_at, ends_at)
+SELECT md5(id::text)::uuid, id, 1, true, created_at, now() + interval '1 day'
+FROM learnhub.users
+WHERE id > :from * 10000;
+INSERT INTO learnhub.tokens (digest, user_id, login_id)
+SELECT sha256(int8send(id)), id, md5(id::text)::uuid FROM learnhub.users WHERE id > :from * 10000;
 
 -- A node has read all events except those of the newest transactions.
 INSERT INTO learnhub.auth_events (user_id, role, version, at)

@@ -24,11 +24,17 @@ static void write_int(lh_json *out, const char *key, apr_int64_t number)
 
 static void write_fields(lh_json *out, const char *key, const lh_field *fields)
 {
+    static const char *const types[] = {"string",   "email", "integer", "boolean", "time",  "date",
+                                        "duration", "oid",   "strings", "object",  "group", "phone",
+                                        "photo",    "uuid",  "number",  "color",   "list"};
+
     lh_json_key(out, key);
     lh_json_open(out, '[');
     for (; fields && fields->name; fields++) {
         lh_json_open(out, '{');
         write_text(out, "name", fields->name);
+        write_text(out, "alias", fields->alias);
+        write_text(out, "type", types[fields->type]);
         lh_json_key(out, "required");
         lh_json_bool(out, fields->flags & LH_REQUIRED);
         lh_json_key(out, "list");
@@ -124,6 +130,7 @@ static void write_route(lh_json *out, const lh_compiled_route *route)
     write_text(out, "key", def->key);
     write_int(out, "roles", def->roles);
     write_int(out, "status", def->status ? def->status : def->shape == LH_NOTHING ? 204 : 200);
+    write_fields(out, "query", def->query);
     write_fields(out, "body", def->body);
     write_fields(out, "returns", def->returns);
     write_statements(out, route);

@@ -22,9 +22,12 @@
 #define OTHER {LH_INPUT_OTHER, NULL, 0}
 /* clang-format on */
 
-#define GIF "GIF89a\1\0\1\0\0\0\0\x2C\xAB"
+#define GIF "GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\1\xAB\0;"
 
 static const lh_field title = {.name = "title", .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 3};
+static const lh_field person = {.name = "person", .type = LH_STRING, .flags = LH_NAME};
+static const lh_field prose = {.name = "prose", .type = LH_STRING, .min = 1, .max = 10};
+static const lh_field secret = {.name = "secret", .type = LH_STRING, .flags = LH_SECRET};
 static const lh_field nullable = {.name = "nullable", .type = LH_STRING, .flags = LH_NULL};
 static const lh_field emptiable = {
     .name = "emptiable", .type = LH_STRING, .flags = LH_EMPTY, .min = 1, .enum_values = "a b", .default_value = "b"};
@@ -70,12 +73,37 @@ static const struct {
 } cases[] = {
     {&title, STRING(" ab "), 0, "ab", NULL},
     {&title, STRING("\xc3\xa9\xc3\xa9\xc3\xa9"), 0, "\xc3\xa9\xc3\xa9\xc3\xa9", NULL},
+    {&title,
+     STRING("a\xe2\x80\x8d"
+            "b"),
+     0,
+     "a\xe2\x80\x8d"
+     "b",
+     NULL},
+    {&title, STRING("a\xe2\x80\xae"), 0, NULL, "control characters"},
+    {&person, STRING(" Ada King "), 0, "Ada King", NULL},
+    {&person,
+     STRING("a\xe2\x80\x8d"
+            "b"),
+     0, NULL, "invisible characters"},
+    {&person,
+     STRING("a\xc2\xad"
+            "b"),
+     0, NULL, "invisible characters"},
+    {&person, STRING("a\x7F"), 0, NULL, "control characters"},
     {&title, STRING("abcd"), 0, NULL, "1 to 3 characters"},
     {&title, STRING("  "), 0, NULL, "1 to 3 characters"},
     {&title, ABSENT, 0, NULL, "required"},
     {&title, NIL, 0, NULL, "may not be null"},
     {&title, INT(5), 0, NULL, "a string"},
     {&title, OTHER, 0, NULL, "a string"},
+    {&prose, STRING("a\t\r\n\xc2\x80z"), 0, "a\t\r\n\xc2\x80z", NULL},
+    {&prose, STRING("a\001"), 0, NULL, "other than tabs and line breaks"},
+    {&prose, STRING("\037"), 1, NULL, "other than tabs and line breaks"},
+    {&prose, STRING("a\x7f"), 0, NULL, "other than tabs and line breaks"},
+    {&prose, STRING("a\b"), 0, NULL, "other than tabs and line breaks"},
+    {&prose, STRING("a\f"), 0, NULL, "other than tabs and line breaks"},
+    {&secret, STRING("a\001"), 0, "a\001", NULL},
     {&nullable, NIL, 0, NULL, NULL},
     {&nullable, ABSENT, 0, NULL, NULL},
     {&nullable, STRING(""), 0, "", NULL},
@@ -116,6 +144,11 @@ static const struct {
     {&future, INT(5), 0, NULL, "ISO 8601"},
     {&email, STRING(" a@b.de "), 0, "a@b.de", NULL},
     {&email, STRING("a"), 0, NULL, "e-mail"},
+    {&email, STRING("a\xe2\x80\x8d@b.de"), 0, NULL, "e-mail"},
+    {&email,
+     STRING("a\xc2\xa0"
+            "b@b.de"),
+     0, NULL, "e-mail"},
     {&email, INT(1), 0, NULL, "e-mail"},
     {&oid, STRING("507f1f77bcf86cd799439011"), 0, "507f1f77bcf86cd799439011", NULL},
     {&oid, STRING("507"), 0, NULL, "24 hex"},
@@ -169,6 +202,12 @@ static const struct {
     {&coerced_strings, STRING("C, \"Go\""), 0, "\"C, \\\"Go\\\"\"", NULL},
     {&coerced_strings, STRINGS("[\"C\"]", 1), 0, "[\"C\"]", NULL},
     {&coerced_strings, OTHER, 0, NULL, "a string or an array"},
+    {&strings, STRINGS("[\"a\\t\\n\\r\\\\u\\\"\"]", 1), 0, "[\"a\\t\\n\\r\\\\u\\\"\"]", NULL},
+    {&strings, STRINGS("[\"a\",\"\\u0001\"]", 2), 0, NULL, "other than tabs and line breaks"},
+    {&strings, STRINGS("[\"\\b\"]", 1), 0, NULL, "other than tabs and line breaks"},
+    {&strings, STRINGS("[\"\\f\"]", 1), 0, NULL, "other than tabs and line breaks"},
+    {&strings, STRINGS("[\"\x7f\"]", 1), 0, NULL, "other than tabs and line breaks"},
+    {&coerced_strings, STRING("a\001"), 0, NULL, "other than tabs and line breaks"},
     {&strings, STRINGS("[\"a\"]", 1), 0, "[\"a\"]", NULL},
     {&strings, STRINGS("[\"a\",\"b\",\"c\"]", 3), 0, NULL, "1 to 2 entries"},
     {&strings, STRINGS("[]", 0), 0, NULL, "1 to 2 entries"},
@@ -213,7 +252,7 @@ static const struct {
     {&phone, ABSENT, 0, NULL, NULL},
     {&plain_phone, NIL, 0, NULL, "may not be null"},
     {&plain_phone, STRING(""), 0, NULL, "phone number"},
-    {&photo, FILE_OF(GIF), 1, "474946383961010001000000002cab", NULL},
+    {&photo, FILE_OF(GIF), 1, "474946383961010001000000002c0000000001000100000201ab003b", NULL},
     {&photo, FILE_OF("GIF89a"), 1, NULL, "JPEG, PNG, WebP or GIF"},
     {&photo, FILE_OF(""), 1, NULL, "JPEG, PNG, WebP or GIF"},
     {&photo, STRING("photo.png"), 1, NULL, "multipart/form-data; null"},

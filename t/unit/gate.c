@@ -123,6 +123,44 @@ static void test_queue(void)
     lh_gate_leave(narrow);
 }
 
+/* Three gates that let two threads wait together: while threads wait at two of them, the third one has no queue. */
+static void test_common_limit(void)
+{
+    lh_gate *gates[3];
+    apr_thread_t *threads[2];
+    apr_time_t began;
+    apr_status_t rv;
+    int i, full;
+
+    for (i = 0; i < 3; i++) {
+        gates[i] = lh_gate_create(tap_pool, 1, 1);
+        lh_gate_enter(gates[i], 0);
+    }
+    lh_gate_limit_queues(tap_pool, gates, 3, 2);
+    began = apr_time_now();
+    is_int(lh_gate_enter(gates[2], 50000), APR_TIMEUP, "a full gate of three rejects a thread");
+    ok(apr_time_now() - began >= 50000, "the thread waits while nobody waits at the others");
+    for (i = 0; i < 2; i++) {
+        apr_thread_create(&threads[i], NULL, wait_in_queue, gates[i], tap_pool);
+    }
+    for (i = 0; i < 200 && !(queue_is_full(gates[0]) && queue_is_full(gates[1])); i++) {
+        apr_sleep(10000);
+    }
+    full = i < 200 && queue_is_full(gates[2]);
+    ok(full, "while threads wait at two gates, the third one rejects immediately");
+    lh_gate_leave(gates[2]);
+    is_int(lh_gate_enter(gates[2], 0), APR_SUCCESS, "when a place is free, it admits");
+    for (i = 0; i < 2; i++) {
+        atomic_store(&admitted, 0);
+        lh_gate_leave(gates[i]);
+        apr_thread_join(&rv, threads[i]);
+        ok(atomic_load(&admitted), "the thread in queue %d is admitted", i + 1);
+    }
+    began = apr_time_now();
+    is_int(lh_gate_enter(gates[2], 50000), APR_TIMEUP, "afterwards the third gate rejects a thread");
+    ok(apr_time_now() - began >= 50000, "that has waited, because the other queues are empty");
+}
+
 static void test_timeouts(void)
 {
     apr_time_t start;
@@ -154,5 +192,6 @@ int main(void)
     test_threads();
     test_no_queue();
     test_queue();
+    test_common_limit();
     return tap_end();
 }

@@ -12,7 +12,7 @@ static const lh_field fields[] = {
 
 enum { A, O, D, GXY, B, FIELDS };
 
-static const lh_json_body *parse(const char *text, int unwrap_array, const char **why)
+static lh_json_body *parse(const char *text, int unwrap_array, const char **why)
 {
     *why = NULL;
     return lh_json_body_parse(tap_pool, fields, FIELDS, unwrap_array, apr_pstrdup(tap_pool, text), strlen(text), why);
@@ -152,11 +152,98 @@ static void test_objects(void)
        "an object with a zero byte is rejected");
 }
 
+/* ---- limits ---- */
+
+/* {"x": [item,item,...], "o": ...} */
+static const char *with_array(const char *item, int count, const char *o)
+{
+    char *text = apr_palloc(tap_pool, (apr_size_t)count * (strlen(item) + 1) + strlen(o) + 20), *end = text;
+    int i;
+
+    end += sprintf(end, "{\"x\":[");
+    for (i = 0; i < count; i++) {
+        end += sprintf(end, "%s%s", i ? "," : "", item);
+    }
+    sprintf(end, "],\"o\":%s}", o);
+    return text;
+}
+
+static const char *nested(const char *open, const char *close, int depth)
+{
+    char *text = apr_palloc(tap_pool, 10 + (strlen(open) + strlen(close)) * (apr_size_t)depth);
+    int i;
+
+    strcpy(text, "{\"a\":");
+    for (i = 1; i < depth; i++) {
+        strcat(text, open);
+    }
+    strcat(text, "1");
+    for (i = 1; i < depth; i++) {
+        strcat(text, close);
+    }
+    return strcat(text, "}");
+}
+
+/* The body has three values besides those of the array. */
+static void test_limits(void)
+{
+    static const char *const items[] = {"{}", "[]", "1", "\"\"", "\"[,{\\\"[,{\"", "[ ]"};
+    int most = LH_JSON_BODY_VALUES - 3;
+    const char *why;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
+        ok(parse(with_array(items[i], most, "1"), 0, &why) != NULL, "%d times %s is accepted", most, items[i]);
+        ok(!parse(with_array(items[i], most + 1, "1"), 0, &why) && strstr(why, "too many values"),
+           "one more is rejected: %s", why ? why : "no error");
+    }
+    ok(!parse(with_array("{\"a\":1}", most / 2 + 1, "1"), 0, &why), "members count");
+    ok(parse(with_array("1", most - 1, with_array("1", most, "2")), 0, &why) != NULL,
+       "the values of an object that is kept as text do not count");
+    ok(parse(nested("{\"b\":", "}", 200), 0, &why) != NULL, "200 levels of objects are accepted");
+    ok(parse(nested("[", "]", 200), 0, &why) != NULL, "200 levels of arrays are accepted");
+    ok(!parse(nested("{\"b\":", "}", 201), 0, &why) && strstr(why, "nested"), "201 levels of objects are rejected");
+    ok(!parse(nested("[", "]", 201), 0, &why) && strstr(why, "nested"), "201 levels of arrays are rejected");
+}
+
+static void test_zero_bytes(void)
+{
+    static const char *const texts[] = {"{\"a\":1#}", "{\"a\":1}#", "{\"a\":1#\n}", "#{}", "{\"o\":{\"n\":1#}}"};
+    const char *why;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char *text = apr_pstrdup(tap_pool, texts[i]);
+
+        *strchr(text, '#') = '\0';
+        ok(!lh_json_body_parse(tap_pool, fields, FIELDS, 0, text, strlen(texts[i]), &why) && strstr(why, "zero byte"),
+           "a zero byte in the place of # is rejected: %s", texts[i]);
+    }
+}
+
+/* Under the sanitizers, a value that was freed with the document ends the program. */
+static void test_free(void)
+{
+    static char text[] = "{\"a\": \"kept\", \"o\": {\"n\": 1}, \"b_id\": [\"x\"]}";
+    const char *why;
+    lh_json_body *body = lh_json_body_parse(tap_pool, fields, FIELDS, 0, text, strlen(text), &why);
+    lh_input a = lh_json_body_input(body, A), o = lh_json_body_input(body, O), b = lh_json_body_input(body, B);
+
+    lh_json_body_free(body);
+    is_str(a.text, "kept", "a string remains when the document is freed");
+    is_str(o.text, "{\"n\": 1}", "so does an object");
+    is_str(b.text, "[\"x\"]", "and an array");
+    is_str(lh_json_body_check_objects(body, 1), NULL, "objects can be validated afterwards");
+}
+
 int main(void)
 {
     tap_begin();
     test_values();
     test_errors();
     test_objects();
+    test_limits();
+    test_zero_bytes();
+    test_free();
     return tap_end();
 }

@@ -108,7 +108,13 @@ static const char *part_of(const char *token, int index)
 static void test_round_trip(void)
 {
     lh_jwt_rules with = {"learnhub", "site", NOW};
-    lh_claims in = {LH_JWT_REFRESH, APR_INT64_MAX, LH_INSTRUCTOR, 2147483647, NOW, NOW + 1, ""}, out;
+    lh_claims in = {.type = LH_JWT_REFRESH,
+                    .subject = APR_INT64_MAX,
+                    .role = LH_INSTRUCTOR,
+                    .version = 2147483647,
+                    .issued = NOW,
+                    .expires = NOW + 1},
+              out;
     const char *token = lh_jwt_sign(tap_pool, keys, &with, &in), *why, *first = apr_pstrdup(tap_pool, in.id);
 
     is_str(part_of(token, 0), HEADER, "signing: the header");
@@ -125,11 +131,31 @@ static void test_round_trip(void)
            out.issued == in.issued && out.expires == in.expires && !strcmp(out.id, in.id),
        "signing: verification returns the signed claims");
     is_int((long long)strspn(in.id, "0123456789abcdef"), 32, "signing: the id has 32 hex digits");
+    in.id[0] = '\0';
     lh_jwt_sign(tap_pool, keys, &with, &in);
     ok(strcmp(first, in.id) != 0, "signing: two tokens have different ids");
     with.issuer = with.audience = NULL;
     token = lh_jwt_sign(tap_pool, keys, &with, &in);
     ok(strstr(part_of(token, 1), "\"iss\":\"learnhub\"") != NULL, "signing: the default issuer is learnhub");
+}
+
+static void test_login(void)
+{
+    lh_claims in = {.type = LH_JWT_ACCESS, .subject = 7, .role = LH_STUDENT, .expires = NOW + 1, .id = ID}, out;
+    const char *token, *why;
+
+    memcpy(in.login, "\x01login of 16 byt", sizeof(in.login));
+    token = lh_jwt_sign(tap_pool, keys, &rules, &in);
+    is_str(in.id, ID, "login: an id that is set remains");
+    ok(strstr(part_of(token, 1), "\"sid\":\"016c6f67696e206f6620313620627974\"") != NULL,
+       "login: sid is its id in hex");
+    is_int(lh_jwt_verify(tap_pool, keys, &rules, LH_JWT_ACCESS, token, &out, &why), APR_SUCCESS, "login: it verifies");
+    ok(!memcmp(in.login, out.login, sizeof(in.login)), "login: verification returns the login");
+    memset(in.login, 0, sizeof(in.login));
+    token = lh_jwt_sign(tap_pool, keys, &rules, &in);
+    ok(!strstr(part_of(token, 1), "sid"), "login: a token without a login has no sid");
+    lh_jwt_verify(tap_pool, keys, &rules, LH_JWT_ACCESS, token, &out, &why);
+    ok(!memcmp(in.login, out.login, sizeof(in.login)), "login: a token without sid has no login");
 }
 
 /* ---- signatures and form ---- */
@@ -322,7 +348,8 @@ static void test_rules(void)
 static void test_rotation(void)
 {
     lh_jwt_keys *old = keys, *mixed = lh_jwt_keys_make(tap_pool);
-    lh_claims claims = {LH_JWT_ACCESS, 7, LH_ADMIN, 0, NOW, NOW + 60, ""};
+    lh_claims claims = {
+        .type = LH_JWT_ACCESS, .subject = 7, .role = LH_ADMIN, .version = 0, .issued = NOW, .expires = NOW + 60};
     const char *before = lh_jwt_sign(tap_pool, old, &rules, &claims), *after;
 
     lh_jwt_keys_add(mixed, "k2", OTHER, 40);
@@ -349,7 +376,8 @@ static void test_rotation(void)
 static void test_derived(void)
 {
     lh_jwt_keys *old = keys, *one = lh_jwt_keys_make(tap_pool), *two = lh_jwt_keys_make(tap_pool);
-    lh_claims claims = {LH_JWT_ACCESS, 7, LH_ADMIN, 0, NOW, NOW + 60, ""};
+    lh_claims claims = {
+        .type = LH_JWT_ACCESS, .subject = 7, .role = LH_ADMIN, .version = 0, .issued = NOW, .expires = NOW + 60};
     const char *header;
 
     lh_jwt_keys_add(one, NULL, SECRET, 40);
@@ -388,7 +416,13 @@ static atomic_int thread_errors;
 /* Signs and verifies claims that differ between threads, so that mixed-up HMAC contexts are detected. */
 static void *APR_THREAD_FUNC sign_and_verify(apr_thread_t *thread, void *data)
 {
-    lh_claims claims = {LH_JWT_ACCESS, *(int *)data + 1, LH_STUDENT, 0, NOW, NOW + 60, ""}, out;
+    lh_claims claims = {.type = LH_JWT_ACCESS,
+                        .subject = *(int *)data + 1,
+                        .role = LH_STUDENT,
+                        .version = 0,
+                        .issued = NOW,
+                        .expires = NOW + 60},
+              out;
     apr_pool_t *pool;
     const char *token, *why;
     char *broken;
@@ -398,6 +432,7 @@ static void *APR_THREAD_FUNC sign_and_verify(apr_thread_t *thread, void *data)
     apr_pool_create(&pool, NULL);
     for (i = 0; i < ROUNDS; i++) {
         claims.version = i;
+        claims.id[0] = '\0';
         token = lh_jwt_sign(pool, keys, &rules, &claims);
         if (lh_jwt_verify(pool, keys, &rules, LH_JWT_ACCESS, token, &out, &why) != APR_SUCCESS ||
             out.subject != claims.subject || out.version != i || strcmp(out.id, claims.id) != 0) {
@@ -437,6 +472,7 @@ int main(void)
     test_keys();
     test_roles();
     test_round_trip();
+    test_login();
     test_every_change();
     test_form();
     test_last_character();

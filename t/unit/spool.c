@@ -31,7 +31,7 @@ static apr_pool_t *pool(void)
 
 static lh_spool *body(apr_pool_t *p, lh_spools *spools, const char *owner, apr_size_t length, apr_status_t expected)
 {
-    lh_spool *spool = lh_spool_create(p, spools, owner, 1);
+    lh_spool *spool = lh_spool_create(p, spools, owner, 0, 1);
     char name[100];
 
     snprintf(name, sizeof(name), "%d bytes of %s are %s", (int)length, owner, expected ? "rejected" : "stored");
@@ -43,7 +43,7 @@ static void test_contents(void)
 {
     apr_pool_t *p = pool();
     lh_spools *spools = make();
-    lh_spool *spool = lh_spool_create(p, spools, "ada", 1);
+    lh_spool *spool = lh_spool_create(p, spools, "ada", 0, 1);
     char text[20] = "";
     apr_off_t start = 0;
     struct stat status;
@@ -100,13 +100,39 @@ static void test_senders(void)
     apr_pool_t *all = pool(), *first = pool();
     lh_spools *spools = make();
 
-    ok(lh_spool_send(lh_spool_create(first, spools, "ada", 0)), "an owner may send");
-    ok(lh_spool_send(lh_spool_create(all, spools, "ada", 0)), "an owner may send twice");
-    ok(!lh_spool_send(lh_spool_create(all, spools, "ada", 0)), "an owner may not send three times");
-    ok(lh_spool_send(lh_spool_create(all, spools, "bob", 0)), "another owner may send");
-    ok(!lh_spool_send(lh_spool_create(all, spools, "cyd", 0)), "a fourth sender is rejected");
+    ok(lh_spool_send(lh_spool_create(first, spools, "ada", 0, 0)), "an owner may send");
+    ok(lh_spool_send(lh_spool_create(all, spools, "ada", 0, 0)), "an owner may send twice");
+    ok(!lh_spool_send(lh_spool_create(all, spools, "ada", 0, 0)), "an owner may not send three times");
+    ok(lh_spool_send(lh_spool_create(all, spools, "bob", 0, 0)), "another owner may send");
+    ok(!lh_spool_send(lh_spool_create(all, spools, "cyd", 0, 0)), "a fourth sender is rejected");
     apr_pool_destroy(first);
-    ok(lh_spool_send(lh_spool_create(all, spools, "cyd", 0)), "a sender may begin when another one has ended");
+    ok(lh_spool_send(lh_spool_create(all, spools, "cyd", 0, 0)), "a sender may begin when another one has ended");
+    apr_pool_destroy(all);
+}
+
+/* With TOTAL 4000, changes may use 5000, an owner 1250 of them. */
+static void test_changes(void)
+{
+    apr_pool_t *all = pool();
+    lh_spools *spools = make();
+    lh_spool *change = lh_spool_create(all, spools, "ada", 1, 0);
+
+    body(all, spools, "ada", 1000, APR_SUCCESS);
+    body(all, spools, "ada", 1, APR_FROM_OS_ERROR(EDQUOT));
+    is_int(lh_spool_append(change, bytes, 250), APR_SUCCESS, "a response to a change uses the owner's reserve");
+    is_int(lh_spool_append(change, bytes, 1), APR_FROM_OS_ERROR(EDQUOT), "not more than that");
+    body(all, spools, "bob", 1000, APR_SUCCESS);
+    body(all, spools, "cyd", 1000, APR_SUCCESS);
+    body(all, spools, "dan", 750, APR_SUCCESS);
+    body(all, spools, "eve", 1, APR_FROM_OS_ERROR(EDQUOT));
+    change = lh_spool_create(all, spools, "eve", 1, 0);
+    is_int(lh_spool_append(change, bytes, 1000), APR_SUCCESS, "a response to a change uses the reserve of all");
+    is_int(lh_spool_append(change, bytes, 1), APR_FROM_OS_ERROR(EDQUOT), "not more than that");
+    ok(lh_spool_send(lh_spool_create(all, spools, "fay", 0, 0)), "an owner sends a response");
+    ok(lh_spool_send(lh_spool_create(all, spools, "fay", 0, 0)), "and another one");
+    ok(lh_spool_send(lh_spool_create(all, spools, "gus", 0, 0)), "so does another owner: there are three senders");
+    ok(lh_spool_send(lh_spool_create(all, spools, "fay", 1, 0)), "senders for changes are counted apart");
+    ok(!lh_spool_send(lh_spool_create(all, spools, "gus", 1, 0)), "there are half as many of them");
     apr_pool_destroy(all);
 }
 
@@ -121,7 +147,7 @@ static void test_failures(void)
 
     is_int(lh_spools_check(spools, p), APR_SUCCESS, "files can be created");
     ok(APR_STATUS_IS_ENOENT(lh_spools_check(nowhere, p)), "the check reports a directory that does not exist");
-    ok(APR_STATUS_IS_ENOENT(lh_spool_append(lh_spool_create(p, nowhere, "ada", 0), bytes, 10)),
+    ok(APR_STATUS_IS_ENOENT(lh_spool_append(lh_spool_create(p, nowhere, "ada", 0, 0), bytes, 10)),
        "and so does an append");
     is_int(lh_spools_used(nowhere), 0, "a body without a file uses no bytes");
     signal(SIGXFSZ, SIG_IGN);
@@ -148,6 +174,7 @@ int main(void)
     test_contents();
     test_limits();
     test_senders();
+    test_changes();
     test_failures();
     return tap_end();
 }

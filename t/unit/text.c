@@ -111,11 +111,83 @@ static void test_words(void)
 
 static const char *const addresses[] = {"a@b.c", "Ada.Lovelace+tag@sub.example.com", "o'hara@example.com",
                                         "\xC3\xA9@ex\xC3\xA4mple.com"};
-static const char *const no_addresses[] = {
-    "",          "a",       "a@",        "@b.c",    "a@b",         "a@@b.c",  "a@b@c.d",       "a b@c.d",
-    "a@b c.d",   "a@.b.c",  "a@b.c.",    "a@b..c",  ".a@b.c",      "a.@b.c",  "a..b@c.d",      "a@-b.c",
-    "a@b.c-",    "a@b.c\n", "a\r\n@b.c", "<a@b.c>", "a@b.c,d@e.f", "a;b@c.d", "a@[127.0.0.1]", "a\x7F@b.c",
-    "\"a\"@b.c", "a.b.c",   "a\\b@c.d",  "a:b@c.d"};
+static const char *const no_addresses[] = {"",
+                                           "a",
+                                           "a@",
+                                           "@b.c",
+                                           "a@b",
+                                           "a@@b.c",
+                                           "a@b@c.d",
+                                           "a b@c.d",
+                                           "a@b c.d",
+                                           "a@.b.c",
+                                           "a@b.c.",
+                                           "a@b..c",
+                                           ".a@b.c",
+                                           "a.@b.c",
+                                           "a..b@c.d",
+                                           "a@-b.c",
+                                           "a@b.c-",
+                                           "a@b.c\n",
+                                           "a\r\n@b.c",
+                                           "<a@b.c>",
+                                           "a@b.c,d@e.f",
+                                           "a;b@c.d",
+                                           "a@[127.0.0.1]",
+                                           "a\x7F@b.c",
+                                           "\"a\"@b.c",
+                                           "a.b.c",
+                                           "a\\b@c.d",
+                                           "a:b@c.d",
+                                           "a\xC2\xA0@b.c",
+                                           "a\xE2\x80\x83@b.c",
+                                           "a@b\xE3\x80\x80.c",
+                                           "a\xC2\x85@b.c",
+                                           "a\xE2\x80\x8D@b.c",
+                                           "\xE2\x80\xAE"
+                                           "a@b.c",
+                                           "a@b.c\xEF\xBB\xBF"};
+
+/* The first and the last character of the ranges, and their neighbours. */
+static const struct {
+    const char *text;
+    int invisible;
+} visibility[] = {
+    {"", 0},
+    {"Ada King", 0},
+    {"a\x1F", 1},
+    {"a\x7F", 1},
+    {"\xC2\x80", 1}, /* U+0080 */
+    {"\xC2\x9F", 1}, /* U+009F */
+    {"\xC2\xA0", 0}, /* U+00A0, a space that is shown */
+    {"a\xC2\xAD"
+     "b",
+     1},                 /* U+00AD */
+    {"\xD8\x9C", 1},     /* U+061C */
+    {"\xD8\x9D", 0},     /* U+061D */
+    {"\xE1\xA0\x8E", 1}, /* U+180E */
+    {"\xE2\x80\x8A", 0}, /* U+200A */
+    {"\xE2\x80\x8B", 1}, /* U+200B */
+    {"\xE2\x80\x8F", 1}, /* U+200F */
+    {"\xE2\x80\x90", 0}, /* U+2010, a hyphen */
+    {"O\xE2\x80\x99"
+     "Brien",
+     0},                 /* U+2019 */
+    {"\xE2\x80\xA8", 1}, /* U+2028 */
+    {"\xE2\x80\xAE", 1}, /* U+202E */
+    {"\xE2\x80\xAF", 0}, /* U+202F */
+    {"\xE2\x81\x9F", 0}, /* U+205F */
+    {"\xE2\x81\xA0", 1}, /* U+2060 */
+    {"\xE2\x81\xAF", 1}, /* U+206F */
+    {"\xE2\x81\xB0", 0}, /* U+2070 */
+    {"\xEF\xB8\x8F", 1}, /* U+FE0F */
+    {"\xEF\xB8\x90", 0}, /* U+FE10 */
+    {"\xEF\xBB\xBF", 1}, /* U+FEFF */
+    {"\xE5\xBC\xA0\xE4\xBC\x9F", 0},
+    {"\xF0\x9F\x9A\x80", 0},  /* U+1F680 */
+    {"\xF3\xA0\x80\x80", 1},  /* U+E0000 */
+    {"x\xF3\xA0\x81\xBF", 1}, /* U+E007F */
+};
 
 static void test_addresses(void)
 {
@@ -127,6 +199,10 @@ static void test_addresses(void)
     }
     for (EACH(i, no_addresses)) {
         ok(!lh_text_is_email(no_addresses[i]), "no e-mail address: case %d", (int)i);
+    }
+    for (EACH(i, visibility)) {
+        is_int(lh_text_has_invisible(visibility[i].text), visibility[i].invisible,
+               apr_psprintf(tap_pool, "invisible characters: case %d", (int)i));
     }
     memset(local, 'a', 64);
     ok(lh_text_is_email(apr_pstrcat(tap_pool, local, "@b.c", NULL)),

@@ -15,8 +15,10 @@ use LearnHub::Routes ();
 
 # The user has rows in every list, and exists in the small data. A reference is an expression.
 my %values = (me => 5000, id => 5000, limit => 20, offset => 0, skip => 0, base => 'http://localhost',
-    email => 'user5000@example.com', username => 'user5000', seconds => 900, failures => 5, address => '127.0.0.1',
-    tries => 5, q => 'zebrafish', digest => sha256_hex(pack 'q>', 5000), snapshot => \'pg_current_snapshot()');
+    email => 'user5000@example.com', username => 'user5000', seconds => 900, failures => 5,
+    address_seconds => 900, address_failures => 50, address => '127.0.0.1',
+    tries => 5, verified_only => 'false', q => 'zebrafish', digest => sha256_hex(pack 'q>', 5000),
+    idle => 90 * 86_400, age => 300_000_000, position => \'learnhub.server_position()');
 
 # [label or route, part, filters or other parameters ...]. Parts of a route: count, page and deep, for the filters that
 # follow; otherwise the number of a statement in sql or, with a minus sign, in extra_sql, from 1 on.
@@ -68,8 +70,8 @@ sub statement {
     my ($route) = grep { $_->{name} eq $name } @{ $table->{routes} };
     if (!$route) {
         my ($found) = grep { $_->{label} eq $name } @{ $table->{statements} } or die "growth: there is no $name\n";
-        my %parameters = ('tokens.find' => ['digest'], 'tokens.events' => [qw(snapshot seconds)],
-            'outbox.claim' => ['tries']);
+        my %parameters = ('tokens.find' => [qw(digest idle age)], 'tokens.events' => ['position'],
+            'outbox.claim' => [qw(tries verified_only)]);
         return { sql => $found->{sql}, parameters => $parameters{$name} || [] };
     }
     return ($part < 0 ? $route->{extra_sql} : $route->{sql})->[abs($part) - 1] if $part =~ /\d/;

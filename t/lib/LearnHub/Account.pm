@@ -9,7 +9,7 @@ use Exporter qw(import);
 
 use LearnHub::Test;
 
-our @EXPORT = qw(log_in token_login refresh get_me is_unauthorized);
+our @EXPORT = qw(log_in token_login refresh get_me is_unauthorized post_links);
 
 # A login that returns JWTs. The name is a username or an e-mail address.
 sub log_in {
@@ -27,6 +27,14 @@ sub token_login {
 sub refresh {
     my ($token, %with) = @_;
     return api(POST => '/users/refresh', json => { refresh_token => $token }, %with);
+}
+
+# Lets the job post the mails with the links that were requested so far; true if it has.
+sub post_links {
+    return eventually(sub {
+            sql('SELECT learnhub.post_requested_mails()');
+            return !sql('SELECT 1 FROM learnhub.mail_requests WHERE NOT posted');
+    });
 }
 
 # The caller's account. $user: as for api_as().

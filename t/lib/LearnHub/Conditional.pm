@@ -13,7 +13,7 @@ our @EXPORT = qw(if_match_holds);
 
 # Changes of the object of a path by somebody else; the parameter is its id, or that of the caller.
 my %change = (
-    '/auth/users/me/' => "UPDATE learnhub.users SET username = username || 'x' WHERE id = ?",
+    '/auth/users/me/' => "UPDATE learnhub.users SET username = md5(username) WHERE id = ?",
     '/myprofile/' => "UPDATE learnhub.users SET first_name = first_name || 'x' WHERE id = ?",
     '/problems/{id:oid}' => "UPDATE learnhub.problems SET title = title || 'x' WHERE id = decode(?, 'hex')",
     '/submissions/{id:oid}' => "UPDATE learnhub.submissions SET score = score + 1 WHERE id = decode(?, 'hex')",

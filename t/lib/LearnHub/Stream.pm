@@ -10,7 +10,7 @@ use Socket qw(PF_INET SOCK_STREAM SOL_SOCKET SO_RCVBUF INADDR_LOOPBACK pack_sock
 
 use LearnHub::Test;
 
-our @EXPORT = qw(receive_measured fill slow_reader rest_of spool_files);
+our @EXPORT = qw(receive_measured fill slow_reader rest_of spool_files busy_workers stays_busy stuck_connections);
 
 # GET of $path: (status, body, most), where most is the largest private memory of a process meanwhile, in KB.
 sub receive_measured {
@@ -37,23 +37,27 @@ sub fill {
 }
 
 # A client that sends a request on a connection of its own and has a receive buffer of a few KB. It reads nothing before
-# rest_of(). $user may be undef.
+# rest_of(). $user may be undef. method => 'PUT', json => text; times => 10: sends the request as often.
 sub slow_reader {
     my ($path, $user, %with) = @_;
     my $token = $user ? "Authorization: Bearer $user->{token}\r\n" : '';
     socket my $socket, PF_INET, SOCK_STREAM, 0 or die "socket: $!";
     setsockopt $socket, SOL_SOCKET, SO_RCVBUF, 4096 or die "setsockopt: $!";
     connect $socket, pack_sockaddr_in($with{port} || port(), INADDR_LOOPBACK) or die "connect: $!";
-    syswrite $socket, "GET $path HTTP/1.1\r\nHost: x\r\nConnection: close\r\n$token\r\n";
+    my $request = sprintf "%s %s HTTP/1.1\r\nHost: x\r\n%s", $with{method} || 'GET', $path, $token;
+    my $json = $with{json} // '';
+    $request .= sprintf "Content-Type: application/json\r\nContent-Length: %d\r\n", length $json if length $json;
+    syswrite $socket, "$request\r\n$json" x (($with{times} || 1) - 1) . "${request}Connection: close\r\n\r\n$json";
     return $socket;
 }
 
-# Reads to the end: (status, headers, body).
+# Reads to the end: (status, headers, body); nothing if nothing was sent.
 sub rest_of {
     my ($socket) = @_;
     my $all = '';
     1 while sysread $socket, $all, 1 << 16, length $all;
     my ($head, $body) = split /\r\n\r\n/, $all, 2;
+    return () if !length $all;
     return ($head =~ m{^HTTP/1.1 (\d+)}, $head, $body);
 }
 
@@ -68,6 +72,30 @@ sub spool_files {
         push @files, map { [$pid, -s] } grep { (readlink($_) // '') =~ m{/learnhub-\w{6} } } glob "/proc/$pid/fd/*";
     }
     return @files;
+}
+
+sub busy_workers {
+    my ($server) = @_;
+    return api(GET => '/server-status?auto', port => $server->port)->body =~ /^BusyWorkers: (\d+)/m ? $1 : -1;
+}
+
+# Waits until this number of threads, that of the status page included, is busy for a while.
+sub stays_busy {
+    my ($server, $count) = @_;
+    my $same = 0;
+    return eventually(sub { $same = busy_workers($server) == $count ? $same + 1 : 0; $same == 4 });
+}
+
+# The number of a server's connections whose clients do not read what was sent.
+sub stuck_connections {
+    my ($server) = @_;
+    my $port = sprintf '%04X', $server->port;
+    my @lines;
+    for my $file ('/proc/net/tcp', '/proc/net/tcp6') {
+        open my $in, '<', $file or next;
+        push @lines, <$in>;
+    }
+    return scalar grep { /^\s*\d+: \w+:$port \S+ 01 (\w+):/ && hex $1 > 4096 } @lines;
 }
 
 1;
