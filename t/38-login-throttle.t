@@ -156,7 +156,13 @@ subtest 'the hourly limit' => sub {
     is($rejected->status, 429, 'then the right password is rejected');
     my $wait = $rejected->header('Retry-After') // 0;
     ok($wait > 3400 && $wait <= 3600, 'Retry-After: when the first of the attempts is an hour old') || diag($wait);
-    is_deeply([many(51, $user->{email}, '127.0.8.2')], [(401) x 50, 429], 'and 50 from all known networks together');
+    is_deeply([many(26, $user->{email}, '127.0.8.2')], [(401) x 25, 429], 'and 25 from a known network');
+    sql('INSERT INTO learnhub.known_networks (user_id, network) VALUES (?, ?)', $user->{account}, $_)
+
+        for '127.0.8.6', '127.0.8.7';
+    is(log_in(@right, from => '127.0.8.6')->status, 200, 'the right password is accepted at another known network');
+    is_deeply([many(26, $user->{email}, '127.0.8.6')], [(401) x 25, 429], 'which has 25 more');
+    is_deeply([many(1, $user->{email}, '127.0.8.7')], [429], 'but all known networks have 50 together');
     sql(q(UPDATE learnhub.login_failures SET recent[1:2] = ARRAY[now() - interval '1 hour', now() - interval '1 hour']
         WHERE key = ?), "user $user->{account}");
     is_deeply([many(3, $user->{email}, '127.0.8.1')], [401, 401, 429], 'each attempt counts for one hour');

@@ -192,6 +192,9 @@ subtest 'usernames with an @' => sub {
     is_deeply(rename_to($user, $change, email => $moved)->json,
         { email => $moved, username => $moved, id => user($moved)->{id} },
         'a username that is the e-mail address changes with it');
+    my $shifted = unique('shifted') . '@example.com';
+    is(rename_to($user, $change, username => uc $moved, email => $shifted)->json->{username}, $shifted,
+        'also when the case of its letters changes with the address');
     is(sign_up('a good password', json => { first_name => 'A', last_name => 'B', email => $user->{email},
                 password => 'a good password' })->status, 201, 'so that the old address can sign up');
     my $other = signup();

@@ -64,7 +64,10 @@ my $early = queue($ada, subject => 'Early');
 
 subtest 'Mails stay in the outbox if LearnHubSMTP is not set' => sub {
     is(state_of($early), 'waiting', 'a new mail waits in the outbox');
+    my $forgotten = queue($ada);
+    sql("UPDATE learnhub.outbox SET due_at = now() - interval '8 days' WHERE id = ?", $forgotten);
     my $silent = second_httpd('');
+    becomes($forgotten, 'expired', 'a mail that waits for more than seven days expires');
     is(scalar(() = $silent->log_text =~ /:notice\].*LH0041: /g), 1,
         'httpd logs once at the start that mails wait');
     my $expired = queue($ada, not_after => '2020-01-01T00:00:00Z');

@@ -26,6 +26,7 @@ my $mentor = mentor(first_name => 'Mentor', last_name => 'Ünal');
 my $mentee = signup(first_name => 'Mentee', last_name => 'Ünal');
 switch_on($mentor, qw(sixty_minute_alert fifteen_minute_alert session_canceled));
 switch_on($mentee, qw(sixty_minute_alert));
+sql('UPDATE learnhub.users SET email_verified_at = now() WHERE email = ?', $mentee->{email});
 my $year = offer_year($mentor);
 
 # A confirmed session that starts in so many minutes.

@@ -269,8 +269,13 @@ subtest 'names in mails contain no links' => sub {
     request_session($mentee, $year, '2040-01-01T10:00:00Z')->status == 201 or die;
     ok(sent(), 'the mail is sent');
     my ($mail) = $mail_server->to($mentor->{email});
-    like($mail->{text}, qr/^  With: Unlock at https evil\. example x$/m, 'the mail has the name without a link');
+    like($mail->{text}, qr/^  With: your mentee$/m, 'an unconfirmed address gets no name of another user');
     is($mail->{headers}{to}, "<$mentor->{email}>", 'an unconfirmed address gets no name in To');
+    sql('UPDATE learnhub.users SET email_verified_at = now() WHERE id = ?', user_id($mentor));
+    request_session($mentee, $year, '2040-01-02T10:00:00Z')->status == 201 or die;
+    ok(sent(), 'the next mail is sent');
+    like(($mail_server->to($mentor->{email}))[-1]{text}, qr/^  With: Unlock at https evil\. example x$/m,
+        'a confirmed address gets the name without a link');
     sql("UPDATE learnhub.users SET first_name = '', last_name = '' WHERE id = ?", user_id($mentee));
     my ($shown) = sql('SELECT learnhub.mail_name(u) AS name FROM learnhub.users u WHERE id = ?', user_id($mentee));
     is($shown->{name}, $mentee->{email} =~ s/@.*//r, 'a username that is an address is cut');
@@ -514,6 +519,16 @@ subtest 'a new address counts when it is confirmed' => sub {
     my @codes = map { $profile->(email => $_)->status } @next[3 .. 9];
     is_deeply(\@codes, [(200) x 5, 400, 400], 'an account can request ten confirmations an hour');
     is_invalid($profile->(email => address()), 'detail', ['email'], 'the error names the address');
+};
+
+subtest 'a stranger does not replace the link to a new address' => sub {
+    my ($user, $next) = (signup(), address());
+    api_as($user, PATCH => $me, @strict, json => { email => $next, current_password => $user->{password} })->status
+        == 200 or die;
+    my %link = link_to($next);
+    is(api(POST => $resend, @strict, json => { email => $user->{email} })->status, 204, 'another link is requested');
+    ok(post_links(), 'the request is handled');
+    is(confirm(%link)->status, 204, 'the link to the new address remains valid');
 };
 
 subtest 'a reset link confirms the address' => sub {

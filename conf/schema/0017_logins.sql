@@ -166,12 +166,14 @@ $$;
 -- expires, and until the login expires without being used (NULL: never). Returns no row if `expected` is not the
 -- account's token version any more. `version` is higher than expected if revoke() has raised it.
 CREATE FUNCTION learnhub.begin_login(account bigint, expected integer, client text, agent text, access bigint,
-    idle bigint, opaque_digest bytea DEFAULT NULL, OUT login uuid, OUT refresh uuid, OUT version integer)
+    idle bigint, opaque_digest bytea DEFAULT NULL, OUT login uuid, OUT refresh uuid, OUT version integer,
+    OUT role text)
 RETURNS SETOF record LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF learnhub.lock_account(account, expected) IS NULL THEN
         RETURN;
     END IF;
+    SELECT u.role INTO role FROM learnhub.users u WHERE u.id = account;
     PERFORM learnhub.make_room(account, opaque_digest IS NOT NULL);
     INSERT INTO learnhub.logins AS l (user_id, version, is_opaque, address, user_agent, ends_at, access_until)
     SELECT u.id, u.token_version, opaque_digest IS NOT NULL, client, agent,
@@ -221,12 +223,14 @@ $$;
 -- successor again, because several tabs of a browser may refresh at once; for as long, a token that was just replaced
 -- is accepted. The use of any other token of the login shows that one was copied: the login ends, `reused` is true.
 CREATE FUNCTION learnhub.refresh_login(account bigint, sid uuid, jti uuid, expected integer, rotate boolean,
-    client text, agent text, access bigint, idle bigint, OUT login uuid, OUT refresh uuid, OUT reused boolean)
+    client text, agent text, access bigint, idle bigint, OUT login uuid, OUT refresh uuid, OUT reused boolean,
+    OUT role text)
 RETURNS SETOF record LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF learnhub.lock_account(account, expected) IS NULL THEN
         RETURN;
     END IF;
+    SELECT u.role INTO role FROM learnhub.users u WHERE u.id = account;
     IF sid IS NULL THEN
         PERFORM learnhub.adopt_refresh_token(account, jti, expected, idle);
     END IF;

@@ -94,7 +94,7 @@ BEGIN
         FROM learnhub.count_attempt(CASE WHEN known THEN 'known ' || account || ' ' || place
                                          WHEN account IS NULL THEN 'name ' || lower(name)
                                          ELSE 'user ' || account
-                                    END, seconds, failures, CASE WHEN known THEN NULL ELSE 50 END) a;
+                                    END, seconds, failures, CASE WHEN known THEN 25 ELSE 50 END) a;
         IF wait IS NULL AND known THEN
             SELECT a.wait, a.noted INTO wait, noted
             FROM learnhub.count_attempt('known ' || account, 3600, NULL, 50) a;
@@ -213,7 +213,8 @@ CREATE TRIGGER forget_logins AFTER UPDATE OF password_hash, deleted_at ON learnh
 CREATE FUNCTION learnhub.keep_username_own() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        IF NEW.username = OLD.username AND lower(OLD.username) = lower(OLD.email) THEN
+        IF lower(OLD.username) = lower(OLD.email) AND lower(NEW.username) = lower(OLD.username)
+            AND (NEW.username = OLD.username OR lower(NEW.email) <> lower(OLD.email)) THEN
             NEW.username := NEW.email;
         END IF;
         IF lower(NEW.username) = lower(OLD.username) THEN

@@ -275,7 +275,9 @@ BEGIN
         FOR NO KEY UPDATE SKIP LOCKED;
         IF FOUND AND request.kind = 'reset' THEN
             PERFORM learnhub.post_reset(request.id, account, request.link);
-        ELSIF FOUND AND account.email_verified_at IS NULL THEN
+        ELSIF FOUND AND account.email_verified_at IS NULL
+            AND NOT EXISTS (SELECT FROM learnhub.email_confirmations c
+                            WHERE c.user_id = account.id AND lower(c.address) <> request.address) THEN
             PERFORM learnhub.post_confirmation(account.id, account.uuid, account.email, request.link);
         ELSIF NOT FOUND AND EXISTS (SELECT FROM learnhub.users u
                                     WHERE lower(u.email) = request.address AND u.is_active) THEN
@@ -393,7 +395,13 @@ BEGIN
             format('sessions of user %s at %s', person, date_trunc('hour', now())));
         RETURN;
     END IF;
-    facts := format(E'  With: %s\n  When: %s UTC (+00:00)\n  Length: %s minutes\n', learnhub.mail_name(other),
+    facts := format(E'  With: %s\n  When: %s UTC (+00:00)\n  Length: %s minutes\n',
+                    CASE WHEN other.deleted_at IS NOT NULL OR EXISTS (
+                                  SELECT FROM learnhub.users u WHERE u.id = person AND u.email_verified_at IS NOT NULL)
+                         THEN learnhub.mail_name(other)
+                         WHEN other.id = session.mentor_id THEN 'your mentor'
+                         ELSE 'your mentee'
+                    END,
                     to_char(session.starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), session.session_length);
     IF session.meeting_url IS NOT NULL AND session.status = 'Confirmed' THEN
         facts := facts || format(E'  Where: %s\n', session.meeting_url);

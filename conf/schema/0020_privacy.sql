@@ -105,6 +105,10 @@ CREATE TABLE learnhub.erasures (
     requested_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- For the deletion and the export.
+CREATE INDEX xp_sessions_user_idx ON learnhub.xp_sessions (user_id);
+CREATE INDEX availabilities_owner_idx ON learnhub.availabilities (mentor_id);
+
 -- Rejects a row of a deleted account, or with the argument `skip` ignores it. The other argument is the column that names
 -- the account. The lock is that of the foreign key: it waits for a transaction that is deleting the account.
 CREATE FUNCTION learnhub.refuse_deleted() RETURNS trigger LANGUAGE plpgsql AS $$

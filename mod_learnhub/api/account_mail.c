@@ -61,7 +61,11 @@ static const lh_route routes[] = {
      .summary = "Confirm an e-mail address with the link that was mailed to it.",
      .body = activation_fields,
      .before = {&lh_step_bind_link_digest},
-     .sql = {"SELECT id FROM learnhub.users WHERE uuid::text = lower(:uid::text) FOR UPDATE",
+     .sql = {"SELECT u.id "
+             "FROM learnhub.email_confirmations c "
+             "JOIN learnhub.users u ON u.id = c.user_id "
+             "WHERE c.digest = decode(:digest, 'hex') "
+             "FOR UPDATE OF u",
 
              "WITH used AS ("
              "    DELETE FROM learnhub.email_confirmations c "

@@ -220,9 +220,11 @@ static const lh_route auth_routes[] = {
      .body = delete_fields,
      .before = {&lh_step_log_in},
      .extra_sql = {OWN_ACCOUNT, LOGIN_FAILURE},
-     .sql = {ACTING,
+     .sql = {ACTING " FROM learnhub.users WHERE id = :me::bigint FOR NO KEY UPDATE",
 
              FORGIVEN
+             "SELECT NULL",
+
              "SELECT learnhub.delete_account(:user_id::bigint)",
 
              "SELECT learnhub.audited() AS _audit"},
@@ -263,7 +265,13 @@ static const lh_route auth_routes[] = {
              "FROM learnhub.password_resets r "
              "JOIN learnhub.users u ON u.id = r.user_id "
              "WHERE " RESET_LINK_IS_VALID},
-     .sql = {"WITH used AS ("
+     .sql = {"SELECT u.id "
+             "FROM learnhub.password_resets r "
+             "JOIN learnhub.users u ON u.id = r.user_id "
+             "WHERE r.digest = decode(:digest, 'hex') "
+             "FOR UPDATE OF u",
+
+             "WITH used AS ("
              "    DELETE FROM learnhub.password_resets r "
              "    WHERE " RESET_LINK_IS_VALID " "
              "    RETURNING r.user_id), "

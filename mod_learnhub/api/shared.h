@@ -61,7 +61,7 @@
 
 /* The columns for lh_step_issue_tokens and its kind, of a user `u` and NEW_LOGIN. */
 #define LOGIN_COLUMNS                                                                                                  \
-    "u.id AS _id, u.role AS _role, l.version AS _version, l.login AS _login, l.refresh AS _refresh"
+    "u.id AS _id, l.role AS _role, l.version AS _version, l.login AS _login, l.refresh AS _refresh"
 
 /* Joins a new login `l` of the user `u`; after lh_step_new_login. There is none if u.token_version is not `version`. */
 #define NEW_LOGIN(version)                                                                                             \
@@ -70,7 +70,7 @@
 
 /* Refreshes a login after lh_step_verify_refresh_token; `rotate`: true if the response has a refresh token. */
 #define LOGIN_REFRESH(rotate)                                                                                          \
-    "SELECT u.id AS _id, u.role AS _role, u.token_version AS _version, "                                               \
+    "SELECT u.id AS _id, l.role AS _role, u.token_version AS _version, "                                               \
     "       l.login AS _login, l.refresh AS _refresh, l.reused AS _reused "                                            \
     "FROM learnhub.users u "                                                                                           \
     "CROSS JOIN LATERAL learnhub.refresh_login(u.id, :login::uuid, :refresh_id::uuid, :version::int, " rotate ", "     \

@@ -36,6 +36,7 @@ static const job jobs[] = {
             "SET state = 'expired' "
             "WHERE id IN (SELECT id FROM learnhub.outbox "
             "             WHERE (state = 'waiting' OR state = 'sending' AND due_at <= now()) AND not_after <= now() "
+            "                OR state = 'waiting' AND due_at < now() - interval '7 days' "
             "             FOR UPDATE SKIP LOCKED)"},
     {.name = "outbox.requests", .interval = 1, .sql = "SELECT learnhub.post_requested_mails()"},
     {.name = "outbox.prune", .interval = 10, .run = lh_outbox_prune},
