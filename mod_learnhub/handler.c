@@ -297,6 +297,7 @@ static int serve(lh_call *call)
     lh_error *error = check(call);
     lh_response response;
 
+    lh_receive_rest(call);
     if (!error && lh_cache_find(call, &response)) {
         return lh_reply_send(call, &response);
     }
@@ -337,6 +338,9 @@ static int handle(request_rec *r)
 
     if (!call) {
         return DECLINED;
+    }
+    if (call->preflight || call->error_status || r->method_number == M_OPTIONS) {
+        lh_receive_rest(call);
     }
     /* A preflight succeeds for every path: the browser then sends the request, and its client gets the 404 or 405. */
     if (call->preflight && (!call->error_status || call->error_status == HTTP_NOT_FOUND)) {

@@ -11,7 +11,8 @@ CREATE TABLE learnhub.audit_log (
     address text,
     detail text NOT NULL DEFAULT '' CHECK (length(detail) <= 1000)
 );
-COMMENT ON COLUMN learnhub.audit_log.user_id IS 'The account concerned; NULL: none, such as a login with an unknown name.';
+COMMENT ON COLUMN learnhub.audit_log.user_id IS
+    'The account concerned; NULL: none, such as a login with an unknown name.';
 COMMENT ON COLUMN learnhub.audit_log.actor_id IS 'The account that acted; NULL: nobody who was logged in.';
 COMMENT ON COLUMN learnhub.audit_log.address IS 'The client address; NULL: the change was made by SQL.';
 CREATE INDEX audit_log_at_idx ON learnhub.audit_log (at, id);

@@ -210,10 +210,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 0;
     END IF;
-    FOREACH name IN ARRAY ARRAY['tokens', 'logins', 'known_networks', 'password_resets', 'email_confirmations', 'outbox',
-        'photos', 'submissions', 'practice_sessions', 'evaluations', 'model_turns', 'mentor_profiles', 'mentee_profiles', 'notification_settings', 'redemptions',
-        'credit_spendings', 'activity_photos', 'eco_activities', 'coding_sessions', 'coding_profiles', 'xp_sessions',
-        'goals']
+    FOREACH name IN ARRAY ARRAY['tokens', 'logins', 'known_networks', 'password_resets', 'email_confirmations',
+        'outbox', 'photos', 'submissions', 'practice_sessions', 'evaluations', 'model_turns', 'mentor_profiles',
+        'mentee_profiles', 'notification_settings', 'redemptions', 'credit_spendings', 'activity_photos',
+        'eco_activities', 'coding_sessions', 'coding_profiles', 'xp_sessions', 'goals']
     LOOP
         LOOP
             EXECUTE format('DELETE FROM learnhub.%I WHERE ctid = ANY (ARRAY(

@@ -18,7 +18,7 @@
 #define ACCOUNT_RECORDS                                                                                                \
     RECORDS("account",                                                                                                 \
             "id, encode(object_id, 'hex') AS object_id, uuid, username, email, email_verified_at, "                    \
-            "first_name, last_name, role, requested_role, is_mentor, is_mentee, is_active, phone_number, "                                          \
+            "first_name, last_name, role, requested_role, is_mentor, is_mentee, is_active, phone_number, "             \
             "learnhub.photo_url(:base, profile_photo) AS profile_photo, created_at",                                   \
             "users WHERE id = :me::bigint")                                                                            \
     "UNION ALL "                                                                                                       \

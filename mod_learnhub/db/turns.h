@@ -9,6 +9,8 @@
 
 #include <apr.h>
 
+#define LH_TURNS_TAKEN 64
+
 /* A waiting thread, on its stack. */
 typedef struct lh_turn {
     apr_uint64_t client;
@@ -18,8 +20,10 @@ typedef struct lh_turn {
 
 /* Zero when no thread waits and none has taken a turn. */
 typedef struct lh_turns {
-    lh_turn *first;                        /* in the order of their arrival */
-    apr_uint64_t last_client, last_number; /* of the turn that was taken last */
+    lh_turn *first;           /* in the order of their arrival */
+    apr_uint64_t last_number; /* of the turn that was taken last */
+    int taken_count;          /* turns with this number, and their clients */
+    apr_uint64_t taken[LH_TURNS_TAKEN];
 } lh_turns;
 
 /* Adds a thread of `client`. lh_turns_leave() must follow. */

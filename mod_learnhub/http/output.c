@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/output.h"
 
-#include <apr_escape.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
@@ -14,24 +13,18 @@
 #include "http/share.h"
 #include "util/clock.h"
 #include "util/memory.h"
+#include "util/network.h"
 #include "util/spool.h"
 
 /* ---- the spool ---- */
 
-#define IPV6_NETWORK 8 /* bytes: a client usually has all addresses of a /64 */
-
-/* The user, or the address of a request without one. */
+/* The user, or the network of a request without one. */
 static const char *owner_of(const lh_call *call)
 {
     const request_rec *r = call->r;
-    const apr_sockaddr_t *address = r->useragent_addr;
 
-    if (call->me.id) {
-        return apr_psprintf(r->pool, "%" APR_INT64_T_FMT, call->me.id);
-    }
-    return address && address->ipaddr_len == sizeof(struct in6_addr)
-               ? apr_pescape_hex(r->pool, address->ipaddr_ptr, IPV6_NETWORK, 1)
-               : r->useragent_ip;
+    return call->me.id ? apr_psprintf(r->pool, "%" APR_INT64_T_FMT, call->me.id)
+                       : apr_psprintf(r->pool, "network %" APR_UINT64_T_HEX_FMT, lh_network_of(r->useragent_addr));
 }
 
 /* httpd sends a file without a thread only with sendfile(): otherwise it copies 64 KB at a time and waits until the
@@ -109,22 +102,39 @@ static apr_status_t pass(lh_output *output)
     return r->connection->aborted ? APR_ECONNABORTED : rv;
 }
 
+/* Sends the first bucket of the file, or the first part of it: pass() looks at the time after each. */
+static apr_status_t send_spooled(lh_output *output, apr_bucket_brigade *file)
+{
+    apr_bucket *bucket = APR_BRIGADE_FIRST(file);
+
+    if (bucket->length > LH_OUTPUT_PART) {
+        apr_bucket_split(bucket, LH_OUTPUT_PART);
+    }
+    output->sent += (apr_off_t)bucket->length;
+    APR_BUCKET_REMOVE(bucket);
+    APR_BRIGADE_INSERT_TAIL(output->bb, bucket);
+    APR_BRIGADE_INSERT_TAIL(output->bb, apr_bucket_flush_create(file->bucket_alloc));
+    return pass(output);
+}
+
 /* Sends the headers and what has been spooled. */
 static apr_status_t start_sending(lh_output *output)
 {
     request_rec *r = output->call->r;
-    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
+    apr_bucket_brigade *file = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    apr_status_t rv = APR_SUCCESS;
 
-    output->bb = apr_brigade_create(r->pool, alloc);
+    output->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     output->sending_since = lh_clock();
     output->start(output->call);
-    if (!output->length) {
-        return APR_SUCCESS;
+    if (output->length) {
+        insert_file(output, file);
     }
-    output->sent = output->length;
-    insert_file(output, output->bb);
-    APR_BRIGADE_INSERT_TAIL(output->bb, apr_bucket_flush_create(alloc));
-    return pass(output);
+    while (rv == APR_SUCCESS && !APR_BRIGADE_EMPTY(file)) {
+        rv = send_spooled(output, file);
+    }
+    apr_brigade_cleanup(file);
+    return rv;
 }
 
 static apr_status_t send_part(lh_output *output, const char *data, apr_size_t length)

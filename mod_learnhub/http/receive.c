@@ -153,6 +153,21 @@ static void create_buffer(lh_call *call, lh_buffer *buffer)
                    length >= 0 ? (apr_size_t)length + 2 : BLOCK); /* a buffer with a zero byte never becomes full */
 }
 
+/* Reads a block. While the thread waits for it, it holds one of the few places of the client. */
+static lh_error *read_block(lh_call *call, apr_bucket_brigade *bb, apr_status_t *rv)
+{
+    ap_filter_t *filters = call->r->input_filters;
+    lh_error *error = NULL;
+
+    *rv = ap_get_brigade(filters, bb, AP_MODE_READBYTES, APR_NONBLOCK_READ, BLOCK);
+    if (APR_STATUS_IS_EAGAIN(*rv) || (*rv == APR_SUCCESS && APR_BRIGADE_EMPTY(bb))) {
+        apr_brigade_cleanup(bb);
+        error = lh_share_take(call, LH_SHARE_UPLOAD);
+        *rv = error ? APR_SUCCESS : ap_get_brigade(filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, BLOCK);
+    }
+    return error;
+}
+
 lh_error *lh_receive_body(lh_call *call, char **text, apr_size_t *length)
 {
     request_rec *r = call->r;
@@ -166,13 +181,16 @@ lh_error *lh_receive_body(lh_call *call, char **text, apr_size_t *length)
     create_buffer(call, &buffer);
     bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     while (fits && !end && rv == APR_SUCCESS && !error) {
-        rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, BLOCK);
+        error = read_block(call, bb, &rv);
         if (rv == APR_SUCCESS) {
             fits = append(&buffer, bb, limit.bytes + limit.extra, &rv, &end);
         }
         apr_brigade_cleanup(bb);
-        error = buffer.length > BLOCK ? lh_share_take(call, LH_SHARE_BODY) : NULL;
+        if (!error && buffer.length > BLOCK) {
+            error = lh_share_take(call, LH_SHARE_BODY);
+        }
     }
+    lh_share_return(call, LH_SHARE_UPLOAD);
     if (error) {
         r->connection->keepalive = AP_CONN_CLOSE; /* the rest is not read */
         return error;
@@ -187,4 +205,26 @@ lh_error *lh_receive_body(lh_call *call, char **text, apr_size_t *length)
     *text = buffer.data;
     *length = buffer.length;
     return NULL;
+}
+
+/* httpd would wait for the rest of the body after the response: a thread for as long as the client takes. */
+void lh_receive_rest(lh_call *call)
+{
+    request_rec *r = call->r;
+    apr_bucket_brigade *bb;
+    apr_status_t rv = APR_SUCCESS;
+    int blocks, end = !ap_request_has_body(r);
+
+    if (end || r->connection->keepalive == AP_CONN_CLOSE) {
+        return;
+    }
+    bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    for (blocks = 0; blocks < 4 && !end && rv == APR_SUCCESS && !r->expecting_100; blocks++) {
+        rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_NONBLOCK_READ, BLOCK);
+        end = rv == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb) && APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(bb));
+        apr_brigade_cleanup(bb);
+    }
+    if (!end) {
+        r->connection->keepalive = AP_CONN_CLOSE;
+    }
 }

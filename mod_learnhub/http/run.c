@@ -262,5 +262,6 @@ lh_error *lh_run(lh_call *call)
     if (share) {
         lh_share_return(call, share);
     }
+    lh_share_return(call, LH_SHARE_EXPRESSION); /* which a step has taken */
     return error;
 }

@@ -13,8 +13,9 @@ static const struct {
 } kinds[] = {
     [LH_SHARE_MODEL] = {2, 8, 5, "Your other requests to the language model are still running. Wait for them."},
     [LH_SHARE_SEARCH] = {2, 8, 1, "Your other searches are still running. Wait for them."},
-    [LH_SHARE_EXPRESSION] = {1, 1, 1, "Another search for an expression is still running. Wait for it."},
+    [LH_SHARE_EXPRESSION] = {1, 2, 1, "Another search for an expression is still running. Wait for it."},
     [LH_SHARE_BODY] = {4, 16, 1, "Your other large requests are still being processed. Wait for them."},
+    [LH_SHARE_UPLOAD] = {8, 16, 1, "Your other requests are still being received. Complete them first."},
     [LH_SHARE_SENDER] = {2, 8, 1, "Your other long responses are still being sent. Read them first."}};
 
 /* Without a model, no request asks it. */
@@ -27,15 +28,16 @@ lh_error *lh_share_take(lh_call *call, lh_share kind)
 {
     apr_pool_t *p = call->r->pool;
     lh_call_share *share = &call->shares[kind];
+    int is_counted = call->me.id && call->me.role != LH_SERVICE; /* which acts for many users */
     lh_error *error;
 
     if (share->network || !is_limited(call, kind)) {
         return NULL;
     }
-    if (call->me.id) {
+    if (is_counted) {
         share->account = lh_tally_add(p, 2 * kind, (apr_uint64_t)call->me.id, kinds[kind].account);
     }
-    if (share->account || !call->me.id) {
+    if (share->account || !is_counted) {
         share->network = lh_tally_add(p, 2 * kind + 1, lh_network_of(call->r->useragent_addr), kinds[kind].network);
     }
     if (share->network) {

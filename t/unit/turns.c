@@ -11,7 +11,7 @@
 static const char *order(const char *script)
 {
     static char taken[MOST + 1];
-    lh_turns turns = {NULL, 0, 0};
+    lh_turns turns = {NULL};
     lh_turn threads[MOST];
     int joined = 0, count = 0, i;
 
@@ -45,6 +45,7 @@ int main(void)
     is_str(order("a.aaab....."), "abaaa-", "so is one that comes later");
     is_str(order("aaabbc......"), "abcaba", "three clients alternate");
     is_str(order("a.aab.ab...."), "ababaa", "a client that comes again waits for the others");
+    is_str(order("abvv..a.b.a.b.a.b."), "abvvabab", "clients that come again at once do not delay a second thread");
     is_str(order("ab!c.."), "ac", "a thread that gives up has no turn");
     is_str(order("aab!b...."), "aba-", "and costs its client none");
     return tap_end();
