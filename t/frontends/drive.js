@@ -49,7 +49,14 @@ function record(page) {
             faults.push(`${request.url()}: ${response.status()}`);
         }
     });
-    page.on('requestfailed', (request) => {
+    page.on('requestfailed', async (request) => {
+        const response = await request.response();
+        // A page that reads an event stream to its end may release it before the browser has noted the end.
+        if (request.failure().errorText === 'net::ERR_ABORTED' && sent.has(request)
+            && response?.headers()['content-type'] === 'text/event-stream') {
+            sent.get(request).status = response.status();
+            return;
+        }
         faults.push(`${request.method()} ${request.url()}: ${request.failure().errorText}`);
         if (sent.has(request)) sent.get(request).status = 'failed';
     });

@@ -147,8 +147,10 @@ onSubmit('question', async ({ message }) => {
     const answer = document.createElement('li');
     element('chat').append(Object.assign(document.createElement('li'), { textContent: message }), answer);
     let rest = '';
-    for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
-        const lines = (rest + text).split('\n');
+    const reader = response.body.getReader();
+    const decoder = new TextDecoder();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        const lines = (rest + decoder.decode(part.value, { stream: true })).split('\n');
         rest = lines.pop();
         for (const line of lines) if (line.startsWith('data: ')) answer.textContent += line.slice(6);
     }
