@@ -22,8 +22,7 @@
  * - Statements name their parameters: `:name` of path, query, body or steps. Always defined are `:me` (the caller's
  *   users.id), `:base` (the base URL of this server without a trailing slash), `:meeting_url`, `:eco_verify` and
  *   `:signup_roles` (the values of LearnHubMeetingURL, LearnHubEcoVerify and LearnHubSignupRoles), `:address` (the
- *   client's IP address), `:agent` (the first 200 bytes of its User-Agent header; NULL if it is absent or not printable
- *   ASCII), and `:limit` and `:offset` (of the page; NULL without pages).
+ *   client's IP address), and `:limit` and `:offset` (of the page; NULL without pages).
  * - A function that can fail returns an lh_error: NULL is success; otherwise it is the complete error response.
  *
  * httpd checks all routes when it starts, and for `apachectl configtest`: an invalid route is reported by its name.

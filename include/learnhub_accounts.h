@@ -60,7 +60,8 @@ extern const lh_step lh_step_log_in;
  */
 extern const lh_step lh_step_log_in_to_change;
 
-/* Binds `access_ttl` and `refresh_ttl`, the lifetimes of tokens in seconds, for learnhub.begin_login(). */
+/* Binds for learnhub.begin_login(): `access_ttl` and `refresh_ttl`, the lifetimes of tokens in seconds, and `agent`,
+ * the first 200 bytes of the User-Agent header (NULL if it is absent or not printable ASCII). */
 extern const lh_step lh_step_new_login;
 
 /* The steps lh_step_issue_... run after the statements, for the user in `_id`, `_role` and `_version`. The tokens
@@ -83,7 +84,7 @@ extern const lh_step lh_step_refresh_access_token;
 extern const lh_step lh_step_refresh_pair;
 
 /* Verifies the token in the field `refresh_token` or `refresh` and binds its `user_id`, `version`, `login` (NULL
- * without a sid) and `refresh_id` (its jti), and the lifetimes as lh_step_new_login; the route's error `missing` when
+ * without a sid) and `refresh_id` (its jti), and the parameters of lh_step_new_login; the route's error `missing` when
  * it is invalid. The statements check whether it is revoked. */
 extern const lh_step lh_step_verify_refresh_token;
 
@@ -93,7 +94,7 @@ extern const lh_step lh_step_verify_refresh_token;
 extern const lh_step lh_step_verify_token;
 
 /* Generates an opaque token: binds `digest` (hex) and `lifetime` (the seconds without a use after which it expires, or
- * NULL: never), and adds `auth_token` to the response. */
+ * NULL: never), and `agent` as lh_step_new_login; adds `auth_token` to the response. */
 extern const lh_step lh_step_new_opaque_token;
 
 /* Binds of the token that authenticated the request: `login` (NULL: none, it is of an older version), `digest` (hex;

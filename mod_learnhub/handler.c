@@ -214,19 +214,6 @@ static const char *base_of(const lh_call *call)
                               : ap_construct_url(call->r->pool, config->prefix, call->r);
 }
 
-#define AGENT_LENGTH 200 /* bytes */
-
-/* The beginning of the User-Agent header; NULL if it is absent or contains other characters than printable ASCII. */
-static const char *agent_of(const lh_call *call)
-{
-    const char *agent = apr_table_get(call->r->headers_in, "User-Agent"), *c = agent;
-
-    while (c && *c >= ' ' && *c <= '~') {
-        c++;
-    }
-    return c && !*c ? apr_pstrndup(call->r->pool, agent, AGENT_LENGTH) : NULL;
-}
-
 /* Finds the route of the request; *match is zero if there is no such path. */
 static void match_route(const lh_call *call, lh_match *match)
 {
@@ -258,7 +245,6 @@ static lh_error *find_route(lh_call *call)
     lh_call_set_builtin(call, LH_BUILTIN_ECO, call->server->config.eco_verify);
     lh_call_set_builtin(call, LH_BUILTIN_SIGNUP_ROLES, call->server->config.signup_roles);
     lh_call_set_builtin(call, LH_BUILTIN_ADDRESS, call->r->useragent_ip);
-    lh_call_set_builtin(call, LH_BUILTIN_AGENT, agent_of(call));
     return NULL;
 }
 

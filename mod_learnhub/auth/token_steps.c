@@ -46,6 +46,20 @@ static void copy_uuid(const lh_call *call, const char *column, char hex[33])
     hex[length] = '\0';
 }
 
+#define AGENT_LENGTH 200 /* bytes */
+
+/* Binds the beginning of the User-Agent header; NULL if it is absent or contains other characters than printable ASCII.
+ */
+static void bind_agent(lh_call *call)
+{
+    const char *agent = apr_table_get(call->r->headers_in, "User-Agent"), *c = agent;
+
+    while (c && *c >= ' ' && *c <= '~') {
+        c++;
+    }
+    lh_bind(call, "agent", c && !*c ? apr_pstrndup(call->r->pool, agent, AGENT_LENGTH) : NULL);
+}
+
 static void bind_lifetimes(lh_call *call)
 {
     lh_bind(call, "access_ttl", int_text(call, apr_time_sec(call->server->config.access_ttl)));
@@ -55,6 +69,7 @@ static void bind_lifetimes(lh_call *call)
 static lh_error *new_login(lh_call *call)
 {
     bind_lifetimes(call);
+    bind_agent(call);
     return NULL;
 }
 
@@ -197,6 +212,7 @@ static lh_error *verify_refresh_token(lh_call *call)
     const char *token = lh_param(call, "refresh_token");
 
     bind_lifetimes(call);
+    bind_agent(call);
     return accept_refresh_token(call, token ? token : lh_param(call, "refresh")) ? NULL : lh_fail(call, "missing");
 }
 
@@ -241,6 +257,7 @@ static lh_error *new_opaque_token(lh_call *call)
         return error;
     }
     lh_bind(call, "lifetime", lifetime ? int_text(call, lifetime) : NULL);
+    bind_agent(call);
     lh_reply_string(call, "auth_token", token);
     return NULL;
 }
@@ -259,7 +276,7 @@ static lh_error *bind_sent_token(lh_call *call)
 
 /* clang-format off */
 const lh_step lh_step_new_login = {
-    .name = "new_login", .run = new_login, .binds = "access_ttl refresh_ttl"};
+    .name = "new_login", .run = new_login, .binds = "access_ttl refresh_ttl agent"};
 
 const lh_step lh_step_issue_tokens = {
     .name = "issue_tokens", .run = issue_tokens, .columns = TOKEN_COLUMNS " _refresh"};
@@ -278,13 +295,13 @@ const lh_step lh_step_refresh_pair = {
 
 const lh_step lh_step_verify_refresh_token = {
     .name = "verify_refresh_token", .run = verify_refresh_token, .fields = "refresh_token|refresh",
-    .binds = "user_id version login refresh_id access_ttl refresh_ttl"};
+    .binds = "user_id version login refresh_id access_ttl refresh_ttl agent"};
 
 const lh_step lh_step_verify_token = {
     .name = "verify_token", .run = verify_token, .fields = "token", .binds = "user_id version login refresh_id"};
 
 const lh_step lh_step_new_opaque_token = {
-    .name = "new_opaque_token", .run = new_opaque_token, .binds = "digest lifetime"};
+    .name = "new_opaque_token", .run = new_opaque_token, .binds = "digest lifetime agent"};
 
 const lh_step lh_step_bind_sent_token = {
     .name = "bind_sent_token", .run = bind_sent_token, .binds = "login digest until"};

@@ -154,7 +154,7 @@ static void name_slots(apr_pool_t *p, lh_compiled_route *route)
     route->step_slot = names->nelts;
     add_bound_names(p, names, route->def);
     route->builtin_slot = names->nelts;
-    add_words(p, names, "me base meeting_url eco_verify signup_roles address agent limit offset");
+    add_words(p, names, "me base meeting_url eco_verify signup_roles address limit offset");
     if (has_skip_limit(route->def)) {
         /* `limit` is a query field: removes the built-in limit and offset, which are the last slots. */
         names->nelts = route->builtin_slot + LH_BUILTIN_LIMIT;
