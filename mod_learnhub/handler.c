@@ -14,6 +14,7 @@
 #include "http/body.h"
 #include "http/cache.h"
 #include "http/call.h"
+#include "http/claim.h"
 #include "http/cors.h"
 #include "http/error.h"
 #include "http/rate.h"
@@ -270,8 +271,12 @@ static lh_error *check(lh_call *call)
 
 static lh_error *run(lh_call *call)
 {
-    lh_error *error = lh_run(call);
+    lh_error *error = lh_claim_begin(call);
 
+    if (!error && !call->kept) {
+        error = lh_run(call);
+    }
+    lh_claim_end(call, error);
     if (!error && (call->route->def->flags & LH_REVOKES)) {
         lh_revocation_announce();
     }
@@ -284,10 +289,13 @@ static int serve(lh_call *call)
     lh_response response;
 
     lh_receive_rest(call);
+    if (error && call->route) {
+        error = lh_claim_rejected(call, error);
+    }
     if (!error && lh_cache_find(call, &response)) {
         return lh_reply_send(call, &response);
     }
-    if (!error) {
+    if (!error && !call->kept) {
         error = run(call);
     }
     if (error) {

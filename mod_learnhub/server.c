@@ -14,6 +14,8 @@
 #include "db/batch.h"
 #include "db/pool.h"
 #include "http/call.h"
+#include "http/claim.h"
+#include "http/idempotency.h"
 #include "http/path.h"
 #include "http/rate.h"
 #include "http/route.h"
@@ -72,6 +74,7 @@ static int compile(apr_pool_t *pconf, const char **why)
 
     routes = lh_routes_compile(pconf, lh_route_groups, statements, why);
     return routes && lh_token_compile(statements, why) && lh_topics_compile(statements, why) &&
+           lh_idempotency_compile(statements, why) && lh_claim_compile(statements, why) &&
            lh_jobs_compile(statements, why);
 }
 
@@ -203,7 +206,7 @@ static lh_mac *make_etag_key(apr_pool_t *pchild, const lh_config *config)
 {
     unsigned char key[LH_HMAC_BYTES];
 
-    return lh_jwt_keys_derive(config->keys, "etag", key) ? lh_mac_gmac(pchild, key) : NULL;
+    return lh_jwt_keys_derive(config->keys, 0, "etag", key) ? lh_mac_gmac(pchild, key) : NULL;
 }
 
 /* At most half of the threads send long responses that the spool has no room for. */

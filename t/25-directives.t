@@ -108,6 +108,8 @@ subtest 'values of issuer, audience, bcrypt cost and login throttle' => sub {
     accepts(LearnHubPasswordList => 'Off', 'off', "$top/LICENSE");
     rejects(LearnHubKeepAudit => $time, '', '0', '23h', '3651d', 'soon');
     accepts(LearnHubKeepAudit => '1d', '365d', '3650d');
+    rejects(LearnHubIdempotencyTTL => $time, @invalid_times, '0', '59s', '31d');
+    accepts(LearnHubIdempotencyTTL => '1m', '24h', '30d');
 };
 
 subtest 'values of size limits' => sub {

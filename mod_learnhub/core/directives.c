@@ -95,6 +95,9 @@ const command_rec lh_config_commands[] = {
     DIRECTIVE("LearnHubCache", lh_read_integer, cache,
               "the memory of each process for cached responses in bytes; 0 turns the cache off",
               .max = 1073741824, .default_value = "8388608"),
+    DIRECTIVE("LearnHubIdempotencyTTL", lh_read_duration, idempotency_ttl,
+              "the time for which the response to a request with an Idempotency-Key is kept for repeated requests",
+              .min = LH_MINUTE, .max = 30 * LH_DAY, .default_value = "24h"),
 
     DIRECTIVE("LearnHubPublicURL", lh_read_url, public_url,
               "the base of absolute URLs in responses; unset: scheme and host of the request"),

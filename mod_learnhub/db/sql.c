@@ -85,7 +85,7 @@ static lh_sql_outcome acquire_connection(lh_exchange *x)
         return LH_SQL_OK;
     }
     if (!x->failure->message) { /* otherwise keep the failure of the last attempt */
-        x->failure->label = run->statements[0]->label;
+        x->failure->label = run->statements[run->guard]->label;
         x->failure->message = "no database connection";
     }
     return APR_STATUS_IS_ECONNREFUSED(rv) ? LH_SQL_DOWN : LH_SQL_BUSY;
@@ -169,7 +169,7 @@ lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_receiv
     x.stream = &stream;
     outcome = run_attempts(&x);
     if (outcome == LH_SQL_OK && !stream.begun && receiver->begin(receiver->context, results) != APR_SUCCESS) {
-        failure->label = run->statements[0]->label;
+        failure->label = run->statements[run->guard]->label;
         failure->message = LH_EXCHANGE_STREAM_ENDED;
         outcome = LH_SQL_LOST;
     }

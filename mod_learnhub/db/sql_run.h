@@ -34,6 +34,10 @@ typedef struct lh_sql_failure {
 /* Decides from the results of the guard whether the other statements are executed. Called again for each retry. */
 typedef int lh_sql_accept(void *context, lh_result *const *guard);
 
+/* Decides from the results of all statements before them whether the closing statements are executed, and sets their
+ * values. If one of those statements failed, it is not called. Called again for each retry. */
+typedef int lh_sql_close(void *context, lh_result *const *results);
+
 typedef struct lh_sql_run {
     lh_pool *db;
     const lh_statement *const *statements; /* in order */
@@ -54,7 +58,13 @@ typedef struct lh_sql_run {
     int guard;
     const char *const *guard_values;
     lh_sql_accept *accept;
-    void *context; /* of accept */
+    void *context; /* of accept and close */
+
+    /* With closing statements: the last `closing` ones are executed with `closing_values` in a round trip of their own,
+     * at the end of the same transaction, if `close` returns 1 for the results of the statements before them. */
+    int closing;
+    const char *const *closing_values;
+    lh_sql_close *close;
 } lh_sql_run;
 
 /* Receives the results of the earlier statements: before the first row of a stream, or at the end of one without rows.

@@ -62,6 +62,9 @@ struct lh_call {
     int rate_shown;             /* the response has the headers of a limit */
     apr_int64_t rate_remaining; /* of that limit */
 
+    struct lh_idempotency *idempotency; /* of the request's Idempotency-Key (idempotency.h), or NULL */
+    const struct lh_response *kept;     /* the response that is stored for this key, or NULL */
+
     /* How to store the response in the cache; NULL: it is not stored. */
     struct lh_cache_miss *cache_miss;
 };

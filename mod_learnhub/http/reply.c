@@ -303,6 +303,10 @@ static int is_long(const lh_call *call)
 
 int lh_reply_make(const lh_call *call, lh_response *response)
 {
+    if (call->kept) {
+        *response = *call->kept;
+        return 1;
+    }
     memset(response, 0, sizeof(*response));
     response->status = status_of(call);
     response->cache_control = uncached(call);

@@ -43,6 +43,7 @@ static const job jobs[] = {
     {.name = "mentoring.reminders", .interval = 5, .sql = "SELECT learnhub.post_reminders()"},
     {.name = "logins.prune", .interval = 10, .sql = "SELECT learnhub.prune_logins()"},
     {.name = "changes.prune", .interval = 10, .sql = "SELECT learnhub.prune_changes()"},
+    {.name = "idempotency.prune", .interval = 5, .sql = "SELECT learnhub.prune_idempotency_keys()"},
     {.name = "accounts.erase", .interval = 2, .sql = "SELECT learnhub.erase_accounts()"},
     {.name = "audit.prune",
      .interval = 5,

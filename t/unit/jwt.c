@@ -372,6 +372,27 @@ static void test_rotation(void)
     is_result(after, "kid is not configured", "rotation: a token of a key that is not configured yet");
 }
 
+/* Keys for other purposes depend on the label and on the key of the server, not on its position. */
+static void test_derived_keys(void)
+{
+    lh_jwt_keys *one = lh_jwt_keys_make(tap_pool), *two = lh_jwt_keys_make(tap_pool);
+    unsigned char first[LH_HMAC_BYTES], other[LH_HMAC_BYTES];
+
+    ok(!lh_jwt_keys_derive(one, 0, "a", first), "derive: nothing without a key");
+    lh_jwt_keys_add(one, NULL, SECRET, 40);
+    lh_jwt_keys_add(two, NULL, OTHER, 40);
+    lh_jwt_keys_add(two, NULL, SECRET, 40);
+    ok(lh_jwt_keys_derive(one, 0, "a", first) && lh_jwt_keys_derive(two, 1, "a", other) &&
+           !memcmp(first, other, sizeof(first)),
+       "derive: servers derive the same key from the same secret");
+    ok(lh_jwt_keys_derive(two, 0, "a", other) && memcmp(first, other, sizeof(first)),
+       "derive: the first secret gives another key");
+    ok(lh_jwt_keys_derive(one, 0, "b", other) && memcmp(first, other, sizeof(first)),
+       "derive: another label gives another key");
+    ok(!lh_jwt_keys_derive(one, 1, "a", other) && !lh_jwt_keys_derive(two, 2, "a", other),
+       "derive: nothing from a key that does not exist");
+}
+
 /* Servers that list the same secrets without kid, in any order, accept each other's tokens. */
 static void test_derived(void)
 {
@@ -482,6 +503,7 @@ int main(void)
     test_hostile_payloads();
     test_rules();
     test_rotation();
+    test_derived_keys();
     test_derived();
     test_threads();
     return tap_end();
