@@ -434,10 +434,8 @@ sub backends {
 # The result of a request during which another process calls $fault.
 sub during {
     my ($request, $fault) = @_;
-    my ($reply) = parallel 2, sub {
-        return $fault->() if $_[0];
-        return summary_of($request->());
-    };
+    my ($reply, $done) = parallel 2, sub { return $_[0] ? $fault->() : $request->() };
+    ok($done, 'the connection is lost');
     return $reply;
 }
 
@@ -453,19 +451,19 @@ subtest 'a killed backend' => sub {
         }
         return $reply;
     };
-    database()->begin_work;
-    sql('LOCK TABLE learnhub.problems');
-    my $blocked = q(SELECT pid FROM pg_locks WHERE relation = 'learnhub.problems'::regclass AND NOT granted);
+    my $locks = q(SELECT pid FROM pg_locks WHERE relation = 'learnhub.problems'::regclass AND granted = ?
+        AND mode <> 'AccessShareLock');
     my $reply = during(
-        $until_answered,
+        sub { eventually(sub { scalar sql($locks, 1) }); summary_of($until_answered->()) },
         sub {
-            my $found = eventually(sub { my @one = sql($blocked); @one == 1 && \@one }, 4) || [];
+            database()->begin_work;
+            sql('LOCK TABLE learnhub.problems');
+            my $found = eventually(sub { my @one = sql($locks, 0); @one == 1 && \@one }, 4) || [];
             return kill KILL => map { $_->{pid} } @$found;
         });
-    database()->rollback if eval { !database()->{AutoCommit} };
     is($reply->[0], 201, 'a request with a key is repeated until it is answered') || diag($reply->[2]);
     is(count_titled($body{title}), 1, 'the problem is stored once');
-    is($send->()->body, $reply->[2], 'repeated again it gets the same response');
+    is($until_answered->()->body, $reply->[2], 'repeated again it gets the same response');
     $single->stop;
 };
 
@@ -500,7 +498,7 @@ subtest 'a commit without an answer' => sub {
         standby('');
         return $killed;
     };
-    my $reply = during(sub { sleep 1; create($users[0], $key, json => \%body) }, $cut);
+    my $reply = during(sub { sleep 1; summary_of(create($users[0], $key, json => \%body)) }, $cut);
     is_deeply([@$reply[0, 1]], [201, 1], 'a request with a key gets the response of its committed attempt')
         || diag($reply->[2]);
     is(count_titled($key), 1, 'the problem is stored once');
