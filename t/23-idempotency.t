@@ -505,6 +505,28 @@ subtest 'a commit without an answer' => sub {
     is(create($users[0], $key, json => \%body)->body, $reply->[2], 'repeated again it gets the same response');
 };
 
+# An uncommitted row with the id of the key keeps the statement that stores the response waiting.
+subtest 'a retry after the response was made' => sub {
+    my $name = unique('retried');
+    my %account = (username => $name, email => "$name\@example.com", password => 'good enough');
+    my $id = sha256_hex("xp_login.register\nnetwork 17f000001\n$name");
+    my $waits = 'SELECT pid FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))';
+    my $reply = during(
+        sub { sleep 0.5; summary_of(api(POST => '/api/v1/auth/register/', with_key($name, json => \%account))) },
+        sub {
+            database()->begin_work;
+            sql(q{INSERT INTO learnhub.idempotency_keys (id, route, digest, status, too_long, expires_at)
+                  VALUES (decode(?, 'hex'), '', sha256(''), 201, false, now())}, $id);
+            my ($first, $second) = (0, 0);
+            eventually(sub { ($first) = map { $_->{pid} } sql($waits) }) && kill TERM => $first;
+            eventually(sub { ($second) = grep { $_ != $first } map { $_->{pid} } sql($waits) });
+            database()->rollback;
+            return $second;
+        });
+    is_deeply([@$reply[0, 1]], [201, 0], 'the second attempt succeeds') || diag($reply->[2]);
+    is(scalar(() = $reply->[2] =~ /"(?:access|refresh)"/g), 2, 'and its response has its tokens only');
+};
+
 # ---- keys of the server ----
 
 subtest 'new signing keys' => sub {
