@@ -18,6 +18,7 @@
 #include "util/network.h"
 
 #define KEY_MAX 255 /* characters */
+#define KEY_RULE "The header Idempotency-Key must have 1 to " APR_STRINGIFY(KEY_MAX) " printable ASCII characters."
 
 static const char *const slot_names[] = {"id",       "user", "route", "digest", "status", "type",
                                          "too_long", "body", "ttl",   "owner",  "claim"};
@@ -74,8 +75,8 @@ static const char *owner_of(const lh_call *call)
                        : apr_psprintf(r->pool, "network %" APR_UINT64_T_HEX_FMT, lh_network_of(r->useragent_addr));
 }
 
-/* The digests of all values of the path, the query and the body, in the order of their slots; NULL when OpenSSL fails.
- */
+/* The names and digests of the values in path, query and body, without absent ones, so that a later version may have
+ * further fields. Fields with a secret have no name. NULL when OpenSSL fails. */
 static const char *describe(const lh_call *call)
 {
     apr_pool_t *p = call->r->pool;
@@ -84,11 +85,17 @@ static const char *describe(const lh_call *call)
 
     lh_buffer_init(&out, p, 1024);
     for (i = 0; i < call->route->step_slot; i++) {
-        const char *digest = call->values[i] ? lh_digest_hex(p, call->values[i]) : "none";
+        const char *name = call->route->slots.names[i], *digest;
 
+        if (!call->values[i]) {
+            continue;
+        }
+        digest = lh_digest_hex(p, call->values[i]);
         if (!digest) {
             return NULL;
         }
+        lh_buffer_append(&out, name, strlen(name));
+        lh_buffer_append(&out, "=", 1);
         lh_buffer_append(&out, digest, strlen(digest));
         lh_buffer_append(&out, " ", 1);
     }
@@ -106,9 +113,7 @@ lh_error *lh_idempotency_read(lh_call *call)
         return NULL;
     }
     if (!is_valid(key)) {
-        return lh_error_field(p, NULL, "body", NULL,
-                              "The header Idempotency-Key must have 1 to " APR_STRINGIFY(KEY_MAX) " printable ASCII "
-                                                                                                  "characters.");
+        return lh_error_field(p, NULL, "body", NULL, KEY_RULE);
     }
     state = apr_pcalloc(p, sizeof(*state));
     state->request = describe(call);
