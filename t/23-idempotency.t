@@ -329,23 +329,26 @@ subtest 'a response that is too long' => sub {
 
 # ---- at the same time ----
 
+# A server whose statements may wait for this test on a busy machine.
+my @patient = (port => second_httpd("LearnHubStatementTimeout 60s\n")->port);
+
 sub summary_of { my ($reply) = @_; return [$reply->status, is_replayed($reply), $reply->body] }
 
 subtest 'a request in progress' => sub {
     my $session = api_as($teacher, POST => '/api/sessions/', json => \%tutoring)->json->{id};
     my $key = unique('key');
-    my $join = sub { api_as($users[2], POST => "/api/sessions/$session/join/", with_key($key)) };
+    my $join = sub { api_as($users[2], POST => "/api/sessions/$session/join/", with_key($key), @patient) };
     my $locked = "$top/t/logs/" . unique('locked');
     my ($first, $others) = parallel 2, sub {
         if (!$_[0]) {
-            eventually(sub { -e $locked });
+            eventually(sub { -e $locked }, 25);
             return summary_of($join->());
         }
         database()->begin_work;
         sql('SELECT 1 FROM learnhub.tutoring_sessions WHERE id = ? FOR UPDATE', $session);
         open my $mark, '>', $locked or die $!;
         my $waiting = 'SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))';
-        eventually(sub { scalar sql($waiting) }, 4) or die 'no request waits for the lock';
+        eventually(sub { scalar sql($waiting) }, 25) or die 'no request waits for the lock';
         my @replies = ($join->(), api_as($users[2], POST => '/api/sessions/1/join/', with_key($key)));
         database()->rollback;
         return [map { [$_->status, $_->header('Retry-After'), $_->body] } @replies];
@@ -489,16 +492,18 @@ sub committing {
 
 subtest 'a commit without an answer' => sub {
     my %body = (%problem, title => unique('lost'));
-    my $key = $body{title};
+    my ($key, $ready) = ($body{title}, "$top/t/logs/" . unique('ready'));
     my $cut = sub {
-        sleep 0.3;
         standby('nobody');
-        my $killed = eventually(sub { my @waiting = committing(); @waiting && kill TERM => @waiting }, 4);
+        sleep 1;
+        open my $mark, '>', $ready or die $!;
+        my $killed = eventually(sub { my @waiting = committing(); @waiting && kill TERM => @waiting }, 25);
         sleep 0.5;
         standby('');
         return $killed;
     };
-    my $reply = during(sub { sleep 1; summary_of(create($users[0], $key, json => \%body)) }, $cut);
+    my $reply = during(
+        sub { eventually(sub { -e $ready }, 25); summary_of(create($users[0], $key, json => \%body, @patient)) }, $cut);
     is_deeply([@$reply[0, 1]], [201, 1], 'a request with a key gets the response of its committed attempt')
         || diag($reply->[2]);
     is(count_titled($key), 1, 'the problem is stored once');
@@ -507,19 +512,23 @@ subtest 'a commit without an answer' => sub {
 
 # An uncommitted row with the id of the key keeps the statement that stores the response waiting.
 subtest 'a retry after the response was made' => sub {
-    my $name = unique('retried');
+    my ($name, $ready) = (unique('retried'), "$top/t/logs/" . unique('ready'));
     my %account = (username => $name, email => "$name\@example.com", password => 'good enough');
     my $id = sha256_hex("xp_login.register\nnetwork 17f000001\n$name");
     my $waits = 'SELECT pid FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))';
     my $reply = during(
-        sub { sleep 0.5; summary_of(api(POST => '/api/v1/auth/register/', with_key($name, json => \%account))) },
+        sub {
+            eventually(sub { -e $ready }, 25);
+            summary_of(api(POST => '/api/v1/auth/register/', with_key($name, json => \%account), @patient));
+        },
         sub {
             database()->begin_work;
             sql(q{INSERT INTO learnhub.idempotency_keys (id, route, digest, status, too_long, expires_at)
                   VALUES (decode(?, 'hex'), '', sha256(''), 201, false, now())}, $id);
+            open my $mark, '>', $ready or die $!;
             my ($first, $second) = (0, 0);
-            eventually(sub { ($first) = map { $_->{pid} } sql($waits) }) && kill TERM => $first;
-            eventually(sub { ($second) = grep { $_ != $first } map { $_->{pid} } sql($waits) });
+            eventually(sub { ($first) = map { $_->{pid} } sql($waits) }, 25) && kill TERM => $first;
+            eventually(sub { ($second) = grep { $_ != $first } map { $_->{pid} } sql($waits) }, 25);
             database()->rollback;
             return $second;
         });
