@@ -347,7 +347,7 @@ subtest 'a request in progress' => sub {
         database()->begin_work;
         sql('SELECT 1 FROM learnhub.tutoring_sessions WHERE id = ? FOR UPDATE', $session);
         open my $mark, '>', $locked or die $!;
-        my $waiting = 'SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))';
+        my $waiting = 'SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))';
         eventually(sub { scalar sql($waiting) }, 25) or die 'no request waits for the lock';
         my @replies = ($join->(), api_as($users[2], POST => '/api/sessions/1/join/', with_key($key)));
         database()->rollback;
@@ -515,7 +515,7 @@ subtest 'a retry after the response was made' => sub {
     my ($name, $ready) = (unique('retried'), "$top/t/logs/" . unique('ready'));
     my %account = (username => $name, email => "$name\@example.com", password => 'good enough');
     my $id = sha256_hex("xp_login.register\nnetwork 17f000001\n$name");
-    my $waits = 'SELECT pid FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))';
+    my $waits = 'SELECT pid FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))';
     my $reply = during(
         sub {
             eventually(sub { -e $ready }, 25);

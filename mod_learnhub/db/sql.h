@@ -18,8 +18,8 @@
 
 /*
  * Executes the run. On LH_SQL_OK results[i] is the result of statement i, freed with `p`, or NULL if it was not
- * executed: after a guard that did not accept, or a close that returned 0. Otherwise *failure is set and the results are NULL. `elapsed`, if not NULL, is set to the
- * microseconds spent in the database layer.
+ * executed: after a guard that did not accept, or a close that returned 0. Otherwise *failure is set and the results
+ * are NULL. `elapsed`, if not NULL, is set to the microseconds spent in the database layer.
  */
 lh_sql_outcome lh_sql_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **results, lh_sql_failure *failure,
                               apr_interval_time_t *elapsed);

@@ -20,8 +20,9 @@ typedef struct lh_response {
 } lh_response;
 
 /*
- * Makes the response of a successful call, or returns call->kept, and returns 1. A 200 to GET has an ETag. The body lives as long as the
- * request. Returns 0 when the response is long (about 64 KB): it has no ETag, and lh_reply_long() sends it.
+ * Makes the response of a successful call, or returns call->kept, and returns 1. A 200 to GET has an ETag. The body
+ * lives as long as the request. Returns 0 when the response is long (about 64 KB): it has no ETag, and lh_reply_long()
+ * sends it.
  */
 int lh_reply_make(const lh_call *call, lh_response *response);
 
