@@ -278,7 +278,7 @@ static lh_error *run(lh_call *call)
     return error;
 }
 
-static int serve(lh_call *call)
+static int respond(lh_call *call)
 {
     lh_error *error = check(call);
     lh_response response;
@@ -298,6 +298,14 @@ static int serve(lh_call *call)
     }
     lh_cache_store(call, &response);
     return lh_reply_send(call, &response);
+}
+
+static int serve(lh_call *call)
+{
+    int rv = respond(call);
+
+    lh_reply_notes(call);
+    return rv;
 }
 
 /* Without a challenge, so that the WWW-Authenticate header of another module (such as mod_auth_basic) is kept. */

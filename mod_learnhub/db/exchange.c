@@ -39,6 +39,8 @@ static int send_command(lh_exchange *x, const char *sql)
 
 static int send_preliminaries(lh_exchange *x)
 {
+    int timeout = x->run->timeout_ms, rest = x->run->rest_ms;
+
     if (x->connection->stale) {
         if (!send_command(x, "DEALLOCATE ALL")) {
             return 0;
@@ -47,9 +49,9 @@ static int send_preliminaries(lh_exchange *x)
         memset(x->connection->prepared, 0, LH_STATEMENTS_MAX / 8);
     }
     /* A stream lasts as long as the client reads, so each row has a deadline and statement_timeout is off. */
-    if (x->stream || x->run->timeout_ms) {
-        return send_command(x, apr_psprintf(x->pool, "SELECT set_config('statement_timeout', '%d', true)",
-                                            x->stream ? 0 : x->run->timeout_ms));
+    if (x->stream || timeout || rest) {
+        timeout = x->stream ? 0 : timeout && (!rest || timeout < rest) ? timeout : rest;
+        return send_command(x, apr_psprintf(x->pool, "SELECT set_config('statement_timeout', '%d', true)", timeout));
     }
     return 1;
 }

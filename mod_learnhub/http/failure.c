@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/failure.h"
 
+#include <apr_strings.h>
 #include <string.h>
 
 #include "core/learnhub_module.h"
 #include "db/result.h"
 #include "http/error.h"
 #include "http/route.h"
+#include "util/repeat.h"
 
 #define QUERY_CANCELED "57014"
 
@@ -103,6 +105,58 @@ lh_error *lh_failure_in_results(lh_call *call, lh_result *const *results, int co
     return codes ? lh_fail(call, codes) : NULL;
 }
 
+/* ---- the error log ---- */
+
+#define REJECTED_LINE LH_LOG(0003)
+
+/* The kinds of failures. During an outage each request has one, so a process logs the first `most` lines of each kind
+ * in a second, and counts the others. */
+typedef enum { REJECTED, UNAVAILABLE, TIMEOUT, LOST, BUSY, DOWN, LATE, KINDS } failure_kind;
+
+static const struct {
+    const char *number;
+    int level;
+    apr_uint32_t most;
+} kinds[KINDS] = {
+    [REJECTED] = {REJECTED_LINE, APLOG_ERR, 20}, /* a defect or a missing right: the lines differ */
+    [UNAVAILABLE] = {REJECTED_LINE, APLOG_WARNING, 1},
+    [TIMEOUT] = {LH_LOG(0004), APLOG_WARNING, 1},
+    [LOST] = {LH_LOG(0005), APLOG_WARNING, 1},
+    [BUSY] = {LH_LOG(0006), APLOG_INFO, 1},
+    [DOWN] = {LH_LOG(0105), APLOG_INFO, 1},
+    [LATE] = {LH_LOG(0106), APLOG_INFO, 1},
+};
+
+static lh_repeat repeats[KINDS];
+
+static void log_failure(const lh_call *call, failure_kind kind, const char *label, const char *text)
+{
+    request_rec *r = call->r;
+    const char *more = "";
+    apr_uint32_t left_out;
+
+    if (!APLOG_R_IS_LEVEL(r, kinds[kind].level) || !lh_repeat_may_log(&repeats[kind], kinds[kind].most, &left_out)) {
+        return;
+    }
+    if (left_out) {
+        more = apr_psprintf(r->pool, " (and %u more)", left_out);
+    }
+    ap_log_rerror(APLOG_MARK, kinds[kind].level, 0, r, "%s%s: %s%s", kinds[kind].number, label, text, more);
+}
+
+void lh_failure_log_rest(server_rec *s)
+{
+    int i;
+
+    for (i = 0; i < KINDS; i++) {
+        apr_uint32_t left_out = lh_repeat_rest(&repeats[i]);
+
+        if (left_out) {
+            ap_log_error(APLOG_MARK, kinds[i].level, 0, s, "%s%u more", kinds[i].number, left_out);
+        }
+    }
+}
+
 /* ---- failed runs ---- */
 
 static lh_error *error_of_database(lh_call *call, const lh_sql_failure *failure)
@@ -117,27 +171,28 @@ static lh_error *error_of_database(lh_call *call, const lh_sql_failure *failure)
     }
     error = lh_error_of_sqlstate(call->r->pool, failure->sqlstate);
     if (error->status >= 500) {
-        ap_log_rerror(APLOG_MARK, error->status == 500 ? APLOG_ERR : APLOG_WARNING, 0, call->r,
-                      LH_LOG(0003) "%s: SQLSTATE %s: %s", failure->label, failure->sqlstate, failure->message);
+        log_failure(call, error->status == 500 ? REJECTED : UNAVAILABLE, failure->label,
+                    apr_psprintf(call->r->pool, "SQLSTATE %s: %s", failure->sqlstate, failure->message));
     }
     return error;
 }
 
 lh_error *lh_failure_of_run(lh_call *call, lh_sql_outcome outcome, const lh_sql_failure *failure)
 {
+    const char *label = failure->label;
+
     switch (outcome) {
     case LH_SQL_ERROR: return error_of_database(call, failure);
-    case LH_SQL_TIMEOUT:
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, call->r,
-                      LH_LOG(0004) "%s: the deadline passed; the outcome is unknown", failure->label);
-        break;
-    case LH_SQL_LOST:
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, call->r,
-                      LH_LOG(0005) "%s: the connection was lost; the outcome is unknown", failure->label);
-        break;
-    default:
-        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, call->r,
-                      LH_LOG(0006) "no database connection became available in time");
+    case LH_SQL_TIMEOUT: log_failure(call, TIMEOUT, label, "the deadline passed; the outcome is unknown"); break;
+    case LH_SQL_LOST: log_failure(call, LOST, label, "the connection was lost; the outcome is unknown"); break;
+    case LH_SQL_DOWN: log_failure(call, DOWN, label, "the database is unavailable"); break;
+    default: log_failure(call, BUSY, label, "no database connection became available in time");
     }
-    return lh_error_of_status(call->r->pool, 503);
+    return lh_error_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE);
+}
+
+lh_error *lh_failure_late(lh_call *call, const char *label)
+{
+    log_failure(call, LATE, label, "not executed: the earlier statements of the request took too long");
+    return lh_error_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE);
 }

@@ -10,30 +10,23 @@
 #include "db/result.h"
 #include "db/sql.h"
 #include "http/condition.h"
+#include "http/deadline.h"
 #include "http/error.h"
 #include "http/failure.h"
 #include "http/route.h"
 #include "http/share.h"
 #include "http/stream.h"
 #include "http/topics.h"
-#include "util/clock.h"
 #include "util/network.h"
-
-/* The deadline in httpd is this much later than PostgreSQL's statement_timeout, so that normally PostgreSQL cancels the
- * statement and the connection can be used again. */
-#define DEADLINE_MARGIN apr_time_from_msec(250)
 
 /* ---- one run ---- */
 
 static lh_sql_run make_run(const lh_call *call, const lh_statement *const *statements, int count,
                            const char *const *values)
 {
-    const lh_config *config = &call->server->config;
     lh_sql_run run = {.db = call->server->db, .statements = statements, .count = count, .values = values};
 
-    run.wait_until = lh_clock() + config->connection_wait;
-    run.attempt_timeout = config->statement_timeout + DEADLINE_MARGIN;
-    run.deadline = run.wait_until + run.attempt_timeout;
+    lh_deadline_set(call, &run);
     return run;
 }
 
@@ -41,10 +34,14 @@ static lh_sql_run make_run(const lh_call *call, const lh_statement *const *state
 static lh_error *execute(lh_call *call, const lh_sql_run *run, lh_result **results, int *uncertain)
 {
     lh_sql_failure failure = {.label = run->statements[0]->label};
-    apr_interval_time_t elapsed = 0;
-    lh_sql_outcome outcome = lh_sql_execute(run, call->r->pool, results, &failure, &elapsed);
+    lh_sql_time time;
+    lh_sql_outcome outcome;
 
-    call->db_time += elapsed;
+    if (!lh_deadline_allows(call)) {
+        return lh_failure_late(call, failure.label);
+    }
+    outcome = lh_sql_execute(run, call->r->pool, results, &failure, &time);
+    lh_deadline_spend(call, &time);
     if (uncertain) {
         *uncertain = failure.uncertain;
     }
@@ -204,7 +201,7 @@ static lh_error *run_statements(lh_call *call)
     run.retryable = is_get(call) || (def->flags & LH_RETRYABLE);
     run.timeout_ms = def->timeout_ms;
     run.client = def->timeout_ms ? lh_network_of(call->r->useragent_addr) : 0;
-    if (is_short(call)) {
+    if (is_short(call) && !run.rest_ms) {
         run.batches = call->server->batches;
     }
     lh_condition_guard(&condition, &run);

@@ -2,6 +2,8 @@
 #include "jobs/job.h"
 
 #include <apr_atomic.h>
+#include <apr_strings.h>
+#include <string.h>
 
 #include "core/learnhub_module.h"
 #include "core/server_state.h"
@@ -21,7 +23,7 @@ void lh_job_stop(void)
     apr_atomic_set32(&stopping, 1);
 }
 
-/* Stores whether the statement is failing; returns 1 if this has changed. */
+/* Stores whether the statement fails; returns 1 if this has changed. */
 static int set_failing(lh_job_state *state, const lh_statement *statement, int failing)
 {
     unsigned char *byte = &state->failing[statement->number / 8], bit = (unsigned char)(1 << statement->number % 8);
@@ -31,24 +33,33 @@ static int set_failing(lh_job_state *state, const lh_statement *statement, int f
     return before != failing;
 }
 
+/* Whether the failure is one of the statement, and not of an unavailable database or a conflict with another one. */
+static int is_own_failure(apr_pool_t *p, lh_sql_outcome outcome, const lh_sql_failure *failure)
+{
+    return outcome == LH_SQL_TIMEOUT ||
+           (outcome == LH_SQL_ERROR && (lh_error_of_sqlstate(p, failure->sqlstate)->status != 503 ||
+                                        !strcmp(failure->sqlstate, "57014") || !strncmp(failure->sqlstate, "53", 2)));
+}
+
 lh_sql_outcome lh_job_execute(const lh_server *server, apr_pool_t *p, const lh_statement *statement,
                               const char *const *values, int retryable, lh_result **result)
 {
     lh_sql_run run = {.db = server->db, .statements = &statement, .count = 1, .values = values, .retryable = retryable};
     lh_sql_failure failure;
+    lh_sql_time time;
     lh_sql_outcome outcome;
 
     run.wait_until = lh_clock() + server->config.connection_wait;
     run.attempt_timeout = server->config.statement_timeout;
     run.deadline = run.wait_until + run.attempt_timeout;
-    outcome = lh_sql_execute(&run, p, result, &failure, NULL);
-    if (outcome == LH_SQL_OK) {
-        set_failing(server->jobs, statement, 0);
+    outcome = lh_sql_execute(&run, p, result, &failure, &time);
+    if (outcome == LH_SQL_OK && set_failing(server->jobs, statement, 0)) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, server->s, LH_LOG(0107) "job %s works again", statement->label);
     }
-    else if (outcome == LH_SQL_ERROR && lh_error_of_sqlstate(p, failure.sqlstate)->status != 503 &&
-             set_failing(server->jobs, statement, 1)) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server->s, LH_LOG(0020) "job %s fails: SQLSTATE %s: %s",
-                     statement->label, failure.sqlstate, failure.message);
+    if (is_own_failure(p, outcome, &failure) && set_failing(server->jobs, statement, 1)) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server->s, LH_LOG(0020) "job %s fails: %s", statement->label,
+                     outcome == LH_SQL_ERROR ? apr_psprintf(p, "SQLSTATE %s: %s", failure.sqlstate, failure.message)
+                                             : failure.message);
     }
     return outcome;
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "core/server_state.h"
+#include "http/failure.h"
 #include "jobs/job.h"
 #include "jobs/outbox.h"
 #include "util/memory.h"
@@ -26,6 +27,12 @@ static void trim_memory(const lh_server *server, apr_pool_t *p)
 {
     (void)server, (void)p;
     lh_memory_trim();
+}
+
+static void log_rest(const lh_server *server, apr_pool_t *p)
+{
+    (void)p;
+    lh_failure_log_rest(server->s);
 }
 
 static const job jobs[] = {
@@ -54,6 +61,7 @@ static const job jobs[] = {
             "             LIMIT 1000 "
             "             FOR UPDATE SKIP LOCKED)"},
     {.name = "memory.trim", .interval = 1, .run = trim_memory},
+    {.name = "failures.log", .interval = 1, .run = log_rest},
 };
 
 #define JOB_COUNT (int)(sizeof(jobs) / sizeof(jobs[0]))

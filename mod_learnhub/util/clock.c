@@ -36,6 +36,13 @@ void lh_clock_wait(pthread_cond_t *cond, pthread_mutex_t *lock, apr_time_t deadl
     pthread_cond_timedwait(cond, lock, &at);
 }
 
+int lh_clock_lock(pthread_mutex_t *lock, apr_time_t deadline)
+{
+    struct timespec at = timespec_of(deadline);
+
+    return pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &at) == 0;
+}
+
 int lh_clock_wait_semaphore(sem_t *semaphore, apr_time_t deadline)
 {
     struct timespec at = timespec_of(deadline);
