@@ -167,7 +167,8 @@ subtest 'Statements that are slow together' => sub {
     is($reply->header('Retry-After'), 1, 'with Retry-After');
     cmp_ok($seconds, '<', 0.3 + 2 + 0.5 + 1, 'within both times together');
     sql("DROP TRIGGER test_slow ON learnhub.$_") for qw(logins practice_sessions);
-    is_deeply([sql('SELECT diagram_data::text AS d FROM learnhub.practice_sessions')], \@stored, 'it has stored nothing');
+    my @now = sql('SELECT diagram_data::text AS d FROM learnhub.practice_sessions');
+    is_deeply(\@now, \@stored, 'it has stored nothing');
     is(auto_save($opaque, %to)->status, 200, 'it is served without the delay');
 };
 
@@ -223,8 +224,8 @@ subtest 'Retry-After of other 503' => sub {
     is_error($elsewhere, 'located', 503, 'another module returns 503');
     is($elsewhere->header('Retry-After'), 1, 'its 503 has Retry-After');
     my @replies = parallel 8, sub {
-        return api(POST => '/users/signup', %to, json => { first_name => 'A', last_name => 'B', password => 'a good one',
-                email => unique('many') . '@example.com' });
+        my %user = (first_name => 'A', last_name => 'B', password => 'a good one');
+        return api(POST => '/users/signup', %to, json => { %user, email => unique('many') . '@example.com' });
     };
     my @busy = grep { $_->{status} == 503 } @replies;
     cmp_ok(scalar @busy, '>', 0, 'too many sign-ups at once: some return 503');
@@ -241,8 +242,8 @@ $server = server(3, "LearnHubConnectionWait 300ms\nLearnHubStatementTimeout 1s\n
 sub failures_in {
     my ($text) = @_;
     my ($failures, $lines) = (0, 0);
-    for my $line (grep {/LH(?:000[3-6]|010[56]): /} split /\n/, $text) {
-        my $rest = $line =~ /LH\d+: (\d+) more$/ ? $1 : undef;
+    for my $line (grep {/LH(?:000[3-6]|010[568]): /} split /\n/, $text) {
+        my $rest = $line =~ /LH0108: (\d+) more of LH\d+$/ ? $1 : undef;
         $failures += $rest // 1 + ($line =~ / \(and (\d+) more\)$/ ? $1 : 0);
         $lines++;
     }
@@ -255,17 +256,16 @@ subtest 'A lasting outage is logged once a second, with the number of failures' 
     pg('stop', '-m', 'fast');
     my $began = time;
     parallel 4, sub {
-        for (1 .. 1000) {
+        for (1 .. 60) {
             api(GET => "/problems/$problem", %to);
-            last if time > $began + 5;
             sleep 0.01;
         }
         return 1;
     };
     my $seconds = time - $began;
     like($server->log_text, qr/LH0031: .*LH0105: \S+: the database is unavailable/s, 'the outage is logged');
-    my $requests = grep { $_->[0] == 503 } logged(200);
-    cmp_ok($requests, '>', 200, 'many requests returned 503');
+    my $requests = grep { $_->[0] == 503 } logged(240);
+    cmp_ok($requests, '>', 200, 'most of 240 requests returned 503');
     ok(eventually(sub { (failures_in($server->log_text))[0] == $requests }, 20), 'the log has the number of them')
         || diag(join ' ', $requests, failures_in($server->log_text));
     my ($failures, $lines) = failures_in($server->log_text);
@@ -277,7 +277,8 @@ subtest 'A lasting outage is logged once a second, with the number of failures' 
 subtest 'Defects are logged one by one' => sub {
     sql('ALTER TABLE learnhub.mentor_profiles RENAME TO test_renamed');
     my $before = () = $server->log_text =~ /LH0003: /g;
-    is_deeply([map { api_as($teacher, GET => '/mentor/', %to)->status } 1 .. 5], [(500) x 5], 'five requests return 500');
+    my @statuses = map { api_as($teacher, GET => '/mentor/', %to)->status } 1 .. 5;
+    is_deeply(\@statuses, [(500) x 5], 'five requests return 500');
     sql('ALTER TABLE learnhub.test_renamed RENAME TO mentor_profiles');
     my $after = () = $server->log_text =~ /:error\].*LH0003: \S+: SQLSTATE 42P01: /g;
     is($after - $before, 5, 'each has a line');
@@ -300,7 +301,8 @@ SQL
     my $runs = sub { (sql('SELECT last_value AS n FROM learnhub.test_runs'))[0]{n} };
     my $logged = sub { my ($line) = @_; return scalar(() = $server->log_text =~ /$line/g) };
     ok(eventually(sub { $runs->() >= 3 }, 30), 'the job is repeated');
-    is($logged->(qr/:warn\].*LH0020: job accounts\.erase fails: (?:SQLSTATE 57014|no response)/), 1, 'it is logged once');
+    my $failure = qr/:warn\].*LH0020: job accounts\.erase fails: (?:SQLSTATE 57014|no response)/;
+    is($logged->($failure), 1, 'it is logged once');
     sql($definition);
     sql('DROP SEQUENCE learnhub.test_runs');
     ok(eventually(sub { $logged->(qr/:notice\].*LH0107: job accounts\.erase works again/) }, 15), 'its end is logged');

@@ -107,53 +107,84 @@ lh_error *lh_failure_in_results(lh_call *call, lh_result *const *results, int co
 
 /* ---- the error log ---- */
 
-#define REJECTED_LINE LH_LOG(0003)
-
 /* The kinds of failures. During an outage each request has one, so a process logs the first `most` lines of each kind
  * in a second, and counts the others. */
 typedef enum { REJECTED, UNAVAILABLE, TIMEOUT, LOST, BUSY, DOWN, LATE, KINDS } failure_kind;
 
 static const struct {
-    const char *number;
+    int number; /* LH_LOG() */
     int level;
     apr_uint32_t most;
 } kinds[KINDS] = {
-    [REJECTED] = {REJECTED_LINE, APLOG_ERR, 20}, /* a defect or a missing right: the lines differ */
-    [UNAVAILABLE] = {REJECTED_LINE, APLOG_WARNING, 1},
-    [TIMEOUT] = {LH_LOG(0004), APLOG_WARNING, 1},
-    [LOST] = {LH_LOG(0005), APLOG_WARNING, 1},
-    [BUSY] = {LH_LOG(0006), APLOG_INFO, 1},
-    [DOWN] = {LH_LOG(0105), APLOG_INFO, 1},
-    [LATE] = {LH_LOG(0106), APLOG_INFO, 1},
+    [REJECTED] = {3, APLOG_ERR, 20}, /* a defect or a missing right: the lines differ */
+    [UNAVAILABLE] = {3, APLOG_WARNING, 1}, [TIMEOUT] = {4, APLOG_WARNING, 1}, [LOST] = {5, APLOG_WARNING, 1},
+    [BUSY] = {6, APLOG_INFO, 1},           [DOWN] = {105, APLOG_INFO, 1},     [LATE] = {106, APLOG_INFO, 1},
 };
 
 static lh_repeat repeats[KINDS];
 
-static void log_failure(const lh_call *call, failure_kind kind, const char *label, const char *text)
+/* Returns the end of a line, which has the number of lines that were left out before it, or NULL: no line is logged. */
+static const char *end_of_line(const lh_call *call, failure_kind kind)
 {
-    request_rec *r = call->r;
-    const char *more = "";
     apr_uint32_t left_out;
 
-    if (!APLOG_R_IS_LEVEL(r, kinds[kind].level) || !lh_repeat_may_log(&repeats[kind], kinds[kind].most, &left_out)) {
-        return;
+    if (!APLOG_R_IS_LEVEL(call->r, kinds[kind].level) ||
+        !lh_repeat_may_log(&repeats[kind], kinds[kind].most, &left_out)) {
+        return NULL;
     }
-    if (left_out) {
-        more = apr_psprintf(r->pool, " (and %u more)", left_out);
-    }
-    ap_log_rerror(APLOG_MARK, kinds[kind].level, 0, r, "%s%s: %s%s", kinds[kind].number, label, text, more);
+    return left_out ? apr_psprintf(call->r->pool, " (and %u more)", left_out) : "";
 }
 
 void lh_failure_log_rest(server_rec *s)
 {
     int i;
 
-    for (i = 0; i < KINDS; i++) {
+    for (i = 0; i < KINDS && APLOG_IS_LEVEL(s, APLOG_NOTICE); i++) {
         apr_uint32_t left_out = lh_repeat_rest(&repeats[i]);
 
         if (left_out) {
-            ap_log_error(APLOG_MARK, kinds[i].level, 0, s, "%s%u more", kinds[i].number, left_out);
+            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, LH_LOG(0108) "%u more of LH%04d", left_out, kinds[i].number);
         }
+    }
+}
+
+static void log_rejected(const lh_call *call, failure_kind kind, const lh_sql_failure *failure)
+{
+    const char *end = end_of_line(call, kind);
+
+    if (end) {
+        ap_log_rerror(APLOG_MARK, kinds[kind].level, 0, call->r, LH_LOG(0003) "%s: SQLSTATE %s: %s%s", failure->label,
+                      failure->sqlstate, failure->message, end);
+    }
+}
+
+static void log_failed(const lh_call *call, failure_kind kind, const char *label)
+{
+    const char *end = end_of_line(call, kind);
+
+    if (!end) {
+        return;
+    }
+    switch (kind) {
+    case TIMEOUT:
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, call->r,
+                      LH_LOG(0004) "%s: the deadline passed; the outcome is unknown%s", label, end);
+        break;
+    case LOST:
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, call->r,
+                      LH_LOG(0005) "%s: the connection was lost; the outcome is unknown%s", label, end);
+        break;
+    case DOWN:
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, call->r, LH_LOG(0105) "%s: the database is unavailable%s", label, end);
+        break;
+    case LATE:
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, call->r,
+                      LH_LOG(0106) "%s: not executed: the earlier statements of the request took too long%s", label,
+                      end);
+        break;
+    default:
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, call->r,
+                      LH_LOG(0006) "%s: no database connection became available in time%s", label, end);
     }
 }
 
@@ -171,28 +202,27 @@ static lh_error *error_of_database(lh_call *call, const lh_sql_failure *failure)
     }
     error = lh_error_of_sqlstate(call->r->pool, failure->sqlstate);
     if (error->status >= 500) {
-        log_failure(call, error->status == 500 ? REJECTED : UNAVAILABLE, failure->label,
-                    apr_psprintf(call->r->pool, "SQLSTATE %s: %s", failure->sqlstate, failure->message));
+        log_rejected(call, error->status == 500 ? REJECTED : UNAVAILABLE, failure);
     }
     return error;
 }
 
 lh_error *lh_failure_of_run(lh_call *call, lh_sql_outcome outcome, const lh_sql_failure *failure)
 {
-    const char *label = failure->label;
-
-    switch (outcome) {
-    case LH_SQL_ERROR: return error_of_database(call, failure);
-    case LH_SQL_TIMEOUT: log_failure(call, TIMEOUT, label, "the deadline passed; the outcome is unknown"); break;
-    case LH_SQL_LOST: log_failure(call, LOST, label, "the connection was lost; the outcome is unknown"); break;
-    case LH_SQL_DOWN: log_failure(call, DOWN, label, "the database is unavailable"); break;
-    default: log_failure(call, BUSY, label, "no database connection became available in time");
+    if (outcome == LH_SQL_ERROR) {
+        return error_of_database(call, failure);
     }
+    log_failed(call,
+               outcome == LH_SQL_TIMEOUT ? TIMEOUT
+               : outcome == LH_SQL_LOST  ? LOST
+               : outcome == LH_SQL_DOWN  ? DOWN
+                                         : BUSY,
+               failure->label);
     return lh_error_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE);
 }
 
 lh_error *lh_failure_late(lh_call *call, const char *label)
 {
-    log_failure(call, LATE, label, "not executed: the earlier statements of the request took too long");
+    log_failed(call, LATE, label);
     return lh_error_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE);
 }
