@@ -205,8 +205,8 @@ $httpd->stop;
 
 # ---- lost connections ----
 
-# A proxy in front of PostgreSQL that cuts a connection when the client sends bytes with a marker. The file says how, and
-# is removed then: "request MARKER": they are not forwarded; "response MARKER": they are, and PostgreSQL has responded.
+# A proxy in front of PostgreSQL that cuts a connection when the client sends bytes with a marker. A file says how, and is
+# removed then: "request MARKER": they are not forwarded; "response MARKER": they are, and PostgreSQL has responded.
 my $cuts = "$top/t/logs/cut-$$";
 
 sub cut {

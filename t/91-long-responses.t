@@ -91,11 +91,14 @@ subtest 'HEAD, HTTP/1.0 and Range' => sub {
 };
 
 subtest 'Beyond LearnHubSpool responses are sent while they are written, or rejected' => sub {
+    my $log = "$top/t/logs/small-$$.log";
     my $small = second_httpd(<<"CONF");
 ${short}ServerLimit 1
 StartServers 1
 MaxRequestWorkers 32
 LearnHubSpool 4194304
+LogFormat "%s %{learnhub-route}n %{learnhub-db-us}n" small
+CustomLog "$log" small
 CONF
     my %with = (port => $small->port);
     my @own = map { slow_reader($mine, $author, %with) } 1 .. 2;
@@ -111,6 +114,8 @@ CONF
     ok(stays_busy($small, 4), 'a response beyond the total holds a thread');
     my @forms = map { form_of($list, rest_of($_)) } @own;
     is_deeply(tally(@forms), { 'in parts' => 2 }, 'responses above the share are complete');
+    my $timed = sub { open my $in, '<', $log or return 0; return 2 == grep {/^200 sessions\.mine [1-9]\d*$/} <$in> };
+    ok(eventually($timed), 'the access log has the time that they spent with the database');
     @forms = map { form_of($list{ $readers[$_]{email} }, rest_of($others[$_])) } 0 .. 2;
     push @forms, form_of($list{ $readers[3]{email} }, rest_of($more));
     is_deeply(tally(@forms), { 'with its length' => 3, 'in parts' => 1 },
