@@ -183,6 +183,13 @@ static apr_int64_t longest_timeout(const void *dbd, server_rec *main_server)
     return longest;
 }
 
+static lh_prepared prepared_of(const lh_config *config)
+{
+    return !strcmp(config->prepared, "on")    ? LH_PREPARED_ON
+           : !strcmp(config->prepared, "off") ? LH_PREPARED_OFF
+                                              : LH_PREPARED_AUTO;
+}
+
 /* Sets server->db and server->batches. Servers with the same mod_dbd configuration share its DBDMax connections and one
  * pool. */
 static void set_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_server, apr_hash_t *pools)
@@ -191,7 +198,9 @@ static void set_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_ser
 
     server->db = apr_hash_get(pools, &dbd, sizeof(dbd));
     if (!server->db) {
-        server->db = lh_pool_create(pchild, server->s, longest_timeout(dbd, main_server));
+        lh_pool_options options = {.statement_timeout = longest_timeout(dbd, main_server),
+                                   .prepared = prepared_of(&server->config)};
+        server->db = lh_pool_create(pchild, server->s, &options);
         apr_hash_set(pools, apr_pmemdup(pchild, &dbd, sizeof(dbd)), sizeof(dbd), server->db);
     }
     server->batches = lh_batches_create(pchild, server->db);
@@ -353,6 +362,11 @@ const char *lh_links(const lh_call *call)
     }
     lh_json_close(&json, '}');
     return lh_json_result(&json);
+}
+
+int lh_schema_outdated(const lh_call *call)
+{
+    return lh_pool_is_outdated(call->server->db);
 }
 
 void lh_server_hooks(apr_pool_t *p)

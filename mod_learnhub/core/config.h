@@ -61,6 +61,7 @@ typedef struct lh_config {
     apr_int64_t max_body, max_photo, max_diagram; /* bytes */
     lh_rates rates;
     apr_int64_t connection_wait, statement_timeout;
+    const char *prepared; /* "auto", "on" or "off" */
     lh_spool_limit spool;
     apr_int64_t cache; /* bytes; 0: off */
 

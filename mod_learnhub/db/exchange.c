@@ -39,13 +39,18 @@ static int send_command(lh_exchange *x, const char *sql)
 
 static int send_preliminaries(lh_exchange *x)
 {
-    if (x->connection->stale) {
+    if (x->connection->settings) { /* no statement is prepared */
+        if (!send_command(x, x->connection->settings)) {
+            return 0;
+        }
+    }
+    else if (x->connection->stale) {
         if (!send_command(x, "DEALLOCATE ALL")) {
             return 0;
         }
-        x->connection->stale = 0;
         memset(x->connection->prepared, 0, LH_STATEMENTS_MAX / 8);
     }
+    x->connection->stale = 0;
     /* A stream lasts as long as the client reads, so each row has a deadline and statement_timeout is off. */
     if (x->stream || x->run->timeout_ms) {
         return send_command(x, apr_psprintf(x->pool, "SELECT set_config('statement_timeout', '%d', true)",
@@ -62,15 +67,18 @@ static int send_statement(lh_exchange *x, int index)
     const char *values[LH_STATEMENT_PARAMS];
     int i;
 
+    for (i = 0; i < st->parameters; i++) {
+        values[i] = by_slot[st->slots[i]];
+    }
+    if (x->connection->settings) {
+        return PQsendQueryParams(x->pg, st->sql, st->parameters, NULL, values, NULL, NULL, 1);
+    }
     if (!is_prepared(x->connection, st)) {
         if (!PQsendPrepare(x->pg, st->name, st->sql, 0, NULL)) {
             return 0;
         }
         x->parsed[index] = 1;
         set_prepared(x->connection, st, 1);
-    }
-    for (i = 0; i < st->parameters; i++) {
-        values[i] = by_slot[st->slots[i]];
     }
     return PQsendQueryPrepared(x->pg, st->name, st->parameters, values, NULL, NULL, 1);
 }

@@ -17,9 +17,10 @@
  * nothing is committed before the sync. `max` counts all retries of a run.
  */
 typedef enum {
-    KEEP,      /* retry on the same connection */
-    REPREPARE, /* the same, after DEALLOCATE ALL: a plan or prepared statement is out of date */
-    DISCARD    /* retry on another connection: this one is closing, or its server has become read-only */
+    KEEP,       /* retry on the same connection */
+    REPREPARE,  /* the same, after DEALLOCATE ALL: a plan or prepared statement is out of date */
+    DISCARD,    /* retry on another connection: this one is closing */
+    DISCARD_ALL /* the same: the server has become read-only */
 } retry_connection;
 
 static const struct retry_rule {
@@ -27,15 +28,20 @@ static const struct retry_rule {
     int max;
     retry_connection connection;
 } retry_rules[] = {
-    {"0A000", 1, REPREPARE}, /* cached plan must not change result type */
-    {"26000", 1, REPREPARE}, /* prepared statement does not exist */
-    {"40001", 2, KEEP},      /* serialization failure */
-    {"40P01", 2, KEEP},      /* deadlock */
-    {"25006", 2, DISCARD},   /* read-only transaction: after a failover */
-    {"57P", 2, DISCARD},     /* shutdown, crash of another backend, idle session timeout */
+    {"0A000", 1, REPREPARE},   /* cached plan must not change result type */
+    {"26000", 1, REPREPARE},   /* prepared statement does not exist */
+    {"40001", 2, KEEP},        /* serialization failure */
+    {"40P01", 2, KEEP},        /* deadlock */
+    {"42P05", 1, REPREPARE},   /* prepared statement exists: from another client of a pooler */
+    {"25006", 2, DISCARD_ALL}, /* read-only transaction: after a switchover */
+    {"57P", 2, DISCARD},       /* shutdown, crash of another backend, idle session timeout */
 };
 
 #define RETRIES_MAX 2
+
+/* A retry may wait this long for a connection although run->wait_until has passed: after a failover, the lost attempt
+ * has often taken longer. */
+#define RETRY_WAIT apr_time_from_sec(1)
 
 static const struct retry_rule *find_rule(const char *sqlstate)
 {
@@ -68,9 +74,15 @@ static int may_retry(const lh_exchange *x, lh_sql_outcome outcome, const struct 
 static lh_sql_outcome acquire_connection(lh_exchange *x)
 {
     const lh_sql_run *run = x->run;
-    apr_time_t until = run->wait_until < run->deadline ? run->wait_until : run->deadline;
+    apr_time_t until = run->wait_until;
     apr_status_t rv = APR_SUCCESS;
 
+    if (x->failure->message && until < lh_clock() + RETRY_WAIT) {
+        until = lh_clock() + RETRY_WAIT;
+    }
+    if (until > run->deadline) {
+        until = run->deadline;
+    }
     if (!x->connection) {
         rv = lh_pool_acquire(run->db, until, run->timeout_ms ? &run->client : NULL, &x->connection);
     }
@@ -94,6 +106,11 @@ static lh_sql_outcome acquire_connection(lh_exchange *x)
 /* Releases or discards the connection, or keeps it if the next attempt can use it. */
 static void release_connection(lh_exchange *x, const struct retry_rule *rule, int retry)
 {
+    if (rule && rule->connection == DISCARD_ALL) {
+        lh_pool_discard_all(x->connection);
+        x->connection = NULL;
+        return;
+    }
     if (!x->sync_received || (rule && rule->connection == DISCARD)) {
         lh_pool_discard(x->connection);
         x->connection = NULL;
