@@ -119,7 +119,7 @@ sub new_teacher {
 sub create {
     my ($title) = @_;
     return api_as($teacher, POST => '/api/sessions/', here(json =>
-            { title => $title, description => 'D', date => '2040-01-01T00:00:00Z', max_participants => 20 }));
+                { title => $title, description => 'D', date => '2040-01-01T00:00:00Z', max_participants => 20 }));
 }
 
 sub read_list { return api_as($teacher, GET => '/api/sessions/?page=1&page_size=2', here()) }
@@ -175,11 +175,11 @@ subtest 'a lost synchronous standby' => sub {
 subtest 'a standby that is promoted while the primary hangs' => sub {
     $server = new_server("StartServers 1\nServerLimit 1\nMaxRequestWorkers 32\n");
     my @lists = load(time + 7, 1, sub {
-        sleep 0.7;
-        kill STOP => processes('a');
-        sleep 1;
-        control('b', 'promote');
-        return time;
+            sleep 0.7;
+            kill STOP => processes('a');
+            sleep 1;
+            control('b', 'promote');
+            return time;
     });
     my $promoted = $lists[4][0];
     my @all = map {@$_} @lists[0 .. 3];
