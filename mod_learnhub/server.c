@@ -198,8 +198,8 @@ static void set_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_ser
 
     server->db = apr_hash_get(pools, &dbd, sizeof(dbd));
     if (!server->db) {
-        lh_pool_options options = {.statement_timeout = longest_timeout(dbd, main_server),
-                                   .prepared = prepared_of(&server->config)};
+        lh_session_options options = {.statement_timeout = longest_timeout(dbd, main_server),
+                                      .prepared = prepared_of(&server->config)};
         server->db = lh_pool_create(pchild, server->s, &options);
         apr_hash_set(pools, apr_pmemdup(pchild, &dbd, sizeof(dbd)), sizeof(dbd), server->db);
     }

@@ -129,7 +129,7 @@ subtest 'each library is used in a few files' => sub {
     my $httpd = qr{^(?:httpd|http_\w+|ap_\w+|util_\w+|mod_\w+|scoreboard|mpm_common)\.h$};
     my $libpq = qr{^(?:libpq-fe|libpq-events|postgres_ext)\.h$};
     my %only = ( # the files that may include a library
-        libpq => [$libpq, qr{/db/(?:connect|exchange|result)\.c$}],
+        libpq => [$libpq, qr{/db/(?:cancel|connect|exchange|hosts|result|session)\.c$}],
         jansson => [qr{^jansson\.h$}, qr{/util/json_value\.c$}],
         curl => [qr{^curl/}, qr{/(?:jobs/smtp|model/model)\.c$}],
     );
@@ -246,7 +246,10 @@ subtest 'documents' => sub {
     }
     cmp_ok(scalar(() = slurp('README.md') =~ /\n/g), '<=', 150, 'README.md has at most 150 lines');
     my ($last) = slurp('README.md') =~ /applying (\d\w+)\n.*applying demo/;
-    is($last, (sort map { basename($_, '.sql') } glob 'conf/schema/*.sql')[-1], 'README.md names the last migration');
+    my $newest = (sort map { basename($_, '.sql') } glob 'conf/schema/*.sql')[-1];
+    is($last, $newest, 'README.md names the last migration');
+    my ($needed) = slurp('mod_learnhub/db/session.h') =~ /#define LH_SESSION_SCHEMA (\d+)\n/;
+    is($needed, $newest =~ s/^0*(\d+)_.*/$1/r, 'LH_SESSION_SCHEMA is the number of the last migration');
     none(scalar @links, [map {"$_->[0]: $_->[1]"} grep { !-e dirname($_->[0]) . "/$_->[1]" } @links],
         'links lead to files');
     my @quotes = slurp('mod_learnhub/README.md') =~ /^ *`([\w.\/-]+)`:\n\n *```\w*\n(.*?)^ *```$/msg;

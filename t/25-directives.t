@@ -94,6 +94,11 @@ subtest 'values of lifetimes and timeouts' => sub {
     accepts(LearnHubRevocationInterval => '0', '1s', '10s', '5m');
 };
 
+subtest 'values of LearnHubPreparedStatements' => sub {
+    rejects(LearnHubPreparedStatements => qr/auto on off/, '', 'yes', '1', 'On Off', 'session');
+    accepts(LearnHubPreparedStatements => 'Auto', 'On', 'Off', 'auto', 'OFF');
+};
+
 subtest 'values of issuer, audience, bcrypt cost and login throttle' => sub {
     for my $directive (qw(LearnHubJWTIssuer LearnHubJWTAudience)) {
         rejects($directive => qr/string/, '', '""', 'two words');

@@ -13,13 +13,15 @@ expect_log(qr/LH0004: /, qr/LH0005: /, qr/LH0031: /, qr/LH0113: /, qr/SQLSTATE 2
 my $bin = (sort glob '/usr/lib/postgresql/*/bin')[-1];
 my $files = "$top/build/failover";
 my %socket = map { $_ => '@learnhub-failover-' . "$$-$_" } qw(a b);
+my $one_process = "StartServers 1\nServerLimit 1\nMaxRequestWorkers 32";
 my $everybody = 'sslmode=disable gssencmode=disable connect_timeout=2';
 
 # ---- clusters ----
 
 sub run {
     my ($log, @command) = @_;
-    system("@{[map {quotemeta} @command]} >>'$files/$log.log' 2>&1") == 0 or die "failed: @command; see $files/$log.log\n";
+    my $command = join ' ', map {quotemeta} @command;
+    system("$command >>'$files/$log.log' 2>&1") == 0 or die "failed: @command; see $files/$log.log\n";
     return 1;
 }
 
@@ -28,8 +30,9 @@ sub conninfo { my ($name, $user) = @_; return "host=$socket{$name} user=$user db
 sub configure {
     my ($name) = @_;
     open my $conf, '>>', "$files/$name/postgresql.conf" or die $!;
-    print $conf "listen_addresses = ''\nunix_socket_directories = '$socket{$name}'\nfsync = off\nmax_connections = 60\n",
-        "shared_buffers = 16MB\nhot_standby = on\nsynchronous_commit = remote_apply\nwal_receiver_status_interval = 1s\n";
+    print $conf map {"$_\n"} "listen_addresses = ''", "unix_socket_directories = '$socket{$name}'", 'fsync = off',
+        'max_connections = 60', 'shared_buffers = 16MB', 'synchronous_commit = remote_apply',
+        'wal_receiver_status_interval = 1s';
     close $conf or die $!;
     return;
 }
@@ -66,11 +69,13 @@ sub processes {
 sub prepare {
     remove_tree($files);
     make_path($files);
-    run('a', "$bin/initdb", '-N', '-D', "$files/a", '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C.UTF-8');
+    run('a', "$bin/initdb", '-N', '-D', "$files/a", '-U', 'postgres', '--auth=trust', '--encoding=UTF8',
+        '--locale=C.UTF-8');
     configure('a');
     start('a');
     my $admin = conninfo('a', 'postgres') =~ s/dbname=\w+/dbname=postgres/r;
-    run('a', "$bin/psql", '-Xq', '-d', $admin, map { ('-c', $_) } 'CREATE ROLE learnhub LOGIN', 'CREATE DATABASE learnhub');
+    my @create = ('CREATE ROLE learnhub LOGIN', 'CREATE DATABASE learnhub');
+    run('a', "$bin/psql", '-Xq', '-d', $admin, map { ('-c', $_) } @create);
     local @ENV{qw(DATABASE GRANT_TO)} = (conninfo('a', 'postgres'), 'learnhub');
     run('a', "$top/conf/quickstart/migrate");
     run('b', "$bin/pg_basebackup", '-D', "$files/b", '-c', 'fast', '-X', 'stream', '-R', '-d',
@@ -108,7 +113,8 @@ my ($server, $teacher);
 sub here { return (port => $server->port, @_) }
 
 sub new_teacher {
-    my %user = (first_name => 'T', last_name => 'P', email => unique('t') . '@example.com', password => 'a good password');
+    my %user = (first_name => 'T', last_name => 'P', email => unique('t') . '@example.com');
+    $user{password} = 'a good password';
     my $reply = api(POST => '/users/signup', here(json => {%user}));
     $reply->status == 201 or die 'signup: ' . $reply->summary;
     psql('a', "SELECT learnhub.set_role('$user{email}', 'instructor')");
@@ -141,7 +147,10 @@ sub load {
     return @lists;
 }
 
-sub stored { my ($name) = @_; return map { $_ => 1 } split /\n/, psql($name, 'SELECT title FROM learnhub.tutoring_sessions') }
+sub stored {
+    my ($name) = @_;
+    return map { $_ => 1 } split /\n/, psql($name, 'SELECT title FROM learnhub.tutoring_sessions');
+}
 
 sub count_lines {
     my ($pattern) = @_;
@@ -152,8 +161,9 @@ sub count_lines {
 prepare();
 
 subtest 'a lost synchronous standby' => sub {
-    $server = new_server("LearnHubStatementTimeout 300ms\nLearnHubRevocationInterval 1h\nStartServers 1\nServerLimit 1\n"
-            . "MaxRequestWorkers 32\n");
+    $server = new_server("$one_process
+LearnHubStatementTimeout 300ms
+LearnHubRevocationInterval 1h");
     $teacher = new_teacher();
     my $known = create('known');
     is($known->status, 201, 'writes succeed with the standby');
@@ -173,7 +183,7 @@ subtest 'a lost synchronous standby' => sub {
 };
 
 subtest 'a standby that is promoted while the primary hangs' => sub {
-    $server = new_server("StartServers 1\nServerLimit 1\nMaxRequestWorkers 32\n");
+    $server = new_server($one_process);
     my @lists = load(time + 7, 1, sub {
             sleep 0.7;
             kill STOP => processes('a');
@@ -195,8 +205,10 @@ subtest 'a standby that is promoted while the primary hangs' => sub {
     is(scalar(grep { $_->{kind} eq 'read' } @failed), 0, 'no read fails');
     cmp_ok(scalar(@failed), '<=', 8, 'of the writes, those fail that were being executed');
     my %stored = stored('b');
-    is_deeply([grep { !$stored{ $_->{title} } } grep { $_->{kind} eq 'write' } @done], [], 'no acknowledged write is lost');
-    is(count_lines(qr/LH0114: \Q$socket{b}\E:5432 is used instead of \Q$socket{a}\E:5432/), 1, 'the change is logged once');
+    my @lost = grep { $_->{kind} eq 'write' && !$stored{ $_->{title} } } @done;
+    is_deeply(\@lost, [], 'no acknowledged write is lost');
+    my $change = qr/LH0114: \Q$socket{b}\E:5432 is used instead of \Q$socket{a}\E:5432/;
+    is(count_lines($change), 1, 'the change is logged once');
 };
 
 # The old primary is not fenced: both accept writes.

@@ -186,7 +186,8 @@ subtest 'transaction mode' => sub {
     my %default = (prepared => 0, jit => 'on', plan_cache_mode => 'auto', statement_timeout => 0,
         idle_in_transaction_session_timeout => 0, client_connection_check_interval => 0);
     is_deeply([settings_of_all($transaction, 3)], [({%default}) x 3], 'other clients see no setting and no statement');
-    my $notices = () = $server->log_text =~ /LH0112: the database is reached through a pooler: statements are not prepared/g;
+    my $line = qr/LH0112: the database is reached through a pooler: statements are not prepared/;
+    my $notices = () = $server->log_text =~ /$line/g;
     is($notices, 2, 'each of the two processes logs the pooler once');
     $server->stop;
 };
@@ -204,7 +205,8 @@ subtest 'a cancel request through the pooler' => sub {
     set_standby('');
     is($reply->status, 503, 'a write that waits for a standby fails');
     ok($cancelled, 'its backend is cancelled') || diag("$still backends wait");
-    ok(eventually(sub { api_as($user, POST => '/problems/', json => $problem)->status == 201 }), 'later writes succeed');
+    my $stored = sub { api_as($user, POST => '/problems/', json => $problem)->status == 201 };
+    ok(eventually($stored), 'later writes succeed');
     $server->stop;
 };
 

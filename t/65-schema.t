@@ -15,7 +15,10 @@ $newest += 0;
 
 # ---- a database of its own ----
 
-sub conninfo { my ($user, $database) = @_; return $ENV{LEARNHUB_OWNER} =~ s/user=\S+ dbname=\S+/user=$user dbname=$database/r }
+sub conninfo {
+    my ($user, $database) = @_;
+    return $ENV{LEARNHUB_OWNER} =~ s/user=\S+ dbname=\S+/user=$user dbname=$database/r;
+}
 
 sub handle {
     my ($user, $database) = @_;
@@ -39,7 +42,10 @@ my $admin = handle('postgres', 'postgres');
 $admin->do('DROP DATABASE IF EXISTS learnhub_schema');
 $admin->do('CREATE DATABASE learnhub_schema OWNER learnhub_owner');
 
-sub server { my ($more) = @_; return second_httpd('DBDParams "' . conninfo('learnhub', 'learnhub_schema') . qq("\n$more)) }
+sub server {
+    my ($more) = @_;
+    return second_httpd('DBDParams "' . conninfo('learnhub', 'learnhub_schema') . qq("\n$more));
+}
 
 sub health { my ($server) = @_; return api(GET => '/health', port => $server->port) }
 
@@ -68,10 +74,10 @@ subtest 'an older schema' => sub {
     my $reply = api(GET => '/problems/', port => $server->port);
     is_error($reply, 'detail', 503, 'a read is rejected in the format of its API');
     like($reply->header('Retry-After'), qr/^\d+$/, 'it has Retry-After');
-    is_error(api(POST => '/api/auth/login/', json => { email => 'a@example.com', password => 'x' }, port => $server->port),
-        'flat', 503, 'so is a write');
+    my %login = (json => { email => 'a@example.com', password => 'x' });
+    is_error(api(POST => '/api/auth/login/', port => $server->port, %login), 'flat', 503, 'so is a write');
     migrate($top);
-    ok(eventually(sub { health($server)->status == 200 }), 'the server is healthy after the migration, without a restart');
+    ok(eventually(sub { health($server)->status == 200 }), 'the migration makes the server healthy');
     is(api(GET => '/problems/', port => $server->port)->status, 200, 'so are reads');
     is(scalar lines($server, 'LH0110'), 2, 'the line was not repeated');
     $server->stop;
@@ -92,8 +98,8 @@ subtest 'a newer schema' => sub {
 subtest 'max_connections' => sub {
     my $server = server("DBDMax 26\nDBDKeep 26");
     ok(eventually(sub { lines($server, 'LH0113') == 2 }), 'each of the two processes logs one line');
-    like((lines($server, 'LH0113'))[0], qr/accepts 97 connections, but 2 processes with 25 each open up to 50, and up to 100/,
-        'it has the numbers');
+    my $numbers = qr/accepts 97 connections, but 2 processes with 25 each open up to 50, and up to 100/;
+    like((lines($server, 'LH0113'))[0], $numbers, 'it has the numbers');
     $server->stop;
     $server = server("DBDMax 25\nDBDKeep 25");
     ok(eventually(sub { health($server)->status == 200 }), 'with one connection less for each process');

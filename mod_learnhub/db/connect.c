@@ -5,6 +5,7 @@
 
 #include <apr_dbd.h>
 #include <apr_strings.h>
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <mod_dbd.h>
 #include <poll.h>
@@ -147,7 +148,7 @@ lh_connect_outcome lh_connect(lh_pool_entry *entry, const lh_connect_options *op
     entry->connection.prepared = entry->prepared;
     entry->connection.stale = 0;
     if (PQstatus(entry->connection.pg) != CONNECTION_OK ||
-        !lh_session_begin(session, entry->connection.pg, options->statement_timeout, options->prepared)) {
+        !lh_session_begin(session, entry->connection.pg, &options->session)) {
         copy_first_line(why, PQerrorMessage(entry->connection.pg));
         shut_down(entry);
         return LH_CONNECT_FAILED;
@@ -188,6 +189,11 @@ void lh_connect_abandon(lh_pool_entry *entry)
     if (!entry->cancel) {
         shut_down(entry);
     }
+}
+
+int lh_connect_duplicate(const lh_pool_entry *entry)
+{
+    return fcntl(PQsocket(entry->connection.pg), F_DUPFD_CLOEXEC, 0);
 }
 
 void lh_connect_close(lh_pool_entry *entry, server_rec *s)

@@ -53,8 +53,7 @@ typedef struct lh_pool_entry {
 /* How to connect. */
 typedef struct lh_connect_options {
     struct server_rec *server;
-    apr_time_t statement_timeout;
-    lh_prepared prepared;
+    lh_session_options session;
     const struct lh_hosts *hosts; /* NULL: by mod_dbd */
     int host;                     /* with hosts: the one to try first */
 } lh_connect_options;
@@ -91,6 +90,9 @@ int lh_connect_is_alive(const lh_pool_entry *entry);
  * server notices.
  */
 void lh_connect_abandon(lh_pool_entry *entry);
+
+/* A duplicate of the connection's socket; -1 if the system refuses one. */
+int lh_connect_duplicate(const lh_pool_entry *entry);
 
 /* Closes the connection, or returns it to mod_dbd. No-op if the entry has none. */
 void lh_connect_close(lh_pool_entry *entry, struct server_rec *s);

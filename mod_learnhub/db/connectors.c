@@ -3,7 +3,6 @@
 
 #include <httpd.h>
 
-#include <libpq-fe.h>
 #include <mpm_common.h>
 #include <signal.h>
 
@@ -164,11 +163,8 @@ static void add_failed(lh_pool *pool, lh_pool_entry *entry, apr_time_t began, in
 static void connect_one(lh_pool *pool)
 {
     lh_pool_entry *entry = lh_pool_state_pop(&pool->broken);
-    lh_connect_options options = {.server = pool->server,
-                                  .statement_timeout = pool->options.statement_timeout,
-                                  .prepared = pool->options.prepared,
-                                  .hosts = pool->hosts,
-                                  .host = pool->host};
+    lh_connect_options options = {
+        .server = pool->server, .session = pool->options, .hosts = pool->hosts, .host = pool->host};
     apr_time_t began = lh_clock();
     char why[LH_CONNECT_WHY];
     lh_connect_outcome outcome;
@@ -200,7 +196,7 @@ static void connect_one(lh_pool *pool)
 
 /* ---- watching the host ---- */
 
-/* Whether acquired entries exist, but none was released for a while: their host may hang, or they may wait for locks. */
+/* Whether acquired entries exist, but none was released for a while: the host hangs, or statements wait for locks. */
 static int may_hang(lh_pool *pool)
 {
     apr_time_t now = lh_clock();
@@ -219,16 +215,13 @@ static int may_hang(lh_pool *pool)
 static void probe(lh_pool *pool)
 {
     int before = pool->host, host;
-    char why[LH_CONNECT_WHY];
-    PGconn *pg;
 
     pool->probing = 1;
     pthread_mutex_unlock(&pool->lock);
-    pg = lh_hosts_connect(pool->hosts, before, &host, why, sizeof(why));
-    PQfinish(pg);
+    host = lh_hosts_probe(pool->hosts, before);
     pthread_mutex_lock(&pool->lock);
     pool->probing = 0;
-    if (pg && pool->host == before) {
+    if (host >= 0 && pool->host == before) {
         if (host != before) {
             switch_host(pool, host);
         }

@@ -6,7 +6,7 @@
 #ifndef LH_CONNECTORS_H
 #define LH_CONNECTORS_H
 
-#include "db/pool.h"
+typedef struct lh_pool lh_pool;
 
 /* Starts the threads; pool->running is their number. */
 void lh_connectors_start(lh_pool *pool);

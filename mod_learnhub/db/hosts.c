@@ -265,3 +265,12 @@ PGconn *lh_hosts_connect(const lh_hosts *hosts, int first, int *host, char *why,
     *host = connected;
     return connected < 0 ? NULL : s.attempts[connected].pg;
 }
+
+int lh_hosts_probe(const lh_hosts *hosts, int first)
+{
+    char ignored[256];
+    int host;
+
+    PQfinish(lh_hosts_connect(hosts, first, &host, ignored, sizeof(ignored)));
+    return host;
+}

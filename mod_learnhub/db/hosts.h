@@ -25,10 +25,13 @@ lh_hosts *lh_hosts_of(apr_pool_t *p, const struct pg_conn *pg, int *current);
 const char *lh_hosts_name(const lh_hosts *hosts, int host);
 
 /*
- * Connects to host number `first`, and to the others if it does not answer within half a second or refuses. Returns the
- * first connection on which the server accepts writes, and sets *host to its number; NULL after two seconds, or when all
- * hosts have refused, with the cause as one line in `why`. Blocks, so only background threads may call it.
+ * Connects to host number `first`, and to the others if it does not answer within half a second or refuses. Returns
+ * the first connection on which the server accepts writes, and sets *host to its number. Returns NULL after two
+ * seconds, or when all hosts have refused, with the cause as one line in `why`. Blocks, so only background threads may call it.
  */
 struct pg_conn *lh_hosts_connect(const lh_hosts *hosts, int first, int *host, char *why, apr_size_t why_size);
+
+/* Does the same, closes the connection and returns the number of its host, or -1. */
+int lh_hosts_probe(const lh_hosts *hosts, int first);
 
 #endif

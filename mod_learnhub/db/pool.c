@@ -45,7 +45,7 @@ static apr_status_t stop(void *data)
     return APR_SUCCESS;
 }
 
-lh_pool *lh_pool_create(apr_pool_t *p, server_rec *s, const lh_pool_options *options)
+lh_pool *lh_pool_create(apr_pool_t *p, server_rec *s, const lh_session_options *options)
 {
     lh_pool *pool = apr_pcalloc(p, sizeof(*pool));
     int i;

@@ -25,16 +25,12 @@ struct server_rec;
 typedef struct lh_connection lh_connection; /* db/connect.h */
 typedef struct lh_pool lh_pool;
 
-typedef struct lh_pool_options {
-    apr_time_t statement_timeout; /* of every connection, in microseconds */
-    lh_prepared prepared;
-} lh_pool_options;
-
 /*
- * Creates the pool and starts its background threads, which open the first connection. Called in child_init. A pre-cleanup of `p` closes everything before
- * mod_dbd's pool is destroyed. Never fails: without mod_dbd or threads the database counts as down, which is logged.
+ * Creates the pool and starts its background threads, which open the first connection. Called in child_init. A
+ * pre-cleanup of `p` closes everything before mod_dbd's pool is destroyed. Never fails: without mod_dbd or threads the
+ * database counts as down, which is logged.
  */
-lh_pool *lh_pool_create(apr_pool_t *p, struct server_rec *s, const lh_pool_options *options);
+lh_pool *lh_pool_create(apr_pool_t *p, struct server_rec *s, const lh_session_options *options);
 
 /* Registers the hook that receives DBDMax from mod_dbd. Called in register_hooks. */
 void lh_pool_hooks(void);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/pool_state.h"
 
-#include <libpq-fe.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -94,7 +93,7 @@ void lh_pool_state_use_host(lh_pool *pool, int host)
 
 void lh_pool_state_watch(const lh_pool *pool, lh_pool_entry *entry)
 {
-    entry->socket = pool->hosts ? dup(PQsocket(entry->connection.pg)) : -1;
+    entry->socket = pool->hosts ? lh_connect_duplicate(entry) : -1;
 }
 
 void lh_pool_state_unwatch(lh_pool_entry *entry)

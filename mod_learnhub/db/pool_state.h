@@ -24,18 +24,19 @@
 #include <pthread.h>
 
 #include "db/connect.h"
-#include "db/pool.h"
 #include "db/queue.h"
 #include "db/turns.h"
 
 #define LH_POOL_ENTRIES_MAX 64
 #define LH_POOL_CONNECTORS 2
 
+typedef struct lh_pool lh_pool;
+
 typedef enum { LH_POOL_UP, LH_POOL_UNREACHABLE, LH_POOL_OUTDATED } lh_pool_condition;
 
 struct lh_pool {
     server_rec *server;
-    lh_pool_options options;
+    lh_session_options options;
 
     pthread_mutex_t lock; /* guards all fields below */
 
@@ -66,7 +67,7 @@ struct lh_pool {
     unsigned watched_uses;  /* `uses` at watched_at */
     apr_time_t watched_at;  /* since then no entry was released, or a host has answered */
     int probing;            /* a connector asks the hosts */
-    int reported;           /* bits of lh_pool_report: logged in this process */
+    int reported;           /* what was logged once in this process; see connectors.c */
 
     pthread_t connectors[LH_POOL_CONNECTORS];
     int running; /* connectors that have been started */
@@ -100,7 +101,7 @@ void lh_pool_state_drop_idle(lh_pool *pool);
  */
 void lh_pool_state_use_host(lh_pool *pool, int host);
 
-/* Sets and closes the duplicate of an entry's socket, for pools with several hosts. */
+/* Set and close the duplicate of an entry's socket, for pools with several hosts. */
 void lh_pool_state_watch(const lh_pool *pool, lh_pool_entry *entry);
 void lh_pool_state_unwatch(lh_pool_entry *entry);
 

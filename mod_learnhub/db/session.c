@@ -97,18 +97,18 @@ static PGresult *query(PGconn *pg, const char *sql)
     return NULL;
 }
 
-int lh_session_begin(lh_session *session, PGconn *pg, apr_time_t statement_timeout, lh_prepared prepared)
+int lh_session_begin(lh_session *session, PGconn *pg, const lh_session_options *options)
 {
     char sql[LH_SESSION_SETTINGS + sizeof(DESCRIPTION)], local[64] = "false";
     PGresult *row;
 
     /* PQbackendPID() is what the other side of the connection has told: a pooler tells a number of its own. */
-    if (prepared != LH_PREPARED_ON) {
-        apr_snprintf(local, sizeof(local), prepared == LH_PREPARED_OFF ? "true" : "pg_backend_pid() <> %d",
+    if (options->prepared != LH_PREPARED_ON) {
+        apr_snprintf(local, sizeof(local), options->prepared == LH_PREPARED_OFF ? "true" : "pg_backend_pid() <> %d",
                      PQbackendPID(pg));
     }
     apr_snprintf(sql, sizeof(sql), DESCRIPTION, PQbackendPID(pg));
-    append_settings(sql, sizeof(sql), statement_timeout, local);
+    append_settings(sql, sizeof(sql), options->statement_timeout, local);
     row = PQsetnonblocking(pg, 0) == 0 ? query(pg, sql) : NULL;
     if (!row) {
         return 0;
@@ -118,9 +118,9 @@ int lh_session_begin(lh_session *session, PGconn *pg, apr_time_t statement_timeo
     session->connections = atoi(PQgetvalue(row, 0, 2));
     PQclear(row);
     session->settings[0] = '\0';
-    if (prepared == LH_PREPARED_OFF || (prepared == LH_PREPARED_AUTO && session->pooled)) {
+    if (options->prepared == LH_PREPARED_OFF || (options->prepared == LH_PREPARED_AUTO && session->pooled)) {
         apr_cpystrn(session->settings, "SELECT ", sizeof(session->settings));
-        append_settings(session->settings, sizeof(session->settings), statement_timeout, "true");
+        append_settings(session->settings, sizeof(session->settings), options->statement_timeout, "true");
     }
     return PQsetnonblocking(pg, 1) == 0 && PQenterPipelineMode(pg);
 }

@@ -22,6 +22,11 @@ typedef enum {
     LH_PREPARED_OFF
 } lh_prepared;
 
+typedef struct lh_session_options {
+    apr_time_t statement_timeout; /* in microseconds */
+    lh_prepared prepared;
+} lh_session_options;
+
 #define LH_SESSION_SETTINGS 1200 /* bytes */
 
 typedef struct lh_session {
@@ -33,10 +38,8 @@ typedef struct lh_session {
     char settings[LH_SESSION_SETTINGS];
 } lh_session;
 
-/*
- * Sets up a connection that was just opened, and makes it non-blocking and in pipeline mode. `statement_timeout` is in
- * microseconds. Returns 0 if that fails or takes longer than two seconds.
- */
-int lh_session_begin(lh_session *session, struct pg_conn *pg, apr_time_t statement_timeout, lh_prepared prepared);
+/* Sets up a connection that was just opened, and makes it non-blocking and in pipeline mode. Returns 0 if that fails or
+ * takes longer than two seconds. */
+int lh_session_begin(lh_session *session, struct pg_conn *pg, const lh_session_options *options);
 
 #endif
