@@ -27,7 +27,8 @@ const char *lh_hosts_name(const lh_hosts *hosts, int host);
 /*
  * Connects to host number `first`, and to the others if it does not answer within half a second or refuses. Returns
  * the first connection on which the server accepts writes, and sets *host to its number. Returns NULL after two
- * seconds, or when all hosts have refused, with the cause as one line in `why`. Blocks, so only background threads may call it.
+ * seconds, or when all hosts have refused, with the cause as one line in `why`. Blocks, so only background threads may
+ * call it.
  */
 struct pg_conn *lh_hosts_connect(const lh_hosts *hosts, int first, int *host, char *why, apr_size_t why_size);
 
