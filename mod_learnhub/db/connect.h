@@ -44,7 +44,7 @@ typedef struct lh_pool_entry {
     struct lh_hosts *hosts;   /* of the connection that mod_dbd has opened; NULL: there is one host */
     int host;                 /* the number of the host that the connection leads to */
     int own;                  /* the PGconn was not opened by mod_dbd */
-    int socket;               /* a duplicate, see lh_pool_state_leave(); guarded by the pool's lock; -1: none */
+    int socket;               /* a duplicate, see lh_pool_state_use_host(); guarded by the pool's lock; -1: none */
     struct pg_cancel *cancel; /* due before the connection is opened again, because a statement is still running */
     unsigned char prepared[LH_STATEMENTS_MAX / 8];
     struct lh_pool_entry *next; /* the next entry of the same list */
