@@ -32,6 +32,27 @@ static int acquired, released, discarded;
 static lh_connection connections[MOST];
 static lh_result result;
 
+static int patient; /* reads wait for a carrier without a limit */
+static int waits;   /* that have begun */
+
+/* ---- util/clock.h ---- */
+
+apr_time_t lh_clock(void)
+{
+    return apr_time_now();
+}
+
+int lh_clock_wait_semaphore(sem_t *semaphore, apr_time_t deadline)
+{
+    struct timespec at = {apr_time_sec(deadline), apr_time_usec(deadline) * 1000};
+
+    __atomic_add_fetch(&waits, 1, __ATOMIC_SEQ_CST);
+    if (patient) {
+        at.tv_sec += 1000;
+    }
+    return sem_timedwait(semaphore, &at) == 0;
+}
+
 /* ---- db/pool.h, db/exchange.h ---- */
 
 apr_status_t lh_pool_acquire(lh_pool *pool, apr_time_t deadline, const apr_uint64_t *limited,
@@ -125,7 +146,7 @@ static void *read_all(void *data)
     return NULL;
 }
 
-/* Starts reader `i`, which has `count` statements, and lets it begin to wait. */
+/* Starts reader `i`, which has `count` statements. */
 static void start(int i, int count, apr_interval_time_t wait)
 {
     reader *self = &readers[i];
@@ -140,6 +161,15 @@ static void start(int i, int count, apr_interval_time_t wait)
         self->statements[j] = &statement;
     }
     pthread_create(&self->thread, NULL, read_all, self);
+}
+
+/* The same for a reader that finds all carriers busy: returns when it waits, and has lost its patience. */
+static void start_waiting(int i, int count)
+{
+    int before = waits;
+
+    start(i, count, LONG);
+    wait_for(&waits, before + (patient ? 1 : 2));
 }
 
 static void begin(void)
@@ -229,8 +259,7 @@ static void test_many(void)
     }
     is_int(begun, 8, "reads that wait for a few milliseconds are executed beside the first two");
     for (i = 8; i < 11; i++) {
-        start(i, i == 9 ? 3 : 1, LONG);
-        apr_sleep(30000);
+        start_waiting(i, i == 9 ? 3 : 1);
     }
     start(11, 1, apr_time_from_msec(30));
     pthread_join(readers[11].thread, NULL);
@@ -246,6 +275,29 @@ static void test_many(void)
     apr_pool_destroy(own);
 }
 
+/* While statements are fast there are two carriers: the one that ends first hands over to a read that waits. */
+static void test_two_carriers(void)
+{
+    int i;
+
+    begin();
+    patient = 1;
+    for (i = 0; i < 2; i++) {
+        start(i, 1, LONG);
+        wait_for(&begun, i + 1);
+    }
+    for (i = 2; i < 4; i++) {
+        start_waiting(i, 1);
+    }
+    is_int(begun, 2, "two reads are executed, the others wait");
+    __atomic_store_n(&may_end, 1, __ATOMIC_SEQ_CST);
+    wait_for(&begun, 3);
+    is_str(carried(2), "cd", "they are executed together when one of the two has ended");
+    is_str(end(4), "0000", "all are executed");
+    patient = 0;
+    apr_pool_destroy(own);
+}
+
 /* A batch has at most LH_SQL_STATEMENTS statements; the reads after it are carried by the next one. */
 static void test_full(void)
 {
@@ -257,8 +309,7 @@ static void test_full(void)
         wait_for(&begun, i + 1);
     }
     for (i = 8; i < 12; i++) {
-        start(i, i == 9 ? 10 : 5, LONG);
-        apr_sleep(30000);
+        start_waiting(i, i == 9 ? 10 : 5);
     }
     __atomic_store_n(&may_end, 1, __ATOMIC_SEQ_CST);
     wait_for(&begun, 9);
@@ -281,8 +332,7 @@ static void test_failure_in_batch(void)
         wait_for(&begun, i + 1);
     }
     for (i = 8; i < 11; i++) {
-        start(i, 2, LONG);
-        apr_sleep(30000);
+        start_waiting(i, 2);
     }
     __atomic_store_n(&may_end, 1, __ATOMIC_SEQ_CST);
     wait_for(&begun, 9);
@@ -303,6 +353,7 @@ int main(void)
     tap_begin();
     test_alone();
     test_many();
+    test_two_carriers();
     test_full();
     test_failure_in_batch();
     return tap_end();
