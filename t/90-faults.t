@@ -212,6 +212,22 @@ sub blocked {
     return map { $_->{pid} } sql('SELECT pid FROM pg_locks WHERE relation = ?::regclass AND NOT granted', $_[0]);
 }
 
+# The module leaves one connection of DBDMax to other modules.
+subtest 'the number of connections' => sub {
+    my $four = second_httpd("DBDMax 4\nDBDKeep 4\nServerLimit 1\nStartServers 1\nMaxRequestWorkers 32\n"
+            . "MaxSpareThreads 32\nLearnHubConnectionWait 1s\n");
+    database()->begin_work;
+    sql('LOCK TABLE learnhub.tutoring_sessions');
+    my @done = parallel 6, sub {
+        return create('number', port => $four->port)->status if $_[0] < 5;
+        return eventually(sub { blocked('learnhub.tutoring_sessions') == 3 }, 5) ? 3 : 0;
+    };
+    database()->rollback;
+    is_deeply(\@done, [(503) x 5, 3], 'with DBDMax 4, three requests use a connection each');
+    ok(recovers(10, port => $four->port), '/health returns 200 after the lock is released');
+    $four->stop;
+};
+
 # With one connection in the pool, so that a repetition waits for a new one. A killed backend makes PostgreSQL recover.
 subtest 'a killed PostgreSQL backend' => sub {
     my $single = second_httpd("DBDMax 1\nDBDKeep 1\nLearnHubConnectionWait 10s\n");

@@ -88,6 +88,7 @@ static void test_filters(void)
     st = compiled("x:filters", " AND y = ':filters'", &why);
     is_str(st->sql, "x AND y = ':filters'", ":filters in quoted text of a filter is unchanged");
     ok(!compiled("x:filters", " AND y:filters", &why), ":filters in a filter is rejected");
+    ok(!compiled("x:filtert", " AND y", &why), "another name of the same length is not replaced");
     ok(!compiled("x:filters", " AND :nobody", &why) && strstr(why, ":nobody"),
        "an unknown name in a filter is reported");
 }
