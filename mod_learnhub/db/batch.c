@@ -155,10 +155,9 @@ static int add(batch *to, member *added)
     return 1;
 }
 
-/* Fills the batch with the carrier's read and those that wait. */
+/* Fills the empty batch with the carrier's read and those that wait. */
 static void gather(lh_batches *batches, member *carrier, batch *out)
 {
-    out->count = out->statement_count = 0;
     add(out, carrier);
     pthread_mutex_lock(&batches->lock);
     while (batches->first && add(out, batches->first)) {

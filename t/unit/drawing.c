@@ -136,6 +136,13 @@ static const struct named {
               "bung",
               1},
              {"\xD0\xA1\xD0\x95\xD0\xA0", "\xD1\x81\xD0\xB5\xD1\x80", 1},
+             {"\xF0\x9F\x9A\x80"
+              "Cache",
+              "a cache", 1},
+             {"Cache\xC2\xA0Store", "a cache", 1},
+             {"Cache\xE3\x80\x82"
+              "DB",
+              "a cache", 1},
              {"Service", "server", 0},
              {"A", "A database of x", 0},
              {"x", "Plan x", 0},

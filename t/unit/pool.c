@@ -282,7 +282,7 @@ static void *take(void *data)
     taker *self = data;
     const apr_uint64_t client = 5;
 
-    self->rv = acquire(LONG, self->limited ? &client : NULL, &self->connection);
+    self->rv = acquire(10 * LONG, self->limited ? &client : NULL, &self->connection);
     self->place = __atomic_add_fetch(&places, 1, __ATOMIC_SEQ_CST);
     return NULL;
 }
@@ -355,9 +355,12 @@ static void test_exit(void)
 
     speed = 20;
     create(1);
-    acquire(LONG, NULL, &c);
+    acquire(LONG, &client, &c);
+    start_taker(&limited, 1, &pool->acquired, 1);
     began = lh_clock();
     stop(pool);
+    ok(reaches(&limited.place, 1), "a thread that waits for its share is woken");
+    pthread_join(limited.thread, NULL);
     is_int(lh_clock() - began >= EXIT_WAIT, 1, "the wait has a limit");
     is_int(world.closed, 0, "a connection in use is not closed");
     apr_pool_cleanup_kill(own, pool, stop);
