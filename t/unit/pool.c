@@ -47,10 +47,14 @@ void lh_clock_cond_init(pthread_cond_t *cond)
     pthread_cond_init(cond, NULL);
 }
 
+static lh_pool *pool;
+static int exit_waits; /* for connections that are still acquired */
+
 void lh_clock_wait(pthread_cond_t *cond, pthread_mutex_t *lock, apr_time_t deadline)
 {
     struct timespec until = {deadline / speed / 1000000, deadline / speed % 1000000 * 1000};
 
+    exit_waits += pool && cond == &pool->all_released;
     pthread_cond_timedwait(cond, lock, &until);
 }
 
@@ -118,7 +122,6 @@ void lh_connect_close(lh_pool_entry *entry, server_rec *s)
 
 /* ---- helpers ---- */
 
-static lh_pool *pool;
 static apr_pool_t *own;
 static lh_connection *held[MOST];
 
@@ -129,7 +132,7 @@ static void create(int dbd_max)
     memset(&world, 0, sizeof(world));
     world.possible = possible;
     world.dbd_max = dbd_max;
-    down_logged = up_logged = 0;
+    down_logged = up_logged = exit_waits = 0;
     apr_pool_create(&own, tap_pool);
     pool = lh_pool_create(own, NULL, 7);
 }
@@ -208,6 +211,7 @@ static void test_demand(void)
     lh_pool_release(first);
     apr_pool_destroy(own);
     is_int(world.closed, 8 - 1, "all entries are closed at child exit");
+    is_int(exit_waits, 0, "which does not wait if none is acquired");
 }
 
 static void test_reset(void)
