@@ -54,6 +54,11 @@ static void test_fields(void)
     is_str(written(error, LH_ERRORS_LIST), "[\"a: One.\",\"Two.\",\"a: Three.\"]", "invalid fields in the format list");
     is_int(lh_error_status(error, LH_ERRORS_LOCATED), 422, "a validation error is 422 in the format located");
     is_int(lh_error_status(error, LH_ERRORS_DETAIL), 400, "a validation error is 400 in the format detail");
+    error = lh_error_field(tap_pool, NULL, "body", "a", "One.");
+    error = lh_error_field(tap_pool, error, "body", "b", "Two.");
+    error = lh_error_field(tap_pool, error, "body", apr_pstrdup(tap_pool, "a"), "Three.");
+    is_str(written(error, LH_ERRORS_DETAIL), "{\"a\":[\"One.\",\"Three.\"],\"b\":[\"Two.\"]}",
+           "fields are told apart by their names");
     error = lh_error_field(tap_pool, NULL, "body", "feedback.strengths", "One.");
     is_str(written(error, LH_ERRORS_LOCATED),
            "{\"detail\":[{\"loc\":[\"body\",\"feedback\",\"strengths\"],\"msg\":\"One.\",\"type\":\"value_error\"}]}",
