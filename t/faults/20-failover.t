@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+# A primary and its standby, which are copies of the tests' cluster: the primary fails, or the standby. With
+# synchronous_commit = remote_apply no acknowledged write is lost.
+use strict;
+use warnings;
+
+use LearnHub::Cluster;
+use LearnHub::Ledger;
+use LearnHub::Test;
+use Time::HiRes qw(sleep time);
+
+expect_log(qr/LH0031: /, qr/LH0004: /, qr/LH0005: /, qr/SQLSTATE (?:57P0\d|57014|25006)/, qr/\[dbd:error\]/);
+
+# A ledger whose users are in a new primary and its standby: (ledger, httpd node, primary, standby).
+sub pair {
+    my ($more) = @_;
+    my $ledger = ledger(nodes => [1]);
+    my %synchronous = (synchronous_standby_names => '*', synchronous_commit => 'remote_apply');
+    my @clusters = LearnHub::Cluster->copies(primary => \%synchronous, standby => { standby_of => 'primary' });
+    $_->start for @clusters;
+    my $streams = sub {
+        my ($row) = $clusters[0]->handle('postgres')->selectrow_array(
+            "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'");
+        return $row;
+    };
+    eventually($streams, 20) or die 'the standby does not stream';
+    my $node = second_httpd(LearnHub::Cluster->directives(@clusters) . node_directives($more));
+    $ledger->{nodes} = [$node->port];
+    return ($ledger, $node, @clusters);
+}
+
+sub recovered {
+    my ($run, $mark, $seconds) = @_;
+    my @late = grep { $_->{end} > $run->at($mark) + $seconds } $run->failed;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return is_deeply([map {"$_->{kind} $_->{status}"} @late], [], "no request fails $seconds seconds after promotion");
+}
+
+subtest 'the primary is killed and the standby promoted' => sub {
+    my ($ledger, $node, $primary, $standby) = pair("LearnHubConnectionWait 15s\n");
+    my $fail = sub {
+        my ($mark) = @_;
+        $standby->freeze; # from now on nothing can be acknowledged
+        sleep 0.3;
+        $primary->crash;
+        $standby->thaw;
+        sleep(long() ? 1 : 0.3);
+        $standby->promote;
+        $mark->('promoted');
+    };
+    my $run = $ledger->under_load(fault => $fail, after => 3.5);
+    $ledger->{database} = $standby->handle;
+    consistent($run, 'primary killed', recovery => sprintf '%.0f ms', 1000 * $run->last_failure('promoted'));
+    is_deeply([map { $_->{kind} } $run->failed('reads')], [], 'no read fails');
+    cmp_ok(scalar(my @failed = $run->failed), '<=', 16, 'of each client at most one write fails');
+    recovered($run, 'promoted', 3);
+    my $served = grep { $_->{start} > $run->at('promoted') && $_->{status} =~ /^2/ } $run->entries('writes');
+    cmp_ok($served, '>', 10, 'the new primary serves writes');
+    $standby->stop('immediate');
+    $node->stop;
+};
+
+# Each write waits for the standby until its deadline. The pool has more connections than there are clients.
+subtest 'the only synchronous standby is lost' => sub {
+    my ($ledger, $node, $primary, $standby) = pair("LearnHubStatementTimeout 1s\nServerLimit 2\nMaxRequestWorkers 64\n");
+    $primary->stop;
+    $primary->configure(max_connections => 40);
+    $primary->start;
+    my @counts;
+    my $lose = sub {
+        $standby->crash;
+        my $end = time + (long() ? 30 : 8);
+        while (time < $end) {
+            push @counts, scalar(my @backends = $primary->backends);
+            sleep 0.1;
+        }
+        $standby->start;
+    };
+    splice @{ $ledger->{people} }, 8;
+    my $run = $ledger->under_load(before => 2, fault => $lose, after => 3);
+    $ledger->{database} = $primary->handle;
+    my ($most) = sort { $b <=> $a } @counts;
+    consistent($run, 'standby lost', backends => "$counts[0] to $most");
+    cmp_ok($most, '<=', 24, 'no back ends are left behind');
+    my @failed = $run->failed('reads');
+    is_deeply([map { $_->{kind} } @failed], [], 'no read fails');
+    my $waited = grep { $_->{start} > $run->at('fault') } $run->failed('writes');
+    cmp_ok($waited, '>', 20, 'writes are not acknowledged without the standby');
+    $_->stop('immediate') for $primary, $standby;
+    $node->stop;
+};
+
+if (long()) {
+    subtest 'the standby is promoted while the primary is frozen' => sub {
+        my ($ledger, $node, $primary, $standby) = pair('');
+        my $fail = sub {
+            my ($mark) = @_;
+            $primary->freeze;
+            sleep 1;
+            $standby->promote;
+            $mark->('promoted');
+        };
+        my $run = $ledger->under_load(fault => $fail, after => 12);
+        $ledger->{database} = $standby->handle;
+        consistent($run, 'primary frozen', recovery => sprintf '%.0f ms', 1000 * $run->last_failure('promoted'));
+        recovered($run, 'promoted', 2);
+        $primary->crash;
+        $standby->stop('immediate');
+        $node->stop;
+    };
+}
+
+done_testing;
