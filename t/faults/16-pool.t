@@ -23,7 +23,8 @@ MaxRequestWorkers 256
 DBDMax 4
 DBDKeep 4
 CONF
-    my $ledger = ledger(nodes => [$node->port], clients => 200, users => 10, mix => [('problem') x 7, 'index'], pause => 0.1);
+    my $ledger = ledger(nodes => [$node->port], clients => 200, users => 10, pause => 0.1,
+        mix => [('problem') x 7, 'index']);
     my $slow = sub {
         sql(q(CREATE FUNCTION learnhub.slow() RETURNS trigger LANGUAGE plpgsql
             AS 'BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END'));

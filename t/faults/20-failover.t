@@ -11,11 +11,12 @@ use Time::HiRes qw(sleep time);
 
 expect_log(qr/LH0031: /, qr/LH0004: /, qr/LH0005: /, qr/SQLSTATE (?:57P0\d|57014|25006)/, qr/\[dbd:error\]/);
 
-# A ledger whose users are in a new primary and its standby: (ledger, httpd node, primary, standby).
+# A ledger of $clients clients, whose users are in a new primary and its standby: (ledger, httpd node, primary,
+# standby). Further settings are those of the primary.
 sub pair {
-    my ($more) = @_;
-    my $ledger = ledger(nodes => [1]);
-    my %synchronous = (synchronous_standby_names => '*', synchronous_commit => 'remote_apply');
+    my ($clients, $more, %settings) = @_;
+    my $ledger = ledger(nodes => [1], clients => $clients);
+    my %synchronous = (synchronous_standby_names => '*', synchronous_commit => 'remote_apply', %settings);
     my @clusters = LearnHub::Cluster->copies(primary => \%synchronous, standby => { standby_of => 'primary' });
     $_->start for @clusters;
     my $streams = sub {
@@ -37,7 +38,7 @@ sub recovered {
 }
 
 subtest 'the primary is killed and the standby promoted' => sub {
-    my ($ledger, $node, $primary, $standby) = pair("LearnHubConnectionWait 15s\n");
+    my ($ledger, $node, $primary, $standby) = pair(16, "LearnHubConnectionWait 15s\n");
     my $fail = sub {
         my ($mark) = @_;
         $standby->freeze; # from now on nothing can be acknowledged
@@ -62,10 +63,8 @@ subtest 'the primary is killed and the standby promoted' => sub {
 
 # Each write waits for the standby until its deadline. The pool has more connections than there are clients.
 subtest 'the only synchronous standby is lost' => sub {
-    my ($ledger, $node, $primary, $standby) = pair("LearnHubStatementTimeout 1s\nServerLimit 2\nMaxRequestWorkers 64\n");
-    $primary->stop;
-    $primary->configure(max_connections => 40);
-    $primary->start;
+    my $limits = "LearnHubStatementTimeout 1s\nServerLimit 2\nMaxRequestWorkers 64\n";
+    my ($ledger, $node, $primary, $standby) = pair(8, $limits, max_connections => 40);
     my @counts;
     my $lose = sub {
         $standby->crash;
@@ -76,8 +75,7 @@ subtest 'the only synchronous standby is lost' => sub {
         }
         $standby->start;
     };
-    splice @{ $ledger->{people} }, 8;
-    my $run = $ledger->under_load(before => 2, fault => $lose, after => 3);
+    my $run = $ledger->under_load(fault => $lose, after => 3);
     $ledger->{database} = $primary->handle;
     my ($most) = sort { $b <=> $a } @counts;
     consistent($run, 'standby lost', backends => "$counts[0] to $most");
@@ -92,7 +90,7 @@ subtest 'the only synchronous standby is lost' => sub {
 
 if (long()) {
     subtest 'the standby is promoted while the primary is frozen' => sub {
-        my ($ledger, $node, $primary, $standby) = pair('');
+        my ($ledger, $node, $primary, $standby) = pair(16, '');
         my $fail = sub {
             my ($mark) = @_;
             $primary->freeze;

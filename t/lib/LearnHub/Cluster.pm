@@ -14,6 +14,7 @@ use Time::HiRes qw(sleep);
 use LearnHub::Server;
 use LearnHub::Test;
 
+our ($bin) = sort { length $b <=> length $a || $b cmp $a } glob '/usr/lib/postgresql/*/bin'; # of the newest version
 my $next_port = 5433;
 my $owner = $$;
 my @all;
@@ -25,14 +26,13 @@ sub main { my ($class) = @_; return bless { data => "$top/build/run/pg" }, $clas
 # Returns the copies, which are not started. The setting `standby_of` is another copy's name.
 sub copies {
     my ($class, @wanted) = @_;
-    my ($bin) = reverse sort { length $a <=> length $b || $a cmp $b } glob '/usr/lib/postgresql/*/bin';
     pg('stop', '-m', 'fast');
     my %copy;
     while (my ($name, $settings) = splice @wanted, 0, 2) {
         my $data = "$top/build/clusters/$name";
         system("mkdir -p '$top/build/clusters' && rm -rf '$data' && cp -a '$top/build/run/pg' '$data'") == 0
             or croak "cannot copy the cluster to $data";
-        my $self = bless { data => $data, bin => $bin, port => $next_port++, log => "$data.log" }, $class;
+        my $self = bless { data => $data, port => $next_port++, log => "$data.log" }, $class;
         $copy{$name} = $self;
         push @all, $self;
         $self->configure(%$settings, $settings->{standby_of} ? (standby_of => $copy{ $settings->{standby_of} }) : ());
@@ -86,14 +86,14 @@ sub directives {
 
 sub control {
     my ($self, @arguments) = @_;
-    return system("'$self->{bin}/pg_ctl' -D '$self->{data}' @arguments >>'$self->{log}.out' 2>&1") == 0;
+    return system("'$bin/pg_ctl' -D '$self->{data}' @arguments >>'$self->{log}.out' 2>&1") == 0;
 }
 
 # Starts the cluster; for ulimit => 'f 1000' with this limit.
 sub start {
     my ($self, %with) = @_;
     my $limit = $with{ulimit} ? "ulimit -$with{ulimit}; exec " : '';
-    my $command = "$limit'$self->{bin}/pg_ctl' -D '$self->{data}' -s -w -t 60 -l '$self->{log}' start";
+    my $command = "$limit'$bin/pg_ctl' -D '$self->{data}' -s -w -t 60 -l '$self->{log}' start";
     return $self if system('bash', '-c', "$command >>'$self->{log}.out' 2>&1") == 0;
     croak "the cluster in $self->{data} does not start";
 }
@@ -112,10 +112,13 @@ sub processes {
 # The processes that serve httpd.
 sub backends {
     my ($self) = @_;
-    return grep {
-        open my $line, '<', "/proc/$_/cmdline" or 0;
-        $line && join('', <$line>) =~ /^postgres: learnhub learnhub /
-    } $self->processes;
+    return grep { command_of($_) =~ /^postgres: learnhub learnhub / } $self->processes;
+}
+
+sub command_of {
+    my ($pid) = @_;
+    open my $line, '<', "/proc/$pid/cmdline" or return '';
+    return join '', <$line>;
 }
 
 # Stops all processes, the first one first, so that it starts no others; and continues them.
@@ -143,7 +146,13 @@ sub crash {
 # A connection of the schema's owner, or of the superuser.
 sub handle {
     my ($self, $role) = @_;
-    return DBI->connect('dbi:Pg:' . join(';', split ' ', $self->conninfo($role // 'learnhub_owner')), '', '',
+    return $self->handle_of($self->conninfo($role // 'learnhub_owner'));
+}
+
+# A DBI handle for a connection string.
+sub handle_of {
+    my ($class, $conninfo) = @_;
+    return DBI->connect('dbi:Pg:' . join(';', split ' ', $conninfo), '', '',
         { RaiseError => 1, PrintError => 0, PrintWarn => 0, AutoInactiveDestroy => 1, pg_enable_utf8 => 1 });
 }
 

@@ -117,7 +117,8 @@ sub client {
     my $id = user($person->{email})->{id};
     sql(q(INSERT INTO learnhub.coding_sessions (user_id, seconds, source, status)
         SELECT ?, 72000, 'manual', 'unlocked'), $id);
-    return { i => $i, n => 0, person => $person, id => $id, practice => $practice, joined => 0, saved => 0, offset => 0 };
+    return { i => $i, n => 0, person => $person, id => $id, practice => $practice, joined => 0, saved => 0,
+        offset => 0 };
 }
 
 # Mentors who want a mail for each request. A user gets at most 60 such mails an hour, so there are many.
@@ -268,6 +269,10 @@ my %rows_of = (
     signup => q(SELECT split_part(email, '@', 1) AS key, count(*) AS n FROM learnhub.users WHERE email LIKE ?
         GROUP BY 1),
 );
+
+# All requests since ledger() or forget(), and their end.
+sub entries { my ($self) = @_; return @{ $self->{entries} } }
+sub forget { my ($self) = @_; $self->{entries} = []; return }
 
 # The rows of a query in the tests' database, or in that of the DBI handle `database` of the ledger.
 sub rows {
