@@ -7,6 +7,7 @@ use warnings;
 use LearnHub::Cluster;
 use LearnHub::Ledger;
 use LearnHub::Test;
+use POSIX ();
 use Time::HiRes qw(sleep time);
 
 expect_log(qr/LH0031: /, qr/LH0004: /, qr/LH0005: /, qr/SQLSTATE (?:57P0\d|57014|25006)/, qr/\[dbd:error\]/);
@@ -28,6 +29,28 @@ sub pair {
     my $node = second_httpd(LearnHub::Cluster->directives(@clusters) . node_directives($more));
     $ledger->{nodes} = [$node->port];
     return ($ledger, $node, @clusters);
+}
+
+# Starts PgBouncer in transaction mode with five connections: (process, connection string).
+sub pooler {
+    my ($socket) = map {"$_-pooler"} LearnHub::Cluster->socket_directory;
+    my $files = "$top/t/logs/pooler";
+    open my $ini, '>', "$files.ini" or die $!;
+    print $ini map {"$_\n"} '[databases]',
+        'learnhub = host=' . LearnHub::Cluster->socket_directory . ' port=5432 dbname=learnhub user=learnhub',
+        '[pgbouncer]', 'listen_addr =', 'listen_port = 6432', "unix_socket_dir = $socket", 'auth_type = any',
+        'pool_mode = transaction', 'default_pool_size = 5', 'max_client_conn = 200', 'server_tls_sslmode = disable',
+        "logfile = $files.log", "pidfile = $files.pid";
+    close $ini or die $!;
+    my $pid = fork // die "fork: $!";
+
+    if (!$pid) {
+        open STDOUT, '>', "$files.out" and open STDERR, '>&', \*STDOUT and exec 'pgbouncer', "$files.ini";
+        POSIX::_exit(127);
+    }
+    my $conninfo = "host=$socket port=6432 user=learnhub dbname=learnhub sslmode=disable gssencmode=disable";
+    eventually(sub { LearnHub::Cluster->handle_of($conninfo) }) or die "PgBouncer does not start; see $files.log\n";
+    return ($pid, $conninfo);
 }
 
 sub recovered {
@@ -105,6 +128,21 @@ if (long()) {
         $primary->crash;
         $standby->stop('immediate');
         $node->stop;
+    };
+
+    subtest 'PgBouncer in transaction mode, and a restart of PostgreSQL behind it' => sub {
+        my $ledger = ledger();
+        my ($pooler, $conninfo) = pooler();
+        my $more = qq(DBDParams "$conninfo connect_timeout=2 application_name=mod_learnhub"\n);
+        my $node = second_httpd($more . node_directives("LearnHubConnectionWait 15s\n"));
+        $ledger->{nodes} = [$node->port];
+        my $restart = sub { my ($mark) = @_; pg('stop', '-m', 'fast'); pg('start'); $mark->('started') };
+        my $run = $ledger->under_load(before => 10, fault => $restart, after => 10);
+        consistent($run, 'PgBouncer', recovery => sprintf '%.0f ms', 1000 * $run->last_failure('started'));
+        is(scalar(grep { $_->{end} < $run->at('fault') } $run->failed), 0, 'no request fails before the restart');
+        $node->stop;
+        kill INT => $pooler;
+        waitpid $pooler, 0;
     };
 }
 
