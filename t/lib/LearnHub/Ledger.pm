@@ -375,6 +375,9 @@ sub at { my ($self, $mark) = @_; return $self->{at}{$mark} }
 # The longest time of a request in seconds.
 sub longest { my ($self, @kinds) = @_; return max(0, map { $_->{end} - $_->{start} } $self->entries(@kinds)) }
 
+# What the delays of the machine may add to a time: twice the longest time of a request that needs no database.
+sub noise { my ($self) = @_; return max(0.2, 2 * $self->longest('index')) }
+
 # Successful responses per second between two times.
 sub rate {
     my ($self, $from, $to) = @_;
