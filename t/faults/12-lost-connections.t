@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Back ends of PostgreSQL terminated or killed, and a column that changes its type, under load: requests are repeated
+# Backends of PostgreSQL terminated or killed, and a column that changes its type, under load: requests are repeated
 # where that is safe.
 use strict;
 use warnings;
@@ -16,7 +16,7 @@ my $node = second_httpd(node_directives("LearnHubConnectionWait 10s\n"));
 my $ledger = ledger(nodes => [$node->port]);
 my $cluster = LearnHub::Cluster->main;
 
-# Terminates one back end of httpd each 50 ms; returns their number. SIGTERM is what pg_terminate_backend() sends; the
+# Terminates one backend of httpd each 50 ms; returns their number. SIGTERM is what pg_terminate_backend() sends; the
 # schema's owner may not call that for another role.
 sub terminate_some {
     my ($seconds) = @_;
@@ -34,7 +34,7 @@ subtest 'terminated PostgreSQL backends under load' => sub {
     my $run = $ledger->under_load(fault => sub { $terminated = terminate_some(long() ? 15 : 4) }, after => 0.5);
     consistent($run, 'terminated backends', terminated => $terminated);
     my $served = $run->entries - $run->failed;
-    cmp_ok($terminated, '>', 20, 'more than 20 back ends are terminated');
+    cmp_ok($terminated, '>', 20, 'more than 20 backends are terminated');
     cmp_ok($served, '>', 50, 'more than 50 requests are served');
     is_deeply([map { $_->{kind} } $run->failed('reads')], [], 'no read fails');
     cmp_ok(scalar(my @failed = $run->failed), '<=', $terminated / 5, 'few writes fail');
@@ -77,7 +77,7 @@ sub blocked {
     return map { $_->{pid} } sql('SELECT pid FROM pg_locks WHERE relation = ?::regclass AND NOT granted', $_[0]);
 }
 
-# The back end that has locked the table, if any.
+# The backend that has locked the table, if any.
 sub holder {
     my $holder = q(SELECT pid FROM pg_locks WHERE relation = ?::regclass AND mode = 'AccessExclusiveLock' AND granted);
     return map { $_->{pid} } sql($holder, 'learnhub.tutoring_sessions');
@@ -99,7 +99,7 @@ sub stored {
     return (sql('SELECT count(*) AS n FROM learnhub.tutoring_sessions WHERE title = ?', $title))[0]{n};
 }
 
-# Sends a request while another process holds a lock, and a signal to its back end. Then the lock is released, if that
+# Sends a request while another process holds a lock, and a signal to its backend. Then the lock is released, if that
 # process is still connected. Returns the status of the response and the number of signals.
 sub with_signal {
     my ($signal, $request) = @_;

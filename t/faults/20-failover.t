@@ -31,8 +31,17 @@ sub pair {
     return ($ledger, $node, @clusters);
 }
 
-# Starts PgBouncer in transaction mode with five connections: (process, connection string).
-sub pooler {
+my ($pooler, $owner) = (0, $$);
+END { stop_pooler() if $pooler && $owner == $$ }
+
+sub stop_pooler {
+    local $?;
+    kill INT => $pooler;
+    return waitpid $pooler, 0;
+}
+
+# Starts PgBouncer in transaction mode with five connections; returns the connection string.
+sub start_pooler {
     my ($socket) = map {"$_-pooler"} LearnHub::Cluster->socket_directory;
     my $files = "$top/t/logs/pooler";
     open my $ini, '>', "$files.ini" or die $!;
@@ -42,15 +51,15 @@ sub pooler {
         'pool_mode = transaction', 'default_pool_size = 5', 'max_client_conn = 200', 'server_tls_sslmode = disable',
         "logfile = $files.log", "pidfile = $files.pid";
     close $ini or die $!;
-    my $pid = fork // die "fork: $!";
+    $pooler = fork // die "fork: $!";
 
-    if (!$pid) {
-        open STDOUT, '>', "$files.out" and open STDERR, '>&', \*STDOUT and exec 'pgbouncer', "$files.ini";
+    if (!$pooler) {
+        open STDOUT, '>', "$files.out" and open STDERR, '>&', \*STDOUT and exec '/usr/sbin/pgbouncer', "$files.ini";
         POSIX::_exit(127);
     }
     my $conninfo = "host=$socket port=6432 user=learnhub dbname=learnhub sslmode=disable gssencmode=disable";
     eventually(sub { LearnHub::Cluster->handle_of($conninfo) }) or die "PgBouncer does not start; see $files.log\n";
-    return ($pid, $conninfo);
+    return $conninfo;
 }
 
 sub recovered {
@@ -105,7 +114,7 @@ subtest 'the only synchronous standby is lost' => sub {
     $ledger->{database} = $primary->handle;
     my ($most) = sort { $b <=> $a } @counts;
     consistent($run, 'standby lost', backends => "$counts[0] to $most");
-    cmp_ok($most, '<=', 24, 'no back ends are left behind');
+    cmp_ok($most, '<=', 24, 'no backends are left behind');
     my @failed = $run->failed('reads');
     is_deeply([map { $_->{kind} } @failed], [], 'no read fails');
     my $waited = grep { $_->{start} > $run->at('fault') } $run->failed('writes');
@@ -135,7 +144,7 @@ if (long()) {
 
     subtest 'PgBouncer in transaction mode, and a restart of PostgreSQL behind it' => sub {
         my $ledger = ledger();
-        my ($pooler, $conninfo) = pooler();
+        my $conninfo = start_pooler();
         my $more = qq(DBDParams "$conninfo connect_timeout=2 application_name=mod_learnhub"\n);
         my $node = second_httpd($more . node_directives("LearnHubConnectionWait 15s\n"));
         $ledger->{nodes} = [$node->port];
@@ -144,8 +153,7 @@ if (long()) {
         consistent($run, 'PgBouncer', recovery => sprintf '%.0f ms', 1000 * $run->last_failure('started'));
         is(scalar(grep { $_->{end} < $run->at('fault') } $run->failed), 0, 'no request fails before the restart');
         $node->stop;
-        kill INT => $pooler;
-        waitpid $pooler, 0;
+        stop_pooler();
     };
 }
 
