@@ -10,7 +10,7 @@ use LearnHub::Stream qw(fill);
 use LearnHub::Test;
 use Time::HiRes qw(sleep time);
 
-expect_log(qr/LH0031: /, qr/LH0004: /, qr/LH0005: /, qr/SQLSTATE 57P0\d/, qr/\[dbd:error\]/);
+expect_outage();
 
 my $node = second_httpd(node_directives("LearnHubConnectionWait 10s\n"));
 my $ledger = ledger(nodes => [$node->port]);

@@ -8,7 +8,7 @@ use LearnHub::Ledger;
 use LearnHub::Test;
 use Time::HiRes qw(sleep time);
 
-expect_log(qr/LH0031: /, qr/LH0004: /, qr/LH0005: /, qr/SQLSTATE (?:57P0\d|57014)/, qr/\[dbd:error\]/);
+expect_outage();
 
 my $cluster = LearnHub::Cluster->main;
 my ($wait, $timeout, $pause) = long() ? (2, 5, 15) : (1, 2, 6);

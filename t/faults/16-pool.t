@@ -8,7 +8,7 @@ use LearnHub::Ledger;
 use LearnHub::Test;
 use Time::HiRes qw(sleep time);
 
-expect_log(qr/LH0031: /, qr/LH0004: /, qr/LH0005: /, qr/SQLSTATE 57014/, qr/\[dbd:error\]/);
+expect_outage();
 
 # Each problem takes half a second: 8 connections serve 16 of 200 clients within a second.
 subtest 'an exhausted pool: 200 clients and slow statements' => sub {

@@ -10,7 +10,7 @@ use LearnHub::Test;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
-expect_log(qr/LH0031: /, qr/LH0004: /, qr/LH0005: /, qr/SQLSTATE (?:57P0\d|57014|25006)/, qr/\[dbd:error\]/);
+expect_outage();
 
 # A ledger of $clients clients, whose users are in a new primary and its standby: (ledger, httpd node, primary,
 # standby). Further settings are those of the primary.
