@@ -4,11 +4,13 @@
 use strict;
 use warnings;
 
+use LearnHub::Cluster;
 use LearnHub::Ledger;
 use LearnHub::Test;
 use Time::HiRes qw(sleep time);
 
 expect_outage();
+LearnHub::Cluster->main->without_fsync;
 
 my $node = second_httpd(node_directives());
 my %node = (port => $node->port);

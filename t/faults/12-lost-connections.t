@@ -15,6 +15,7 @@ expect_outage();
 my $node = second_httpd(node_directives("LearnHubConnectionWait 10s\n"));
 my $ledger = ledger(nodes => [$node->port]);
 my $cluster = LearnHub::Cluster->main;
+$cluster->without_fsync;
 
 # Terminates one backend of httpd each 50 ms; returns their number. SIGTERM is what pg_terminate_backend() sends; the
 # schema's owner may not call that for another role.

@@ -27,9 +27,10 @@ sub long { return ($ENV{FAULTS} // '') eq 'long' }
 sub node_directives { my ($more) = @_; return "LearnHubRate Off\n" . ($more // '') }
 
 # Allows the log lines of an outage of PostgreSQL: it is unavailable, a request or a job has lost its connection or
-# passed its deadline, PostgreSQL shuts down, a statement was canceled, a server is read-only, its disk is full.
+# passed its deadline, PostgreSQL shuts down, a statement was canceled, a server is read-only, its disk is full, or a
+# pooler has lost its server.
 sub expect_outage {
-    return expect_log(qr/LH(?:0004|0005|0020|0031|0113): /, qr/SQLSTATE (?:57P0\d|57014|25006|53100)/,
+    return expect_log(qr/LH(?:0004|0005|0020|0031|0113): /, qr/SQLSTATE (?:57P0\d|57014|25006|53100|08P01)/,
         qr/\[dbd:error\]/);
 }
 
