@@ -73,10 +73,12 @@ subtest 'the primary is killed and the standby promoted' => sub {
     my ($ledger, $node, $primary, $standby) = pair(16, "LearnHubConnectionWait 15s\n");
     my $fail = sub {
         my ($mark) = @_;
-        $standby->freeze; # from now on nothing can be acknowledged
-        sleep 0.3;
+        my @receiver = $standby->receiver;
+        $standby->freeze; # from now on it gets nothing, so nothing can be acknowledged
+        sleep 0.5;
         $primary->crash;
         $mark->('crash');
+        kill TERM => @receiver; # it reads no WAL that has arrived meanwhile
         $standby->thaw;
         sleep(long() ? 1 : 0.3);
         $standby->promote;

@@ -117,11 +117,9 @@ sub processes {
     return map {m{(\d+)}} @links;
 }
 
-# The processes that serve httpd.
-sub backends {
-    my ($self) = @_;
-    return grep { command_of($_) =~ /^postgres: learnhub learnhub / } $self->processes;
-}
+# The processes that serve httpd, and the one that receives the WAL of a primary.
+sub backends { my ($self) = @_; return grep { command_of($_) =~ /^postgres: learnhub learnhub / } $self->processes }
+sub receiver { my ($self) = @_; return grep { command_of($_) =~ /^postgres: walreceiver/ } $self->processes }
 
 sub command_of {
     my ($pid) = @_;
