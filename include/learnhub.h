@@ -324,7 +324,7 @@ const char *lh_links(const lh_call *call);
 /*
  * Takes a share of `kind` for the call's account, unless the caller is anonymous, and for its network. It is held until
  * the request ends: when its response has been written. Returns 429 if the account or the network has all of its
- * shares. A call that has a share of this kind keeps it.
+ * shares, 503 if the process has. A call that has a share of this kind keeps it.
  */
 lh_error *lh_share_take(lh_call *call, lh_share kind);
 

@@ -33,7 +33,7 @@ typedef struct lh_member {
 
 /* A share that a call has taken (share.h); `network` NULL: none. */
 typedef struct lh_call_share {
-    struct lh_tally_entry *account, *network;
+    struct lh_tally_entry *account, *network, *all;
 } lh_call_share;
 
 struct lh_call {
