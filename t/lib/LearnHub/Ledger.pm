@@ -88,7 +88,8 @@ my @reads = qw(session page problems me credits streamed index);
 # request failed. mix is all, reads, writes or a list of kinds, which each client sends in turns; a kind of `others` is
 # a function that gets the ledger, the client and a key and returns the request: method, path, and token, json, form or
 # headers. pause is the time in seconds between the requests of a client. With fresh => 1 each request opens a
-# connection. mentors is the number of mentors.
+# connection. users is the number of users, if clients share them; such clients cannot join, leave or auto-save. mentors
+# is the number of mentors.
 sub ledger {
     my (%with) = @_;
     my %mixes = (all => [map { ($writes[$_], $reads[$_ % @reads]) } 0 .. $#writes], reads => \@reads,
@@ -97,13 +98,14 @@ sub ledger {
     my $self = bless { nodes => [port()], clients => 16, pause => 0.02, others => {}, %with, stem => unique('ledger'),
         mix => ref $mix ? $mix : $mixes{$mix}, entries => [] }, __PACKAGE__;
     $self->{teacher} = signup(role => 'instructor');
-    my @people = map { signup() } 1 .. $self->{clients};
+    my @people = map { signup() } 1 .. $self->{users} // $self->{clients};
     my $seats = $self->{clients} / 2;
     my %session = (title => $self->{stem}, %future, max_participants => $seats < 2 ? 2 : $seats > 20 ? 20 : int $seats);
     $self->{session} = api_as($self->{teacher}, POST => '/api/sessions/', json => \%session)->json->{id};
     my %problem = (title => 'T', description => 'D', difficulty => 'easy');
     my $problem = api_as($people[0], POST => '/problems/', json => \%problem)->json->{problem}{id};
-    $self->{people} = [map { client($self, $_, $people[$_], $problem) } 0 .. $#people];
+    my @own = map { client($self, $_, $people[$_], $problem) } 0 .. $#people;
+    $self->{people} = [map { +{ %{ $own[$_ % @own] }, i => $_, turn => 3 * $_ } } 0 .. $self->{clients} - 1];
     $self->create_mentors;
     return $self;
 }
@@ -116,7 +118,7 @@ sub client {
     sql(q(INSERT INTO learnhub.coding_sessions (user_id, seconds, source, status)
         SELECT ?, 72000, 'manual', 'unlocked'), $id);
     return { i => $i, n => 0, person => $person, id => $id, practice => $practice, joined => 0, saved => 0,
-        turn => 3 * $i, offset => 0 };
+        offset => 0 };
 }
 
 # Mentors who want a mail for each request. A user gets at most 60 such mails an hour, so there are many.
@@ -268,6 +270,17 @@ my %rows_of = (
         GROUP BY 1),
 );
 
+# All requests since ledger() or forget(), and their end.
+sub entries { my ($self) = @_; return @{ $self->{entries} } }
+sub forget { my ($self) = @_; $self->{entries} = []; return }
+
+# The rows of a query in the tests' database, or in that of the DBI handle `database` of the ledger.
+sub rows {
+    my ($self, $query, @values) = @_;
+    return sql($query, @values) if !$self->{database};
+    return @{ $self->{database}->selectall_arrayref($query, { Slice => {} }, @values) };
+}
+
 # Compares all that clients were told since ledger() with the database: {lost => [keys], doubled =>, refused =>,
 # seats =>, saves =>, mails =>, balances =>}, each a list of what is wrong:
 #   lost      acknowledged, but not stored
@@ -281,7 +294,7 @@ sub compare {
     my ($self) = @_;
     my %wrong = map { $_ => [] } qw(lost doubled refused seats saves mails balances);
     for my $kind (sort keys %rows_of) {
-        my %count = map { $_->{key} => $_->{n} } sql($rows_of{$kind}, "$self->{stem}-%");
+        my %count = map { $_->{key} => $_->{n} } $self->rows($rows_of{$kind}, "$self->{stem}-%");
         for my $entry (grep { $_->{kind} eq $kind } @{ $self->{entries} }) {
             my ($key, $status) = @$entry{qw(key status)};
             my $n = $count{$key} // 0;
@@ -292,32 +305,32 @@ sub compare {
     }
     push @{ $wrong{refused} }, map {"$_->{kind} of client $_->{i}"} grep { $_->{wrong} } @{ $self->{entries} };
     $wrong{seats} = [$self->wrong_seats];
-    $wrong{saves} = [map { wrong_save($_) } @{ $self->{people} }];
+    $wrong{saves} = [map { $self->wrong_save($_) } @{ $self->{people} }];
     my $mails = q(SELECT s.id, count(o.id) AS n FROM learnhub.mentoring_sessions s
         JOIN learnhub.users u ON u.id = s.mentor_id LEFT JOIN learnhub.outbox o ON o.subject_ref = 'session ' || s.id
         WHERE u.username LIKE ? GROUP BY 1 HAVING count(o.id) <> 1);
-    $wrong{mails} = [map {"booking $_->{id}: $_->{n} mails"} sql($mails, "$self->{stem}-%")];
+    $wrong{mails} = [map {"booking $_->{id}: $_->{n} mails"} $self->rows($mails, "$self->{stem}-%")];
     my $balances = q(SELECT p.id FROM unnest(?::bigint[]) p(id), learnhub.credits_of(p.id) c
         WHERE c.available_credits < 0);
-    $wrong{balances} = [map {"user $_->{id}"} sql($balances, [map { $_->{id} } @{ $self->{people} }])];
+    $wrong{balances} = [map {"user $_->{id}"} $self->rows($balances, [map { $_->{id} } @{ $self->{people} }])];
     return \%wrong;
 }
 
 sub wrong_seats {
     my ($self) = @_;
-    my @counts = sql(q(SELECT s.id, s.participant_count, count(p.id) AS n FROM learnhub.tutoring_sessions s
+    my @counts = $self->rows(q(SELECT s.id, s.participant_count, count(p.id) AS n FROM learnhub.tutoring_sessions s
         LEFT JOIN learnhub.tutoring_participants p ON p.session_id = s.id WHERE s.title LIKE ? GROUP BY s.id
         HAVING s.participant_count <> count(p.id) OR count(p.id) > s.max_participants), "$self->{stem}%");
     my $members = 'SELECT user_id FROM learnhub.tutoring_participants WHERE session_id = ?';
-    my %member = map { $_->{user_id} => 1 } sql($members, $self->{session});
+    my %member = map { $_->{user_id} => 1 } $self->rows($members, $self->{session});
     my @clients = grep { defined $_->{joined} && $_->{joined} != ($member{ $_->{id} } // 0) } @{ $self->{people} };
     return ((map {"session $_->{id}: $_->{participant_count} instead of $_->{n}"} @counts),
         map {"client $_->{i} was told $_->{joined}"} @clients);
 }
 
 sub wrong_save {
-    my ($client) = @_;
-    my ($row) = sql(q(SELECT time_spent, diagram_data ->> 'n' AS n FROM learnhub.practice_sessions
+    my ($self, $client) = @_;
+    my ($row) = $self->rows(q(SELECT time_spent, diagram_data ->> 'n' AS n FROM learnhub.practice_sessions
         WHERE id = decode(?, 'hex')), $client->{practice});
     my $n = $row ? $row->{n} // 0 : -1;
     return () if $row && $row->{time_spent} == $n && grep { $_ == $n } $client->{saved}, @{ $client->{unknown} || [] };

@@ -74,7 +74,7 @@ sub next_time {
 # Starts a request on the open connection, or on a new one.
 sub begin {
     my ($client, $bytes) = @_;
-    my $reused = $client->{socket} && !$client->{fresh};
+    my $reused = $client->{socket} && !$client->{fresh} && is_open($client->{socket});
     $client->{result} = { start => time, fresh => $reused ? 0 : 1, sent => 0, status => 0 };
     @$client{qw(busy out in need failed)} = (1, $bytes, '', undef, 0);
     return flush_out($client) if $reused;
@@ -85,6 +85,13 @@ sub begin {
     connect $socket, pack_sockaddr_in($client->{port}, INADDR_LOOPBACK) and return flush_out($client);
     $client->{failed} = 1 if $! != EINPROGRESS;
     return;
+}
+
+# Whether the server has not closed an idle connection, as HTTP clients check before they use it again.
+sub is_open {
+    my ($socket) = @_;
+    vec(my $ready = '', fileno $socket, 1) = 1;
+    return !select $ready, undef, undef, 0;
 }
 
 # Writes what the socket takes.
