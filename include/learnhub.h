@@ -210,6 +210,7 @@ typedef enum {
     LH_SHARE_EXPRESSION, /* a search whose time nobody can foresee */
     LH_SHARE_BODY,       /* a body of more than 64 KB */
     LH_SHARE_UPLOAD,     /* a body that arrives later than its header: a thread waits for it */
+    LH_SHARE_LIST,       /* reads a list of unlimited length: taken by all such routes without another share */
     LH_SHARE_SENDER,     /* a long response that LearnHubSpool has no room for */
     LH_SHARE_KINDS       /* their number */
 } lh_share;

@@ -80,6 +80,21 @@ CONF
     $few->stop;
 };
 
+subtest 'Lists of one user leave threads and connections to others' => sub {
+    my $one = second_httpd("ServerLimit 1\nStartServers 1\nMaxRequestWorkers 32\nLearnHubStatementTimeout 3s\n");
+    my %with = (port => $one->port);
+    my $lock = database()->clone;
+    $lock->begin_work;
+    $lock->do('LOCK TABLE learnhub.practice_sessions IN ACCESS EXCLUSIVE MODE');
+    my @statuses = parallel 20, sub { api_as($author, GET => $mine, %with)->status };
+    $lock->rollback;
+    $lock->disconnect;
+    is(tally(@statuses)->{429}, 12, 'of 20 lists that one user reads at once, 12 get 429');
+    my $again = tally(parallel 8, sub { api_as($author, GET => $mine, %with)->status });
+    is_deeply($again, { 200 => 8 }, 'afterwards eight are read');
+    $one->stop;
+};
+
 subtest 'HEAD, HTTP/1.0 and Range' => sub {
     my $head = api_as($author, HEAD => $mine);
     is_deeply([$head->status, $head->body, $head->header('Content-Length')], [200, '', length $list],

@@ -129,6 +129,12 @@ static int is_deep(const lh_call *call)
     return skipped && apr_atoi64(skipped) >= LH_DEEP;
 }
 
+/* Whether the response is written while its rows arrive. */
+static int is_streamed(const lh_call *call)
+{
+    return (call->route->def->flags & LH_STREAMED) || lh_call_unpaged(call);
+}
+
 /* Whether the statements may share a round trip with those of other requests. */
 static int is_short(const lh_call *call)
 {
@@ -208,7 +214,7 @@ static lh_error *run_statements(lh_call *call)
         run.batches = call->server->batches;
     }
     lh_condition_guard(&condition, &run);
-    if ((def->flags & LH_STREAMED) || lh_call_unpaged(call)) {
+    if (is_streamed(call)) {
         return lh_stream_run(call, &run);
     }
     error = execute_route(call, &run, results);
@@ -251,9 +257,17 @@ static lh_error *run_route(lh_call *call)
     return error ? error : run_steps(call, call->route->def->after);
 }
 
+/* The share of a request, or LH_SHARE_NONE. */
+static lh_share share_of(const lh_call *call)
+{
+    const lh_route *def = call->route->def;
+
+    return !def->share && is_streamed(call) ? LH_SHARE_LIST : def->share;
+}
+
 lh_error *lh_run(lh_call *call)
 {
-    lh_share share = call->route->def->share;
+    lh_share share = share_of(call);
     lh_error *error = share ? lh_share_take(call, share) : NULL;
 
     if (!error) {

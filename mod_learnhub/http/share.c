@@ -19,6 +19,7 @@ static const struct {
     [LH_SHARE_EXPRESSION] = {1, 2, 0, 1, "Another search for an expression is still running. Wait for it."},
     [LH_SHARE_BODY] = {4, 16, 0, 1, "Your other large requests are still being processed. Wait for them."},
     [LH_SHARE_UPLOAD] = {8, 16, 1, 1, "Your other requests are still being received. Complete them first."},
+    [LH_SHARE_LIST] = {8, 32, 0, 1, "Your other lists are still being read. Wait for them."},
     [LH_SHARE_SENDER] = {2, 8, 0, 1, "Your other long responses are still being sent. Read them first."}};
 
 /* Without a model, no request asks it. */

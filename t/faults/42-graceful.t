@@ -23,7 +23,8 @@ sub executed {
     my %query = (create => 'tutoring_sessions WHERE title', problem => 'problems WHERE title',
         coding => 'coding_sessions WHERE session_name');
     my @failed = grep { $query{ $_->{kind} } } $run->failed;
-    return [map {"$_->{kind} $_->{key}"} grep { sql("SELECT 1 FROM learnhub.$query{$_->{kind}} = ?", $_->{key}) } @failed];
+    my @found = grep { sql("SELECT 1 FROM learnhub.$query{$_->{kind}} = ?", $_->{key}) } @failed;
+    return [map {"$_->{kind} $_->{key}"} @found];
 }
 
 # [failed, all] requests of the module, and those of the constant page.

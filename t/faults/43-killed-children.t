@@ -10,7 +10,7 @@ use LearnHub::Slow;
 use LearnHub::Test;
 use Time::HiRes qw(sleep time);
 
-expect_log(qr/exit signal Killed/);
+expect_log(qr/exit signal Killed/, qr/LH0021: .* The process that was sending it ended/);
 
 my $count = long() ? 5000 : 300;
 my $kills = 6;

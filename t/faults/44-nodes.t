@@ -21,9 +21,10 @@ my %port = map { $members[$_] => 'http://127.0.0.1:' . $nodes[$_]->port } 0, 1;
 $recipe =~ s/BalancerMember \K(\S+)/$port{$1}/g;
 
 my ($modules) = do { local (@ARGV, $/) = "$top/t/conf/base.conf"; <> } =~ m{"(/\S+)/mod_mpm_event\.so"};
-my $proxy = second_httpd(join("\n", map { my ($name) = /(\w+)/; qq(LoadModule ${name}_module "$modules/mod_$name.so") }
-            qw(mpm_event authz_core proxy proxy_http proxy_balancer lbmethod_bybusyness slotmem_shm)) . <<"CONF", alone => 1);
-
+my @modules = qw(mpm_event authz_core proxy proxy_http proxy_balancer lbmethod_bybusyness slotmem_shm);
+my $load = join "\n", map {qq(LoadModule ${_}_module "$modules/mod_$_.so")} @modules;
+my $proxy = second_httpd(<<"CONF", alone => 1);
+$load
 ServerLimit 2
 ThreadsPerChild 64
 MaxRequestWorkers 128

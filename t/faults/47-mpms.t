@@ -17,7 +17,8 @@ my ($base, $extra) = map { do { local (@ARGV, $/) = "$top/t/conf/$_.conf"; <> } 
 my %processes = (
     event => "ServerLimit 4\nStartServers 2\nThreadsPerChild 32\nMaxRequestWorkers 64",
     worker => "ServerLimit 4\nStartServers 2\nThreadsPerChild 32\nMaxRequestWorkers 64",
-    prefork => "ServerLimit 16\nStartServers 8\nMinSpareServers 8\nMaxSpareServers 16\nMaxRequestWorkers 16\nDBDMax 1\nDBDKeep 1",
+    prefork => "ServerLimit 16\nStartServers 8\nMinSpareServers 8\nMaxSpareServers 16\nMaxRequestWorkers 16\n"
+        . "DBDMax 1\nDBDKeep 1",
 );
 
 # t/conf with another MPM.
@@ -71,7 +72,8 @@ subtest 'a stop with slow readers' => sub {
     my $reader = signup();
     fill($reader, 4, 700);
     my $slow = LearnHub::Slow->start(port => $server->port, count => 40, read => 1000, from => \&address_of,
-        request => "GET /sessions/user/my-sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $reader->{token}\r\n\r\n");
+        request => "GET /sessions/user/my-sessions HTTP/1.1\r\nHost: x\r\n"
+            . "Authorization: Bearer $reader->{token}\r\n\r\n");
     ok(eventually(sub { $slow->progress->{begun} >= 20 }, 20), 'clients read slowly');
     my ($pid, @children) = ($server->pid, children_of($server));
     my $start = time;

@@ -57,7 +57,8 @@ sub request_frames {
     my ($self, $method, $path, %with) = @_;
     my $stream = $self->{next};
     $self->{next} += 2;
-    my @fields = (':method' => $method, ':scheme' => 'http', ':authority' => "127.0.0.1:$self->{port}", ':path' => $path);
+    my $authority = "127.0.0.1:$self->{port}";
+    my @fields = (':method' => $method, ':scheme' => 'http', ':authority' => $authority, ':path' => $path);
     push @fields, authorization => "Bearer $with{token}" if defined $with{token};
     push @fields, 'content-type' => 'application/json' if defined $with{body};
     push @fields, %{ $with{headers} || {} };

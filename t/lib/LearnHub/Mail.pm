@@ -34,8 +34,9 @@ sub url { my ($self) = @_; return "smtp://127.0.0.1:$self->{port}" }
 sub port { my ($self) = @_; return $self->{port} }
 
 # behave(rcpt => '550 Nobody', ...): sets the replies, from the next command on, to connect, ehlo, starttls, auth, mail,
-# rcpt, data and end (of the message). A reply is an SMTP line or hang, close, slow (accept after six seconds), pause (after 20
-# milliseconds); at rcpt, data and end it may be a hash by recipient. offers => [EHLO extensions]. Everything else is accepted.
+# rcpt, data and end (of the message). A reply is an SMTP line or hang, close, slow (accept after six seconds), pause
+# (accept after 20 milliseconds); at rcpt, data and end it may be a hash by recipient. offers => [EHLO extensions].
+# Everything else is accepted.
 sub behave {
     my ($self, %replies) = @_;
     open my $out, '>', "$self->{files}.new" or croak "$self->{files}: $!";
