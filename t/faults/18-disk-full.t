@@ -8,7 +8,7 @@ use LearnHub::Ledger;
 use LearnHub::Test;
 use Time::HiRes qw(sleep);
 
-expect_log(qr/LH0031: /, qr/LH0004: /, qr/LH0005: /, qr/SQLSTATE (?:53100|57P0\d)/, qr/\[dbd:error\]/);
+expect_outage();
 
 my $flags = "$top/build/full-disk";
 my $library = "$flags/full_disk.so";

@@ -14,11 +14,11 @@ my $node = second_httpd(node_directives("ServerLimit 2\nMaxRequestWorkers 64\nMa
 my $ledger = ledger(nodes => [$node->port], pause => 0.005, mentors => 1,
     mix => [qw(session create page problem problems join me autosave credits coding streamed leave index eco xp)]);
 
+sub first_line { my ($file) = @_; open my $in, '<', $file or return ''; return scalar readline $in }
+
 sub children {
-    return grep {
-        open my $in, '<', "/proc/$_/stat" or 0;
-        (defined $in && readline($in) // '') =~ /^\d+ \(.*\) \w (\d+)/s && $1 == $node->pid;
-    } map {m{(\d+)}} glob '/proc/[0-9]*';
+    my @stats = grep {defined} map { first_line($_) } glob '/proc/[0-9]*/stat';
+    return map { /^(\d+) \(.*\) \w (\d+)/s && $2 == $node->pid ? $1 : () } @stats;
 }
 
 # The proportional set size of a process in KB.

@@ -16,7 +16,7 @@ use Time::HiRes qw(time);
 use LearnHub::Sockets;
 use LearnHub::Test;
 
-our @EXPORT = qw(ledger long node_directives consistent);
+our @EXPORT = qw(ledger long node_directives consistent expect_outage);
 
 my $serial = 0;
 
@@ -25,6 +25,13 @@ sub long { return ($ENV{FAULTS} // '') eq 'long' }
 
 # The directives of a second_httpd() for a ledger: no limits of requests.
 sub node_directives { my ($more) = @_; return "LearnHubRate Off\n" . ($more // '') }
+
+# Allows the log lines of an outage of PostgreSQL: it is unavailable, a request or a job has lost its connection or
+# passed its deadline, PostgreSQL shuts down, a statement was canceled, a server is read-only, its disk is full.
+sub expect_outage {
+    return expect_log(qr/LH(?:0004|0005|0020|0031|0113): /, qr/SQLSTATE (?:57P0\d|57014|25006|53100)/,
+        qr/\[dbd:error\]/);
+}
 
 # ---- what clients send ----
 
@@ -374,6 +381,9 @@ sub at { my ($self, $mark) = @_; return $self->{at}{$mark} }
 
 # The longest time of a request in seconds.
 sub longest { my ($self, @kinds) = @_; return max(0, map { $_->{end} - $_->{start} } $self->entries(@kinds)) }
+
+# What the delays of the machine may add to a time: twice the longest time of a request that needs no database.
+sub noise { my ($self) = @_; return max(0.2, 2 * $self->longest('index')) }
 
 # Successful responses per second between two times.
 sub rate {
