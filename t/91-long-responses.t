@@ -81,6 +81,7 @@ CONF
 };
 
 subtest 'Lists of one user leave threads and connections to others' => sub {
+    expect_log(qr/LH0004: sessions\.mine/);
     my $one = second_httpd("ServerLimit 1\nStartServers 1\nMaxRequestWorkers 32\nLearnHubStatementTimeout 3s\n");
     my %with = (port => $one->port);
     my $lock = database()->clone;

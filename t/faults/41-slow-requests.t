@@ -45,6 +45,7 @@ for my $case (@cases) {
         my $run = $ledger->under_load(before => 1, after => long() ? 20 : 1);
         my $ended = refusals($slow->progress->{ended});
         $slow->stop;
+        ok(eventually(sub { busy_workers($server) == 1 }, 60), 'the server comes to rest');
         my $again = $ledger->under_load(before => 0.5, after => 0.5);
         consistent($run, $name, not_slower($name, $run, $alone, $again), ended => $ended,
             memory => sprintf '%.0f MB', pss_of($server));

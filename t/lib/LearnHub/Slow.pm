@@ -39,7 +39,7 @@ sub address_of { my ($i) = @_; return sprintf '127.1.%d.%d', $i / 200, 1 + $i % 
 # Starts $with{count} clients of the server at $with{port}. Each sends `request` (bytes, or a sub that gets the number
 # of the client and returns them), then `feed` each 0.2 seconds, and reads `read` bytes each 0.2 seconds, 0 for none
 # (but 4 KB more go into its receive buffer). `from`: a sub that returns the client's address. again => 1: a client
-# whose connection ends opens another one.
+# whose connection ends opens another one after a second, as Retry-After says.
 sub start {
     my ($class, %with) = @_;
     pipe my $from, my $to or die "pipe: $!";
@@ -124,11 +124,15 @@ sub report {
 # One report each tick; ends when nobody reads them.
 sub serve_clients {
     my ($to, $with) = @_;
-    my (@clients, %ended);
+    my (@clients, @ended_at, %ended);
     my ($bytes, $parent) = (0, getppid);
     $_ = open_client($with, $_) for @clients = 0 .. $with->{count} - 1;
     fcntl $to, F_SETFL, O_NONBLOCK;
     for (my $next = time + $tick; getppid == $parent; $next += $tick) {
+        for my $i (grep { $ended_at[$_] && time > $ended_at[$_] + $with->{again} } 0 .. $#clients) {
+            $clients[$i] = open_client($with, $i);
+            $ended_at[$i] = undef;
+        }
         for my $client (grep {$_} @clients) {
             my $writes = send_some($client, $with);
             my $alive = read_some($client, $with) && ($writes || $client->{got});
@@ -136,7 +140,8 @@ sub serve_clients {
             $ended{ $client->{head} =~ m{^HTTP/1.1 (\d+)} ? $1 : '000' }++;
             $bytes += $client->{got};
             close $client->{socket};
-            $clients[$client->{i}] = $with->{again} ? open_client($with, $client->{i}) : undef;
+            $clients[$client->{i}] = undef;
+            $ended_at[$client->{i}] = $with->{again} && time;
         }
         report($to, \@clients, \%ended, $bytes);
         my $left = $next - time;
