@@ -140,8 +140,8 @@ sub serve_clients {
             $ended{ $client->{head} =~ m{^HTTP/1.1 (\d+)} ? $1 : '000' }++;
             $bytes += $client->{got};
             close $client->{socket};
-            $clients[$client->{i}] = undef;
             $ended_at[$client->{i}] = $with->{again} && time;
+            $clients[$client->{i}] = undef; # $client is an alias of it
         }
         report($to, \@clients, \%ended, $bytes);
         my $left = $next - time;
