@@ -465,6 +465,16 @@ static void test_threads(void)
     is_int(thread_errors, 0, "threads: eight threads sign and verify with one key");
 }
 
+/* jansson would ignore the zero byte and what follows. */
+static void test_zero_byte(void)
+{
+    static const char header[] = HEADER, payload[] = CLAIMS;
+    const char *first = base64url(header, sizeof(header) - 1), *second = base64url(payload, sizeof(payload));
+
+    is_result(sign_text(apr_pstrcat(tap_pool, first, ".", second, NULL), SECRET), "the payload is not a JSON object",
+              "claims: a zero byte after the object");
+}
+
 int main(void)
 {
     tap_begin();
@@ -479,6 +489,7 @@ int main(void)
     test_other_alphabet();
     test_headers();
     test_claims();
+    test_zero_byte();
     test_hostile_payloads();
     test_rules();
     test_rotation();
