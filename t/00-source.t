@@ -182,7 +182,7 @@ subtest 'compilers' => sub {
 };
 
 subtest 'format' => sub {
-    my @formatted = (@sources, glob 't/unit/*.[ch] t/fuzz/*.c t/lib/*.c t/bench/*.c');
+    my @formatted = (@sources, glob 't/unit/*.[ch] t/fuzz/*.[ch] t/lib/*.c t/bench/*.c');
     none(scalar @formatted, [grep { `clang-format '$_'` ne `cat '$_'` } @formatted],
         'C files have the format of clang-format (make -f Makefile.apxs format)');
     none(scalar @tests, [grep { `perltidy -st '$_'` ne `cat '$_'` } @tests],
