@@ -173,6 +173,7 @@ subtest 'compilers' => sub {
         'each header compiles alone: the order of includes does not matter');
     none(scalar @c, [failure_output("$make -j2 build OUT=build/gcc")], 'gcc compiles without a warning');
     none(scalar @c, [failure_output("$make -j2 build CC=clang OUT=build/clang")], 'clang compiles without a warning');
+    none(scalar @c, [failure_output("$make cppcheck")], 'cppcheck finds nothing (make -f Makefile.apxs analyse)');
     my @symbols = `nm -D --defined-only build/gcc/mod_learnhub.so`;
     none(scalar @symbols, [grep { !/ learnhub_module$/ } @symbols],
         'the module exports learnhub_module only');

@@ -273,7 +273,7 @@ subtest 'errors of httpd that precede the module' => sub {
     my $malformed = [400, 'The request is malformed.'];
     my $unmet = [417, 'The expectation cannot be met.'];
     my $too_long = [414, 'The request URI is too long.'];
-    my $long = 'a' x 9000;
+    my $long = 'b' x 9000;
     my @rejected = (
         ['Content-Length: x', $malformed],
         ['Content-Length: -1', $malformed],

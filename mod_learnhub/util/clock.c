@@ -4,6 +4,12 @@
 #include <errno.h>
 #include <time.h>
 
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#else
+#define __tsan_acquire(semaphore) (void)(semaphore)
+#endif
+
 apr_time_t lh_clock(void)
 {
     struct timespec now;
@@ -44,5 +50,8 @@ int lh_clock_wait_semaphore(sem_t *semaphore, apr_time_t deadline)
     do {
         rv = sem_clockwait(semaphore, CLOCK_MONOTONIC, &at);
     } while (rv != 0 && errno == EINTR);
+    if (rv == 0) {
+        __tsan_acquire(semaphore); /* ThreadSanitizer knows sem_post(), but not sem_clockwait() */
+    }
     return rv == 0;
 }
