@@ -177,17 +177,22 @@ typedef enum {
 enum { LH_JSON = 1, LH_FORM = 2, LH_MULTIPART = 4 };
 
 enum {
-    LH_RETRYABLE = 1,    /* its statements may be run twice: they are retried after a lost connection (as every GET) */
-    LH_REVOKES = 2,      /* revokes tokens or changes roles: after success it takes effect at once on this node */
-    LH_UNWRAP_ARRAY = 4, /* a body that is an array of one object is accepted as that object */
-    LH_STREAMED = 8,     /* of LH_ALL: the response is written while the rows arrive; their number is not limited */
-    LH_UNPAGED = 16,     /* of LH_PAGE and LH_ALL: adds the query fields page and page_size; when neither is sent, all
+    LH_RETRYABLE = 1,     /* its statements may be run twice: they are retried after a lost connection (as every GET) */
+    LH_REVOKES = 2,       /* revokes tokens or changes roles: after success it takes effect at once on this node */
+    LH_UNWRAP_ARRAY = 4,  /* a body that is an array of one object is accepted as that object */
+    LH_STREAMED = 8,      /* of LH_ALL: the response is written while the rows arrive; their number is not limited */
+    LH_UNPAGED = 16,      /* of LH_PAGE and LH_ALL: adds the query fields page and page_size; when neither is sent, all
                           * rows are returned as LH_STREAMED does, for LH_PAGE as {results} */
-    LH_SLICED = 32,      /* of LH_ALL: adds the query fields skip and limit */
-    LH_DIAGRAM = 64,     /* its body contains a diagram: limited by LearnHubMaxDiagram instead of LearnHubMaxBody */
-    LH_SHORT = 128,      /* of GET: its statements find their rows by an index and take PostgreSQL less than a
+    LH_SLICED = 32,       /* of LH_ALL: adds the query fields skip and limit */
+    LH_DIAGRAM = 64,      /* its body contains a diagram: limited by LearnHubMaxDiagram instead of LearnHubMaxBody */
+    LH_SHORT = 128,       /* of GET: its statements find their rows by an index and take PostgreSQL less than a
                           * millisecond; concurrent requests without filters share a round trip, except for deep_sql */
-    LH_KEEPS_CACHE = 256 /* changes nothing that routes with `depends` show: its statements store no topic */
+    LH_KEEPS_CACHE = 256, /* changes nothing that routes with `depends` show: its statements store no topic */
+    LH_IDEMPOTENT = 512 /* of POST: with the header Idempotency-Key, its response is stored in the transaction of `sql`,
+                           * and a repeated request gets it instead of a second change (LearnHubIdempotencyTTL). The
+                           * steps after `sql` then run before the commit, again if the transaction is retried, and may
+                           * only add to the response. `sql` must be what creates: a repeated request that is not
+                           * answered with the stored response runs the steps before `sql` again */
 };
 
 /* The classes of LearnHubRate. A route that is not of the class of its method names one of the others. */
@@ -210,6 +215,7 @@ typedef enum {
     LH_SHARE_EXPRESSION, /* a search whose time nobody can foresee */
     LH_SHARE_BODY,       /* a body of more than 64 KB */
     LH_SHARE_UPLOAD,     /* a body that arrives later than its header: a thread waits for it */
+    LH_SHARE_LIST,       /* reads a list of unlimited length: taken by all such routes without another share */
     LH_SHARE_SENDER,     /* a long response that LearnHubSpool has no room for */
     LH_SHARE_KINDS       /* their number */
 } lh_share;
@@ -321,10 +327,13 @@ void lh_reply_complete(lh_call *call);
 /* The path prefixes that this server serves, as JSON: {"users": "/users", ...}. */
 const char *lh_links(const lh_call *call);
 
+/* 1 if the database cannot be used because its schema is older than the module. */
+int lh_schema_outdated(const lh_call *call);
+
 /*
  * Takes a share of `kind` for the call's account, unless the caller is anonymous, and for its network. It is held until
  * the request ends: when its response has been written. Returns 429 if the account or the network has all of its
- * shares. A call that has a share of this kind keeps it.
+ * shares, 503 if the process has. A call that has a share of this kind keeps it.
  */
 lh_error *lh_share_take(lh_call *call, lh_share kind);
 

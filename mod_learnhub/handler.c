@@ -14,8 +14,10 @@
 #include "http/body.h"
 #include "http/cache.h"
 #include "http/call.h"
+#include "http/claim.h"
 #include "http/cors.h"
 #include "http/error.h"
+#include "http/error_filter.h"
 #include "http/rate.h"
 #include "http/receive.h"
 #include "http/reply.h"
@@ -103,12 +105,12 @@ static void drop(request_rec *r, lh_call *call)
     call->dropped = 1;
 }
 
-/* The group that serves the request's current path, or NULL. Sets *path as lh_server_find_group() does. */
-static const lh_route_group *find_group(const request_rec *r, const char **path)
+/* The group that serves `uri`, or NULL. Sets *path as lh_server_find_group() does. */
+static const lh_route_group *find_group(const request_rec *r, const char *uri, const char **path)
 {
-    lh_server *server = r->proxyreq || !r->uri ? NULL : lh_server_of(r);
+    lh_server *server = r->proxyreq || !uri ? NULL : lh_server_of(r);
 
-    return server ? lh_server_find_group(server, r->uri, path) : NULL;
+    return server ? lh_server_find_group(server, uri, path) : NULL;
 }
 
 /* Claims the request if this server serves its current path, otherwise drops it. Returns the call, or NULL. */
@@ -116,7 +118,7 @@ static lh_call *claim(request_rec *r)
 {
     lh_call *call = call_of(r);
     const char *path;
-    const lh_route_group *group = find_group(r, &path);
+    const lh_route_group *group = find_group(r, r->uri, &path);
 
     if (!group) {
         if (call) {
@@ -270,24 +272,31 @@ static lh_error *check(lh_call *call)
 
 static lh_error *run(lh_call *call)
 {
-    lh_error *error = lh_run(call);
+    lh_error *error = lh_claim_begin(call);
 
+    if (!error && !call->kept) {
+        error = lh_run(call);
+    }
+    lh_claim_end(call, error);
     if (!error && (call->route->def->flags & LH_REVOKES)) {
         lh_revocation_announce();
     }
     return error;
 }
 
-static int serve(lh_call *call)
+static int respond(lh_call *call)
 {
     lh_error *error = check(call);
     lh_response response;
 
     lh_receive_rest(call);
+    if (error && call->route) {
+        error = lh_claim_rejected(call, error);
+    }
     if (!error && lh_cache_find(call, &response)) {
         return lh_reply_send(call, &response);
     }
-    if (!error) {
+    if (!error && !call->kept) {
         error = run(call);
     }
     if (error) {
@@ -298,6 +307,14 @@ static int serve(lh_call *call)
     }
     lh_cache_store(call, &response);
     return lh_reply_send(call, &response);
+}
+
+static int serve(lh_call *call)
+{
+    int rv = respond(call);
+
+    lh_reply_notes(call);
+    return rv;
 }
 
 /* Without a challenge, so that the WWW-Authenticate header of another module (such as mod_auth_basic) is kept. */
@@ -341,19 +358,19 @@ static int handle(request_rec *r)
     return serve(call);
 }
 
-/* Adds the CORS headers to errors of requests for our paths that httpd itself writes, such as those of a malformed
- * header, which precede pre_translate_name(). */
+/* Errors of requests for our paths that httpd itself writes, such as those of a malformed header, which precede
+ * pre_translate_name(). */
 static void insert_error_filter(request_rec *r)
 {
     lh_call *call = ap_get_module_config(r->request_config, &learnhub_module);
     const char *path;
-    const lh_route_group *group = call ? NULL : find_group(r, &path);
+    const lh_route_group *group = call ? NULL : find_group(r, lh_error_filter_path(r), &path);
 
     if (group) {
         call = make_call(r, lh_server_of(r), group, path);
     }
     if (call && !call->dropped) {
-        lh_cors(call);
+        lh_error_filter_add(call);
     }
 }
 
@@ -364,6 +381,7 @@ void lh_handler_hooks(apr_pool_t *p)
 
     (void)p;
     count_response_codes();
+    lh_error_filter_register();
     ap_hook_pre_translate_name(pre_translate_name, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_translate_name(translate_name, after, before, APR_HOOK_MIDDLE);
     ap_hook_map_to_storage(map_to_storage, NULL, NULL, APR_HOOK_FIRST);

@@ -14,6 +14,8 @@
 #include "db/batch.h"
 #include "db/pool.h"
 #include "http/call.h"
+#include "http/claim.h"
+#include "http/idempotency.h"
 #include "http/path.h"
 #include "http/rate.h"
 #include "http/route.h"
@@ -72,6 +74,7 @@ static int compile(apr_pool_t *pconf, const char **why)
 
     routes = lh_routes_compile(pconf, lh_route_groups, statements, why);
     return routes && lh_token_compile(statements, why) && lh_topics_compile(statements, why) &&
+           lh_idempotency_compile(statements, why) && lh_claim_compile(statements, why) &&
            lh_jobs_compile(statements, why);
 }
 
@@ -183,6 +186,13 @@ static apr_int64_t longest_timeout(const void *dbd, server_rec *main_server)
     return longest;
 }
 
+static lh_prepared prepared_of(const lh_config *config)
+{
+    return !strcmp(config->prepared, "on")    ? LH_PREPARED_ON
+           : !strcmp(config->prepared, "off") ? LH_PREPARED_OFF
+                                              : LH_PREPARED_AUTO;
+}
+
 /* Sets server->db and server->batches. Servers with the same mod_dbd configuration share its DBDMax connections and one
  * pool. */
 static void set_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_server, apr_hash_t *pools)
@@ -191,7 +201,9 @@ static void set_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_ser
 
     server->db = apr_hash_get(pools, &dbd, sizeof(dbd));
     if (!server->db) {
-        server->db = lh_pool_create(pchild, server->s, longest_timeout(dbd, main_server));
+        lh_session_options options = {.statement_timeout = longest_timeout(dbd, main_server),
+                                      .prepared = prepared_of(&server->config)};
+        server->db = lh_pool_create(pchild, server->s, &options);
         apr_hash_set(pools, apr_pmemdup(pchild, &dbd, sizeof(dbd)), sizeof(dbd), server->db);
     }
     server->batches = lh_batches_create(pchild, server->db);
@@ -203,7 +215,7 @@ static lh_mac *make_etag_key(apr_pool_t *pchild, const lh_config *config)
 {
     unsigned char key[LH_HMAC_BYTES];
 
-    return lh_jwt_keys_derive(config->keys, "etag", key) ? lh_mac_gmac(pchild, key) : NULL;
+    return lh_jwt_keys_derive(config->keys, 0, "etag", key) ? lh_mac_gmac(pchild, key) : NULL;
 }
 
 /* At most half of the threads send long responses that the spool has no room for. */
@@ -353,6 +365,11 @@ const char *lh_links(const lh_call *call)
     }
     lh_json_close(&json, '}');
     return lh_json_result(&json);
+}
+
+int lh_schema_outdated(const lh_call *call)
+{
+    return lh_pool_is_outdated(call->server->db);
 }
 
 void lh_server_hooks(apr_pool_t *p)

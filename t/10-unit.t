@@ -61,7 +61,8 @@ sub run_program {
 my %variants = (
     sanitizers => [
         '-O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -U_FORTIFY_SOURCE', ''],
-    valgrind => ['-O1', 'valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite '],
+    valgrind =>
+        ['-O1', 'TAP_QUICK=1 valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite '],
 );
 
 ok(@programs > 0, 'there are unit programs');

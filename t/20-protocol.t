@@ -262,4 +262,65 @@ subtest 'errors of httpd in the API error formats' => sub {
         'LimitRequestBody returns 413 in the located format');
 };
 
+# The complete reply to a request with this request line and these header lines.
+sub raw_reply {
+    my ($line, @headers) = @_;
+    return raw_http(join("\r\n", "$line HTTP/1.1", 'Host: x', @headers, '', ''));
+}
+
+# httpd writes these errors itself, as HTML pages, before the module gets the request.
+subtest 'errors of httpd that precede the module' => sub {
+    my $malformed = [400, 'The request is malformed.'];
+    my $unmet = [417, 'The expectation cannot be met.'];
+    my $too_long = [414, 'The request URI is too long.'];
+    my $long = 'b' x 9000;
+    my @rejected = (
+        ['Content-Length: x', $malformed],
+        ['Content-Length: -1', $malformed],
+        ['Transfer-Encoding: frob', $malformed],
+        ['Expect: frob', $unmet],
+        ["X: a\001b", $malformed],
+        ["X y: a", $malformed],
+        ["X: $long", $malformed],
+        [join("\r\n", ('X: a') x 200), $malformed],
+        ['Host: y', $malformed, 'Host: x'],
+    );
+    my %page = ('/users/me' => '{"detail":"%s"}', '/api/sessions/' => '{"error":"%s"}',
+        '/api/credits/me/' => '{"success":false,"data":{"detail":"%s"}}');
+    for my $path (sort keys %page) {
+        for my $case (@rejected) {
+            my ($header, $expected) = @$case;
+            is_page(raw_reply("GET $path", $header), $expected, $page{$path}, "$path with " . substr $header, 0, 25);
+        }
+        is_page(raw_reply("GET $path$long"), $too_long, $page{$path}, "a path of 9000 characters below $path");
+        is_page(raw_reply("GET $path?$long"), $too_long, $page{$path}, "a query of 9000 characters, $path");
+        is_page(raw_reply("GET $path\001"), $malformed, $page{$path}, "a control character in $path");
+        is_page(raw_reply("GET $path%zz"), $malformed, $page{$path}, "an invalid escape in $path");
+        is_page(raw_reply("GET $path/../../../../..$path"), $malformed, $page{$path}, "a path that leaves the root");
+        is_page(raw_reply("GET $path x"), $malformed, $page{$path}, "a request line with two spaces, $path");
+    }
+    like(raw_reply('HEAD /users/me', 'Expect: frob'),
+        qr{^HTTP/1.1 417 .*\nContent-Type: application/json\r\n\r\n$}s, 'HEAD: the same without a body');
+    for my $line ('GET /other', "GET /$long", 'GET /users/../other', 'GET /users/%2e%2e/other', "frob\r\n\r\n") {
+        my $reply = $line =~ /\n/ ? raw_http($line) : raw_reply($line, 'Expect: frob');
+        like($reply, qr{^HTTP/1.1 4.*\nContent-Type: text/html.*<html}s, 'httpd answers to ' . substr $line, 0, 25);
+        unlike($reply, qr/no-store|"detail"/, 'without anything of this module');
+    }
+    my $two = raw_http(join "\r\n", 'GET /health HTTP/1.1', 'Host: x', '', 'GET /users/me HTTP/1.1', 'Host: x',
+        'Expect: x', '', '');
+    like($two, qr{^HTTP/1.1 200 .*"status":"healthy".*HTTP/1.1 417 .*\}$}s, 'the second request of a connection');
+};
+
+# One complete response with this status and the sentence in this body.
+sub is_page {
+    my ($reply, $expected, $format, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my ($status, $body) = ($expected->[0], sprintf $format, $expected->[1]);
+    my ($head, $rest) = split /\r\n\r\n/, $reply, 2;
+    like($head, qr{^HTTP/1.1 $status .*\nContent-Type: application/json(?:\r|$)}s, "$name: $status, JSON");
+    is($rest, $body, "$name: the body");
+    is($head =~ /\nContent-Length: (\d+)/ && $1, length $body, "$name: its length");
+    return like($head, qr/\nCache-Control: no-store(?:\r|$)/, "$name: it is not stored");
+}
+
 done_testing;

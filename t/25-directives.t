@@ -94,6 +94,11 @@ subtest 'values of lifetimes and timeouts' => sub {
     accepts(LearnHubRevocationInterval => '0', '1s', '10s', '5m');
 };
 
+subtest 'values of LearnHubPreparedStatements' => sub {
+    rejects(LearnHubPreparedStatements => qr/auto on off/, '', 'yes', '1', 'On Off', 'session');
+    accepts(LearnHubPreparedStatements => 'Auto', 'On', 'Off', 'auto', 'OFF');
+};
+
 subtest 'values of issuer, audience, bcrypt cost and login throttle' => sub {
     for my $directive (qw(LearnHubJWTIssuer LearnHubJWTAudience)) {
         rejects($directive => qr/string/, '', '""', 'two words');
@@ -108,6 +113,8 @@ subtest 'values of issuer, audience, bcrypt cost and login throttle' => sub {
     accepts(LearnHubPasswordList => 'Off', 'off', "$top/LICENSE");
     rejects(LearnHubKeepAudit => $time, '', '0', '23h', '3651d', 'soon');
     accepts(LearnHubKeepAudit => '1d', '365d', '3650d');
+    rejects(LearnHubIdempotencyTTL => $time, @invalid_times, '0', '59s', '31d');
+    accepts(LearnHubIdempotencyTTL => '1m', '24h', '30d');
 };
 
 subtest 'values of size limits' => sub {

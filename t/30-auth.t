@@ -437,4 +437,16 @@ subtest 'secrets in the database and in logs' => sub {
     like($throttled->log_text, qr/learnhub/, 'a log of the module at level trace8 was searched');
 };
 
+# The requests before let the processes of httpd read the roles of all users.
+subtest 'A role that was just granted needs no new login' => sub {
+    for (1 .. 5) {
+        my $user = signup();
+        api_as($user, GET => '/users/me') for 1 .. 4;
+        role($user->{email}, 'instructor');
+        is(api_as($user, POST => '/api/sessions/', json => {
+                    title => 'T', description => 'D', date => '2040-01-01T00:00:00Z', max_participants => 2 })->status,
+            201, 'the next request has the role');
+    }
+};
+
 done_testing;

@@ -28,6 +28,7 @@ push @{ $columns{ $_->{name} } }, $_->{attname} for sql(q{
 my %not_exported = (
     auth_events => 'revoked tokens, without content, for at most 31 days',
     erasures => 'only of deleted accounts',
+    idempotency_keys => 'copies of responses that the account has received, encrypted, until LearnHubIdempotencyTTL',
     login_names => 'the username and the e-mail address of the account record',
     mail_requests => 'counts the mails of the last hour, which are exported',
     mentoring_hours => 'the hours of mentoring_session records',
@@ -117,7 +118,8 @@ sub full_account {
     $do->(PUT => "/sessions/$practice/autosave",
         json => { diagram_data => { secret => "drawing $n" }, time_spent => 5 });
     $do->(POST => "/sessions/$practice/chat", json => { role => 'user', content => 'My chat' });
-    $do->(POST => '/submissions/', json => { problem_id => $problem->{problem}{id} });
+    $do->(POST => '/submissions/', json => { problem_id => $problem->{problem}{id} },
+        headers => { 'Idempotency-Key' => "full $n" });
     $do->(POST => '/api/codingsessions/', json => { duration => '01:00:00', source => 'manual', session_name => 'S' });
     sql(q{UPDATE learnhub.coding_sessions SET status = 'unlocked' WHERE user_id = ?}, $id);
     $do->(POST => '/api/credits/spend/', json => { amount => 1, reason => 'R' });

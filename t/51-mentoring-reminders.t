@@ -51,7 +51,8 @@ sub accepted {
 # The states of the mails of a session.
 sub states_of {
     my ($pk) = @_;
-    my @mails = sql('SELECT state FROM learnhub.outbox WHERE subject_ref = ? ORDER BY id', "session $pk");
+    my @mails = sql('SELECT state FROM learnhub.outbox WHERE subject_ref = ? AND to_address IN (?, ?) ORDER BY id',
+        "session $pk", $mentor->{email}, $mentee->{email});
     return map { $_->{state} } @mails;
 }
 

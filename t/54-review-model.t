@@ -334,6 +334,7 @@ subtest 'A model that is busy' => sub {
         return $review->(@{ $more[$i - 8] });
     };
     is_deeply([map { $_->{status} } @replies[0 .. 9]], [(200) x 8, 503, 200], 'eight requests wait; a submit gets 503');
+    is($replies[8]{retry}, 1, 'with Retry-After');
     like("@{ $replies[9]{json}{feedback}{next_steps} }", $no_model, 'a check evaluates the labels');
     is(stored_session($ids[8])->{status}, 'active', 'the session stays open');
     is_deeply([map { $_->{status} } @replies[10, 11]], [429, 429], 'a user with two requests gets 429');

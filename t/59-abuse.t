@@ -202,19 +202,27 @@ subtest 'Bodies that do not arrive hold few threads' => sub {
     my $server = second_httpd("ServerLimit 1\nStartServers 1\nMaxRequestWorkers 32\n");
     my $part = "POST /users/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         . "Content-Length: 16000\r\n\r\nusername=";
-    my @clients = map {
-        IO::Socket::INET->new(PeerAddr => '127.0.0.1', LocalAddr => '127.0.59.1', PeerPort => $server->port)
-    } 1 .. 40;
-    $_->syswrite($part) for @clients;
-    my $refused = eventually(sub {
-            my $readable = '';
-            vec($readable, fileno $_, 1) = 1 for @clients;
-            my $n = select $readable, undef, undef, 0;
-            return $n >= 24 && $n;
-    });
-    is($refused, 24, 'of 40 clients of one address, 24 are refused');
-    is(api(GET => '/users/me', port => $server->port)->status, 401, 'the server answers others');
-    $clients[0]->close;
+    my $refused = sub {
+        my (@addresses) = @_;
+        my @clients = map {
+            IO::Socket::INET->new(PeerAddr => '127.0.0.1', LocalAddr => $_, PeerPort => $server->port)
+        } @addresses;
+        $_->syswrite($part) for @clients;
+        my @answered;
+        eventually(sub {
+                my $readable = '';
+                vec($readable, fileno $_, 1) = 1 for @clients;
+                select $readable, undef, undef, 0;
+                @answered = grep { vec $readable, fileno $_, 1 } @clients;
+                return @answered >= 24;
+        });
+        is(api(GET => '/users/me', port => $server->port)->status, 401, 'the server answers others');
+        return [map { readline($_) =~ /(\d{3})/ } @answered];
+    };
+    is_deeply($refused->(('127.0.59.1') x 40), [(429) x 24], 'of 40 clients of one address, 24 get 429');
+    ok(stays_busy($server, 1), 'no thread waits for clients that have left');
+    is_deeply($refused->(map {"127.0.59.$_"} 1 .. 40), [(503) x 24],
+        'of 40 clients with as many addresses, 24 get 503: half of the threads wait');
     $server->stop;
 };
 

@@ -80,6 +80,22 @@ CONF
     $few->stop;
 };
 
+subtest 'Lists of one user leave threads and connections to others' => sub {
+    expect_log(qr/LH0004: sessions\.mine/);
+    my $one = second_httpd("ServerLimit 1\nStartServers 1\nMaxRequestWorkers 32\nLearnHubStatementTimeout 3s\n");
+    my %with = (port => $one->port);
+    my $lock = database()->clone;
+    $lock->begin_work;
+    $lock->do('LOCK TABLE learnhub.practice_sessions IN ACCESS EXCLUSIVE MODE');
+    my @statuses = parallel 20, sub { api_as($author, GET => $mine, %with)->status };
+    $lock->rollback;
+    $lock->disconnect;
+    is(tally(@statuses)->{429}, 12, 'of 20 lists that one user reads at once, 12 get 429');
+    my $again = tally(parallel 8, sub { api_as($author, GET => $mine, %with)->status });
+    is_deeply($again, { 200 => 8 }, 'afterwards eight are read');
+    $one->stop;
+};
+
 subtest 'HEAD, HTTP/1.0 and Range' => sub {
     my $head = api_as($author, HEAD => $mine);
     is_deeply([$head->status, $head->body, $head->header('Content-Length')], [200, '', length $list],
@@ -91,11 +107,14 @@ subtest 'HEAD, HTTP/1.0 and Range' => sub {
 };
 
 subtest 'Beyond LearnHubSpool responses are sent while they are written, or rejected' => sub {
+    my $log = "$top/t/logs/small-$$.log";
     my $small = second_httpd(<<"CONF");
 ${short}ServerLimit 1
 StartServers 1
 MaxRequestWorkers 32
 LearnHubSpool 4194304
+LogFormat "%s %{learnhub-route}n %{learnhub-db-us}n" small
+CustomLog "$log" small
 CONF
     my %with = (port => $small->port);
     my @own = map { slow_reader($mine, $author, %with) } 1 .. 2;
@@ -111,6 +130,8 @@ CONF
     ok(stays_busy($small, 4), 'a response beyond the total holds a thread');
     my @forms = map { form_of($list, rest_of($_)) } @own;
     is_deeply(tally(@forms), { 'in parts' => 2 }, 'responses above the share are complete');
+    my $timed = sub { open my $in, '<', $log or return 0; return 2 == grep {/^200 sessions\.mine [1-9]\d*$/} <$in> };
+    ok(eventually($timed), 'the access log has the time that they spent with the database');
     @forms = map { form_of($list{ $readers[$_]{email} }, rest_of($others[$_])) } 0 .. 2;
     push @forms, form_of($list{ $readers[3]{email} }, rest_of($more));
     is_deeply(tally(@forms), { 'with its length' => 3, 'in parts' => 1 },

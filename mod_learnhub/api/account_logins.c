@@ -106,6 +106,7 @@ static const lh_field logout_keys[] = {
 static const lh_route tutoring_routes[] = {
     {.name = "tutoring_login.register", .method = "POST", .path = "/api/auth/register/",
      .summary = "Create an account and log in; a role that is not in LearnHubSignupRoles is stored as a request.",
+     .flags = LH_IDEMPOTENT,
      .body = tutoring_register_fields,
      .check = lh_check_password,
      .before = {&lh_step_hash_password, &lh_step_new_login, &lh_step_bind_activation_link},
@@ -262,6 +263,7 @@ const lh_route_group lh_group_coding_token = {
 static const lh_route coding_users_routes[] = {
     {.name = "coding_users.register", .method = "POST", .path = "/api/users/",
      .summary = "Create an account.",
+     .flags = LH_IDEMPOTENT,
      .body = coding_register_fields,
      .check = lh_check_password,
      .before = {&lh_step_hash_password, &lh_step_bind_activation_link},
@@ -320,6 +322,7 @@ static const lh_field xp_user_keys[] = {
 static const lh_route xp_routes[] = {
     {.name = "xp_login.register", .method = "POST", .path = "/api/v1/auth/register/",
      .summary = "Create an account and log in.",
+     .flags = LH_IDEMPOTENT,
      .body = xp_register_fields,
      .check = lh_check_registration,
      .before = {&lh_step_hash_password, &lh_step_new_login, &lh_step_bind_activation_link},

@@ -55,6 +55,7 @@ static const lh_field refresh_fields[] = {
 static const lh_route users_routes[] = {
     {.name = "users.signup", .method = "POST", .path = "/users/signup",
      .summary = "Create an account.",
+     .flags = LH_IDEMPOTENT,
      .body = signup_fields,
      .check = lh_check_signup,
      .before = {&lh_step_hash_password, &lh_step_bind_activation_link},
@@ -182,6 +183,7 @@ static const lh_field confirm_fields[] = {
 static const lh_route auth_routes[] = {
     {.name = "auth.register", .method = "POST", .path = "/auth/users/",
      .summary = "Create an account.",
+     .flags = LH_IDEMPOTENT,
      .body = register_fields,
      .check = lh_check_password,
      .before = {&lh_step_hash_password, &lh_step_bind_activation_link},

@@ -57,6 +57,7 @@ static const lh_route session_routes[] = {
     {.name = "coding.create", .method = "POST", .path = "/api/codingsessions/",
      .summary = "Create a session; its credits are locked.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .body = session_fields,
      .sql = {CALLER_LOCK,
 
@@ -226,6 +227,7 @@ static const lh_route activity_routes[] = {
     {.name = "eco.create", .method = "POST", .path = "/api/ecoactivities/",
      .summary = "Create a pending activity.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .body = activity_fields,
      .sql = {CALLER_LOCK,
 
@@ -275,6 +277,7 @@ static const lh_route activity_routes[] = {
     {.name = "eco.verify", .method = "POST", .path = "/api/ecoactivities/{id:int}/verify/",
      .summary = "Verify an activity; its points unlock the owner's oldest locked sessions.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      /* Locks the owner first, as every change of sessions and credits does. */
      .sql = {"SELECT id "
              "FROM learnhub.users "
@@ -314,6 +317,7 @@ static const lh_route activity_routes[] = {
     {.name = "eco.reject", .method = "POST", .path = "/api/ecoactivities/{id:int}/reject/",
      .summary = "Reject an activity.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .sql = {ACTIVITY_LOCK,
 
              "UPDATE learnhub.eco_activities a "
@@ -377,6 +381,7 @@ static const lh_route credit_routes[] = {
     {.name = "credits.spend", .method = "POST", .path = "/api/credits/spend/",
      .summary = "Spend credits.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .body = spending_fields,
      .sql = {CALLER_LOCK,
 

@@ -40,6 +40,7 @@ static const lh_route routes[] = {
     {.name = "activities.create", .method = "POST", .path = "/api/activities/",
      .summary = "Create a pending activity, with a picture if one is sent.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .accepts = LH_MULTIPART | LH_JSON,
      .body = activity_fields,
      /* The activity took place at the start of the UTC day; now, if the day has not begun or was not sent. */

@@ -89,6 +89,7 @@ static const lh_route routes[] = {
     {.name = "rewards.create", .method = "POST", .path = "/api/rewards/",
      .summary = "Create a reward.",
      .roles = LH_ADMIN,
+     .flags = LH_IDEMPOTENT,
      .body = reward_fields,
      .sql = {"INSERT INTO learnhub.rewards AS r "
              "    (name, description, cost, category, icon, popular, stock, is_active) "
@@ -121,6 +122,7 @@ static const lh_route routes[] = {
     {.name = "rewards.redeem", .method = "POST", .path = "/api/rewards/redeem/",
      .summary = "Spend available credits on a reward.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .body = redeem_fields,
      /* Statements 1 and 2 lock the caller and the reward, so statement 3 sees the same credits and stock. */
      .sql = {CALLER_LOCK,

@@ -144,6 +144,7 @@ static const lh_route routes[] = {
     {.name = "mentors.create", .method = "POST", .path = "/mentorinfo/",
      .summary = "Create the caller's mentor profile.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .body = mentor_fields,
      .sql = {"WITH p AS ("
              "    INSERT INTO learnhub.mentor_profiles (user_id, about_me, skills, team_number) "
@@ -237,6 +238,7 @@ static const lh_route routes[] = {
     {.name = "mentees.create", .method = "POST", .path = "/menteeinfo/",
      .summary = "Create the caller's mentee profile.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .body = team_fields,
      .sql = {"WITH p AS ("
              "    INSERT INTO learnhub.mentee_profiles (user_id, team_number) "

@@ -107,6 +107,7 @@ static const lh_route routes[] = {
     {.name = "session.request", .method = "POST", .path = "/sessionrequest/",
      .summary = "Request a session with a mentor.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .body = request_fields,
      .check = check_length,
      /* Locks both users in id order; otherwise concurrent bookings can deadlock in the exclusion constraint. is_active

@@ -107,6 +107,7 @@ static const lh_route routes[] = {
     {.name = "problems.create", .method = "POST", .path = "/problems/",
      .summary = "Create a problem.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .body = create_fields,
      .sql = {"INSERT INTO learnhub.problems AS p "
              "    (title, description, difficulty, categories, estimated_time, "

@@ -125,6 +125,7 @@ static const lh_route routes[] = {
     {.name = "reviews.submit", .method = "POST", .path = "/sessions/{id:oid}/submit",
      .summary = "Evaluate the drawing of one of the caller's open sessions, create a submission and end the session.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .before = {&lh_step_submit_drawing},
      .extra_sql = EVALUATION_SQL,
      .sql = {"SELECT CASE WHEN status IN ('submitted', 'abandoned') THEN status "
@@ -163,7 +164,7 @@ static const lh_route routes[] = {
     {.name = "reviews.chat", .method = "POST", .path = "/sessions/{id:oid}/ai-chat",
      .summary = "Ask a question about the drawing of one of the caller's open sessions.",
      .roles = LH_MEMBER,
-     .flags = LH_DIAGRAM,
+     .flags = LH_DIAGRAM | LH_IDEMPOTENT,
      .body = (const lh_field[]){
          {.name = "message",      .type = LH_STRING, .flags = LH_NULL, .min = 1, .max = 32768},
          {.name = "content",      .type = LH_STRING, .flags = LH_NULL, .min = 1, .max = 32768,

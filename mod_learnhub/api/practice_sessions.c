@@ -106,6 +106,7 @@ static const lh_route routes[] = {
     {.name = "sessions.create", .method = "POST", .path = "/sessions/",
      .summary = "Create a session, or get the open one for this problem.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .body = create_fields,
      .sql = {"SELECT NULL::text AS \"!\" "
              "FROM learnhub.problems "
@@ -232,7 +233,7 @@ static const lh_route routes[] = {
     {.name = "sessions.chat", .method = "POST", .path = "/sessions/{id:oid}/chat",
      .summary = "Add a chat message.",
      .roles = LH_MEMBER,
-     .flags = LH_KEEPS_CACHE,
+     .flags = LH_KEEPS_CACHE | LH_IDEMPOTENT,
      .body = CHAT_FIELDS,
      .sql = {"SELECT CASE WHEN status NOT IN ('active', 'paused') THEN 'closed' "
              "            WHEN NOT learnhub.chat_has_room(chat_messages) THEN 'full' "

@@ -67,6 +67,7 @@ static const lh_route routes[] = {
     {.name = "submissions.create", .method = "POST", .path = "/submissions/",
      .summary = "Create a submission.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .body = (const lh_field[]){
          {.name = "problem_id", .type = LH_OBJECT_ID, .flags = LH_REQUIRED},
          SUBMISSION_FIELDS,
@@ -96,6 +97,7 @@ static const lh_route routes[] = {
     {.name = "submissions.from_session", .method = "POST", .path = "/submissions/from-session/{id:oid}",
      .summary = "Create a submission from a practice session and end the session.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .sql = {"SELECT CASE WHEN user_id <> :me::bigint THEN 'owner' "
              "            WHEN status = 'submitted' THEN 'submitted' "
              "            WHEN status = 'abandoned' THEN 'abandoned' "
@@ -200,6 +202,7 @@ static const lh_route routes[] = {
     {.name = "submissions.chat", .method = "POST", .path = "/submissions/{id:oid}/chat",
      .summary = "Add a chat message.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .body = CHAT_FIELDS,
      .sql = {"SELECT CASE WHEN user_id <> :me::bigint THEN 'owner' "
              "            WHEN NOT learnhub.chat_has_room(chat_messages) THEN 'full' "

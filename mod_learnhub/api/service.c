@@ -18,7 +18,7 @@ static lh_error *probe(lh_call *call)
     int down = lh_query(call, 0) != NULL;
 
     lh_reply_string(call, "status", down ? "unhealthy" : "healthy");
-    lh_reply_string(call, "database", down ? "unreachable" : "reachable");
+    lh_reply_string(call, "database", !down ? "reachable" : lh_schema_outdated(call) ? "outdated" : "unreachable");
     lh_reply_string(call, "version", LH_VERSION);
     if (down) {
         lh_reply_status(call, 503);
@@ -38,7 +38,7 @@ static const lh_field index_keys[] = {
 
 static const lh_field health_keys[] = {
     {.name = "status",   .type = LH_STRING, .enum_values = "healthy unhealthy"},
-    {.name = "database", .type = LH_STRING, .enum_values = "reachable unreachable"},
+    {.name = "database", .type = LH_STRING, .enum_values = "reachable unreachable outdated"},
     {.name = "version",  .type = LH_STRING},
     {0}};
 

@@ -260,6 +260,7 @@ static const lh_route routes[] = {
     {.name = "tutoring.create", .method = "POST", .path = "/api/sessions/",
      .summary = "Create a session.",
      .roles = LH_INSTRUCTOR | LH_ADMIN,
+     .flags = LH_IDEMPOTENT,
      .body = session_fields,
      .sql = {"WITH s AS ("
              "    INSERT INTO learnhub.tutoring_sessions (title, description, starts_at, max_participants, creator_id) "
@@ -326,6 +327,7 @@ static const lh_route routes[] = {
     {.name = "tutoring.join", .method = "POST", .path = "/api/sessions/{id:int}/join/",
      .summary = "Join a session.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      /* The lock needs a statement of its own, so that the next one sees all participants who joined before it. */
      .sql = {"SELECT id FROM learnhub.tutoring_sessions WHERE id = :id::bigint FOR UPDATE",
 
@@ -370,6 +372,7 @@ static const lh_route routes[] = {
     {.name = "tutoring.leave", .method = "POST", .path = "/api/sessions/{id:int}/leave/",
      .summary = "Leave a session.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .sql = {"SELECT id FROM learnhub.tutoring_sessions WHERE id = :id::bigint FOR UPDATE",
 
              "WITH verdict AS ("
@@ -406,6 +409,7 @@ static const lh_route routes[] = {
     {.name = "tutoring.cancel", .method = "POST", .path = "/api/sessions/{id:int}/cancel/",
      .summary = "Cancel an upcoming or ongoing session.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .sql = {"SELECT CASE WHEN creator_id <> :me::bigint THEN 'creator' "
              "            WHEN status NOT IN ('upcoming', 'ongoing') THEN 'state' "
              "       END AS \"!\" "
@@ -431,6 +435,7 @@ static const lh_route routes[] = {
     {.name = "tutoring.start", .method = "POST", .path = "/api/sessions/{id:int}/start/",
      .summary = "Start an upcoming session.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .sql = {"SELECT CASE WHEN creator_id <> :me::bigint THEN 'creator' "
              "            WHEN status <> 'upcoming' THEN 'state' "
              "       END AS \"!\" "
@@ -456,6 +461,7 @@ static const lh_route routes[] = {
     {.name = "tutoring.complete", .method = "POST", .path = "/api/sessions/{id:int}/complete/",
      .summary = "Complete an ongoing session.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .sql = {"SELECT CASE WHEN creator_id <> :me::bigint THEN 'creator' "
              "            WHEN status <> 'ongoing' THEN 'state' "
              "       END AS \"!\" "

@@ -119,6 +119,7 @@ static const lh_route routes[] = {
     {.name = "xp.new_activity", .method = "POST", .path = "/api/v1/activities/",
      .summary = "Create an activity, optionally with rates of its own.",
      .roles = LH_ADMIN,
+     .flags = LH_IDEMPOTENT,
      .body = activity_fields,
      .sql = {"INSERT INTO learnhub.activities AS a (name, emoji, category, color, rates) "
              "VALUES (:name, :emoji, :category, :color, "

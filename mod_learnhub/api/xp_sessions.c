@@ -193,7 +193,7 @@ static const lh_route routes[] = {
     {.name = "xp.register", .method = "POST", .path = "/api/v1/sessions/",
      .summary = "Register a session that has started; in an existing one, fill in the missing values.",
      .roles = LH_MEMBER,
-     .flags = LH_RETRYABLE,
+     .flags = LH_RETRYABLE | LH_IDEMPOTENT,
      .body = register_fields,
      .check = check_session_id,
      /* xmax is 0 in a new row; in an existing row ON CONFLICT sets it when it locks the row. */
@@ -365,6 +365,7 @@ static const lh_route routes[] = {
     {.name = "xp.new_goal", .method = "POST", .path = "/api/v1/goals/",
      .summary = "Create a goal.",
      .roles = LH_MEMBER,
+     .flags = LH_IDEMPOTENT,
      .body = goal_fields,
      .sql = {"WITH g AS ("
              "    INSERT INTO learnhub.goals "

@@ -5,12 +5,13 @@
 #include <apr_hash.h>
 #include <apr_shm.h>
 #include <apr_strings.h>
-#include <apr_thread_mutex.h>
 #include <apr_thread_rwlock.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "core/server_state.h"
 #include "db/result.h"
+#include "http/deadline.h"
 #include "http/error.h"
 #include "http/run.h"
 #include "util/clock.h"
@@ -42,7 +43,7 @@ struct lh_revocations {
     apr_thread_rwlock_t *lock; /* of `copy` */
     event_copy copy;           /* replaced at each reload */
 
-    apr_thread_mutex_t *reading;        /* held by the thread that reads events; guards loaded_at and position */
+    pthread_mutex_t reading;            /* held by the thread that reads events; guards loaded_at and position */
     apr_time_t loaded_at;               /* when all events were read; 0: never */
     char position[POSITION_SIZE];       /* of the last read: selects the events of the next one */
     volatile apr_uint64_t read_at;      /* when events were read, on lh_clock(); 0: never */
@@ -156,7 +157,7 @@ lh_revocations *lh_revocation_create(apr_pool_t *p)
 
     revocations->parent = p;
     apr_thread_rwlock_create(&revocations->lock, p);
-    apr_thread_mutex_create(&revocations->reading, APR_THREAD_MUTEX_DEFAULT, p);
+    pthread_mutex_init(&revocations->reading, NULL);
     revocations->copy = create_copy(p);
     return revocations;
 }
@@ -253,6 +254,7 @@ static lh_error *load_portion(lh_call *call, event_copy *copy, cursor *at, int *
     if (!at->count++) {
         at->position = lh_call_cell(call, events, 0, COLUMN_POSITION);
     }
+    lh_deadline_renew(call); /* a portion takes a short time, all of them may not */
     at->until = lh_call_cell(call, events, last, COLUMN_UNTIL);
     at->id = lh_call_cell(call, events, last, COLUMN_LAST_ID);
     *done = last < PORTION - 1;
@@ -354,22 +356,26 @@ static int is_fresh(lh_revocations *revocations, apr_time_t age)
 
 /*
  * Reads the events; `always`: even if the copy is fresh. A thread that waited while other threads read them uses their
- * result: the copy, or 503 after two failures. A single failure does not count, because that read may have started
- * before this thread began to wait.
+ * result: the copy, or 503 after two failures, or when LearnHubConnectionWait is over. A single failure does not count,
+ * because that read may have started before this thread began to wait.
  */
 static lh_error *refresh(lh_revocations *revocations, lh_call *call, int always)
 {
     apr_time_t began = lh_clock();
     apr_uint32_t attempts = apr_atomic_read32(&revocations->attempts);
+    int is_locked = lh_clock_lock(&revocations->reading, lh_deadline_of_wait(call));
     lh_error *error = NULL;
 
-    apr_thread_mutex_lock(revocations->reading);
+    lh_deadline_waited(call, began);
+    if (!is_locked) {
+        return lh_error_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE);
+    }
     if (read_at(revocations) < began && (always || !is_fresh(revocations, call->server->config.revocation_interval))) {
         error = apr_atomic_read32(&revocations->attempts) - attempts > 1
                     ? lh_error_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE)
                     : read_events(revocations, call);
     }
-    apr_thread_mutex_unlock(revocations->reading);
+    pthread_mutex_unlock(&revocations->reading);
     return error;
 }
 
@@ -385,9 +391,9 @@ lh_error *lh_revocation_follow(lh_revocations *revocations, lh_call *call, int *
     if (!is_fresh(revocations, interval)) {
         return refresh(revocations, call, 0);
     }
-    if (apr_thread_mutex_trylock(revocations->reading) == APR_SUCCESS) {
+    if (pthread_mutex_trylock(&revocations->reading) == 0) {
         read_events(revocations, call); /* an error can be ignored: the copy is still fresh */
-        apr_thread_mutex_unlock(revocations->reading);
+        pthread_mutex_unlock(&revocations->reading);
     }
     return NULL;
 }

@@ -61,8 +61,10 @@ typedef struct lh_config {
     apr_int64_t max_body, max_photo, max_diagram; /* bytes */
     lh_rates rates;
     apr_int64_t connection_wait, statement_timeout;
+    const char *prepared; /* "auto", "on" or "off" */
     lh_spool_limit spool;
     apr_int64_t cache; /* bytes; 0: off */
+    apr_int64_t idempotency_ttl;
 
     const char *public_url;                 /* without a trailing slash, or NULL */
     const char *reset_url, *activation_url; /* with {uid} and {token}, or NULL */

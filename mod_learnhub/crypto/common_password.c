@@ -201,12 +201,12 @@ static int is_path(const char *password, apr_size_t length)
 static int stands_for(char c, char letter)
 {
     static const char signs[] = "a4@b8e3g9i1!l1|o0s5$t7z2";
-    const char *s;
+    const char *s = strchr(signs, letter);
 
-    if (c == letter) {
-        return 1;
+    if (c == letter || !s) {
+        return c == letter;
     }
-    for (s = strchr(signs, letter); s && *++s && !is_letter(*s);) {
+    for (s++; *s && !is_letter(*s); s++) {
         if (*s == c) {
             return 1;
         }

@@ -127,9 +127,14 @@ static int is_kid(const char *kid)
     return length >= 1 && length <= KID_MAX && kid[length] == '\0';
 }
 
-int lh_jwt_keys_derive(const lh_jwt_keys *keys, const char *label, unsigned char key[LH_HMAC_BYTES])
+int lh_jwt_keys_derive(const lh_jwt_keys *keys, int index, const char *label, unsigned char key[LH_HMAC_BYTES])
 {
-    return keys->first && lh_mac_sign(keys->first->hmac, NULL, label, strlen(label), key);
+    const jwt_key *source = keys->first;
+
+    for (; source && index > 0; index--) {
+        source = source->next;
+    }
+    return source && lh_mac_sign(source->hmac, NULL, label, strlen(label), key);
 }
 
 /* Identifies a key without revealing its secret: the first bytes of HMAC(secret, "kid"). */

@@ -48,9 +48,10 @@ lh_jwt_keys *lh_jwt_keys_make(apr_pool_t *p);
 const char *lh_jwt_keys_add(lh_jwt_keys *keys, const char *kid, const char *secret, apr_size_t length);
 int lh_jwt_keys_count(const lh_jwt_keys *keys);
 
-/* Derives a key for another purpose, named by `label`, from the key that signs: the same on all nodes. Returns 1, or 0
- * without a key or when OpenSSL fails. */
-int lh_jwt_keys_derive(const lh_jwt_keys *keys, const char *label, unsigned char key[LH_HMAC_BYTES]);
+/* Derives a key for another purpose, named by `label`, from a key of the server: the same on all nodes. Index 0 is the
+ * key that signs, the others follow in the order in which they were added. Returns 1, or 0 without such a key or when
+ * OpenSSL fails. */
+int lh_jwt_keys_derive(const lh_jwt_keys *keys, int index, const char *label, unsigned char key[LH_HMAC_BYTES]);
 
 #define LH_JWT_CLOCK_SKEW 60 /* seconds that iat may be ahead of the local clock */
 

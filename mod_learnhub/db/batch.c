@@ -33,7 +33,8 @@ typedef struct member {
     lh_result **results;
     member_state state; /* guarded by the lock of the batches */
     int impatient;      /* has waited for PATIENCE */
-    sem_t woken;        /* posted, without the lock, after the state has become CARRYING, DONE or FAILED */
+    apr_time_t *sent_at;
+    sem_t woken; /* posted, without the lock, after the state has become CARRYING, DONE or FAILED */
     struct member *next;
 } member;
 
@@ -133,6 +134,7 @@ typedef struct batch {
     const lh_statement *statements[LH_SQL_STATEMENTS];
     lh_exchange_part parts[LH_SQL_STATEMENTS];
     int statement_count;
+    apr_interval_time_t timeout; /* the shortest of the members' */
     lh_result *results[LH_SQL_STATEMENTS];
 } batch;
 
@@ -151,14 +153,16 @@ static int add(batch *to, member *added)
         to->parts[to->statement_count].pool = added->pool;
         to->statement_count++;
     }
+    if (to->count == 0 || run->attempt_timeout < to->timeout) {
+        to->timeout = run->attempt_timeout;
+    }
     to->members[to->count++] = added;
     return 1;
 }
 
-/* Fills the batch with the carrier's read and those that wait. */
+/* Fills the empty batch with the carrier's read and those that wait. */
 static void gather(lh_batches *batches, member *carrier, batch *out)
 {
-    out->count = out->statement_count = 0;
     add(out, carrier);
     pthread_mutex_lock(&batches->lock);
     while (batches->first && add(out, batches->first)) {
@@ -173,13 +177,15 @@ static void execute(const lh_sql_run *first, apr_pool_t *p, lh_connection *conne
     lh_sql_run run = *first;
     lh_sql_failure failure = {.label = NULL};
     lh_exchange x = {.run = &run, .pool = p, .results = b->results, .failure = &failure, .connection = connection};
+    apr_time_t now = lh_clock();
+    int i;
 
     run.statements = b->statements;
     run.count = b->statement_count;
     x.parts = b->parts;
-    x.deadline = lh_clock() + run.attempt_timeout;
-    if (x.deadline > run.deadline) {
-        x.deadline = run.deadline;
+    x.deadline = now + b->timeout;
+    for (i = 0; i < b->count; i++) {
+        *b->members[i]->sent_at = now;
     }
     memset(b->results, 0, sizeof(b->results));
     if (lh_exchange_run(&x) == LH_SQL_ERROR) {
@@ -246,10 +252,10 @@ static void carry(lh_batches *batches, member *self)
 
 /* ---- interface ---- */
 
-lh_sql_outcome lh_batch_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **results)
+lh_sql_outcome lh_batch_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **results, apr_time_t *sent_at)
 {
     lh_batches *batches = run->batches;
-    member self = {.run = run, .pool = p, .results = results, .state = WAITING};
+    member self = {.run = run, .pool = p, .results = results, .state = WAITING, .sent_at = sent_at};
     int carrying;
 
     sem_init(&self.woken, 0, 0);

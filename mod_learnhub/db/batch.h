@@ -25,7 +25,8 @@ lh_batches *lh_batches_create(apr_pool_t *p, lh_pool *db);
  * Executes a read, run->batches of which must be set, in a batch. Its statements must not write, and must be fast: the
  * other reads of the batch wait for them. LH_SQL_OK: results[i] is the result of statement i, freed with `p`.
  * LH_SQL_BUSY: no connection became available until run->wait_until. LH_SQL_LOST: the read must be executed alone.
+ * *sent_at is set to the time on lh_clock() at which the batch had a connection, if it had one.
  */
-lh_sql_outcome lh_batch_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **results);
+lh_sql_outcome lh_batch_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **results, apr_time_t *sent_at);
 
 #endif

@@ -5,30 +5,17 @@
 
 #include <apr_dbd.h>
 #include <apr_strings.h>
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <mod_dbd.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "util/clock.h"
+#include "db/cancel.h"
+#include "db/hosts.h"
 
 #define DBD_MAX_KEY "learnhub:DBDMax"
-#define SET_UP_TIMEOUT apr_time_from_sec(2)
-
-/*
- * force_generic_plan: otherwise PostgreSQL plans a prepared statement again for each execution if a plan for its
- * current values, for example of LIMIT $1, looks cheaper than a plan for any values. jit: such a plan of a page looks
- * as expensive as one of the whole list, and compiling it takes longer than all statements of a request. Responses have
- * times in UTC and text in UTF-8.
- */
-#define SESSION                                                                                                        \
-    "SET statement_timeout TO %" APR_INT64_T_FMT ";"                                                                   \
-    "SET plan_cache_mode TO force_generic_plan;"                                                                       \
-    "SET jit TO off;"                                                                                                  \
-    "SET timezone TO 'UTC';"                                                                                           \
-    "SET client_encoding TO 'UTF8';"                                                                                   \
-    "SET search_path TO learnhub, public"
 
 /* Stores DBDMax in the pool of the connection, for open_entry(): mod_dbd passes it to this hook only. */
 static apr_status_t store_dbd_max(apr_pool_t *p, dbd_cfg_t *cfg, ap_dbd_t *dbd)
@@ -87,78 +74,93 @@ static int open_entry(lh_pool_entry *entry, server_rec *s, char why[LH_CONNECT_W
     apr_pool_userdata_get(&dbd_max, DBD_MAX_KEY, dbd->pool);
     entry->dbd_max = dbd_max ? *(int *)dbd_max : 0;
     entry->connection.pg = apr_dbd_native_handle(dbd->driver, dbd->handle);
-    entry->connection.prepared = entry->prepared;
+    entry->hosts = lh_hosts_of(entry->pool, entry->connection.pg, &entry->host);
     PQsetNoticeProcessor(entry->connection.pg, discard_notice, NULL);
     return 1;
 }
 
-/* Milliseconds until `deadline` for poll(), rounded up; 0 if it has passed. */
-static int poll_timeout(apr_time_t deadline)
+/* Shuts the socket down: the server notices, and a later reset does not block on unsent data. */
+static void shut_down(const lh_pool_entry *entry)
 {
-    apr_time_t left = deadline - lh_clock();
+    int fd = entry->connection.pg ? PQsocket(entry->connection.pg) : -1;
 
-    return left > 0 ? (int)((left + 999) / 1000) : 0;
-}
-
-/* Waits until PQgetResult() does not block; 0 if the deadline passes or the connection is lost. */
-static int wait_for_result(PGconn *pg, apr_time_t deadline)
-{
-    while (PQisBusy(pg)) {
-        struct pollfd fd = {.fd = PQsocket(pg), .events = POLLIN};
-
-        if (fd.fd < 0 || poll(&fd, 1, poll_timeout(deadline)) == 0 || !PQconsumeInput(pg)) {
-            return 0;
-        }
+    if (fd >= 0) {
+        shutdown(fd, SHUT_RDWR);
     }
-    return 1;
 }
 
-/* PQexec() with a deadline: child exit waits for this thread, so it must not wait for a hanging server. */
-static int execute(PGconn *pg, const char *sql)
+static void end_connection(lh_pool_entry *entry)
 {
-    apr_time_t deadline = lh_clock() + SET_UP_TIMEOUT;
-    PGresult *result;
-    int succeeded = PQsendQuery(pg, sql);
-
-    while (wait_for_result(pg, deadline)) {
-        result = PQgetResult(pg);
-        if (!result) {
-            return succeeded;
-        }
-        succeeded = succeeded && PQresultStatus(result) == PGRES_COMMAND_OK;
-        PQclear(result);
+    if (entry->cancel) {
+        lh_cancel_send(entry->cancel);
+        entry->cancel = NULL;
     }
-    return 0;
+    shut_down(entry);
 }
 
-static int set_up_session(PGconn *pg, apr_time_t statement_timeout)
+/* Opens a connection to one of the hosts. Of the connection that mod_dbd has opened only the socket is closed: mod_dbd
+ * owns it. */
+static int open_own(lh_pool_entry *entry, const lh_connect_options *options, char why[LH_CONNECT_WHY])
 {
-    char session[512];
-
-    apr_snprintf(session, sizeof(session), SESSION, (apr_int64_t)apr_time_as_msec(statement_timeout));
-    return PQsetnonblocking(pg, 0) == 0 && execute(pg, session) && PQsetnonblocking(pg, 1) == 0 &&
-           PQenterPipelineMode(pg);
+    if (entry->own) {
+        PQfinish(entry->connection.pg);
+    }
+    else if (entry->connection.pg) {
+        PQconsumeInput(entry->connection.pg);
+    }
+    entry->own = 1;
+    entry->connection.pg = lh_hosts_connect(options->hosts, options->host, &entry->host, why, LH_CONNECT_WHY);
+    if (entry->connection.pg) {
+        PQsetNoticeProcessor(entry->connection.pg, discard_notice, NULL);
+    }
+    return entry->connection.pg != NULL;
 }
 
-int lh_connect(lh_pool_entry *entry, server_rec *s, apr_time_t statement_timeout, char why[LH_CONNECT_WHY])
+static int open_connection(lh_pool_entry *entry, const lh_connect_options *options, char why[LH_CONNECT_WHY])
 {
+    if (options->hosts) {
+        return open_own(entry, options, why);
+    }
     if (!entry->dbd) {
-        if (!open_entry(entry, s, why)) {
-            return 0;
-        }
+        return open_entry(entry, options->server, why);
     }
-    else {
-        lh_connect_shutdown(entry);
-        PQreset(entry->connection.pg);
+    PQreset(entry->connection.pg);
+    return 1; /* the caller checks the status */
+}
+
+/* "5", or what is known if there is no number. */
+static const char *version_text(int schema, char text[16])
+{
+    apr_snprintf(text, 16, schema ? "%d" : "unknown", schema);
+    return text;
+}
+
+lh_connect_outcome lh_connect(lh_pool_entry *entry, const lh_connect_options *options, char why[LH_CONNECT_WHY])
+{
+    lh_session *session = &entry->session;
+    char version[16];
+
+    end_connection(entry);
+    if (!open_connection(entry, options, why)) {
+        return LH_CONNECT_FAILED;
     }
     memset(entry->prepared, 0, sizeof(entry->prepared));
+    entry->connection.prepared = entry->prepared;
     entry->connection.stale = 0;
-    if (PQstatus(entry->connection.pg) == CONNECTION_OK && set_up_session(entry->connection.pg, statement_timeout)) {
-        return 1;
+    if (PQstatus(entry->connection.pg) != CONNECTION_OK ||
+        !lh_session_begin(session, entry->connection.pg, &options->session)) {
+        copy_first_line(why, PQerrorMessage(entry->connection.pg));
+        shut_down(entry);
+        return LH_CONNECT_FAILED;
     }
-    copy_first_line(why, PQerrorMessage(entry->connection.pg));
-    lh_connect_shutdown(entry);
-    return 0;
+    entry->connection.settings = *session->settings ? session->settings : NULL;
+    if (session->schema < LH_SESSION_SCHEMA) {
+        apr_snprintf(why, LH_CONNECT_WHY, "the version of its schema is %s, this module needs %d",
+                     version_text(session->schema, version), LH_SESSION_SCHEMA);
+        shut_down(entry);
+        return LH_CONNECT_OUTDATED;
+    }
+    return LH_CONNECT_OK;
 }
 
 int lh_connect_is_clean(const lh_pool_entry *entry)
@@ -177,23 +179,39 @@ int lh_connect_is_alive(const lh_pool_entry *entry)
     return fd.fd >= 0 && lh_connect_is_clean(entry) && poll(&fd, 1, 0) == 0;
 }
 
-void lh_connect_shutdown(lh_pool_entry *entry)
+void lh_connect_abandon(lh_pool_entry *entry)
 {
-    int fd = entry->connection.pg ? PQsocket(entry->connection.pg) : -1;
+    PGconn *pg = entry->connection.pg;
 
-    if (fd >= 0) {
-        shutdown(fd, SHUT_RDWR);
+    if (PQstatus(pg) == CONNECTION_OK && PQtransactionStatus(pg) == PQTRANS_ACTIVE) {
+        entry->cancel = PQgetCancel(pg);
     }
+    if (!entry->cancel) {
+        shut_down(entry);
+    }
+}
+
+int lh_connect_duplicate(const lh_pool_entry *entry)
+{
+    return fcntl(PQsocket(entry->connection.pg), F_DUPFD_CLOEXEC, 0);
 }
 
 void lh_connect_close(lh_pool_entry *entry, server_rec *s)
 {
     APR_OPTIONAL_FN_TYPE(ap_dbd_close) *dbd_close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
 
+    if (entry->cancel) {
+        PQfreeCancel(entry->cancel);
+        entry->cancel = NULL;
+        shut_down(entry);
+    }
+    if (entry->own) {
+        PQfinish(entry->connection.pg);
+    }
     if (entry->dbd) {
         dbd_close(s, entry->dbd);
         apr_pool_destroy(entry->pool);
-        entry->dbd = NULL;
-        entry->connection.pg = NULL;
     }
+    entry->dbd = NULL;
+    entry->connection.pg = NULL;
 }

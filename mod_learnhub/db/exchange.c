@@ -39,17 +39,24 @@ static int send_command(lh_exchange *x, const char *sql)
 
 static int send_preliminaries(lh_exchange *x)
 {
-    if (x->connection->stale) {
+    int timeout = x->run->timeout_ms, rest = x->run->rest_ms;
+
+    if (x->connection->settings) { /* no statement is prepared */
+        if (!send_command(x, x->connection->settings)) {
+            return 0;
+        }
+    }
+    else if (x->connection->stale) {
         if (!send_command(x, "DEALLOCATE ALL")) {
             return 0;
         }
-        x->connection->stale = 0;
         memset(x->connection->prepared, 0, LH_STATEMENTS_MAX / 8);
     }
+    x->connection->stale = 0;
     /* A stream lasts as long as the client reads, so each row has a deadline and statement_timeout is off. */
-    if (x->stream || x->run->timeout_ms) {
-        return send_command(x, apr_psprintf(x->pool, "SELECT set_config('statement_timeout', '%d', true)",
-                                            x->stream ? 0 : x->run->timeout_ms));
+    if (x->stream || timeout || rest) {
+        timeout = x->stream ? 0 : timeout && (!rest || timeout < rest) ? timeout : rest;
+        return send_command(x, apr_psprintf(x->pool, "SELECT set_config('statement_timeout', '%d', true)", timeout));
     }
     return 1;
 }
@@ -57,20 +64,25 @@ static int send_preliminaries(lh_exchange *x)
 static int send_statement(lh_exchange *x, int index)
 {
     const lh_statement *st = x->run->statements[index];
-    const char *const *own = index < x->run->guard ? x->run->guard_values : x->run->values;
+    const char *const *own = index < x->run->guard                     ? x->run->guard_values
+                             : index < x->run->count - x->run->closing ? x->run->values
+                                                                       : x->run->closing_values;
     const char *const *by_slot = x->parts ? x->parts[index].values : own;
     const char *values[LH_STATEMENT_PARAMS];
     int i;
 
+    for (i = 0; i < st->parameters; i++) {
+        values[i] = by_slot[st->slots[i]];
+    }
+    if (x->connection->settings) {
+        return PQsendQueryParams(x->pg, st->sql, st->parameters, NULL, values, NULL, NULL, 1);
+    }
     if (!is_prepared(x->connection, st)) {
         if (!PQsendPrepare(x->pg, st->name, st->sql, 0, NULL)) {
             return 0;
         }
         x->parsed[index] = 1;
         set_prepared(x->connection, st, 1);
-    }
-    for (i = 0; i < st->parameters; i++) {
-        values[i] = by_slot[st->slots[i]];
     }
     return PQsendQueryPrepared(x->pg, st->name, st->parameters, values, NULL, NULL, 1);
 }
@@ -85,9 +97,17 @@ static int send_statements(lh_exchange *x, int first, int end)
     return sent;
 }
 
-/* Sends the statements from `first` on and the sync, or with `first` = count only the sync. */
+/*
+ * Sends the statements from `first` on and the sync, or with `first` = count only the sync. Closing statements and the
+ * sync are not sent before the results of the others: a flush request makes the server return these.
+ */
 static int send_rest(lh_exchange *x, int first)
 {
+    int closing = x->run->count - x->run->closing;
+
+    if (first < closing && x->run->closing) {
+        return send_statements(x, first, closing) && PQsendFlushRequest(x->pg);
+    }
     x->sync_sent = send_statements(x, first, x->run->count);
     return x->sync_sent && PQpipelineSync(x->pg);
 }
@@ -292,6 +312,23 @@ static lh_sql_outcome pass_guard(lh_exchange *x, int *next)
     return send_rest(x, *next) ? LH_SQL_OK : LH_SQL_LOST;
 }
 
+/* Reads the results from *next on and sends the closing statements, or after an error only the sync. Sets *next to the
+ * first statement whose result follows. */
+static lh_sql_outcome pass_closing(lh_exchange *x, int *next)
+{
+    int closing = x->run->count - x->run->closing;
+    lh_sql_outcome outcome = read_statements(x, *next, closing);
+
+    if (outcome != LH_SQL_OK) {
+        return outcome;
+    }
+    if (x->completed == closing && !x->run->close(x->run->context, x->results)) {
+        x->skipped = x->run->closing;
+    }
+    *next = x->completed < closing || x->skipped ? x->run->count : closing;
+    return send_rest(x, *next) ? LH_SQL_OK : LH_SQL_LOST;
+}
+
 static lh_sql_outcome read_all(lh_exchange *x)
 {
     lh_sql_outcome outcome = LH_SQL_OK;
@@ -299,11 +336,14 @@ static lh_sql_outcome read_all(lh_exchange *x)
     int i, next = 0;
 
     for (i = 0; outcome == LH_SQL_OK && i < x->preliminaries; i++) {
-        outcome = read_command(x, x->run->statements[0]->label, &ignored);
+        outcome = read_command(x, x->run->statements[x->run->guard]->label, &ignored);
         PQclear(ignored);
     }
     if (outcome == LH_SQL_OK && x->run->guard) {
         outcome = pass_guard(x, &next);
+    }
+    if (outcome == LH_SQL_OK && x->run->closing && next < x->run->count) {
+        outcome = pass_closing(x, &next);
     }
     if (outcome == LH_SQL_OK) {
         outcome = read_statements(x, next, x->run->count);
@@ -333,7 +373,8 @@ static void reset_attempt(lh_exchange *x)
     memset(x->parsed, 0, sizeof(x->parsed));
     memset(x->failure, 0, sizeof(*x->failure));
     x->failure->uncertain = uncertain; /* an earlier attempt may have been committed */
-    x->preliminaries = x->refused = x->sync_sent = x->completed = x->error_received = x->sync_received = 0;
+    x->preliminaries = x->refused = x->skipped = x->sync_sent = x->completed = 0;
+    x->error_received = x->sync_received = 0;
     if (x->stream) {
         x->stream->begun = 0;
     }
@@ -342,14 +383,15 @@ static void reset_attempt(lh_exchange *x)
 /* Decides the outcome of the attempt from how its communication ended, and completes the failure. */
 static lh_sql_outcome classify(lh_exchange *x, lh_sql_outcome outcome)
 {
-    const char *label = x->run->statements[0]->label;
+    const char *label = x->run->statements[x->run->guard]->label;
+    int complete = x->completed == x->run->count - x->skipped;
 
     /* A server that closes a connection sends its error after all earlier results: if a statement did not complete, the
      * commit was not reached. */
-    if (x->error_received && outcome != LH_SQL_TIMEOUT && (x->sync_received || x->completed < x->run->count)) {
+    if (x->error_received && outcome != LH_SQL_TIMEOUT && (x->sync_received || !complete)) {
         return LH_SQL_ERROR;
     }
-    if (outcome == LH_SQL_OK && x->completed < x->run->count && !x->refused) {
+    if (outcome == LH_SQL_OK && !complete && !x->refused) {
         outcome = LH_SQL_LOST; /* COPY, an empty statement, or libpq ran out of memory */
     }
     if (outcome == LH_SQL_TIMEOUT) {

@@ -43,6 +43,7 @@ typedef struct lh_exchange {
     unsigned char parsed[LH_SQL_STATEMENTS]; /* the statement is prepared in this round trip */
     int preliminaries;                       /* commands before the statements */
     int refused;                             /* the run's guard did not accept: only the guard was executed */
+    int skipped;                             /* closing statements that were not executed */
     int sync_sent;                           /* once set, the server may commit */
     int completed;                           /* statements that succeeded */
     int error_received;                      /* the server reported an error, stored in `failure` */

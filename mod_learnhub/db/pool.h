@@ -18,17 +18,19 @@
 #include <apr_pools.h>
 #include <apr_time.h>
 
+#include "db/session.h"
+
 struct server_rec;
 
 typedef struct lh_connection lh_connection; /* db/connect.h */
 typedef struct lh_pool lh_pool;
 
 /*
- * Creates the pool and starts its background threads, which open the first connection. Called in child_init.
- * `statement_timeout` (microseconds) is set on every connection. A pre-cleanup of `p` closes everything before
- * mod_dbd's pool is destroyed. Never fails: without mod_dbd or threads the database counts as down, which is logged.
+ * Creates the pool and starts its background threads, which open the first connection. Called in child_init. A
+ * pre-cleanup of `p` closes everything before mod_dbd's pool is destroyed. Never fails: without mod_dbd or threads the
+ * database counts as down, which is logged.
  */
-lh_pool *lh_pool_create(apr_pool_t *p, struct server_rec *s, apr_time_t statement_timeout);
+lh_pool *lh_pool_create(apr_pool_t *p, struct server_rec *s, const lh_session_options *options);
 
 /* Registers the hook that receives DBDMax from mod_dbd. Called in register_hooks. */
 void lh_pool_hooks(void);
@@ -49,7 +51,15 @@ int lh_pool_stream(lh_connection *connection);
 /* Releases a connection. Unless it is idle, in pipeline mode and without pending results, it is reset. */
 void lh_pool_release(lh_connection *connection);
 
-/* Releases a connection that must be reset because its statement may still be running. Never blocks. */
+/* Releases a connection that must be reset, because its statement may still be running: a background thread cancels it
+ * first. Never blocks. */
 void lh_pool_discard(lh_connection *connection);
+
+/* The same for a connection whose server has become read-only. With several hosts, idle connections are reset as well:
+ * most of them lead to the same server. */
+void lh_pool_discard_all(lh_connection *connection);
+
+/* 1 if the pool is down because the schema of the database is older than LH_SESSION_SCHEMA. */
+int lh_pool_is_outdated(lh_pool *pool);
 
 #endif

@@ -9,7 +9,7 @@
  *   did not commit it, or if it is retryable and the connection was lost.
  * - Success is reported only after the response to the sync, because nothing is committed before it.
  * - A run with a guard has two round trips and still one sync. Its statements run under READ COMMITTED as in other
- *   runs: the guard locks the rows that must not change between them.
+ *   runs: the guard locks the rows that must not change between them. Closing statements are one more round trip.
  */
 #ifndef LH_SQL_H
 #define LH_SQL_H
@@ -17,19 +17,20 @@
 #include "db/sql_run.h"
 
 /*
- * Executes the run. On LH_SQL_OK results[i] is the result of statement i, freed with `p`, or NULL after a guard that
- * did not accept; otherwise *failure is set and the results are NULL. `elapsed`, if not NULL, is set to the
- * microseconds spent in the database layer.
+ * Executes the run. On LH_SQL_OK results[i] is the result of statement i, freed with `p`, or NULL if it was not
+ * executed: after a guard that did not accept, or a close that returned 0. Otherwise *failure is set and the results
+ * are NULL. Sets *time.
  */
 lh_sql_outcome lh_sql_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **results, lh_sql_failure *failure,
-                              apr_interval_time_t *elapsed);
+                              lh_sql_time *time);
 
 /*
  * Executes the run and passes the rows of its last statement to the receiver as they arrive. The connection is held
- * until the last row, the deadline starts again with each row, and statement_timeout is off. The callbacks are not
+ * until the last row, each row has a deadline of its own, and statement_timeout is off. The callbacks are not
  * called before the earlier statements succeeded. A run that fails after rows have been passed is repeated like others,
- * unless they are `used`. A callback that ended the stream is LH_SQL_LOST.
+ * unless they are `used`. A callback that ended the stream is LH_SQL_LOST. Sets *time.
  */
-lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_receiver *receiver, lh_sql_failure *failure);
+lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_receiver *receiver, lh_sql_failure *failure,
+                             lh_sql_time *time);
 
 #endif

@@ -31,20 +31,34 @@ typedef struct lh_sql_failure {
                              * later attempt succeeded */
 } lh_sql_failure;
 
+/* How long a run took, in microseconds. */
+typedef struct lh_sql_time {
+    apr_interval_time_t waiting; /* for a connection, or for a batch */
+    apr_interval_time_t executing;
+} lh_sql_time;
+
 /* Decides from the results of the guard whether the other statements are executed. Called again for each retry. */
 typedef int lh_sql_accept(void *context, lh_result *const *guard);
+
+/* Decides from the results of all statements before them whether the closing statements are executed, and sets their
+ * values. If one of those statements failed, it is not called. Called again for each retry. */
+typedef int lh_sql_close(void *context, lh_result *const *results);
 
 typedef struct lh_sql_run {
     lh_pool *db;
     const lh_statement *const *statements; /* in order */
     int count;                             /* of statements, 1 .. LH_SQL_STATEMENTS */
     const char *const *values;             /* by slot, in PostgreSQL's text format; NULL is SQL NULL */
-    apr_time_t wait_until;                 /* deadline for a connection, on lh_clock() */
+    apr_time_t wait_until;                 /* deadline for a connection, on lh_clock(). A retry waits as much longer as
+                                            * the attempts before it were executing */
     apr_time_t deadline;                   /* deadline for the whole run, on lh_clock() */
     apr_interval_time_t attempt_timeout;   /* of one attempt (of a stream: until its first row), from the moment it has
                                             * a connection; 0: until the deadline */
+    apr_interval_time_t row_timeout;       /* of a stream: for each row after its first */
     int retryable;                         /* may be executed twice */
     struct lh_batches *batches;            /* of `db`, for a short read: see db/batch.h; NULL: it is executed alone */
+    int rest_ms;                           /* statement_timeout of each statement, if the request has less time left
+                                            * than the connection's; 0: it has not */
     int timeout_ms;                        /* statement_timeout of each statement; 0: the connection's. Such runs may
                                             * use at most a quarter of the pool */
     apr_uint64_t client;                   /* with timeout_ms: the client, which takes turns with others */
@@ -54,7 +68,13 @@ typedef struct lh_sql_run {
     int guard;
     const char *const *guard_values;
     lh_sql_accept *accept;
-    void *context; /* of accept */
+    void *context; /* of accept and close */
+
+    /* With closing statements: the last `closing` ones are executed with `closing_values` in a round trip of their own,
+     * at the end of the same transaction, if `close` returns 1 for the results of the statements before them. */
+    int closing;
+    const char *const *closing_values;
+    lh_sql_close *close;
 } lh_sql_run;
 
 /* Receives the results of the earlier statements: before the first row of a stream, or at the end of one without rows.

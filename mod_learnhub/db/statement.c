@@ -170,21 +170,45 @@ int lh_statements_count(const lh_statements *statements)
     return statements->all->nelts;
 }
 
-const lh_statement *lh_statements_at(const lh_statements *statements, int number)
+const lh_statement *lh_statements_at(const lh_statements *statements, int index)
 {
-    return APR_ARRAY_IDX(statements->all, number, const lh_statement *);
+    return APR_ARRAY_IDX(statements->all, index, const lh_statement *);
+}
+
+/* Sets the name, with the 64-bit FNV-1a hash of the SQL. */
+static void set_name(lh_statement *statement)
+{
+    apr_uint64_t hash = 14695981039346656037u;
+    const char *s;
+
+    for (s = statement->sql; *s; s++) {
+        hash = (hash ^ (unsigned char)*s) * 1099511628211u;
+    }
+    apr_snprintf(statement->name, sizeof(statement->name), "s%016" APR_UINT64_T_HEX_FMT, hash);
+}
+
+/* Returns the number of the first statement with the same name, or that of the next statement. */
+static int number_in(const lh_statements *statements, const lh_statement *statement)
+{
+    int i;
+
+    for (i = 0; i < statements->all->nelts; i++) {
+        if (!strcmp(lh_statements_at(statements, i)->name, statement->name)) {
+            return lh_statements_at(statements, i)->number;
+        }
+    }
+    return i;
 }
 
 const lh_statement *lh_statement_compile(lh_statements *statements, const char *label, const char *sql,
                                          const char *filters, const lh_slots *slots, const char **why)
 {
     apr_pool_t *p = statements->all->pool;
-    int number = statements->all->nelts;
     compiler c = {.pool = p, .slots = slots, .filters = filters ? filters : ""};
     char *text = apr_palloc(p, room_for(sql, c.filters));
 
     *why = NULL;
-    if (number >= LH_STATEMENTS_MAX) {
+    if (statements->all->nelts >= LH_STATEMENTS_MAX) {
         *why = "there are too many statements";
         return NULL;
     }
@@ -198,8 +222,8 @@ const lh_statement *lh_statement_compile(lh_statements *statements, const char *
     *c.out = '\0';
     c.statement->label = label;
     c.statement->sql = text;
-    c.statement->number = number;
-    apr_snprintf(c.statement->name, sizeof(c.statement->name), "s%d", number);
+    set_name(c.statement);
+    c.statement->number = number_in(statements, c.statement);
     APR_ARRAY_PUSH(statements->all, const lh_statement *) = c.statement;
     return c.statement;
 }

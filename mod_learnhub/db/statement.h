@@ -3,8 +3,9 @@
  * Statements with named parameters, compiled when httpd starts: `:name` becomes `$n`, bound to a slot of a call's
  * values. Quoted text, comments and `::type` are left unchanged. Depends on APR only.
  *
- * The registry numbers statements in the order in which they are compiled. The number of a statement is its name on a
- * connection and its bit in the connection's set of prepared statements.
+ * The name of a prepared statement contains a hash of its SQL: behind a pooler, processes of different versions of the
+ * module share connections to PostgreSQL, where a name must have one meaning only. The number of a statement is its bit
+ * in a connection's set of prepared statements. Statements with the same SQL have the same name and number.
  */
 #ifndef LH_STATEMENT_H
 #define LH_STATEMENT_H
@@ -17,7 +18,7 @@
 typedef struct lh_statement {
     const char *label; /* the route or job that it belongs to, for logs */
     const char *sql;   /* with $1 .. $n */
-    char name[8];      /* "s17" */
+    char name[20];     /* "s" and 16 hex digits */
     int number;        /* 0 .. LH_STATEMENTS_MAX - 1 */
     int parameters;
     unsigned char slots[LH_STATEMENT_PARAMS]; /* $(i + 1) is bound to the value at slots[i] */
@@ -38,8 +39,8 @@ lh_statements *lh_statements_create(apr_pool_t *p);
 /* The number of statements. */
 int lh_statements_count(const lh_statements *statements);
 
-/* The statement with a number, 0 .. lh_statements_count() - 1. */
-const lh_statement *lh_statements_at(const lh_statements *statements, int number);
+/* The statements in the order in which they were compiled; `index` is 0 .. lh_statements_count() - 1. */
+const lh_statement *lh_statements_at(const lh_statements *statements, int index);
 
 /*
  * Compiles and registers `sql`, in which `:filters` is replaced by `filters` (NULL: nothing). If a name is unknown, or

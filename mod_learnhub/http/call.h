@@ -5,11 +5,11 @@
 
 #include <httpd.h>
 
+#include "db/sql_run.h"
 #include "learnhub.h"
 
 typedef struct lh_compiled_route lh_compiled_route;
 typedef struct lh_json lh_json;
-typedef struct lh_result lh_result;
 typedef struct lh_server lh_server;
 
 /* The user that a token authenticates. */
@@ -33,7 +33,7 @@ typedef struct lh_member {
 
 /* A share that a call has taken (share.h); `network` NULL: none. */
 typedef struct lh_call_share {
-    struct lh_tally_entry *account, *network;
+    struct lh_tally_entry *account, *network, *all;
 } lh_call_share;
 
 struct lh_call {
@@ -58,9 +58,13 @@ struct lh_call {
     apr_size_t members_size;     /* bytes of the members' values */
     struct lh_output *output;    /* the body of a response that may be long (output.h), or NULL */
     apr_interval_time_t db_time; /* microseconds spent in the database layer */
+    lh_sql_time spent;           /* of the time for the database (deadline.h) */
     lh_call_share shares[LH_SHARE_KINDS];
     int rate_shown;             /* the response has the headers of a limit */
     apr_int64_t rate_remaining; /* of that limit */
+
+    struct lh_idempotency *idempotency; /* of the request's Idempotency-Key (idempotency.h), or NULL */
+    const struct lh_response *kept;     /* the response that is stored for this key, or NULL */
 
     /* How to store the response in the cache; NULL: it is not stored. */
     struct lh_cache_miss *cache_miss;

@@ -26,17 +26,18 @@ int lh_cors(const lh_call *call)
     apr_table_setn(out, "Access-Control-Allow-Origin", any ? "*" : origin);
     apr_table_setn(out, "Access-Control-Expose-Headers",
                    "ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, WWW-Authenticate, "
-                   "Idempotent-Replayed");
+                   "Idempotent-Replayed, Idempotency-Replayed");
     return 1;
 }
 
 /* The header names that the browser asks for; NULL if it asks for none, or if one is not a token (RFC 9110). */
 static const char *requested_headers(const request_rec *r)
 {
-    const char *header = apr_table_get(r->headers_in, "Access-Control-Request-Headers"), *end = header;
+    const char *header = apr_table_get(r->headers_in, "Access-Control-Request-Headers");
+    const char *end = header ? ap_scan_http_token(header) : "";
 
-    while (end && *(end = ap_scan_http_token(end))) {
-        if (!strchr(", \t", *end++)) {
+    for (; *end; end = ap_scan_http_token(end + 1)) {
+        if (!strchr(", \t", *end)) {
             return NULL;
         }
     }

@@ -187,6 +187,7 @@ static const char *check_boolean(check *c)
     return "This must be true or false.";
 }
 
+/* The value is set even if the time is rejected because it has passed: a repeated request is recognised by it. */
 static const char *check_time(check *c)
 {
     apr_int64_t micros;
@@ -195,15 +196,16 @@ static const char *check_time(check *c)
     if (c->input->kind != LH_INPUT_STRING || !lh_text_time(c->input->text, &micros)) {
         return "This must be a date and time in ISO 8601, such as 2024-01-15T14:00:00Z.";
     }
+    lh_json_init(&text, c->pool, 40);
+    lh_json_time(&text, micros, LH_MICROS_Z);
+    set_value(c, apr_pstrmemdup(c->pool, text.out.data + 1, text.out.length - 2));
     if ((c->field->flags & LH_FUTURE) && micros <= c->now) {
         return "This must be in the future.";
     }
     if ((c->field->flags & LH_PAST) && micros > c->now) {
         return "This may not be in the future.";
     }
-    lh_json_init(&text, c->pool, 40);
-    lh_json_time(&text, micros, LH_MICROS_Z);
-    return set_value(c, apr_pstrmemdup(c->pool, text.out.data + 1, text.out.length - 2));
+    return NULL;
 }
 
 #define MICROS_PER_DAY (APR_INT64_C(86400) * APR_USEC_PER_SEC)

@@ -28,10 +28,10 @@ typedef struct lh_input {
 } lh_input;
 
 /*
- * Validates `input` and sets *value to it as text for PostgreSQL; to NULL on failure, and when it is absent and the
- * field has no default value. `untyped`: the input comes from a query or form, which have only strings, so numbers and
- * booleans may be strings. `now` is in microseconds since 1970. Returns NULL, or a sentence for the client that states
- * what is allowed.
+ * Validates `input` and sets *value to it as text for PostgreSQL; to NULL on failure, except for a time that is not in
+ * the future or not in the past as its field requires, and when it is absent and the field has no default value.
+ * `untyped`: the input comes from a query or form, which have only strings, so numbers and booleans may be strings.
+ * `now` is in microseconds since 1970. Returns NULL, or a sentence for the client that states what is allowed.
  */
 const char *lh_field_check(apr_pool_t *p, const lh_field *field, const lh_input *input, int untyped, apr_int64_t now,
                            const char **value);

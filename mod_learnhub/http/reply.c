@@ -49,8 +49,7 @@ static const char *uncached(const lh_call *call)
 
 /* ---- headers and sending ---- */
 
-/* Sets notes for the access log: %{learnhub-route}n and %{learnhub-db-us}n in LogFormat. */
-static void set_notes(const lh_call *call)
+void lh_reply_notes(const lh_call *call)
 {
     if (call->route) {
         apr_table_setn(call->r->notes, "learnhub-route", call->route->def->name);
@@ -84,7 +83,6 @@ static int send_brigade(const lh_call *call, int status, const char *type, apr_o
     request_rec *r = call->r;
 
     r->status = status;
-    set_notes(call);
     if (type) {
         ap_set_content_type(r, type);
         ap_set_content_length(r, length);
@@ -113,6 +111,9 @@ static int send_response(const lh_call *call, const lh_response *response)
 
     set_header(call, "Cache-Control", response->cache_control);
     set_header(call, "ETag", response->etag);
+    if (response->status == HTTP_SERVICE_UNAVAILABLE && !apr_table_get(r->err_headers_out, "Retry-After")) {
+        set_header(call, "Retry-After", "1");
+    }
     if (response->body) {
         apr_pool_t *pool = response->pool ? response->pool : r->pool;
         APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_pool_create(response->body, response->length, pool, bb->bucket_alloc));
@@ -126,7 +127,6 @@ static int send_response(const lh_call *call, const lh_response *response)
 void lh_reply_start(lh_call *call)
 {
     lh_cors(call);
-    set_notes(call);
     if (!apr_table_get(call->r->headers_out, "Cache-Control")) {
         set_header(call, "Cache-Control", uncached(call));
     }
@@ -303,6 +303,10 @@ static int is_long(const lh_call *call)
 
 int lh_reply_make(const lh_call *call, lh_response *response)
 {
+    if (call->kept) {
+        *response = *call->kept;
+        return 1;
+    }
     memset(response, 0, sizeof(*response));
     response->status = status_of(call);
     response->cache_control = uncached(call);

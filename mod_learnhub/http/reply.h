@@ -20,8 +20,9 @@ typedef struct lh_response {
 } lh_response;
 
 /*
- * Makes the response of a successful call and returns 1. A 200 to GET has an ETag. The body lives as long as the
- * request. Returns 0 when the response is long (about 64 KB): it has no ETag, and lh_reply_long() sends it.
+ * Makes the response of a successful call, or returns call->kept, and returns 1. A 200 to GET has an ETag. The body
+ * lives as long as the request. Returns 0 when the response is long (about 64 KB): it has no ETag, and lh_reply_long()
+ * sends it.
  */
 int lh_reply_make(const lh_call *call, lh_response *response);
 
@@ -43,6 +44,10 @@ int lh_reply_preflight(lh_call *call);
 
 /* Sends the response to OPTIONS; `allow` is the path's Allow header. Returns what a handler returns to httpd. */
 int lh_reply_options(lh_call *call, const char *allow);
+
+/* Sets the notes for the access log, %{learnhub-route}n and %{learnhub-db-us}n in LogFormat, when the response has been
+ * made: httpd writes the log later. */
+void lh_reply_notes(const lh_call *call);
 
 /* Sets the status and the headers of a response whose body is call->output. */
 void lh_reply_start(lh_call *call);

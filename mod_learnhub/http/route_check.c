@@ -250,6 +250,16 @@ static const char *check_rate(const lh_route *route)
     return NULL;
 }
 
+/* The response of such a route is stored with its change, by one more statement of its transaction. */
+static const char *check_idempotent(const lh_route *route)
+{
+    if ((route->flags & LH_IDEMPOTENT) &&
+        (strcmp(route->method, "POST") || !route->sql[0] || (route->flags & (LH_STREAMED | LH_UNPAGED)))) {
+        return "only POST routes with statements and without a stream can be LH_IDEMPOTENT";
+    }
+    return NULL;
+}
+
 const char *lh_route_check(apr_pool_t *p, const lh_route *route)
 {
     const char *why = check_shape(route);
@@ -265,6 +275,9 @@ const char *lh_route_check(apr_pool_t *p, const lh_route *route)
     }
     if (!why) {
         why = check_rate(route);
+    }
+    if (!why) {
+        why = check_idempotent(route);
     }
     if (!why) {
         why = check_errors(p, route);

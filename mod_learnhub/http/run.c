@@ -10,41 +10,39 @@
 #include "db/result.h"
 #include "db/sql.h"
 #include "http/condition.h"
+#include "http/deadline.h"
 #include "http/error.h"
 #include "http/failure.h"
+#include "http/idempotency.h"
 #include "http/route.h"
 #include "http/share.h"
 #include "http/stream.h"
 #include "http/topics.h"
-#include "util/clock.h"
 #include "util/network.h"
-
-/* The deadline in httpd is this much later than PostgreSQL's statement_timeout, so that normally PostgreSQL cancels the
- * statement and the connection can be used again. */
-#define DEADLINE_MARGIN apr_time_from_msec(250)
 
 /* ---- one run ---- */
 
 static lh_sql_run make_run(const lh_call *call, const lh_statement *const *statements, int count,
                            const char *const *values)
 {
-    const lh_config *config = &call->server->config;
     lh_sql_run run = {.db = call->server->db, .statements = statements, .count = count, .values = values};
 
-    run.wait_until = lh_clock() + config->connection_wait;
-    run.attempt_timeout = config->statement_timeout + DEADLINE_MARGIN;
-    run.deadline = run.wait_until + run.attempt_timeout;
+    lh_deadline_set(call, &run);
     return run;
 }
 
 /* `uncertain`, if not NULL, is set to 1 if an attempt that did not succeed may have been committed. */
 static lh_error *execute(lh_call *call, const lh_sql_run *run, lh_result **results, int *uncertain)
 {
-    lh_sql_failure failure = {.label = run->statements[0]->label};
-    apr_interval_time_t elapsed = 0;
-    lh_sql_outcome outcome = lh_sql_execute(run, call->r->pool, results, &failure, &elapsed);
+    lh_sql_failure failure = {.label = run->statements[run->guard]->label};
+    lh_sql_time time;
+    lh_sql_outcome outcome;
 
-    call->db_time += elapsed;
+    if (!lh_deadline_allows(call)) {
+        return lh_failure_late(call, failure.label);
+    }
+    outcome = lh_sql_execute(run, call->r->pool, results, &failure, &time);
+    lh_deadline_spend(call, &time);
     if (uncertain) {
         *uncertain = failure.uncertain;
     }
@@ -58,7 +56,8 @@ static int is_get(const lh_call *call)
 
 /*
  * Executes statements of the route, and announces what they have changed before anything else can fail. If it is
- * unknown whether an attempt was committed, as after a retry, everything may have changed.
+ * unknown whether an attempt was committed, as after a retry, everything may have changed. The closing statement of a
+ * run with run->close is appended here.
  */
 static lh_error *execute_route(lh_call *call, lh_sql_run *run, lh_result **results)
 {
@@ -67,21 +66,29 @@ static lh_error *execute_route(lh_call *call, lh_sql_run *run, lh_result **resul
     int count = run->count, uncertain = 0;
     lh_error *error;
 
-    if (!topics || is_get(call) || (call->route->def->flags & LH_KEEPS_CACHE)) {
+    if (is_get(call) || (call->route->def->flags & LH_KEEPS_CACHE)) {
+        topics = NULL;
+    }
+    if (!topics && !run->close) {
         return execute(call, run, results, NULL);
     }
     memcpy(statements, run->statements, sizeof(*statements) * (apr_size_t)count);
-    statements[count] = topics;
     run->statements = statements;
-    run->count = count + 1;
+    if (topics) {
+        statements[run->count++] = topics;
+    }
+    if (run->close) {
+        statements[run->count++] = lh_idempotency_closing();
+        run->closing = 1;
+    }
     error = execute(call, run, all, &uncertain);
     if (!error) {
         memcpy(results, all, sizeof(*results) * (apr_size_t)count);
     }
-    if (!error && all[count]) { /* NULL: a guard that did not accept; nothing was changed */
+    if (!error && topics && all[count]) { /* NULL: a guard that did not accept; nothing was changed */
         lh_topics_announce(lh_call_cell(call, all[count], 0, 0));
     }
-    if (uncertain) {
+    if (topics && uncertain) {
         lh_topics_announce("*");
     }
     return error;
@@ -127,6 +134,12 @@ static int is_deep(const lh_call *call)
     const char *skipped = lh_param(call, call->route->paged ? "offset" : "skip");
 
     return skipped && apr_atoi64(skipped) >= LH_DEEP;
+}
+
+/* Whether the response is written while its rows arrive. */
+static int is_streamed(const lh_call *call)
+{
+    return (call->route->def->flags & LH_STREAMED) || lh_call_unpaged(call);
 }
 
 /* Whether the statements may share a round trip with those of other requests. */
@@ -187,6 +200,115 @@ static void log_audit(const lh_call *call)
     }
 }
 
+/* `results` are those of `count` statements of the route. */
+static lh_error *take_results(lh_call *call, lh_result *const *results, int count)
+{
+    lh_error *error;
+
+    call->count = call->route->counts ? results[0] : NULL;
+    call->last = results[count - 1];
+    error = lh_failure_in_results(call, results, count);
+    return error ? error : check_last_result(call);
+}
+
+static lh_error *run_steps(lh_call *call, const lh_step *const *steps)
+{
+    lh_error *error = NULL;
+    int i;
+
+    for (i = 0; i < LH_STEPS_MAX && steps[i] && !error && !call->complete; i++) {
+        error = steps[i]->run(call);
+    }
+    return error;
+}
+
+/* ---- with Idempotency-Key ---- */
+
+/* The run of a call with call->idempotency. */
+typedef struct keyed_run {
+    lh_call *call;
+    int count; /* of the route's statements, which follow the guard */
+    int status;
+    lh_member *last_member;
+    apr_size_t members_size; /* of the call before the run, as are the two above */
+    lh_key_state state;      /* of the key, from the guard */
+    lh_error *error;         /* of the response */
+} keyed_run;
+
+static int accept_key(void *context, lh_result *const *guard)
+{
+    keyed_run *keyed = context;
+
+    keyed->state = lh_idempotency_state(keyed->call, guard[0]);
+    return keyed->state == LH_KEY_FREE;
+}
+
+/* Undoes what an earlier attempt has done to the response. */
+static void reset_response(const keyed_run *keyed)
+{
+    lh_call *call = keyed->call;
+
+    call->status = keyed->status;
+    call->last_member = keyed->last_member;
+    call->members_size = keyed->members_size;
+    if (call->last_member) {
+        call->last_member->next = NULL;
+    }
+    else {
+        call->members = NULL;
+    }
+}
+
+/* Makes the response before the commit, so that it is stored with the change. Errors are not stored. */
+static int close_key(void *context, lh_result *const *results)
+{
+    keyed_run *keyed = context;
+    lh_call *call = keyed->call;
+
+    reset_response(keyed);
+    keyed->error = take_results(call, results + 1, keyed->count);
+    if (!keyed->error) {
+        keyed->error = run_steps(call, call->route->def->after);
+    }
+    if (!keyed->error && !lh_idempotency_keep(call)) {
+        keyed->error = lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
+    }
+    return !keyed->error;
+}
+
+/* Runs the statements of a route, of which `run` has all but the guard. */
+static lh_error *run_keyed(lh_call *call, lh_sql_run run, const lh_statement *const *statements)
+{
+    keyed_run keyed = {call, run.count, call->status, call->last_member, call->members_size, LH_KEY_FREE, NULL};
+    const lh_statement *all[LH_SQL_STATEMENTS];
+    lh_result *results[LH_SQL_STATEMENTS];
+    lh_error *error;
+
+    all[0] = lh_idempotency_guard();
+    memcpy(all + 1, statements, sizeof(*all) * (apr_size_t)run.count);
+    run.statements = all;
+    run.count++;
+    run.guard = 1;
+    run.guard_values = run.closing_values = call->idempotency->values;
+    run.accept = accept_key;
+    run.close = close_key;
+    run.context = &keyed;
+    run.retryable = 1; /* if an attempt was committed, the guard of the next one finds its response */
+    error = execute_route(call, &run, results);
+    if (error) {
+        call->kept = NULL;
+        return error;
+    }
+    call->complete = 1; /* the steps after the statements have run */
+    if (keyed.state != LH_KEY_FREE) {
+        return lh_idempotency_error(call, keyed.state);
+    }
+    log_audit(call);
+    return keyed.error;
+}
+
+/* ---- the route ---- */
+
 static lh_error *run_statements(lh_call *call)
 {
     const lh_route *def = call->route->def;
@@ -201,14 +323,17 @@ static lh_error *run_statements(lh_call *call)
     guard = lh_condition_begin(&condition, call, statements);
     count = choose_statements(call, statements + guard);
     run = make_run(call, statements, guard + count, call->values);
+    if (call->idempotency) {
+        return run_keyed(call, run, statements);
+    }
     run.retryable = is_get(call) || (def->flags & LH_RETRYABLE);
     run.timeout_ms = def->timeout_ms;
     run.client = def->timeout_ms ? lh_network_of(call->r->useragent_addr) : 0;
-    if (is_short(call)) {
+    if (is_short(call) && !run.rest_ms) {
         run.batches = call->server->batches;
     }
     lh_condition_guard(&condition, &run);
-    if ((def->flags & LH_STREAMED) || lh_call_unpaged(call)) {
+    if (is_streamed(call)) {
         return lh_stream_run(call, &run);
     }
     error = execute_route(call, &run, results);
@@ -218,23 +343,8 @@ static lh_error *run_statements(lh_call *call)
     if (error) {
         return error;
     }
-    call->count = call->route->counts ? results[0] : NULL;
-    call->last = results[guard + count - 1];
+    error = take_results(call, results + guard, count);
     log_audit(call);
-    error = lh_failure_in_results(call, results + guard, count);
-    return error ? error : check_last_result(call);
-}
-
-/* ---- the route ---- */
-
-static lh_error *run_steps(lh_call *call, const lh_step *const *steps)
-{
-    lh_error *error = NULL;
-    int i;
-
-    for (i = 0; i < LH_STEPS_MAX && steps[i] && !error && !call->complete; i++) {
-        error = steps[i]->run(call);
-    }
     return error;
 }
 
@@ -251,9 +361,17 @@ static lh_error *run_route(lh_call *call)
     return error ? error : run_steps(call, call->route->def->after);
 }
 
+/* The share of a request, or LH_SHARE_NONE. */
+static lh_share share_of(const lh_call *call)
+{
+    const lh_route *def = call->route->def;
+
+    return !def->share && is_streamed(call) ? LH_SHARE_LIST : def->share;
+}
+
 lh_error *lh_run(lh_call *call)
 {
-    lh_share share = call->route->def->share;
+    lh_share share = share_of(call);
     lh_error *error = share ? lh_share_take(call, share) : NULL;
 
     if (!error) {

@@ -4,13 +4,13 @@
 #include "core/learnhub_module.h"
 #include "db/sql.h"
 #include "db/statement.h"
+#include "http/deadline.h"
 #include "http/envelope.h"
 #include "http/error.h"
 #include "http/failure.h"
 #include "http/output.h"
 #include "http/reply.h"
 #include "http/route.h"
-#include "util/clock.h"
 
 typedef struct stream {
     lh_call *call;
@@ -64,13 +64,16 @@ lh_error *lh_stream_run(lh_call *call, const lh_sql_run *run)
 {
     stream s = {.call = call, .count = run->count};
     lh_sql_failure failure = {.label = run->statements[0]->label};
-    apr_time_t began = lh_clock();
     lh_sql_outcome outcome;
+    lh_sql_time time;
 
+    if (!lh_deadline_allows(call)) {
+        return lh_failure_late(call, failure.label);
+    }
     s.receiver = (lh_sql_receiver){.begin = begin, .row = write_row, .context = &s};
     s.output = call->output = lh_output_create(call, "application/json", lh_reply_start);
-    outcome = lh_sql_stream(run, call->r->pool, &s.receiver, &failure);
-    call->db_time += lh_clock() - began;
+    outcome = lh_sql_stream(run, call->r->pool, &s.receiver, &failure, &time);
+    lh_deadline_spend(call, &time);
     s.output->connection = NULL;
     if (outcome == LH_SQL_OK) {
         lh_json_close(&s.output->json, ']');

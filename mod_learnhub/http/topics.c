@@ -11,6 +11,7 @@
 #include "core/server_state.h"
 #include "db/result.h"
 #include "db/sql.h"
+#include "http/deadline.h"
 #include "http/error.h"
 #include "util/clock.h"
 
@@ -195,7 +196,7 @@ static void poll(lh_call *call)
     const char *values[] = {topics->position}, *position;
     lh_sql_run run = {.db = call->server->db, .statements = &topics_since, .count = 1, .values = values};
     apr_time_t began = lh_clock();
-    apr_interval_time_t elapsed = 0;
+    lh_sql_time time;
     lh_sql_failure failure;
     lh_sql_outcome outcome;
     lh_result *result;
@@ -203,8 +204,8 @@ static void poll(lh_call *call)
     run.wait_until = began + POLL_WAIT;
     run.deadline = began + AGE_MAX;
     run.retryable = 1;
-    outcome = lh_sql_execute(&run, call->r->pool, &result, &failure, &elapsed);
-    call->db_time += elapsed;
+    outcome = lh_sql_execute(&run, call->r->pool, &result, &failure, &time);
+    lh_deadline_spend(call, &time);
     if (outcome != LH_SQL_OK) {
         report_failure(call, outcome, &failure);
         return;

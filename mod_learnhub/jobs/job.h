@@ -24,9 +24,10 @@ int lh_job_stopping(void);
 void lh_job_stop(void);
 
 /*
- * Executes one statement of a job within LearnHubConnectionWait and LearnHubStatementTimeout. An error of the server is
- * logged once, until the statement succeeds again in that database. Timeouts, lost connections and errors that mean
- * that the database is unavailable or busy are not logged; the pool logs when it is unavailable.
+ * Executes one statement of a job within LearnHubConnectionWait and LearnHubStatementTimeout. Logs when the statement
+ * begins to fail in that database, and when it works again. Lost connections, a database that does not respond,
+ * conflicts with other statements and errors that mean that the database is unavailable are not logged; the pool logs
+ * when it is unavailable.
  */
 lh_sql_outcome lh_job_execute(const lh_server *server, apr_pool_t *p, const lh_statement *statement,
                               const char *const *values, int retryable, lh_result **result);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "core/server_state.h"
+#include "http/failure.h"
 #include "jobs/job.h"
 #include "jobs/outbox.h"
 #include "util/memory.h"
@@ -28,6 +29,12 @@ static void trim_memory(const lh_server *server, apr_pool_t *p)
     lh_memory_trim();
 }
 
+static void log_rest(const lh_server *server, apr_pool_t *p)
+{
+    (void)p;
+    lh_failure_log_rest(server->s);
+}
+
 static const job jobs[] = {
     {.name = "outbox.send", .interval = 1, .run = lh_outbox_send},
     {.name = "outbox.expire",
@@ -43,6 +50,7 @@ static const job jobs[] = {
     {.name = "mentoring.reminders", .interval = 5, .sql = "SELECT learnhub.post_reminders()"},
     {.name = "logins.prune", .interval = 10, .sql = "SELECT learnhub.prune_logins()"},
     {.name = "changes.prune", .interval = 10, .sql = "SELECT learnhub.prune_changes()"},
+    {.name = "idempotency.prune", .interval = 5, .sql = "SELECT learnhub.prune_idempotency_keys()"},
     {.name = "accounts.erase", .interval = 2, .sql = "SELECT learnhub.erase_accounts()"},
     {.name = "audit.prune",
      .interval = 5,
@@ -54,6 +62,7 @@ static const job jobs[] = {
             "             LIMIT 1000 "
             "             FOR UPDATE SKIP LOCKED)"},
     {.name = "memory.trim", .interval = 1, .run = trim_memory},
+    {.name = "failures.log", .interval = 1, .run = log_rest},
 };
 
 #define JOB_COUNT (int)(sizeof(jobs) / sizeof(jobs[0]))

@@ -8,6 +8,7 @@
 #include "core/learnhub_module.h"
 #include "core/server_state.h"
 #include "http/call.h"
+#include "http/deadline.h"
 #include "http/error.h"
 #include "learnhub_model.h"
 #include "model/evaluation.h"
@@ -81,6 +82,7 @@ static lh_error *claim(lh_call *call, review *rv, lh_model_outcome *outcome)
             return NULL;
         }
         apr_sleep(LOOK_AGAIN);
+        lh_deadline_renew(call);
         lh_bind(call, "waits", "true");
     }
 }

@@ -4,6 +4,12 @@
 #include <errno.h>
 #include <time.h>
 
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#else
+#define __tsan_acquire(semaphore) (void)(semaphore)
+#endif
+
 apr_time_t lh_clock(void)
 {
     struct timespec now;
@@ -36,6 +42,13 @@ void lh_clock_wait(pthread_cond_t *cond, pthread_mutex_t *lock, apr_time_t deadl
     pthread_cond_timedwait(cond, lock, &at);
 }
 
+int lh_clock_lock(pthread_mutex_t *lock, apr_time_t deadline)
+{
+    struct timespec at = timespec_of(deadline);
+
+    return pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &at) == 0;
+}
+
 int lh_clock_wait_semaphore(sem_t *semaphore, apr_time_t deadline)
 {
     struct timespec at = timespec_of(deadline);
@@ -44,5 +57,8 @@ int lh_clock_wait_semaphore(sem_t *semaphore, apr_time_t deadline)
     do {
         rv = sem_clockwait(semaphore, CLOCK_MONOTONIC, &at);
     } while (rv != 0 && errno == EINTR);
+    if (rv == 0) {
+        __tsan_acquire(semaphore); /* ThreadSanitizer knows sem_post(), but not sem_clockwait() */
+    }
     return rv == 0;
 }

@@ -16,6 +16,9 @@ void lh_clock_cond_init(pthread_cond_t *cond);
 /* Waits for `cond`, at most until `deadline` on lh_clock(). */
 void lh_clock_wait(pthread_cond_t *cond, pthread_mutex_t *lock, apr_time_t deadline);
 
+/* Locks the mutex, waiting at most until `deadline` on lh_clock(). Returns 1, or 0 after the deadline. */
+int lh_clock_lock(pthread_mutex_t *lock, apr_time_t deadline);
+
 /* Waits for `semaphore`, at most until `deadline` on lh_clock(). Returns 1, or 0 after the deadline. */
 int lh_clock_wait_semaphore(sem_t *semaphore, apr_time_t deadline);
 

@@ -231,7 +231,7 @@ static char *put_clock(char *out, int seconds)
 
 void lh_json_time(lh_json *json, apr_int64_t unix_micros, lh_time_format format)
 {
-    static const char digits[] = {[LH_SECONDS_Z] = 0, [LH_SECONDS] = 0, [LH_MILLIS_Z] = 3, [LH_MICROS_Z] = 6};
+    static const unsigned char digits[] = {[LH_SECONDS_Z] = 0, [LH_SECONDS] = 0, [LH_MILLIS_Z] = 3, [LH_MICROS_Z] = 6};
     int micros = (int)(unix_micros % APR_USEC_PER_SEC), fraction = digits[format];
     apr_int64_t seconds = unix_micros / APR_USEC_PER_SEC, days;
     char text[32], *s = text;

@@ -34,6 +34,10 @@ lh_json_parsed lh_json_value_parse(apr_pool_t *p, const char *text, apr_size_t l
     lh_json_parsed parsed = {NULL, 0, NULL};
     json_error_t error;
 
+    if (memchr(text, '\0', length)) { /* jansson would ignore it and what follows */
+        parsed.why = "it contains a zero byte";
+        return parsed;
+    }
     parsed.root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
     if (!parsed.root && json_error_code(&error) == json_error_numeric_overflow) {
         parsed.only_reals = 1;

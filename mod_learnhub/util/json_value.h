@@ -22,10 +22,11 @@ typedef enum {
 typedef struct lh_json_parsed {
     lh_json_value *root; /* NULL: `why` is set */
     int only_reals;      /* an integer exceeds 64 bits: all numbers are LH_JSON_REAL */
-    const char *why;     /* a clause with line and column; it does not quote the text */
+    const char *why;     /* a clause, usually with line and column; it does not quote the text */
 } lh_json_parsed;
 
-/* Parses a document of `length` bytes; duplicate keys, invalid UTF-8 and \u0000 are errors. Freed with `p`. */
+/* Parses a document of `length` bytes; duplicate keys, invalid UTF-8, zero bytes and \u0000 are errors. Freed with
+ * `p`. */
 lh_json_parsed lh_json_value_parse(apr_pool_t *p, const char *text, apr_size_t length);
 
 /* Frees the document `root` before its pool `p`. */

@@ -51,7 +51,7 @@ static owner *find_owner(lh_spools *spools, const char *name)
         found = found->next;
     }
     if (!found && (found = calloc(1, sizeof(*found) + strlen(name) + 1)) != NULL) {
-        strcpy(found->name, name);
+        memcpy(found->name, name, strlen(name) + 1);
         found->next = spools->owners;
         spools->owners = found;
     }

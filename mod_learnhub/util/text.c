@@ -404,20 +404,19 @@ static int parse_date(const char **s, apr_int64_t *days)
 /* HH:MM[:SS[.f...]] in microseconds. */
 static int parse_clock(const char **s, apr_int64_t *micros)
 {
-    int hour, minute, second = 0;
+    int hour, minute, second = 0, seconds;
     apr_int64_t unit = APR_USEC_PER_SEC / 10;
 
     if (!parse_digits(s, 2, &hour) || *(*s)++ != ':' || !parse_digits(s, 2, &minute)) {
         return 0;
     }
-    if (**s == ':') {
-        (*s)++;
-        if (!parse_digits(s, 2, &second)) {
-            return 0;
-        }
+    seconds = **s == ':';
+    *s += seconds;
+    if (seconds && !parse_digits(s, 2, &second)) {
+        return 0;
     }
     *micros = ((hour * 60 + minute) * 60 + second) * (apr_int64_t)APR_USEC_PER_SEC;
-    if (**s == '.' && isdigit((unsigned char)(*s)[1])) {
+    if (seconds && **s == '.' && isdigit((unsigned char)(*s)[1])) {
         for ((*s)++; isdigit((unsigned char)**s); (*s)++, unit /= 10) {
             *micros += (**s - '0') * unit;
         }

@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A fuzz target for libFuzzer: the first line of the input is a Content-Type, the rest a body. Invariants: parts lie
- * within the body and the limits, and parts that are written to a new body parse to the same parts. The README of
- * mod_learnhub/ has the command. t/unit/multipart.c runs the corpus and mutations of it with the other tests.
+ * The first line of the input is a Content-Type, the rest a body. Parts lie within the body and the limits, and parts
+ * that are written to a new body parse to the same parts. t/unit/multipart.c runs the corpus as well.
  */
 #include "http/multipart.h"
 
-#include <apr_general.h>
 #include <apr_strings.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "util/text.h"
-
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 /* `text` as a quoted string, the inverse of read_value() in multipart.c. */
 static const char *quoted(apr_pool_t *p, const char *text)
@@ -107,27 +97,17 @@ static void check_parts(apr_pool_t *p, const char *type, const char *body, apr_s
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz(apr_pool_t *p, char *data, apr_size_t size)
 {
-    static apr_pool_t *root;
-    const char *text = (const char *)data, *line = size ? memchr(text, '\n', size) : NULL;
-    apr_size_t head = line ? (apr_size_t)(line - text) : 0;
-    apr_pool_t *pool;
-    char *body;
+    char *line = memchr(data, '\n', size), *body;
+    apr_size_t length;
 
     if (!line) {
-        return 0;
+        return;
     }
-    if (!root) {
-        apr_initialize();
-        apr_pool_create(&root, NULL);
-    }
-    apr_pool_create(&pool, root);
-    body = malloc(size - head); /* an exact block, so that AddressSanitizer detects reads past its end */
-    memcpy(body, line + 1, size - head - 1);
-    check_parts(pool, apr_pstrmemdup(pool, text, head), body, size - head - 1);
+    length = size - (apr_size_t)(line + 1 - data);
+    body = malloc(length ? length : 1); /* without a zero byte at its end */
+    memcpy(body, line + 1, length);
+    check_parts(p, apr_pstrmemdup(p, data, (apr_size_t)(line - data)), body, length);
     free(body);
-    apr_pool_destroy(pool);
-    return 0;
 }

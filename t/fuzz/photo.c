@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A fuzz target for libFuzzer: the input is a file. Invariants: a cleaned picture keeps its type, is not longer than
- * allowed, is the same when it is cleaned again, and has no data after its end. The README of mod_learnhub/ has the
- * command. t/unit/photo_clean.c runs mutations of its pictures with the other tests.
+ * The input is a file. A cleaned picture keeps its type, is not longer than allowed, is the same when it is cleaned
+ * again, and has no data after its end. t/unit/photo_clean.c runs mutations of its pictures as well.
  */
 #include "util/photo_clean.h"
 
-#include <apr_general.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "util/photo.h"
-
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
+#include "util/photo_exif.h"
 
 /* In exact blocks, so that AddressSanitizer detects accesses past their ends. */
 static const char *clean_block(apr_pool_t *p, const char *data, apr_size_t length, apr_size_t *clean_length)
@@ -32,27 +23,29 @@ static const char *clean_block(apr_pool_t *p, const char *data, apr_size_t lengt
     return clean;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* The reduced block has the same orientation, and nothing else: reducing it again changes nothing. */
+static void check_exif(const char *data, apr_size_t size)
 {
-    static apr_pool_t *root;
-    const char *text = (const char *)data, *clean, *again;
-    apr_size_t length = 0, same = 0;
-    apr_pool_t *pool;
+    unsigned char tiff[LH_PHOTO_EXIF], again[LH_PHOTO_EXIF], *block = malloc(size ? size : 1);
 
-    if (!root) {
-        apr_initialize();
-        apr_pool_create(&root, NULL);
+    memcpy(block, data, size);
+    if (lh_photo_exif_reduce(block, size, tiff)) {
+        REQUIRE(lh_photo_exif_reduce(tiff, LH_PHOTO_EXIF, again) && !memcmp(tiff, again, LH_PHOTO_EXIF));
     }
-    apr_pool_create(&pool, root);
-    clean = clean_block(pool, text, size, &length);
+    free(block);
+}
+
+void fuzz(apr_pool_t *p, char *data, apr_size_t size)
+{
+    apr_size_t length = 0, same = 0;
+    const char *clean = clean_block(p, data, size, &length), *again;
+
     if (clean) {
         REQUIRE(length <= size + LH_PHOTO_CLEAN_ROOM);
-        REQUIRE(!strcmp(lh_photo_type(clean, length), lh_photo_type(text, size)));
-        again = clean_block(pool, clean, length, &same);
+        REQUIRE(!strcmp(lh_photo_type(clean, length), lh_photo_type(data, size)));
+        again = clean_block(p, clean, length, &same);
         REQUIRE(again && same == length && !memcmp(again, clean, length));
-        REQUIRE(!clean_block(pool, clean, length - 1, &same) || same < length);
+        REQUIRE(!clean_block(p, clean, length - 1, &same) || same < length);
     }
-    apr_pool_destroy(pool);
-    return 0;
+    check_exif(data, size);
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 
 #include "auth/token.h"
+#include "http/claim.h"
+#include "http/idempotency.h"
 #include "http/route.h"
 #include "jobs/jobs.h"
 #include "util/json.h"
@@ -129,6 +131,8 @@ static void write_route(lh_json *out, const lh_compiled_route *route)
     write_text(out, "shape", shapes[def->shape]);
     write_text(out, "key", def->key);
     write_int(out, "roles", def->roles);
+    lh_json_key(out, "idempotent");
+    lh_json_bool(out, def->flags & LH_IDEMPOTENT);
     write_int(out, "status", def->status ? def->status : def->shape == LH_NOTHING ? 204 : 200);
     write_fields(out, "query", def->query);
     write_fields(out, "body", def->body);
@@ -151,7 +155,8 @@ int main(void)
     apr_pool_create(&pool, NULL);
     statements = lh_statements_create(pool);
     routes = lh_routes_compile(pool, lh_route_groups, statements, &why);
-    if (!routes || !lh_token_compile(statements, &why) || !lh_jobs_compile(statements, &why)) {
+    if (!routes || !lh_token_compile(statements, &why) || !lh_idempotency_compile(statements, &why) ||
+        !lh_claim_compile(statements, &why) || !lh_jobs_compile(statements, &why)) {
         fprintf(stderr, "%s\n", why);
         return 1;
     }

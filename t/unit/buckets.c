@@ -21,9 +21,13 @@ static lh_buckets *create(void)
 {
     lh_buckets *created = NULL;
     apr_shm_t *shm;
+    void *exact;
 
     apr_shm_create(&shm, lh_buckets_size(), NULL, tap_pool);
     is_int(lh_buckets_create(apr_shm_baseaddr_get(shm), &created), APR_SUCCESS, "a table is created");
+    exact = malloc(lh_buckets_size()); /* here the sanitizers know the end */
+    is_int(lh_buckets_create(exact, &(lh_buckets *){NULL}), APR_SUCCESS, "in memory of exactly this size");
+    free(exact);
     return created;
 }
 

@@ -54,6 +54,11 @@ static void test_fields(void)
     is_str(written(error, LH_ERRORS_LIST), "[\"a: One.\",\"Two.\",\"a: Three.\"]", "invalid fields in the format list");
     is_int(lh_error_status(error, LH_ERRORS_LOCATED), 422, "a validation error is 422 in the format located");
     is_int(lh_error_status(error, LH_ERRORS_DETAIL), 400, "a validation error is 400 in the format detail");
+    error = lh_error_field(tap_pool, NULL, "body", "a", "One.");
+    error = lh_error_field(tap_pool, error, "body", "b", "Two.");
+    error = lh_error_field(tap_pool, error, "body", apr_pstrdup(tap_pool, "a"), "Three.");
+    is_str(written(error, LH_ERRORS_DETAIL), "{\"a\":[\"One.\",\"Three.\"],\"b\":[\"Two.\"]}",
+           "fields are told apart by their names");
     error = lh_error_field(tap_pool, NULL, "body", "feedback.strengths", "One.");
     is_str(written(error, LH_ERRORS_LOCATED),
            "{\"detail\":[{\"loc\":[\"body\",\"feedback\",\"strengths\"],\"msg\":\"One.\",\"type\":\"value_error\"}]}",
@@ -69,6 +74,7 @@ static void test_statuses(void)
                  {"40P01", 503}, {"55P03", 503}, {"57014", 503}, {"57P01", 503}, {"53300", 503}, {"08006", 503},
                  {"25006", 503}, {"42501", 500}, {"42P01", 500}, {"XX000", 500}, {"", 500}};
     apr_size_t i;
+    int status, wrong = 0;
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const lh_error *error = lh_error_of_sqlstate(tap_pool, cases[i].sqlstate);
@@ -79,6 +85,10 @@ static void test_statuses(void)
         ok((error->retry_after > 0) == (error->status == 503), "SQLSTATE \"%s\": Retry-After is set only for 503",
            cases[i].sqlstate);
     }
+    for (status = 400; status < 600; status++) {
+        wrong += lh_error_of_status(tap_pool, status)->retry_after != (status == 429 ? 60 : status == 503);
+    }
+    is_int(wrong, 0, "429 has Retry-After 60, 503 has 1, and no other status has it");
     is_int(lh_error_of_status(tap_pool, 429)->status, 429, "the error for status 429");
     is_int(lh_error_of_status(tap_pool, 418)->status, 418, "the error for a status without a sentence of its own");
     is_str(lh_error_make(tap_pool, 401, "x")->challenge, "Bearer realm=\"learnhub\"", "a 401 has a Bearer challenge");

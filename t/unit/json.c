@@ -285,9 +285,9 @@ static double double_of(uint64_t bits)
 static void test_round_trip(void)
 {
     uint64_t state = 88172645463325252u; /* xorshift64: the same numbers in every run */
-    int i, wrong = 0;
+    int i, wrong = 0, rounds = tap_quick() ? 4000 : 200000;
 
-    for (i = 0; i < 200000; i++) {
+    for (i = 0; i < rounds; i++) {
         double value, back;
         lh_json json;
         char text[64];
@@ -311,7 +311,7 @@ static void test_round_trip(void)
             apr_pool_clear(tap_pool);
         }
     }
-    is_int(wrong, 0, "numbers: 200000 doubles read back to the same bits");
+    ok(wrong == 0, "numbers: %d doubles read back to the same bits", rounds);
 }
 
 static void test_numbers(void)
@@ -406,16 +406,16 @@ static void test_times(void)
     }
 }
 
-/* Every day of the years 1 to 9999, compared with a date that is advanced day by day. */
+/* Every day of the years 1 to 9999 (in small: of one cycle of 400 years), compared with a date that is advanced day by day. */
 static void test_calendar(void)
 {
     static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     apr_int64_t seconds = -62135596800;
-    int year = 1, month = 1, day = 1, wrong = 0;
+    int year = 1, month = 1, day = 1, wrong = 0, last = tap_quick() ? 400 : 9999;
     char expected[64], text[64];
     lh_json json;
 
-    for (; year <= 9999; seconds += 86400) {
+    for (; year <= last; seconds += 86400) {
         int leap = month == 2 && ((year % 4 == 0 && year % 100 != 0) || year % 400 == 0);
 
         lh_json_init(&json, tap_pool, 1);
@@ -433,8 +433,8 @@ static void test_calendar(void)
             apr_pool_clear(tap_pool);
         }
     }
-    is_int(wrong, 0, "calendar: every day from 0001-01-01 to 9999-12-31");
-    is_int(seconds, 253402300800, "calendar: all 3652059 days have been written");
+    ok(wrong == 0, "calendar: every day from 0001-01-01 to %04d-12-31", last);
+    is_int(seconds, last == 400 ? -49512816000 : 253402300800, "calendar: all of them have been written");
 }
 
 int main(void)

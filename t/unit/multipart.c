@@ -215,6 +215,15 @@ static void mutate(unsigned *state, char *data, apr_size_t *length)
     }
 }
 
+static void try(char *data, apr_size_t size)
+{
+    apr_pool_t *p;
+
+    apr_pool_create(&p, tap_pool);
+    fuzz(p, data, size);
+    apr_pool_destroy(p);
+}
+
 static void replay(const char *file, unsigned *state)
 {
     char original[LARGEST], mutated[LARGEST];
@@ -228,7 +237,7 @@ static void replay(const char *file, unsigned *state)
     if (!ok(size > 0 && size < sizeof(original), "corpus file %s is readable and not too large", file)) {
         return;
     }
-    LLVMFuzzerTestOneInput((const uint8_t *)original, size);
+    try(original, size);
     for (i = 0; i < MUTATIONS; i++) {
         unsigned changes = next_random(state, 6) + 1;
         apr_size_t length = size;
@@ -237,7 +246,7 @@ static void replay(const char *file, unsigned *state)
         while (changes-- > 0) {
             mutate(state, mutated, &length);
         }
-        LLVMFuzzerTestOneInput((const uint8_t *)mutated, length);
+        try(mutated, length);
     }
     ok(1, "%s and its mutations violate no invariant", file);
 }

@@ -166,10 +166,12 @@ static void test_mutations(const char *name, const char *bytes, apr_size_t lengt
 {
     static const char special[] = "\xFF\xD9\xDA\xE1\0\1\2\x08;!,\x7F\x80";
     unsigned state = 2463534242u;
+    apr_pool_t *p;
     int i;
 
+    apr_pool_create(&p, tap_pool);
     for (i = 0; i < MUTATIONS; i++) {
-        char *mutated = apr_pmemdup(tap_pool, bytes, length);
+        char *mutated = apr_pmemdup(p, bytes, length);
         apr_size_t size = next_random(&state, 8) ? length : next_random(&state, (unsigned)length) + 1;
         unsigned changes = next_random(&state, 4) + 1;
         while (changes-- > 0) {
@@ -177,8 +179,10 @@ static void test_mutations(const char *name, const char *bytes, apr_size_t lengt
                                                                ? special[next_random(&state, sizeof(special) - 1)]
                                                                : (char)next_random(&state, 256);
         }
-        LLVMFuzzerTestOneInput((const uint8_t *)mutated, size);
+        fuzz(p, mutated, size);
+        apr_pool_clear(p);
     }
+    apr_pool_destroy(p);
     ok(1, "%s: mutations violate no invariant", name);
 }
 

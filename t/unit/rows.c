@@ -144,6 +144,30 @@ static void test_members_before(void)
     is_str(lh_json_result(&json), "{\"before\":0,\"a\":1}", "a comma separates the row from the members before it");
 }
 
+/* Long values are written in parts. */
+static void test_long_bytes(void)
+{
+    const lh_column column = {"a", 17};
+    static const int lengths[] = {0, 63, 64, 65, 128, 130};
+    lh_cell_value cell;
+    unsigned i;
+    int j;
+
+    for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        char *bytes = malloc((apr_size_t)lengths[i] + 1), *hex = apr_pcalloc(tap_pool, 2 * 130 + 1);
+
+        for (j = 0; j < lengths[i]; j++) {
+            bytes[j] = (char)j;
+            sprintf(hex + 2 * j, "%02x", j);
+        }
+        cell.data = bytes;
+        cell.length = lengths[i];
+        is_str(object(&column, &cell, 1, LH_SECONDS), apr_psprintf(tap_pool, "{\"a\":\"%s\"}", hex),
+               apr_psprintf(tap_pool, "%d bytes", lengths[i]));
+        free(bytes);
+    }
+}
+
 int main(void)
 {
     tap_begin();
@@ -151,5 +175,6 @@ int main(void)
     test_time_formats();
     test_nesting();
     test_members_before();
+    test_long_bytes();
     return tap_end();
 }

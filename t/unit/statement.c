@@ -88,6 +88,7 @@ static void test_filters(void)
     st = compiled("x:filters", " AND y = ':filters'", &why);
     is_str(st->sql, "x AND y = ':filters'", ":filters in quoted text of a filter is unchanged");
     ok(!compiled("x:filters", " AND y:filters", &why), ":filters in a filter is rejected");
+    ok(!compiled("x:filtert", " AND y", &why), "another name of the same length is not replaced");
     ok(!compiled("x:filters", " AND :nobody", &why) && strstr(why, ":nobody"),
        "an unknown name in a filter is reported");
 }
@@ -112,13 +113,29 @@ static void test_registry(void)
     int i;
 
     for (i = 0; i < LH_STATEMENTS_MAX; i++) {
-        st = lh_statement_compile(statements, "route", "SELECT 1", NULL, &slots, &why);
+        st = lh_statement_compile(statements, "route", apr_psprintf(tap_pool, "SELECT %d", i), NULL, &slots, &why);
     }
     is_int(lh_statements_count(statements), LH_STATEMENTS_MAX, "the registry holds LH_STATEMENTS_MAX statements");
     is_int(st->number, LH_STATEMENTS_MAX - 1, "statements are numbered in the order of compilation");
-    is_str(lh_statements_at(statements, 7)->name, "s7", "a statement's name contains its number");
     ok(!lh_statement_compile(statements, "route", "SELECT 1", NULL, &slots, &why) && why,
        "a statement beyond LH_STATEMENTS_MAX is rejected");
+}
+
+/* Two processes behind a pooler must not give one name to two statements. */
+static void test_names(void)
+{
+    lh_statements *statements = lh_statements_create(tap_pool);
+    const char *why;
+    const lh_statement *one = lh_statement_compile(statements, "a", "SELECT 1", NULL, &slots, &why);
+    const lh_statement *two = lh_statement_compile(statements, "b", "SELECT 2", NULL, &slots, &why);
+    const lh_statement *same = lh_statement_compile(statements, "c", "SELECT 1", NULL, &slots, &why);
+    const lh_statement *filtered = lh_statement_compile(statements, "d", "SELECT :filters", "2", &slots, &why);
+
+    is_str(one->name, "s199e7bca63ea84f2", "the name of a statement is a hash of its SQL");
+    ok(strcmp(one->name, two->name) && one->number != two->number, "other SQL has another name and number");
+    ok(!strcmp(one->name, same->name) && one->number == same->number, "the same SQL has the same name and number");
+    ok(!strcmp(two->name, filtered->name), "the name is that of the compiled SQL");
+    is_str(compiled("SELECT 2", NULL, &why)->name, two->name, "the name does not depend on the order of compilation");
 }
 
 /* The maximum number of parameters, with names of one character: compiling lengthens this text the most. */
@@ -150,6 +167,7 @@ int main(void)
     test_filters();
     test_errors();
     test_registry();
+    test_names();
     test_many();
     return tap_end();
 }

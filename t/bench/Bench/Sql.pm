@@ -11,7 +11,7 @@ use Bench::Work ();
 
 use constant STEPS => 20;
 
-# The session settings of the module (mod_learnhub/db/connect.c).
+# The session settings of the module (mod_learnhub/db/session.c).
 use constant SETTINGS => '-c plan_cache_mode=force_generic_plan -c jit=off -c timezone=UTC -c client_encoding=UTF8 '
     . '-c search_path=learnhub,public -c statement_timeout=5000';
 

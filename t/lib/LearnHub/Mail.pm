@@ -34,8 +34,9 @@ sub url { my ($self) = @_; return "smtp://127.0.0.1:$self->{port}" }
 sub port { my ($self) = @_; return $self->{port} }
 
 # behave(rcpt => '550 Nobody', ...): sets the replies, from the next command on, to connect, ehlo, starttls, auth, mail,
-# rcpt, data and end (of the message). A reply is an SMTP line or hang, close, slow (accept after six seconds); at rcpt,
-# data and end it may be a hash by recipient. offers => [EHLO extensions]. Everything else is accepted.
+# rcpt, data and end (of the message). A reply is an SMTP line or hang, close, slow (accept after six seconds), pause
+# (accept after 20 milliseconds); at rcpt, data and end it may be a hash by recipient. offers => [EHLO extensions].
+# Everything else is accepted.
 sub behave {
     my ($self, %replies) = @_;
     open my $out, '>', "$self->{files}.new" or croak "$self->{files}: $!";
@@ -99,7 +100,10 @@ sub reply {
     my $reply = $self->reply_to($command, $to);
     sleep 3600 if ($reply // '') eq 'hang';
     die "closed\n" if ($reply // '') eq 'close';
-    if (($reply // '') eq 'slow') { sleep 6; undef $reply }
+    if (($reply // '') =~ /^(?:slow|pause)$/) {
+        Time::HiRes::sleep($reply eq 'slow' ? 6 : 0.02);
+        undef $reply;
+    }
     print $client $reply // $good, "\r\n";
     return !defined $reply;
 }
@@ -172,7 +176,7 @@ sub data {
         push @lines, $next =~ s/^\.//r;
     }
     my %stored = (%$mail, raw => join('', map {"$_\r\n"} @lines), at => Time::HiRes::time());
-    my $rejected = defined $self->reply_to('end', $mail->{to});
+    my $rejected = ($self->reply_to('end', $mail->{to}) // 'pause') ne 'pause';
     $self->store($rejected ? 'rejected' : 'accepted', \%stored);
     return $self->reply($client, 'end', '250 stored', $mail->{to});
 }

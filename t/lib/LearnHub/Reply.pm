@@ -36,10 +36,10 @@ sub summary {
     return sprintf '%s: %s %s', $self->name, $self->{response}->status_line, substr $self->body, 0, 500;
 }
 
-# parallel() returns replies of other processes as {status, json}.
+# parallel() returns replies of other processes as {status, json, retry}.
 sub TO_JSON {
     my ($self) = @_;
-    return { status => $self->status, json => $self->json };
+    return { status => $self->status, json => $self->json, retry => $self->header('Retry-After') };
 }
 
 1;

@@ -11,7 +11,7 @@ use Time::HiRes ();
 
 my $top = $ENV{LEARNHUB_TOP};
 my $logs = "$top/t/logs";
-my $httpd = (grep {-x} '/usr/sbin/apache2', '/usr/sbin/httpd')[0];
+my $httpd = $ENV{LEARNHUB_SAN} ? "$top/t/lib/httpd-sanitized" : (grep {-x} '/usr/sbin/apache2', '/usr/sbin/httpd')[0];
 my @started;
 my $serial = 0;
 my $restarted = 0;
