@@ -286,10 +286,12 @@ static lh_error *run(lh_call *call)
 
 static int respond(lh_call *call)
 {
-    lh_error *error = check(call);
+    lh_error *error = check(call), *malformed = lh_receive_rest(call);
     lh_response response;
 
-    lh_receive_rest(call);
+    if (malformed) {
+        return lh_reply_error(call, malformed);
+    }
     if (error && call->route) {
         error = lh_claim_rejected(call, error);
     }
@@ -343,7 +345,11 @@ static int handle(request_rec *r)
         return DECLINED;
     }
     if (call->preflight || call->error_status || r->method_number == M_OPTIONS) {
-        lh_receive_rest(call);
+        lh_error *malformed = lh_receive_rest(call);
+
+        if (malformed) {
+            return lh_reply_error(call, malformed);
+        }
     }
     /* A preflight succeeds for every path: the browser then sends the request, and its client gets the 404 or 405. */
     if (call->preflight && (!call->error_status || call->error_status == HTTP_NOT_FOUND)) {

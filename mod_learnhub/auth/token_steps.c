@@ -250,7 +250,7 @@ lh_error *lh_token_generate(lh_call *call, const char **token)
 static lh_error *new_opaque_token(lh_call *call)
 {
     apr_int64_t lifetime = apr_time_sec(call->server->config.token_ttl);
-    const char *token;
+    const char *token = NULL;
     lh_error *error = lh_token_generate(call, &token);
 
     if (error) {

@@ -72,7 +72,7 @@ void lh_cancel_send(PGcancel *cancel)
     }
     else {
         apr_atomic_dec32(&threads);
-        end_use(r);
+        r->owners = 1;
     }
     end_use(r);
 }

@@ -65,6 +65,7 @@ struct lh_call {
 
     struct lh_idempotency *idempotency; /* of the request's Idempotency-Key (idempotency.h), or NULL */
     const struct lh_response *kept;     /* the response that is stored for this key, or NULL */
+    int replays;                        /* `kept` is the response to an earlier request */
 
     /* How to store the response in the cache; NULL: it is not stored. */
     struct lh_cache_miss *cache_miss;

@@ -6,12 +6,15 @@
 #include <apr_strings.h>
 
 #include "core/server_state.h"
+#include "http/deadline.h"
 #include "http/error.h"
 #include "http/idempotency.h"
 #include "http/route.h"
 #include "http/run.h"
 
 #define CLAIM_TIME apr_time_from_sec(30) /* for the steps of a route, besides asking the model */
+
+#define END_TIME apr_time_from_msec(100)
 
 static const lh_statement *claim, *find, *end;
 
@@ -33,6 +36,11 @@ int lh_claim_compile(lh_statements *registry, const char **why)
                                    NULL, &lh_idempotency_slots, why);
     }
     return !*why;
+}
+
+static apr_interval_time_t at_most(apr_interval_time_t time, apr_interval_time_t most)
+{
+    return time < most ? time : most;
 }
 
 static lh_error *run_claim(lh_call *call)
@@ -68,22 +76,45 @@ lh_error *lh_claim_begin(lh_call *call)
     return error || !call->idempotency || !call->route->def->before[0] ? error : run_claim(call);
 }
 
+/* A request that has used up its time for the database has END_TIME left to end its claim: otherwise it could not be
+ * repeated until the claim ends by itself. */
+static void run_end(lh_call *call)
+{
+    const lh_config *config = &call->server->config;
+    lh_result *result;
+
+    call->spent.waiting = at_most(call->spent.waiting, config->connection_wait - END_TIME);
+    call->spent.executing = at_most(call->spent.executing, config->statement_timeout - END_TIME);
+    lh_run_statement(call, end, call->idempotency->values, &result); /* after a failure, the claim ends by itself */
+}
+
 /* The statement that stores a response ends the claim as well. */
 void lh_claim_end(lh_call *call, const lh_error *error)
 {
-    lh_idempotency *key = call->idempotency;
-    lh_result *result;
+    const lh_idempotency *key = call->idempotency;
 
     if (key && key->claimed && (error || !key->values[LH_KEY_DIGEST])) {
-        lh_run_statement(call, end, key->values, &result); /* after a failure, the claim ends by itself */
+        run_end(call);
     }
+}
+
+/* Whether all invalid fields have a value, such as a time that has passed. Otherwise the error is of another request:
+ * the values do not tell an invalid field from an absent one. */
+static int has_values(const lh_call *call, const lh_error *error)
+{
+    const lh_field_error *invalid = error->first;
+
+    while (invalid && invalid->field && lh_param(call, invalid->field)) {
+        invalid = invalid->next;
+    }
+    return !invalid;
 }
 
 lh_error *lh_claim_rejected(lh_call *call, lh_error *error)
 {
     lh_result *result;
 
-    if (error->status != LH_INVALID || lh_idempotency_read(call) || !call->idempotency ||
+    if (error->status != LH_INVALID || !has_values(call, error) || lh_idempotency_read(call) || !call->idempotency ||
         lh_run_statement(call, find, call->idempotency->values, &result)) {
         return error;
     }

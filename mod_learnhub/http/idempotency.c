@@ -210,8 +210,7 @@ static lh_key_state replay(lh_call *call, const lh_result *result, const char *d
     response->type = lh_call_cell(call, result, 0, lh_result_find(result, "type"));
     response->cache_control = "no-store";
     call->kept = response;
-    apr_table_setn(call->r->headers_out, "Idempotent-Replayed", "true");
-    apr_table_setn(call->r->headers_out, "Idempotency-Replayed", "true");
+    call->replays = 1;
     return LH_KEY_REPLAYS;
 }
 
@@ -273,6 +272,7 @@ int lh_idempotency_keep(lh_call *call)
     int is_short;
 
     call->kept = NULL;
+    call->replays = 0;
     is_short = lh_reply_make(call, response) && response->length <= LH_OUTPUT_PART;
     if (!mac || !lh_mac_sign(mac, NULL, state->request, strlen(state->request), digest)) {
         return 0;
@@ -286,4 +286,10 @@ int lh_idempotency_keep(lh_call *call)
         call->kept = response;
     }
     return !is_short || !response->body || seal(call, response, &state->values[LH_KEY_BODY]);
+}
+
+/* The status may not be NULL. */
+void lh_idempotency_abort(lh_call *call)
+{
+    call->idempotency->values[LH_KEY_STATUS] = NULL;
 }

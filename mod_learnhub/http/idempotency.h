@@ -73,4 +73,7 @@ const lh_statement *lh_idempotency_closing(void);
  * steps have run. Sets call->kept unless the response is long. Returns 0 when OpenSSL fails. */
 int lh_idempotency_keep(lh_call *call);
 
+/* Makes the closing statement fail, so that the transaction is rolled back: for a response that cannot be made. */
+void lh_idempotency_abort(lh_call *call);
+
 #endif

@@ -126,7 +126,7 @@ const char *lh_path_add(lh_path_tree *tree, const char *method, const char *temp
         n = *s == '{' ? param_child(tree, n, s, &why) : literal_child(tree, n, s, length);
         s += length;
     }
-    if (why) {
+    if (why || !n) { /* without a node, `why` is set */
         return why;
     }
     if (index < 0) {

@@ -208,7 +208,7 @@ lh_error *lh_receive_body(lh_call *call, char **text, apr_size_t *length)
 }
 
 /* httpd would wait for the rest of the body after the response: a thread for as long as the client takes. */
-void lh_receive_rest(lh_call *call)
+lh_error *lh_receive_rest(lh_call *call)
 {
     request_rec *r = call->r;
     apr_bucket_brigade *bb;
@@ -216,7 +216,7 @@ void lh_receive_rest(lh_call *call)
     int blocks, end = !ap_request_has_body(r);
 
     if (end || r->connection->keepalive == AP_CONN_CLOSE) {
-        return;
+        return NULL;
     }
     bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     for (blocks = 0; blocks < 4 && !end && rv == APR_SUCCESS && !r->expecting_100; blocks++) {
@@ -227,4 +227,5 @@ void lh_receive_rest(lh_call *call)
     if (!end) {
         r->connection->keepalive = AP_CONN_CLOSE;
     }
+    return rv == AP_FILTER_ERROR ? read_error(call, rv) : NULL;
 }

@@ -28,7 +28,7 @@ lh_error *lh_receive_check_length(lh_call *call);
 lh_error *lh_receive_body(lh_call *call, char **text, apr_size_t *length);
 
 /* Before a response: reads what has arrived of a body that was not read. If it is not complete, the connection is
- * closed after the response. */
-void lh_receive_rest(lh_call *call);
+ * closed after the response. An error if an input filter has sent the response, because the body is malformed. */
+lh_error *lh_receive_rest(lh_call *call);
 
 #endif

@@ -305,6 +305,10 @@ int lh_reply_make(const lh_call *call, lh_response *response)
 {
     if (call->kept) {
         *response = *call->kept;
+        if (call->replays) {
+            apr_table_setn(call->r->headers_out, "Idempotent-Replayed", "true");
+            apr_table_setn(call->r->headers_out, "Idempotency-Replayed", "true");
+        }
         return 1;
     }
     memset(response, 0, sizeof(*response));

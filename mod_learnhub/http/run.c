@@ -62,7 +62,7 @@ static int is_get(const lh_call *call)
 static lh_error *execute_route(lh_call *call, lh_sql_run *run, lh_result **results)
 {
     const lh_statement *statements[LH_SQL_STATEMENTS], *topics = lh_topics_statement();
-    lh_result *all[LH_SQL_STATEMENTS];
+    lh_result *all[LH_SQL_STATEMENTS] = {NULL};
     int count = run->count, uncertain = 0;
     lh_error *error;
 
@@ -259,7 +259,8 @@ static void reset_response(const keyed_run *keyed)
     }
 }
 
-/* Makes the response before the commit, so that it is stored with the change. Errors are not stored. */
+/* Makes the response before the commit, so that it is stored with the change. Errors are not stored. If the response
+ * cannot be made, nothing is committed: otherwise a repeated request would make the change again. */
 static int close_key(void *context, lh_result *const *results)
 {
     keyed_run *keyed = context;
@@ -267,13 +268,17 @@ static int close_key(void *context, lh_result *const *results)
 
     reset_response(keyed);
     keyed->error = take_results(call, results + 1, keyed->count);
-    if (!keyed->error) {
-        keyed->error = run_steps(call, call->route->def->after);
+    if (keyed->error) {
+        return 0;
     }
+    keyed->error = run_steps(call, call->route->def->after);
     if (!keyed->error && !lh_idempotency_keep(call)) {
         keyed->error = lh_error_of_status(call->r->pool, HTTP_INTERNAL_SERVER_ERROR);
     }
-    return !keyed->error;
+    if (keyed->error) {
+        lh_idempotency_abort(call);
+    }
+    return 1;
 }
 
 /* Runs the statements of a route, of which `run` has all but the guard. */
@@ -297,7 +302,7 @@ static lh_error *run_keyed(lh_call *call, lh_sql_run run, const lh_statement *co
     error = execute_route(call, &run, results);
     if (error) {
         call->kept = NULL;
-        return error;
+        return keyed.error ? keyed.error : error;
     }
     call->complete = 1; /* the steps after the statements have run */
     if (keyed.state != LH_KEY_FREE) {
