@@ -277,6 +277,18 @@ static void create_gates(apr_pool_t *pchild, lh_gates *gates)
     lh_gate_limit_queues(pchild, (lh_gate *const[]){gates->login, gates->signup, gates->change}, 3, threads / 2);
 }
 
+/* The allocator of prefork's child processes has no lock, but threads of this module and mod_dbd use their pool. */
+static void lock_allocator(apr_pool_t *pchild)
+{
+    apr_allocator_t *allocator = apr_pool_allocator_get(pchild);
+    apr_thread_mutex_t *lock;
+
+    if (apr_allocator_owner_get(allocator) == pchild && !apr_allocator_mutex_get(allocator) &&
+        apr_thread_mutex_create(&lock, APR_THREAD_MUTEX_DEFAULT, pchild) == APR_SUCCESS) {
+        apr_allocator_mutex_set(allocator, lock);
+    }
+}
+
 static void child_init(apr_pool_t *pchild, server_rec *main_server)
 {
     apr_hash_t *pools = apr_hash_make(pchild);
@@ -285,6 +297,7 @@ static void child_init(apr_pool_t *pchild, server_rec *main_server)
     lh_server *server;
     server_rec *s;
 
+    lock_allocator(pchild);
     create_gates(pchild, &gates);
     servers = apr_hash_make(pchild);
     for (s = main_server; s; s = s->next) {

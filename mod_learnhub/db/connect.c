@@ -44,9 +44,10 @@ static void discard_notice(void *unused, const char *message)
     (void)message;
 }
 
+/* libpq has no message if the server did not answer in time. */
 static void copy_first_line(char why[LH_CONNECT_WHY], const char *text)
 {
-    apr_snprintf(why, LH_CONNECT_WHY, "%.*s", (int)strcspn(text, "\n"), text);
+    apr_snprintf(why, LH_CONNECT_WHY, "%.*s", (int)strcspn(text, "\n"), *text ? text : "no response");
 }
 
 static int open_entry(lh_pool_entry *entry, server_rec *s, char why[LH_CONNECT_WHY])

@@ -39,21 +39,29 @@ static int is_first(lh_pool *pool, report what)
     return first;
 }
 
-/* Compares what all processes can open with what the server accepts. ServerLimit bounds how many processes the old and
- * the new generation have during a graceful restart. */
+/*
+ * Compares what all processes can open with what the server accepts. ServerLimit bounds how many processes the old and
+ * the new generation have during a graceful restart. A process of prefork has a connection for its request and one for
+ * jobs, and its place is free for the next generation only when it has ended.
+ */
 static void check_connections(lh_pool *pool, int accepted)
 {
-    int children = 0, limit = 0, restarting;
+    int children = 0, limit = 0, threaded = AP_MPMQ_NOT_SUPPORTED, size = pool->size, restarting;
 
     ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &children);
     ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &limit);
+    ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded);
+    if (threaded == AP_MPMQ_NOT_SUPPORTED) {
+        size = size < 2 ? size : 2;
+        limit = children;
+    }
     restarting = limit < 2 * children ? limit : 2 * children;
     restarting = restarting > children ? restarting : children;
-    if (restarting * pool->size > accepted && is_first(pool, CONNECTIONS)) {
+    if (restarting * size > accepted && is_first(pool, CONNECTIONS)) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, pool->server,
                      LH_LOG(0113) "max_connections is too small: PostgreSQL accepts %d connections, but %d processes "
                                   "with %d each open up to %d, and up to %d during a graceful restart",
-                     accepted, children, pool->size, children * pool->size, restarting * pool->size);
+                     accepted, children, size, children * size, restarting * size);
     }
 }
 
@@ -221,12 +229,11 @@ static void probe(lh_pool *pool)
     host = lh_hosts_probe(pool->hosts, before);
     pthread_mutex_lock(&pool->lock);
     pool->probing = 0;
-    if (host >= 0 && pool->host == before) {
-        if (host != before) {
-            switch_host(pool, host);
-        }
-        pool->watched_at = lh_clock() + PROBE_PAUSE;
+    if (host >= 0 && host != before && pool->host == before) {
+        switch_host(pool, host);
     }
+    /* Also if no host can be used: those that refuse at once must not be asked without a pause. */
+    pool->watched_at = lh_clock() + (host >= 0 ? PROBE_PAUSE : WATCH_INTERVAL - HANGS_AFTER);
 }
 
 /* ---- threads ---- */

@@ -380,6 +380,12 @@ static void reset_attempt(lh_exchange *x)
     }
 }
 
+/* A pooler reports with class 08 that it has lost the server, which may have committed before. */
+static int is_of_server(const char *sqlstate)
+{
+    return strncmp(sqlstate, "08", 2) != 0;
+}
+
 /* Decides the outcome of the attempt from how its communication ended, and completes the failure. */
 static lh_sql_outcome classify(lh_exchange *x, lh_sql_outcome outcome)
 {
@@ -388,7 +394,8 @@ static lh_sql_outcome classify(lh_exchange *x, lh_sql_outcome outcome)
 
     /* A server that closes a connection sends its error after all earlier results: if a statement did not complete, the
      * commit was not reached. */
-    if (x->error_received && outcome != LH_SQL_TIMEOUT && (x->sync_received || !complete)) {
+    if (x->error_received && outcome != LH_SQL_TIMEOUT &&
+        (x->sync_received || (!complete && is_of_server(x->failure->sqlstate)))) {
         return LH_SQL_ERROR;
     }
     if (outcome == LH_SQL_OK && !complete && !x->refused) {

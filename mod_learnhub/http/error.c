@@ -44,7 +44,7 @@ static const struct {
                  {"53", 503, NULL},
                  {"57P", 503, NULL},
                  {"08", 503, NULL},
-                 {"25006", 503, NULL},
+                 {"25", 503, NULL}, /* read-only, or a timeout of the transaction */
                  {"", 500, NULL}};
 
 /* RFC 6750. */

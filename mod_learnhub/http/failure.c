@@ -6,6 +6,7 @@
 
 #include "core/learnhub_module.h"
 #include "db/result.h"
+#include "http/deadline.h"
 #include "http/error.h"
 #include "http/route.h"
 #include "util/repeat.h"
@@ -197,7 +198,8 @@ static lh_error *error_of_database(lh_call *call, const lh_sql_failure *failure)
     if (failure->constraint && error_for(call, failure->constraint, strlen(failure->constraint))) {
         return lh_fail(call, failure->constraint);
     }
-    if (call->route->def->timeout_ms && !strcmp(failure->sqlstate, QUERY_CANCELED)) {
+    /* If the time of the whole request was used up, the query is not what takes too long. */
+    if (call->route->def->timeout_ms && !strcmp(failure->sqlstate, QUERY_CANCELED) && lh_deadline_allows(call)) {
         return lh_fail(call, "slow");
     }
     error = lh_error_of_sqlstate(call->r->pool, failure->sqlstate);

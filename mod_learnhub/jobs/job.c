@@ -58,7 +58,10 @@ lh_sql_outcome lh_job_execute(const lh_server *server, apr_pool_t *p, const lh_s
     if (outcome == LH_SQL_OK && set_failing(server->jobs, statement, 0)) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, server->s, LH_LOG(0107) "job %s works again", statement->label);
     }
-    if (outcome == LH_SQL_ERROR && is_own_failure(p, failure.sqlstate) && set_failing(server->jobs, statement, 1)) {
+    if (outcome == LH_SQL_ERROR && !is_own_failure(p, failure.sqlstate)) {
+        return LH_SQL_DOWN; /* reported by a pooler, or a conflict: it can be tried again */
+    }
+    if (outcome == LH_SQL_ERROR && set_failing(server->jobs, statement, 1)) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server->s, LH_LOG(0020) "job %s fails: SQLSTATE %s: %s",
                      statement->label, failure.sqlstate, failure.message);
     }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A ledger of the responses that clients got while a fault was made, and its comparison with the database. Clients send
-# reads and writes to one or more httpd nodes. Each write has a unique key. A response of 2xx acknowledges it, 4xx refuses
-# it, and after 503 or no response its outcome is unknown.
+# reads and writes to one or more httpd nodes. Each write has a unique key. A response of 2xx acknowledges it, 4xx
+# refuses it, and after 503 or no response its outcome is unknown.
 package LearnHub::Ledger;
 
 use strict;
