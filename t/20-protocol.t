@@ -118,6 +118,8 @@ sub padded { my ($size) = @_; return $valid =~ s/\}$/',"x":"' . 'x' x ($size - l
 
 subtest 'body size and transfer' => sub {
     my $limit = 1_048_576;
+    my $joiner = signup();
+    my $session = post($valid)->json->{id};
     my $chunks = "Content-Type: $json\r\nTransfer-Encoding: chunked\r\n\r\n";
     like(raw_post($chunks . chunked($valid)), qr{^HTTP/1.1 201 }, 'a chunked body is accepted');
     is(post(padded($limit))->status, 201, 'a body of exactly the limit is accepted');
@@ -137,6 +139,14 @@ subtest 'body size and transfer' => sub {
     my $broken = raw_post("${chunks}zz\r\n");
     like($broken, qr{^HTTP/1.1 400 .*\{"error":}s, 'an invalid chunk size returns 400 in the error format');
     unlike($broken, qr/html|HTTP.*HTTP/s, 'an invalid chunk size returns one response without HTML');
+    for my $request ("POST /api/sessions/$session/join/", 'GET /api/sessions/') {
+        my $unread = raw_http("$request HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $joiner->{token}\r\n"
+                . "Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n");
+        like($unread, qr/^HTTP\/1.1 400 /, "$request: an invalid chunk size returns 400 as well");
+        unlike($unread, qr/\}\s*\{|HTTP.*HTTP/s, "$request: there is one response");
+    }
+    is(api(GET => "/api/sessions/$session/participants/", token => $joiner->{token})->body, '[]',
+        'and the request is not executed');
     my $short = raw_post("Content-Type: $json\r\nContent-Length: 50\r\n\r\n{\"title\":");
     like($short, qr{^(HTTP/1.1 400 .*\{"error":.*)?$}s, 'a body shorter than its Content-Length creates nothing');
     my $length = length $valid;

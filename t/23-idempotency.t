@@ -286,6 +286,31 @@ subtest 'a time that has passed' => sub {
 
 # ---- errors ----
 
+subtest 'an invalid request with the key of another one' => sub {
+    my $key = unique('key');
+    is(create($users[0], $key)->status, 201, 'the first request');
+    my $reply = create($users[0], $key, json => { %problem, hints => 5 });
+    is_invalid($reply, 'located', ['hints'], 'an invalid value is not taken for an absent one');
+    is($reply->header('Idempotent-Replayed'), undef, 'and no response is repeated');
+};
+
+subtest 'a sign-up that the database did not execute in time can be repeated at once' => sub {
+    my $node = second_httpd("LearnHubStatementTimeout 400ms\n");
+    my $email = unique('late') . '@example.com';
+    my %account = (first_name => 'A', last_name => 'B', email => $email, password => 'good enough');
+    my $send = sub { api(POST => '/users/signup', with_key($email, json => \%account), port => $node->port)->status };
+    my ($locked, $late) = parallel 2, sub {
+        return do { sleep 0.5; $send->() } if $_[0];
+        database()->begin_work;
+        sql('LOCK TABLE learnhub.users IN EXCLUSIVE MODE');
+        sleep 3;
+        return database()->rollback;
+    };
+    is($late, 503, 'while the table is locked, the sign-up is 503');
+    is($send->(), 201, 'afterwards its repetition succeeds');
+    $node->stop;
+};
+
 subtest 'a rejected request can be repeated' => sub {
     my $session = api_as($teacher, POST => '/api/sessions/', json => { %tutoring, max_participants => 2 })->json->{id};
     my $join = sub { my ($user, @key) = @_; api_as($user, POST => "/api/sessions/$session/join/", with_key(@key)) };

@@ -238,4 +238,29 @@ subtest 'a primary that becomes read-only' => sub {
     is(count_lines(qr/LH0114: \Q$socket{a}\E/), 1, 'the change is logged');
 };
 
+# While a statement waits, connectors ask the hosts, of which none can be used.
+subtest 'hosts that refuse connections' => sub {
+    my $log = "$files/a-server.log";
+    my $start = -s $log;
+    my $allow = sub {
+        my $other = conninfo('a', 'postgres') =~ s/dbname=\w+/dbname=postgres/r;
+        run('psql', "$bin/psql", '-XAtqd', $other, '-c', "ALTER DATABASE learnhub ALLOW_CONNECTIONS $_[0]");
+    };
+    my @results = parallel 3, sub {
+        my ($i) = @_;
+        return psql('a', 'BEGIN', 'LOCK TABLE learnhub.tutoring_sessions', 'SELECT pg_sleep(3)', 'COMMIT') // '' if !$i;
+        sleep 0.3 * $i;
+        return create('refused')->status if $i == 1;
+        $allow->('false');
+        sleep 2;
+        return $allow->('true');
+    };
+    is_deeply([@results[1, 2]], [201, 1], 'a statement that waits for a lock is executed');
+    open my $lines, '<', $log or die $!;
+    seek $lines, $start, 0;
+    my $refused = grep {/not currently accepting connections/} <$lines>;
+    cmp_ok($refused, '>', 0, 'hosts are asked');
+    cmp_ok($refused, '<', 60, 'with pauses');
+};
+
 done_testing();
