@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What httpd checks when it opens connections: the version of the schema, and whether max_connections suffices.
+# What httpd checks and sets when it opens connections: the version of the schema, whether max_connections suffices, and
+# the settings of the session.
 use strict;
 use warnings;
 
@@ -104,6 +105,29 @@ subtest 'max_connections' => sub {
     $server = server("DBDMax 25\nDBDKeep 25");
     ok(eventually(sub { health($server)->status == 200 }), 'with one connection less for each process');
     is(scalar lines($server, 'LH0113'), 0, 'nothing is logged');
+    $server->stop;
+};
+
+# A trigger stores the settings of the session that writes.
+subtest 'settings' => sub {
+    my %expected = (plan_cache_mode => 'force_generic_plan', jit => 'off', TimeZone => 'UTC',
+        client_encoding => 'UTF8', search_path => 'learnhub, public', statement_timeout => 4000,
+        idle_in_transaction_session_timeout => 10_000, client_connection_check_interval => 500);
+    my $names = join ', ', map {"'$_'"} sort keys %expected;
+    sql('CREATE TABLE learnhub.test_settings (name text, setting text)');
+    sql("CREATE FUNCTION learnhub.test_settings() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN
+            INSERT INTO learnhub.test_settings SELECT name, setting FROM pg_settings WHERE name IN ($names);
+            RETURN NULL; END \$\$");
+    sql('CREATE TRIGGER test_settings AFTER INSERT ON learnhub.problems EXECUTE FUNCTION learnhub.test_settings()');
+    my $plain = conninfo('learnhub', 'learnhub');
+    my $server = second_httpd(qq(DBDParams "$plain"\nLearnHubStatementTimeout 4s));
+    my %problem = (title => 'T', description => 'D', difficulty => 'easy');
+    my $reply = api_as(signup(), POST => '/problems/', json => {%problem}, port => $server->port);
+    is($reply->status, 201, 'a row is written');
+    is_deeply({ map { $_->{name} => $_->{setting} } sql('SELECT * FROM learnhub.test_settings') }, \%expected,
+        'its session has the settings');
+    sql('DROP FUNCTION learnhub.test_settings CASCADE');
+    sql('DROP TABLE learnhub.test_settings');
     $server->stop;
 };
 
