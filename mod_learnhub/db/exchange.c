@@ -299,7 +299,7 @@ static lh_sql_outcome read_statements(lh_exchange *x, int first, int end)
 }
 
 /* Reads the results of the guard and sends the rest. After an error or a refusal that is only the sync, which ends the
- * transaction: the guard has written nothing. Sets *next to the first statement whose result follows. */
+ * transaction: the guard has changed nothing but expired rows. Sets *next to the first statement that follows. */
 static lh_sql_outcome pass_guard(lh_exchange *x, int *next)
 {
     lh_sql_outcome outcome = read_statements(x, 0, x->run->guard);
