@@ -247,9 +247,10 @@ subtest 'A mail with an unknown outcome is repeated unless it is at_most_once' =
     is(state_of($ordinary), 'waiting', 'an ordinary mail waits when the server closes without a reply');
     $mail_server->behave;
     becomes($ordinary, 'sent', 'an ordinary mail is sent at the next try');
-    my @unanswered = map { $_->{headers}{subject} } $mail_server->rejected;
-    is_deeply([map { my $subject = $_; scalar grep { $_ eq $subject } @unanswered } qw(ordinary single)], [1, 1],
-        'the server received both mails without replying');
+    my %unanswered;
+    $unanswered{ $_->{headers}{subject} }++ for $mail_server->rejected;
+    cmp_ok($unanswered{ordinary}, '>=', 1, 'the server received the ordinary mail without replying');
+    is($unanswered{single}, 1, 'and the other one once');
     is(scalar(grep { $_->{headers}{subject} eq 'single' } $mail_server->accepted), 0,
         'the at_most_once mail is not repeated');
     my ($twice) = grep { $_->{headers}{subject} eq 'ordinary' } $mail_server->rejected;
