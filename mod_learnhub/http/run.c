@@ -59,10 +59,11 @@ static int is_get(const lh_call *call)
  * unknown whether an attempt was committed, as after a retry, everything may have changed. The closing statement of a
  * run with run->close is appended here.
  */
-static lh_error *execute_route(lh_call *call, lh_sql_run *run, lh_result **results)
+static lh_error *execute_route(lh_call *call, const lh_sql_run *run, lh_result **results)
 {
     const lh_statement *statements[LH_SQL_STATEMENTS], *topics = lh_topics_statement();
     lh_result *all[LH_SQL_STATEMENTS] = {NULL};
+    lh_sql_run whole = *run;
     int count = run->count, uncertain = 0;
     lh_error *error;
 
@@ -73,15 +74,15 @@ static lh_error *execute_route(lh_call *call, lh_sql_run *run, lh_result **resul
         return execute(call, run, results, NULL);
     }
     memcpy(statements, run->statements, sizeof(*statements) * (apr_size_t)count);
-    run->statements = statements;
+    whole.statements = statements;
     if (topics) {
-        statements[run->count++] = topics;
+        statements[whole.count++] = topics;
     }
     if (run->close) {
-        statements[run->count++] = lh_idempotency_closing();
-        run->closing = 1;
+        statements[whole.count++] = lh_idempotency_closing();
+        whole.closing = 1;
     }
-    error = execute(call, run, all, &uncertain);
+    error = execute(call, &whole, all, &uncertain);
     if (!error) {
         memcpy(results, all, sizeof(*results) * (apr_size_t)count);
     }
