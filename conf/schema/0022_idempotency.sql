@@ -98,7 +98,8 @@ $$;
 CREATE OR REPLACE FUNCTION learnhub.erase_accounts() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     until CONSTANT timestamptz := clock_timestamp() + interval '500 milliseconds';
-    large CONSTANT text[] := ARRAY['submissions', 'practice_sessions', 'photos', 'activity_photos', 'outbox'];
+    large CONSTANT text[] := ARRAY['idempotency_keys', 'submissions', 'practice_sessions', 'photos', 'activity_photos',
+        'outbox'];
     account bigint;
     name text;
     portion bigint;

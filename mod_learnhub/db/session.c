@@ -102,7 +102,7 @@ int lh_session_begin(lh_session *session, PGconn *pg, const lh_session_options *
     char sql[LH_SESSION_SETTINGS + sizeof(DESCRIPTION)], local[64] = "false";
     PGresult *row;
 
-    /* PQbackendPID() is what the other side of the connection has told: a pooler tells a number of its own. */
+    /* PQbackendPID() is the number that was sent when the connection was opened: a pooler sends one of its own. */
     if (options->prepared != LH_PREPARED_ON) {
         apr_snprintf(local, sizeof(local), options->prepared == LH_PREPARED_OFF ? "true" : "pg_backend_pid() <> %d",
                      PQbackendPID(pg));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The session of a new connection: its settings, and what the server tells about itself, in one round trip.
+ * The session of a new connection: sets it up and reads the version of the schema and other facts, in one round trip.
  *
  * A pooler such as PgBouncer in transaction mode executes each transaction on another connection to PostgreSQL, which
  * other clients use as well. Then settings hold for one transaction only: each begins with the statement `settings`.

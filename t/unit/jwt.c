@@ -10,8 +10,6 @@
 
 #include <apr_encode.h>
 #include <apr_strings.h>
-#include <apr_thread_proc.h>
-#include <stdatomic.h>
 
 static lh_jwt_keys *keys;
 static const lh_jwt_rules rules = {"learnhub", NULL, NOW};
@@ -309,6 +307,16 @@ static void test_claims(void)
     }
 }
 
+/* jansson would ignore the zero byte and what follows. */
+static void test_zero_byte(void)
+{
+    static const char header[] = HEADER, payload[] = CLAIMS;
+    const char *first = base64url(header, sizeof(header) - 1), *second = base64url(payload, sizeof(payload));
+
+    is_result(sign_text(apr_pstrcat(tap_pool, first, ".", second, NULL), SECRET), "the payload is not a JSON object",
+              "claims: a zero byte after the object");
+}
+
 static void test_hostile_payloads(void)
 {
     char deep[2801];
@@ -427,73 +435,6 @@ static void test_hmac(void)
     ok(!memcmp(mac, "\x60\xe4\x31\x59\x1e\xe0\xb6\x7f\x0d\x8a\x26\xaa\xcb\xf5\xb7\x7f", 16), "HMAC, RFC 4231 case 6");
 }
 
-/* ---- threads ---- */
-
-#define THREADS 8
-static atomic_int thread_errors;
-
-/* Signs and verifies claims that differ between threads, so that mixed-up HMAC contexts are detected. */
-static void *APR_THREAD_FUNC sign_and_verify(apr_thread_t *thread, void *data)
-{
-    lh_claims claims = {.type = LH_JWT_ACCESS,
-                        .subject = *(int *)data + 1,
-                        .role = LH_STUDENT,
-                        .version = 0,
-                        .issued = NOW,
-                        .expires = NOW + 60},
-              out;
-    apr_pool_t *pool;
-    const char *token, *why;
-    char *broken;
-    int i, rounds = tap_quick() ? 100 : 3000;
-
-    (void)thread;
-    apr_pool_create(&pool, NULL);
-    for (i = 0; i < rounds; i++) {
-        claims.version = i;
-        claims.id[0] = '\0';
-        token = lh_jwt_sign(pool, keys, &rules, &claims);
-        if (lh_jwt_verify(pool, keys, &rules, LH_JWT_ACCESS, token, &out, &why) != APR_SUCCESS ||
-            out.subject != claims.subject || out.version != i || strcmp(out.id, claims.id) != 0) {
-            atomic_fetch_add(&thread_errors, 1);
-        }
-        broken = apr_pstrdup(pool, token);
-        broken[strlen(token) - 5] ^= 1;
-        if (lh_jwt_verify(pool, keys, &rules, LH_JWT_ACCESS, broken, &out, &why) == APR_SUCCESS) {
-            atomic_fetch_add(&thread_errors, 1);
-        }
-        apr_pool_clear(pool);
-    }
-    apr_pool_destroy(pool);
-    return NULL;
-}
-
-static void test_threads(void)
-{
-    apr_thread_t *threads[THREADS];
-    int numbers[THREADS], i;
-    apr_status_t rv;
-
-    for (i = 0; i < THREADS; i++) {
-        numbers[i] = i;
-        apr_thread_create(&threads[i], NULL, sign_and_verify, &numbers[i], tap_pool);
-    }
-    for (i = 0; i < THREADS; i++) {
-        apr_thread_join(&rv, threads[i]);
-    }
-    is_int(thread_errors, 0, "threads: eight threads sign and verify with one key");
-}
-
-/* jansson would ignore the zero byte and what follows. */
-static void test_zero_byte(void)
-{
-    static const char header[] = HEADER, payload[] = CLAIMS;
-    const char *first = base64url(header, sizeof(header) - 1), *second = base64url(payload, sizeof(payload));
-
-    is_result(sign_text(apr_pstrcat(tap_pool, first, ".", second, NULL), SECRET), "the payload is not a JSON object",
-              "claims: a zero byte after the object");
-}
-
 int main(void)
 {
     tap_begin();
@@ -514,6 +455,5 @@ int main(void)
     test_rotation();
     test_derived_keys();
     test_derived();
-    test_threads();
     return tap_end();
 }
