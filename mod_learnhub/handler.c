@@ -21,6 +21,7 @@
 #include "http/rate.h"
 #include "http/receive.h"
 #include "http/reply.h"
+#include "http/request_id.h"
 #include "http/route.h"
 #include "http/run.h"
 #include "server.h"
@@ -48,6 +49,7 @@ static lh_call *make_call(request_rec *r, lh_server *server, const lh_route_grou
     call->path = path;
     call->preflight = r->method_number == M_OPTIONS && apr_table_get(r->headers_in, "Origin") &&
                       apr_table_get(r->headers_in, "Access-Control-Request-Method");
+    lh_request_id_set(call);
     ap_set_module_config(r->request_config, &learnhub_module, call);
     return call;
 }
@@ -102,6 +104,7 @@ static void drop(request_rec *r, lh_call *call)
     core_request_config *core = ap_get_core_module_config(r->request_config);
 
     core->response_code_strings = call->custom_responses;
+    lh_request_id_drop(call);
     call->dropped = 1;
 }
 

@@ -62,6 +62,7 @@ typedef struct lh_config {
     lh_rates rates;
     apr_int64_t connection_wait, statement_timeout;
     const char *prepared; /* "auto", "on" or "off" */
+    apr_int64_t trace;
     lh_spool_limit spool;
     apr_int64_t cache; /* bytes; 0: off */
     apr_int64_t idempotency_ttl;

@@ -39,7 +39,8 @@ typedef struct lh_call_share {
 struct lh_call {
     request_rec *r;
     lh_server *server;
-    const char *path; /* below LearnHubPrefix */
+    const char *path;       /* below LearnHubPrefix */
+    const char *request_id; /* for logs (request_id.h); NULL: none */
     const lh_route_group *group;
     const lh_compiled_route *route; /* NULL until the request is routed */
     char **custom_responses;        /* of the request before it was claimed */

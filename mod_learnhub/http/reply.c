@@ -55,6 +55,9 @@ void lh_reply_notes(const lh_call *call)
         apr_table_setn(call->r->notes, "learnhub-route", call->route->def->name);
         apr_table_setn(call->r->notes, "learnhub-db-us", apr_ltoa(call->r->pool, (long)call->db_time));
     }
+    if (call->me.id) {
+        apr_table_setn(call->r->notes, "learnhub-user", call->r->user);
+    }
 }
 
 /* Bytes from which on httpd writes a response at once. */

@@ -27,6 +27,7 @@ static lh_sql_run make_run(const lh_call *call, const lh_statement *const *state
 {
     lh_sql_run run = {.db = call->server->db, .statements = statements, .count = count, .values = values};
 
+    run.request_id = call->server->config.trace ? call->request_id : NULL;
     lh_deadline_set(call, &run);
     return run;
 }
@@ -335,7 +336,7 @@ static lh_error *run_statements(lh_call *call)
     run.retryable = is_get(call) || (def->flags & LH_RETRYABLE);
     run.timeout_ms = def->timeout_ms;
     run.client = def->timeout_ms ? lh_network_of(call->r->useragent_addr) : 0;
-    if (is_short(call) && !run.rest_ms) {
+    if (is_short(call) && !run.rest_ms && !run.request_id) {
         run.batches = call->server->batches;
     }
     lh_condition_guard(&condition, &run);
