@@ -108,8 +108,7 @@ sub name_during {
 
 subtest 'transactions' => sub {
     my %problem = (title => 'T', description => 'D', difficulty => 'easy');
-    api_as($user, POST => '/problems', json => \%problem);
-    my $id = (sql('SELECT id FROM learnhub.problems LIMIT 1'))[0]{id};
+    my $id = api_as($user, POST => '/problems', json => \%problem)->json->{problem}{id};
     is_deeply([name_during(GET => '/problems?limit=7')], [200, "request $trace"], 'a list');
     is_deeply([name_during(GET => "/problems/$id")], [200, "request $trace"], 'a short read');
     is_deeply([name_during(POST => '/problems', token => $user->{token}, json => \%problem)],
