@@ -15,6 +15,11 @@ my ($json_format) = $documentation =~ /^    LogFormat ("\{.*?") learnhub-json$/m
 my ($error_format) = $documentation =~ /^ +(ErrorLogFormat .*)$/m or die 'no ErrorLogFormat';
 my $server = second_httpd(<<"END");
 LoadModule unique_id_module "$folder/mod_unique_id.so"
+LoadModule rewrite_module "$folder/mod_rewrite.so"
+RewriteEngine On
+RewriteRule ^/problems/page\$ "$top/README.md" [L]
+RewriteRule ^/denied\$ - [F]
+ErrorDocument 403 /users/me
 $error_format
 LogLevel info learnhub:debug
 LogFormat $json_format learnhub-json
@@ -43,6 +48,7 @@ subtest 'each response has an id of its own' => sub {
         'a streamed list' => get('/mentor', token => $user->{token}),
         'OPTIONS' => api(OPTIONS => '/problems', port => $server->port),
         'an error of httpd' => get('/problems/%zz'),
+        'an internal redirect' => get('/denied'),
         'HEAD' => api(HEAD => '/health', port => $server->port));
     my %seen;
     for my $of (sort keys %replies) {
@@ -59,7 +65,9 @@ subtest 'traceparent' => sub {
     my $flags = '00f067aa0ba902b7-01';
     is(id_of(get('/health', headers => { traceparent => $parent })), $trace, 'its trace id is the id');
     is(id_of(api(GET => '/health', headers => { traceparent => $parent })), $trace, 'also without mod_unique_id');
-    is(id_of(get('/nowhere', headers => { traceparent => $parent })), 'none', 'not for paths of other modules');
+    for my $path ('/nowhere', '/problems/page') {
+        is(id_of(get($path, headers => { traceparent => $parent })), 'none', "not for another module: $path");
+    }
     is(id_of(get('/health', headers => { traceparent => "cc-$trace-$flags-what" })), $trace, 'of a later version');
     my $upper = uc $trace;
     for my $invalid (

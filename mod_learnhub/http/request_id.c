@@ -28,16 +28,12 @@ static const char *trace_of(const request_rec *r)
     return apr_pstrmemdup(r->pool, header + 3, 32);
 }
 
-/* The id that mod_unique_id has set, before the first of all internal redirects. It is used in SQL, and an operator can
- * set the variable to something else. */
+/* The id that mod_unique_id has set, of internal redirects too. It is used in SQL, and an operator can set the variable
+ * to something else. */
 static const char *unique_id(const request_rec *r)
 {
-    const char *id, *end;
+    const char *id = apr_table_get(r->subprocess_env, "UNIQUE_ID"), *end = id;
 
-    while (r->prev) {
-        r = r->prev;
-    }
-    id = end = apr_table_get(r->subprocess_env, "UNIQUE_ID");
     while (end && (apr_isalnum(*end) || (*end && strchr("@-_.", *end)))) {
         end++;
     }
