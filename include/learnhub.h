@@ -104,7 +104,7 @@ typedef struct lh_field {
     const char *where;         /* of a query field: " AND where" replaces :filters in the route's count, in its last
                                 * statement and in deep_sql when the field is present */
     const struct lh_field *items; /* of LH_OBJECT and LH_LIST in responses: the keys of the objects */
-    const char *note;             /* one sentence for readers of the table; not used at run time */
+    const char *note;             /* one sentence for readers of the table and of /openapi.json */
 } lh_field;
 
 /* ---- errors ---- */
@@ -136,6 +136,7 @@ typedef struct lh_step {
     /* Columns that it reads, separated by spaces: of extra_sql[0] for a step before the statements, of the last
      * statement for a step after them. That statement must contain `AS name` for each. */
     const char *columns;
+    const char *adds; /* keys of strings that it adds to an LH_SKIP_LIMIT, separated by spaces */
 } lh_step;
 
 /* ---- routes ---- */
@@ -160,8 +161,9 @@ typedef enum {
     LH_NOTHING,     /* no body; no row is the error `missing` */
     LH_EVENTS,      /* column `_content` of the first row as one event of text/event-stream; no row is the error
                      * `missing` */
-    LH_BYTES        /* column `_content` of the first row with media type `_type` and ETag `_tag`, immutable; no row is
+    LH_BYTES,       /* column `_content` of the first row with media type `_type` and ETag `_tag`, immutable; no row is
                      * the error `missing` */
+    LH_DOCUMENT     /* of GET without statements: the document that a step sets with lh_reply_document() */
 } lh_shape;
 
 /* The format of error responses. */
@@ -233,7 +235,7 @@ typedef struct lh_route {
     const char *name;    /* unique, such as "tutoring.join"; identifies the route in logs */
     const char *method;  /* GET serves HEAD as well */
     const char *path;    /* "/api/sessions/{id:int}/join/": {name:int|oid|uuid|text}; the last slash is optional */
-    const char *summary; /* one sentence for readers of the table */
+    const char *summary; /* one sentence for readers of the table and of /openapi.json */
     unsigned roles;      /* LH_ANYONE, or the roles that may call it */
     unsigned flags;
     unsigned accepts; /* LH_JSON, LH_FORM, LH_MULTIPART */
@@ -262,7 +264,9 @@ typedef struct lh_route {
      * path or in {me}, the caller: "problem:{id} creators". */
     const char *depends;
     lh_shape shape;
+    const char *media;       /* of LH_BYTES and of documents: the media types of the response, separated by spaces */
     int status;              /* of success; 0: 200, or 204 for LH_NOTHING */
+    int other_status;        /* that the column `_status` or a step sets instead; 0: none */
     const char *message;     /* {"message": message, key: response} */
     const char *key;         /* the key of the response */
     const lh_field *returns; /* the keys of the response (dotted names nest); a test compares responses with it */
@@ -272,8 +276,9 @@ typedef struct lh_route {
 /* Routes with common path prefixes and formats. */
 typedef struct lh_route_group {
     const char *name;            /* as in LearnHubAPI */
-    const char *title;           /* for readers of the table; not used at run time */
+    const char *title;           /* unique, for readers of the table and of /openapi.json */
     const char *const *prefixes; /* terminated by NULL; "/x" is /x and all paths below it */
+    const char *pages; /* of service pages: the words of LearnHubPages, one for each prefix, separated by spaces */
     lh_error_format error_format;
     lh_time_format time_format;
     int always;             /* served whatever LearnHubAPI contains */
@@ -317,6 +322,20 @@ const char *lh_cell(const lh_call *call, const char *column);
 void lh_reply_string(lh_call *call, const char *key, const char *value);
 void lh_reply_int(lh_call *call, const char *key, apr_int64_t value);
 void lh_reply_json(lh_call *call, const char *key, const char *value);
+
+/* A response that is sent as it is. It lives as long as the process. */
+typedef struct lh_document {
+    const char *type; /* the media type */
+    const char *body;
+    apr_size_t length;
+    const char *etag; /* with quotes; NULL: computed for each response */
+} lh_document;
+
+/* Sends this document with status 200 instead of a response of the route's shape. Of GET. */
+void lh_reply_document(lh_call *call, const lh_document *document);
+
+/* The description of this server's routes, /openapi.json. */
+const lh_document *lh_openapi(const lh_call *call);
 
 /* Sets the status of the response instead of the route's. */
 void lh_reply_status(lh_call *call, int status);

@@ -16,13 +16,14 @@
 #include "http/call.h"
 #include "http/claim.h"
 #include "http/idempotency.h"
-#include "http/path.h"
 #include "http/rate.h"
 #include "http/route.h"
+#include "http/served.h"
 #include "http/topics.h"
 #include "jobs/jobs.h"
 #include "jobs/smtp.h"
 #include "model/model.h"
+#include "openapi/publish.h"
 #include "util/gate.h"
 #include "util/json.h"
 #include "util/lru.h"
@@ -261,6 +262,7 @@ static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
         server->cache = lh_lru_create(pchild, (apr_size_t)server->config.cache);
         server->topics = lh_topics_create(pchild);
     }
+    server->openapi = lh_openapi_keeper_create(pchild, routes);
     server->model = lh_model_create(pchild, &server->config, server->config.model_timeout);
     server->reviewer = lh_model_create(pchild, &server->config, server->config.review_timeout);
     return server;
@@ -332,16 +334,6 @@ const lh_routes *lh_server_routes(void)
     return routes;
 }
 
-/* 1 when the server serves `path`, which is in `group`: LearnHubPages lists service pages, LearnHubAPI groups. */
-static int serves(const lh_server *server, const lh_route_group *group, const char *path)
-{
-    if (group == &lh_group_service) {
-        return lh_config_has(lh_config_pages, server->config.pages,
-                             lh_path_below("/health", path) ? "health" : "index");
-    }
-    return group->always || lh_config_has(lh_config_apis, server->config.apis, group->name);
-}
-
 const lh_route_group lh_server_no_group = {
     .name = "none", .error_format = LH_ERRORS_DETAIL, .time_format = LH_SECONDS_Z};
 
@@ -355,7 +347,7 @@ const lh_route_group *lh_server_find_group(const lh_server *server, const char *
     }
     *path = uri[strlen(prefix)] ? uri + strlen(prefix) : "/";
     group = lh_route_find_group(lh_route_groups, *path);
-    if (group && serves(server, group, *path)) {
+    if (group && lh_served(&server->config, group, *path)) {
         return group;
     }
     return *prefix ? &lh_server_no_group : NULL;
@@ -370,10 +362,11 @@ const char *lh_links(const lh_call *call)
     lh_json_open(&json, '{');
     for (i = 0; lh_route_groups[i]; i++) {
         const char *const *prefix;
-        for (prefix = lh_route_groups[i]->prefixes; *prefix && serves(call->server, lh_route_groups[i], *prefix);
-             prefix++) {
-            lh_json_key(&json, (*prefix)[1] ? *prefix + 1 : "self");
-            lh_json_text(&json, apr_pstrcat(call->r->pool, call->server->config.prefix, *prefix, NULL));
+        for (prefix = lh_route_groups[i]->prefixes; *prefix; prefix++) {
+            if (lh_served(&call->server->config, lh_route_groups[i], *prefix)) {
+                lh_json_key(&json, (*prefix)[1] ? *prefix + 1 : "self");
+                lh_json_text(&json, apr_pstrcat(call->r->pool, call->server->config.prefix, *prefix, NULL));
+            }
         }
     }
     lh_json_close(&json, '}');

@@ -66,8 +66,8 @@ subtest 'values of LearnHub, LearnHubAPI, LearnHubPages' => sub {
     rejects(LearnHubAPI => qr/all.*practice tutoring coding mentoring xp admin/, '', 'teaching', 'tutoring teaching',
         'tutoringx', 'tutor', '"tutoring xp"');
     accepts(LearnHubAPI => 'all', 'tutoring', 'practice tutoring coding mentoring xp admin', 'XP Tutoring');
-    rejects(LearnHubPages => qr/all.*none.*index.*health/, '', 'some', 'index elsewhere');
-    accepts(LearnHubPages => 'all', 'none', 'index', 'health', 'index health');
+    rejects(LearnHubPages => qr/all.*none.*index.*health.*openapi.*docs/, '', 'some', 'index elsewhere');
+    accepts(LearnHubPages => 'all', 'none', 'index', 'health', 'index health', 'openapi', 'docs', 'docs openapi');
     rejects(LearnHubPrefix => qr{path such as /learn}, '', '""', 'learn', '/learn/', '//', '//learn', '/learn//x',
         '/a b', '"/a b"', '/..', '/a/./b', '/a%20b', '/a?b', '/a#b', '/ä', 'http://a.example/learn', '/*');
     accepts(LearnHubPrefix => '/', '/learn', '/learn/v1.0', '/a-b_c~d/2');

@@ -31,7 +31,7 @@ static lh_error *classify_search(lh_call *call)
     return uses_index(q) ? NULL : lh_share_take(call, LH_SHARE_EXPRESSION);
 }
 
-static const lh_step classify = {.name = "classify_search", .run = classify_search};
+static const lh_step classify = {.name = "classify_search", .run = classify_search, .adds = "query"};
 
 /* clang-format off */
 

@@ -124,6 +124,7 @@ static const lh_route routes[] = {
              "          s.diagram_data, " SESSION_COLUMNS},
      .shape = LH_ONE,
      .status = 201,
+     .other_status = 200,
      .returns = session_keys,
      .errors = (const lh_route_error[]){{"missing", 404, NULL, "Problem not found."}, {0}}},
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The service pages: / and /health. */
+/* The service pages: /, /health and /openapi.json. */
 #include "learnhub.h"
 
 static lh_error *describe(lh_call *call)
@@ -27,6 +27,14 @@ static lh_error *probe(lh_call *call)
 }
 
 static const lh_step probe_database = {.name = "probe", .run = probe, .extra_sql = 1};
+
+static lh_error *send_openapi(lh_call *call)
+{
+    lh_reply_document(call, lh_openapi(call));
+    return NULL;
+}
+
+static const lh_step publish_openapi = {.name = "openapi", .run = send_openapi};
 
 /* clang-format off */
 
@@ -56,14 +64,22 @@ static const lh_route routes[] = {
          "SELECT count(*) AS _events "
          "FROM (SELECT FROM learnhub.auth_events LIMIT 1) one"},
      .shape = LH_ONE,
+     .other_status = 503,
      .returns = health_keys},
+
+    {.name = "service.openapi", .method = "GET", .path = "/openapi.json",
+     .summary = "Get the OpenAPI 3.1 description of all enabled APIs: this document.",
+     .before = {&publish_openapi},
+     .shape = LH_DOCUMENT,
+     .media = "application/json"},
 
     {0}};
 
 const lh_route_group lh_group_service = {
     .name = "service",
     .title = "Service pages",
-    .prefixes = (const char *const[]){"/", "/health", NULL},
+    .prefixes = (const char *const[]){"/", "/health", "/openapi.json", NULL},
+    .pages = "index health openapi",
     .error_format = LH_ERRORS_DETAIL,
     .time_format = LH_SECONDS_Z,
     .routes = routes};

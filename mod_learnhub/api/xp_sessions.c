@@ -239,6 +239,7 @@ static const lh_route routes[] = {
              "LEFT JOIN saved ON true"},
      .shape = LH_ONE,
      .status = 201,
+     .other_status = 200,
      .returns = registered_keys,
      .errors = (const lh_route_error[]){
          {"other",    403, NULL,          "You can only register your own sessions."},

@@ -56,6 +56,7 @@ struct lh_call {
     int complete;            /* a step completed the response */
     lh_member *members, *last_member;
     apr_size_t members_size;     /* bytes of the members' values */
+    const lh_document *document; /* the response, or NULL: that of the route's shape */
     struct lh_output *output;    /* the body of a response that may be long (output.h), or NULL */
     apr_interval_time_t db_time; /* microseconds spent in the database layer */
     lh_sql_time spent;           /* of the time for the database (deadline.h) */

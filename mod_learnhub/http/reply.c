@@ -301,6 +301,19 @@ static int is_long(const lh_call *call)
                         : call->members_size + (call->last ? lh_result_memory(call->last) : 0) > LH_OUTPUT_PART;
 }
 
+static int make_document(const lh_call *call, lh_response *response)
+{
+    response->type = call->document->type;
+    response->body = call->document->body;
+    response->length = call->document->length;
+    response->etag = call->document->etag;
+    response->cache_control = is_public(call) ? "no-cache" : "private, no-cache";
+    if (!response->etag) {
+        set_etag(call, response);
+    }
+    return 1;
+}
+
 int lh_reply_make(const lh_call *call, lh_response *response)
 {
     if (call->kept) {
@@ -314,6 +327,9 @@ int lh_reply_make(const lh_call *call, lh_response *response)
     memset(response, 0, sizeof(*response));
     response->status = status_of(call);
     response->cache_control = uncached(call);
+    if (call->document) {
+        return make_document(call, response);
+    }
     switch (call->route->def->shape) {
     case LH_NOTHING: break;
     case LH_BYTES: make_bytes(call, response); break;
