@@ -104,7 +104,9 @@ typedef struct lh_field {
     const char *where;         /* of a query field: " AND where" replaces :filters in the route's count, in its last
                                 * statement and in deep_sql when the field is present */
     const struct lh_field *items; /* of LH_OBJECT and LH_LIST in responses: the keys of the objects */
-    const char *note;             /* one sentence for readers of the table and of /openapi.json */
+    const char *example; /* a valid value for /openapi.json, as text or JSON; "": the field is left out of examples of
+                          * requests; NULL: a value by name and type */
+    const char *note;    /* one sentence for readers of the table and of /openapi.json */
 } lh_field;
 
 /* ---- errors ---- */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "http/error.h"
-#include "util/json.h"
+#include "openapi/put.h"
 
 #define VALIDATION(format) ((format) == LH_ERRORS_LOCATED ? 422 : 400)
 
@@ -113,18 +113,6 @@ const int *lh_errors_statuses(apr_pool_t *p, const lh_compiled_route *route)
 
 /* ---- bodies ---- */
 
-static void write_pair(lh_json *json, const char *key, const char *text)
-{
-    lh_json_key(json, key);
-    lh_json_text(json, text);
-}
-
-static void open_object(lh_json *json, const char *key)
-{
-    lh_json_key(json, key);
-    lh_json_open(json, '{');
-}
-
 #define STRING "{\"type\":\"string\"}"
 #define STRINGS "{\"type\":\"array\",\"items\":" STRING "}"
 #define FIELDS "{\"type\":\"object\",\"additionalProperties\":" STRINGS "}"
@@ -191,9 +179,9 @@ void lh_errors_header(lh_json *json, lh_components *components, const char *name
     }
     if (written) {
         lh_json_open(written, '{');
-        write_pair(written, "description", headers[i].text);
-        open_object(written, "schema");
-        write_pair(written, "type", headers[i].type);
+        lh_put_text(written, "description", headers[i].text);
+        lh_put_object(written, "schema");
+        lh_put_text(written, "type", headers[i].type);
         lh_json_close(written, '}');
         lh_json_close(written, '}');
     }
@@ -206,7 +194,7 @@ static void write_headers(lh_json *json, lh_components *components, int status)
     if (status != 401 && status != 429 && status != 503) {
         return;
     }
-    open_object(json, "headers");
+    lh_put_object(json, "headers");
     if (status == 401) {
         lh_errors_header(json, components, "WWW-Authenticate");
     }
@@ -225,7 +213,7 @@ static void write_headers(lh_json *json, lh_components *components, int status)
 
 static void write_example(lh_json *json, const char *name, const lh_error *error, lh_error_format format)
 {
-    open_object(json, name);
+    lh_put_object(json, name);
     lh_json_key(json, "value");
     lh_error_write(json, error, format);
     lh_json_close(json, '}');
@@ -338,13 +326,13 @@ static void write_response(lh_json *json, lh_components *components, const lh_co
                            lh_error_format format, int status)
 {
     lh_json_open(json, '{');
-    write_pair(json, "description", route ? describe(json->out.pool, route, status) : title_of(status));
+    lh_put_text(json, "description", route ? describe(json->out.pool, route, status) : title_of(status));
     write_headers(json, components, status);
-    open_object(json, "content");
-    open_object(json, "application/json");
+    lh_put_object(json, "content");
+    lh_put_object(json, "application/json");
     lh_json_key(json, "schema");
     lh_errors_schema(json, components, format, status);
-    open_object(json, "examples");
+    lh_put_object(json, "examples");
     if (route) {
         write_own_examples(json, route, status);
     }

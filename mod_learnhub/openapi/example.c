@@ -1,191 +1,167 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "openapi/example.h"
 
-#include <apr_strings.h>
 #include <string.h>
 
-#include "openapi/schema.h"
 #include "util/json.h"
 #include "util/text.h"
 
-/* ---- values ---- */
+/* clang-format off */
 
-/* Values of strings by the last part of their names; others get `by_type`. */
+/* The values of fields with these names, as text; of lists and objects, as JSON. */
 static const struct {
-    const char *name, *value;
+    const char *name;
+    lh_type type;
+    const char *value;
 } by_name[] = {
-    {"first_name", "Ada"},
-    {"last_name", "King"},
-    {"username", "ada"},
-    {"email", "ada@example.com"},
-    {"password", "correct horse"},
-    {"confirm_password", "correct horse"},
-    {"re_password", "correct horse"},
-    {"current_password", "correct horse"},
-    {"new_password", "another horse"},
-    {"re_new_password", "another horse"},
-    {"message", "How do I store the likes?"},
-    {"token_type", "bearer"},
+    {"about_me",              LH_STRING,  "I have built distributed systems for ten years."},
+    {"access",                LH_STRING,  "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"},
+    {"access_token",          LH_STRING,  "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"},
+    {"refresh",               LH_STRING,  "eyJhbGciOiJIUzI1NiJ9.e30.cmVm"},
+    {"refresh_token",         LH_STRING,  "eyJhbGciOiJIUzI1NiJ9.e30.cmVm"},
+    {"auth_token",            LH_STRING,  "9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b"},
+    {"token",                 LH_STRING,  "7d4b1c0e5f"},
+    {"token_type",            LH_STRING,  "bearer"},
+    {"uid",                   LH_STRING,  "Mjc"},
+
+    {"username",              LH_STRING,  "ada"},
+    {"email",                 LH_STRING,  "ada@example.com"},
+    {"first_name",            LH_STRING,  "Ada"},
+    {"last_name",             LH_STRING,  "King"},
+    {"mentor_first_name",     LH_STRING,  "Ada"},
+    {"mentor_last_name",      LH_STRING,  "King"},
+    {"mentee_first_name",     LH_STRING,  "Amara"},
+    {"mentee_last_name",      LH_STRING,  "Diallo"},
+    {"phone_number",          LH_STRING,  "+12345678987"},
+    {"github_username",       LH_STRING,  "octocat"},
+    {"password",              LH_STRING,  "correct horse"},
+    {"password2",             LH_STRING,  "correct horse"},
+    {"confirm_password",      LH_STRING,  "correct horse"},
+    {"re_password",           LH_STRING,  "correct horse"},
+    {"current_password",      LH_STRING,  "correct horse"},
+    {"new_password",          LH_STRING,  "another horse"},
+    {"re_new_password",       LH_STRING,  "another horse"},
+
+    {"title",                 LH_STRING,  "A feed of news"},
+    {"description",           LH_STRING,  "A service that many people read and few write to."},
+    {"requirements",          LH_STRINGS, "[\"Reads take less than 100 ms\"]"},
+    {"constraints",           LH_STRINGS, "[\"10 million users\"]"},
+    {"hints",                 LH_STRINGS, "[\"Cache what is read often\"]"},
+    {"categories",            LH_STRINGS, "[\"caching\"]"},
+    {"skills",                LH_STRINGS, "[\"C\", \"SQL\"]"},
+    {"estimated_time",        LH_STRING,  "45 minutes"},
+    {"diagram_data",          LH_OBJECT,  "{\"elements\": [{\"type\": \"text\", \"text\": \"Cache\"}]}"},
+    {"diagram_hash",          LH_STRING,  "d41d8cd98f00b204e9800998ecf8427e"},
+    {"message",               LH_STRING,  "Where do I store the likes?"},
+    {"content",               LH_STRING,  "Where do I store the likes?"},
+    {"timestamp",             LH_STRING,  "2024-01-15T10:35:00"},
+
+    {"activity",              LH_STRING,  "Hiking"},
+    {"activity_date",         LH_STRING,  "2024-01-15"},
+    {"location",              LH_STRING,  "At the lake"},
+    {"session_name",          LH_STRING,  "Parser"},
+    {"reason",                LH_STRING,  "A sticker"},
+    {"name",                  LH_STRING,  "A sticker"},
+    {"icon",                  LH_STRING,  "\xF0\x9F\x8E\x81"},
+    {"profile_pic",           LH_STRING,  "https://example.com/api/profiles/photos/5f2a"},
+    {"profile_photo",         LH_STRING,  "https://example.com/myprofile/photos/5f2a"},
+    {"verification_proof",    LH_STRING,  "https://example.com/api/activities/photos/5f2a"},
+    {"url",                   LH_STRING,  "https://example.com/caching"},
+
+    {"emoji",                 LH_STRING,  "\xF0\x9F\x8E\xAF"},
+    {"session_id",            LH_STRING,  "focus-20240115-1"},
+    {"device_platform",       LH_STRING,  "android"},
+
+    {"address",               LH_STRING,  "192.0.2.7"},
+    {"user_agent",            LH_STRING,  "curl/8.5.0"},
+    {"event",                 LH_STRING,  "role_changed"},
+    {"version",               LH_STRING,  LH_VERSION},
+
+    {"date",                  LH_TIME,    "2040-01-20T16:00:00Z"},
+    {"start_time",            LH_TIME,    "2040-01-20T16:00:00Z"},
+    {"end_time",              LH_TIME,    "2040-01-20T18:00:00Z"},
+    {"ended_at",              LH_TIME,    "2024-01-15T15:00:00Z"},
+    {"finish_by",             LH_DATE,    "2040-01-20"},
 };
 
 static const struct {
-    const char *text; /* JSON */
+    int quoted;
+    const char *value;
 } by_type[] = {
-    [LH_STRING] = {"\"text\""},
-    [LH_EMAIL] = {"\"ada@example.com\""},
-    [LH_INTEGER] = {"1"},
-    [LH_BOOLEAN] = {"true"},
-    [LH_TIME] = {"\"2030-01-20T16:00:00Z\""},
-    [LH_DATE] = {"\"2030-01-20\""},
-    [LH_DURATION] = {"\"01:30:00\""},
-    [LH_OBJECT_ID] = {"\"6b01d45538cde486e0000015\""},
-    [LH_STRINGS] = {"[\"text\"]"},
-    [LH_OBJECT] = {"{}"},
-    [LH_GROUP] = {"{}"},
-    [LH_PHONE] = {"\"+12345678987\""},
-    [LH_PHOTO] = {"\"\""},
-    [LH_UUID] = {"\"123e4567-e89b-12d3-a456-426614174000\""},
-    [LH_NUMBER] = {"1.5"},
-    [LH_COLOR] = {"\"#4187a2\""},
-    [LH_LIST] = {"[]"},
+    [LH_STRING]    = {1, "A text"},
+    [LH_EMAIL]     = {1, "ada@example.com"},
+    [LH_INTEGER]   = {0, "1"},
+    [LH_BOOLEAN]   = {0, "true"},
+    [LH_TIME]      = {1, "2024-01-15T14:00:00Z"},
+    [LH_DATE]      = {1, "2024-01-15"},
+    [LH_DURATION]  = {1, "01:30:00"},
+    [LH_OBJECT_ID] = {1, "6b01d45538cde486e0000015"},
+    [LH_STRINGS]   = {0, "[\"A text\"]"},
+    [LH_OBJECT]    = {0, "{}"},
+    [LH_GROUP]     = {0, "{}"},
+    [LH_PHONE]     = {1, "+12345678987"},
+    [LH_PHOTO]     = {1, ""},
+    [LH_UUID]      = {1, "123e4567-e89b-12d3-a456-426614174000"},
+    [LH_NUMBER]    = {0, "1.5"},
+    [LH_COLOR]     = {1, "#4187a2"},
+    [LH_LIST]      = {0, "[]"},
 };
 
-#define TIME_MICROS (APR_INT64_C(1705327200) * APR_USEC_PER_SEC) /* 2024-01-15T14:00:00Z */
+/* clang-format on */
 
-static const char *named_value(const char *name)
+static const char *named(const lh_field *field)
 {
-    const char *dot = strrchr(name, '.');
+    const char *dot = strrchr(field->name, '.'), *name = dot ? dot + 1 : field->name;
     apr_size_t i;
 
     for (i = 0; i < sizeof(by_name) / sizeof(by_name[0]); i++) {
-        if (!strcmp(by_name[i].name, dot ? dot + 1 : name)) {
+        if (by_name[i].type == field->type && !strcmp(by_name[i].name, name)) {
             return by_name[i].value;
         }
     }
     return NULL;
 }
 
-static int is_text(lh_type type)
+static void write_time(lh_json *json, const char *text, lh_time_format times)
 {
-    return type == LH_STRING || type == LH_EMAIL;
+    apr_int64_t micros = 0;
+
+    lh_text_time(text, &micros);
+    lh_json_time(json, micros, times);
 }
 
-static void write_value(lh_json *json, const lh_field *field)
+static void write_text(lh_json *json, const lh_field *field, const char *text, lh_time_format times)
 {
-    const char *words = field->enum_values, *word, *value = is_text(field->type) ? named_value(field->name) : NULL;
-    apr_size_t length = 0;
+    if (field->type == LH_TIME) {
+        write_time(json, text, times);
+    }
+    else if (by_type[field->type].quoted) {
+        lh_json_text(json, text);
+    }
+    else {
+        lh_json_verbatim(json, text, strlen(text));
+    }
+}
 
-    word = field->type == LH_STRING ? lh_text_word(&words, &length) : NULL;
-    if (word) {
+void lh_example_value(lh_json *json, const lh_field *field, lh_time_format times)
+{
+    const char *words = field->type == LH_STRING ? field->enum_values : NULL, *word, *name = named(field);
+    apr_size_t length;
+
+    word = lh_text_word(&words, &length);
+    if (field->example) {
+        write_text(json, field, field->example, times);
+    }
+    else if (word) {
         lh_json_string(json, word, length);
     }
-    else if (value) {
-        lh_json_text(json, value);
+    else if (name || field->default_value) {
+        write_text(json, field, name ? name : field->default_value, times);
     }
-    else if (field->type == LH_INTEGER && (field->default_value || field->min > 1)) {
-        lh_json_int(json, field->default_value ? apr_atoi64(field->default_value) : field->min);
-    }
-    else {
-        lh_json_verbatim(json, by_type[field->type].text, strlen(by_type[field->type].text));
-    }
-}
-
-/* ---- bodies ---- */
-
-/* 1 when the field is left out: files are not part of an example. */
-static int is_left_out(const lh_field *field)
-{
-    return field->type == LH_PHOTO;
-}
-
-static void write_input(lh_json *json, const lh_field *field)
-{
-    if ((field->flags & LH_PAST) && field->type == LH_TIME) {
-        lh_json_time(json, TIME_MICROS, LH_SECONDS_Z);
-    }
-    else if ((field->flags & LH_PAST) && field->type == LH_DATE) {
-        lh_json_text(json, "2024-01-15");
+    else if (field->type == LH_INTEGER && field->min > 1) {
+        lh_json_int(json, field->min);
     }
     else {
-        write_value(json, field);
+        write_text(json, field, by_type[field->type].value, times);
     }
-}
-
-static void write_members(lh_json *json, const lh_field *fields, const char *prefix)
-{
-    apr_pool_t *p = json->out.pool;
-    apr_size_t length = strlen(prefix);
-    const lh_field *field;
-
-    for (field = lh_schema_next(fields, prefix); field; field = lh_schema_next(field + 1, prefix)) {
-        apr_size_t head = lh_schema_head(field->name + length);
-
-        if (is_left_out(field) || (head && lh_schema_is_open(fields, field, prefix))) {
-            continue;
-        }
-        lh_json_key(json, head ? apr_pstrmemdup(p, field->name + length, head) : field->name + length);
-        if (head || field->type == LH_GROUP) {
-            lh_json_open(json, '{');
-            write_members(
-                json, fields,
-                apr_pstrcat(p, head ? apr_pstrmemdup(p, field->name, length + head) : field->name, ".", NULL));
-            lh_json_close(json, '}');
-        }
-        else {
-            write_input(json, field);
-        }
-    }
-}
-
-void lh_example_body(lh_json *json, const lh_field *fields, unsigned media)
-{
-    (void)media;
-    lh_json_open(json, '{');
-    write_members(json, fields, "");
-    lh_json_close(json, '}');
-}
-
-/* ---- responses ---- */
-
-static void write_keys(lh_json *json, const lh_field *keys, const char *prefix, lh_time_format times)
-{
-    apr_pool_t *p = json->out.pool;
-    apr_size_t length = strlen(prefix);
-    const lh_field *key;
-
-    for (key = lh_schema_next(keys, prefix); key; key = lh_schema_next(key + 1, prefix)) {
-        apr_size_t head = lh_schema_head(key->name + length);
-
-        if (head && lh_schema_is_open(keys, key, prefix)) {
-            continue;
-        }
-        lh_json_key(json, head ? apr_pstrmemdup(p, key->name + length, head) : key->name + length);
-        if (head) {
-            lh_json_open(json, '{');
-            write_keys(json, keys, apr_pstrcat(p, apr_pstrmemdup(p, key->name, length + head), ".", NULL), times);
-            lh_json_close(json, '}');
-        }
-        else if (key->items) {
-            if (key->type != LH_OBJECT) {
-                lh_json_open(json, '[');
-            }
-            lh_example_object(json, key->items, times);
-            if (key->type != LH_OBJECT) {
-                lh_json_close(json, ']');
-            }
-        }
-        else if (key->type == LH_TIME) {
-            lh_json_time(json, TIME_MICROS, times);
-        }
-        else {
-            write_value(json, key);
-        }
-    }
-}
-
-void lh_example_object(lh_json *json, const lh_field *keys, lh_time_format times)
-{
-    lh_json_open(json, '{');
-    write_keys(json, keys, "", times);
-    lh_json_close(json, '}');
 }

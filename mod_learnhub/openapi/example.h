@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Examples of requests and responses, from the types and names of fields. Depends on APR only. */
+/* Examples of values of fields: the field's own, or by its name, or by its type. Depends on APR only. */
 #ifndef LH_EXAMPLE_H
 #define LH_EXAMPLE_H
 
@@ -7,10 +7,7 @@
 
 typedef struct lh_json lh_json;
 
-/* A body that the route's validation accepts. */
-void lh_example_body(lh_json *json, const lh_field *fields, unsigned media);
-
-/* The members of an object in a response. */
-void lh_example_object(lh_json *json, const lh_field *keys, lh_time_format times);
+/* Writes a value that the field's validation accepts; a time in the format of responses. */
+void lh_example_value(lh_json *json, const lh_field *field, lh_time_format times);
 
 #endif

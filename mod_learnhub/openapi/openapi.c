@@ -7,19 +7,7 @@
 
 #include "openapi/component.h"
 #include "openapi/operation.h"
-#include "util/json.h"
-
-static void write_pair(lh_json *json, const char *key, const char *text)
-{
-    lh_json_key(json, key);
-    lh_json_text(json, text);
-}
-
-static void open_object(lh_json *json, const char *key)
-{
-    lh_json_key(json, key);
-    lh_json_open(json, '{');
-}
+#include "openapi/put.h"
 
 typedef struct document {
     apr_pool_t *pool;
@@ -46,14 +34,14 @@ static int is_served(const document *d, const lh_compiled_route *route)
 
 static void write_info(lh_json *json)
 {
-    open_object(json, "info");
-    write_pair(json, "title", "mod_learnhub");
-    write_pair(json, "version", LH_VERSION);
-    write_pair(json, "summary", "Practice, tutoring, mentoring, coding credits and focus sessions.");
-    write_pair(json, "description", DESCRIPTION);
-    open_object(json, "license");
-    write_pair(json, "name", "Apache-2.0");
-    write_pair(json, "identifier", "Apache-2.0");
+    lh_put_object(json, "info");
+    lh_put_text(json, "title", "mod_learnhub");
+    lh_put_text(json, "version", LH_VERSION);
+    lh_put_text(json, "summary", "Practice, tutoring, mentoring, coding credits and focus sessions.");
+    lh_put_text(json, "description", DESCRIPTION);
+    lh_put_object(json, "license");
+    lh_put_text(json, "name", "Apache-2.0");
+    lh_put_text(json, "identifier", "Apache-2.0");
     lh_json_close(json, '}');
     lh_json_close(json, '}');
 }
@@ -63,7 +51,7 @@ static void write_servers(lh_json *json, const char *url)
     lh_json_key(json, "servers");
     lh_json_open(json, '[');
     lh_json_open(json, '{');
-    write_pair(json, "url", url);
+    lh_put_text(json, "url", url);
     lh_json_close(json, '}');
     lh_json_close(json, ']');
 }
@@ -100,8 +88,8 @@ static void write_tags(lh_json *json, const document *d)
         }
         group = route->group;
         lh_json_open(json, '{');
-        write_pair(json, "name", group->title);
-        write_pair(json, "description", describe_group(d->pool, group));
+        lh_put_text(json, "name", group->title);
+        lh_put_text(json, "description", describe_group(d->pool, group));
         lh_json_close(json, '}');
     }
     lh_json_close(json, ']');
@@ -132,7 +120,7 @@ static void write_path(lh_json *json, const document *d, int first)
             return;
         }
     }
-    open_object(json, lh_operation_path(d->pool, lh_routes_at(d->routes, first)->def));
+    lh_put_object(json, lh_operation_path(d->pool, lh_routes_at(d->routes, first)->def));
     for (i = first; i < lh_routes_count(d->routes); i++) {
         const lh_compiled_route *route = lh_routes_at(d->routes, i);
 
@@ -148,7 +136,7 @@ static void write_paths(lh_json *json, const document *d)
 {
     int i;
 
-    open_object(json, "paths");
+    lh_put_object(json, "paths");
     for (i = 0; i < lh_routes_count(d->routes); i++) {
         if (is_served(d, lh_routes_at(d->routes, i))) {
             write_path(json, d, i);
@@ -161,20 +149,20 @@ static void write_paths(lh_json *json, const document *d)
 
 static void write_security_schemes(lh_json *json)
 {
-    open_object(json, "securitySchemes");
-    open_object(json, "bearer");
-    write_pair(json, "type", "http");
-    write_pair(json, "scheme", "bearer");
-    write_pair(json, "bearerFormat", "JWT");
-    write_pair(json, "description",
-               "The access token of a log-in, such as `POST /users/login`. An opaque token of "
-               "`POST /auth/token/login/` is accepted as well.");
+    lh_put_object(json, "securitySchemes");
+    lh_put_object(json, "bearer");
+    lh_put_text(json, "type", "http");
+    lh_put_text(json, "scheme", "bearer");
+    lh_put_text(json, "bearerFormat", "JWT");
+    lh_put_text(json, "description",
+                "The access token of a log-in, such as `POST /users/login`. An opaque token of "
+                "`POST /auth/token/login/` is accepted as well.");
     lh_json_close(json, '}');
-    open_object(json, "token");
-    write_pair(json, "type", "apiKey");
-    write_pair(json, "in", "header");
-    write_pair(json, "name", "Authorization");
-    write_pair(json, "description", "`Token` and a space, and then the `auth_token` of `POST /auth/token/login/`.");
+    lh_put_object(json, "token");
+    lh_put_text(json, "type", "apiKey");
+    lh_put_text(json, "in", "header");
+    lh_put_text(json, "name", "Authorization");
+    lh_put_text(json, "description", "`Token` and a space, and then the `auth_token` of `POST /auth/token/login/`.");
     lh_json_close(json, '}');
     lh_json_close(json, '}');
 }
@@ -187,12 +175,12 @@ const char *lh_openapi_write(apr_pool_t *p, const lh_routes *routes, const lh_op
 
     lh_json_init(&json, p, 512 * 1024);
     lh_json_open(&json, '{');
-    write_pair(&json, "openapi", "3.1.0");
+    lh_put_text(&json, "openapi", "3.1.0");
     write_info(&json);
     write_servers(&json, options->server);
     write_tags(&json, &d);
     write_paths(&json, &d);
-    open_object(&json, "components");
+    lh_put_object(&json, "components");
     lh_components_write(&json, d.components);
     write_security_schemes(&json);
     lh_json_close(&json, '}');

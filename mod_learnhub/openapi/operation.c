@@ -5,23 +5,10 @@
 #include <string.h>
 
 #include "openapi/errors.h"
-#include "openapi/example.h"
+#include "openapi/put.h"
 #include "openapi/responses.h"
 #include "openapi/schema.h"
-#include "util/json.h"
 #include "util/text.h"
-
-static void write_pair(lh_json *json, const char *key, const char *text)
-{
-    lh_json_key(json, key);
-    lh_json_text(json, text);
-}
-
-static void open_object(lh_json *json, const char *key)
-{
-    lh_json_key(json, key);
-    lh_json_open(json, '{');
-}
 
 const char *lh_operation_path(apr_pool_t *p, const lh_route *route)
 {
@@ -41,14 +28,14 @@ const char *lh_operation_path(apr_pool_t *p, const lh_route *route)
 static void open_parameter(lh_json *json, const char *name, const char *in, int required, const char *description)
 {
     lh_json_open(json, '{');
-    write_pair(json, "name", name);
-    write_pair(json, "in", in);
+    lh_put_text(json, "name", name);
+    lh_put_text(json, "in", in);
     if (required) {
         lh_json_key(json, "required");
         lh_json_bool(json, 1);
     }
     if (description) {
-        write_pair(json, "description", description);
+        lh_put_text(json, "description", description);
     }
     lh_json_key(json, "schema");
 }
@@ -199,15 +186,15 @@ static void write_media(lh_json *json, lh_components *components, const lh_route
     unsigned media = media_types[index].bit;
     const lh_field *photo = media == LH_MULTIPART ? find_photo(def->body) : NULL;
 
-    open_object(json, media_types[index].type);
+    lh_put_object(json, media_types[index].type);
     lh_json_key(json, "schema");
     write_body_schema(json, components, def, media);
     lh_json_key(json, "example");
-    lh_example_body(json, def->body, media);
+    lh_schema_example(json, def->body);
     if (photo) {
-        open_object(json, "encoding");
-        open_object(json, photo->name);
-        write_pair(json, "contentType", "image/jpeg, image/png, image/webp, image/gif");
+        lh_put_object(json, "encoding");
+        lh_put_object(json, photo->name);
+        lh_put_text(json, "contentType", "image/jpeg, image/png, image/webp, image/gif");
         lh_json_close(json, '}');
         lh_json_close(json, '}');
     }
@@ -236,13 +223,13 @@ static void write_body(lh_json *json, lh_components *components, const lh_route 
     for (field = def->body; field->name; field++) {
         required |= (field->flags & LH_REQUIRED) != 0;
     }
-    open_object(json, "requestBody");
-    write_pair(json, "description", describe_limit(json->out.pool, def, options));
+    lh_put_object(json, "requestBody");
+    lh_put_text(json, "description", describe_limit(json->out.pool, def, options));
     if (required) {
         lh_json_key(json, "required");
         lh_json_bool(json, 1);
     }
-    open_object(json, "content");
+    lh_put_object(json, "content");
     for (i = 0; i < 3; i++) {
         if (accepts & media_types[i].bit) {
             write_media(json, components, def, i);
@@ -300,7 +287,7 @@ static void write_limit(lh_json *json, const char *key, const lh_limit *limit)
     if (!limit->requests) {
         return;
     }
-    open_object(json, key);
+    lh_put_object(json, key);
     lh_json_key(json, "requests");
     lh_json_int(json, limit->requests);
     lh_json_key(json, "seconds");
@@ -317,8 +304,8 @@ static void write_rate(lh_json *json, const lh_compiled_route *route, const lh_o
     for (i = 0; i <= index; i++) {
         name = lh_text_word(&names, &length);
     }
-    open_object(json, "x-rate-limit");
-    write_pair(json, "class", apr_pstrmemdup(json->out.pool, name, length));
+    lh_put_object(json, "x-rate-limit");
+    lh_put_text(json, "class", apr_pstrmemdup(json->out.pool, name, length));
     if (route->def->roles != LH_ANYONE) {
         write_limit(json, "account", &options->limits[index].account);
     }
@@ -333,10 +320,10 @@ void lh_operation_write(lh_json *json, lh_components *components, const lh_compi
     const char *description = describe_operation(json->out.pool, def);
 
     lh_json_open(json, '{');
-    write_pair(json, "operationId", def->name);
-    write_pair(json, "summary", def->summary);
+    lh_put_text(json, "operationId", def->name);
+    lh_put_text(json, "summary", def->summary);
     if (description) {
-        write_pair(json, "description", description);
+        lh_put_text(json, "description", description);
     }
     lh_json_key(json, "tags");
     lh_json_open(json, '[');

@@ -3,8 +3,11 @@
 #ifndef LH_OPERATION_H
 #define LH_OPERATION_H
 
+#include "http/route.h"
 #include "openapi/component.h"
-#include "openapi/openapi.h"
+#include "openapi/options.h"
+
+typedef struct lh_json lh_json;
 
 /* Writes an Operation Object, and what it refers to into `components`. */
 void lh_operation_write(lh_json *json, lh_components *components, const lh_compiled_route *route,

@@ -6,22 +6,9 @@
 #include <string.h>
 
 #include "openapi/errors.h"
-#include "openapi/example.h"
-#include "openapi/schema.h"
-#include "util/json.h"
+#include "openapi/keys.h"
+#include "openapi/put.h"
 #include "util/text.h"
-
-static void write_pair(lh_json *json, const char *key, const char *text)
-{
-    lh_json_key(json, key);
-    lh_json_text(json, text);
-}
-
-static void open_object(lh_json *json, const char *key)
-{
-    lh_json_key(json, key);
-    lh_json_open(json, '{');
-}
 
 const char *lh_responses_name(apr_pool_t *p, const lh_route *route, const char *suffix)
 {
@@ -74,14 +61,14 @@ static void write_row(lh_json *json, const context *c)
     lh_json *written;
 
     if (c->is_example) {
-        lh_example_object(json, def->returns, c->route->group->time_format);
+        lh_keys_example(json, def->returns, c->route->group->time_format);
         return;
     }
     name = lh_component_name(c->components, def->returns, c->route->group->time_format,
                              lh_responses_name(json->out.pool, def, ""));
     written = lh_component_begin(c->components, LH_COMPONENT_SCHEMA, name);
     if (written) {
-        lh_schema_object(written, def->returns, c->route->group->time_format);
+        lh_keys_schema(written, def->returns, c->route->group->time_format);
     }
     lh_component_refer(json, LH_COMPONENT_SCHEMA, name);
 }
@@ -95,7 +82,7 @@ static void write_rows(lh_json *json, const context *c)
         return;
     }
     lh_json_open(json, '{');
-    write_pair(json, "type", "array");
+    lh_put_text(json, "type", "array");
     lh_json_key(json, "items");
     write_row(json, c);
     lh_json_close(json, '}');
@@ -128,8 +115,8 @@ static void write_object(lh_json *json, const context *c, const member *members,
 
     lh_json_open(json, '{');
     if (!c->is_example) {
-        write_pair(json, "type", "object");
-        open_object(json, "properties");
+        lh_put_text(json, "type", "object");
+        lh_put_object(json, "properties");
     }
     for (i = 0; i < count; i++) {
         write_member(json, c, &members[i]);
@@ -256,9 +243,9 @@ static void write_enveloped(lh_json *json, const context *c)
     }
     else if (enveloped) {
         lh_json_open(json, '{');
-        write_pair(json, "type", "object");
-        open_object(json, "properties");
-        open_object(json, "success");
+        lh_put_text(json, "type", "object");
+        lh_put_object(json, "properties");
+        lh_put_object(json, "success");
         lh_json_key(json, "const");
         lh_json_bool(json, 1);
         lh_json_close(json, '}');
@@ -284,7 +271,7 @@ static void write_enveloped(lh_json *json, const context *c)
 
 static void write_media_type(lh_json *json, const char *type, const char *schema)
 {
-    open_object(json, type);
+    lh_put_object(json, type);
     lh_json_key(json, "schema");
     lh_json_verbatim(json, schema, strlen(schema));
     lh_json_close(json, '}');
@@ -317,9 +304,9 @@ static void write_content(lh_json *json, context *c)
     if (c->def->shape == LH_NOTHING) {
         return;
     }
-    open_object(json, "content");
+    lh_put_object(json, "content");
     if (is_json(c->def)) {
-        open_object(json, "application/json");
+        lh_put_object(json, "application/json");
         lh_json_key(json, "schema");
         write_enveloped(json, c);
         c->is_example = 1;
@@ -339,7 +326,7 @@ static void write_headers(lh_json *json, const context *c)
     if (!tagged && !limited) {
         return;
     }
-    open_object(json, "headers");
+    lh_put_object(json, "headers");
     if (tagged) {
         lh_errors_header(json, c->components, "ETag");
     }
@@ -361,8 +348,8 @@ static const char *describe(int status)
 
 static void write_success(lh_json *json, context *c, int status)
 {
-    open_object(json, apr_itoa(json->out.pool, status));
-    write_pair(json, "description", describe(status));
+    lh_put_object(json, apr_itoa(json->out.pool, status));
+    lh_put_text(json, "description", describe(status));
     write_headers(json, c);
     write_content(json, c);
     lh_json_close(json, '}');
@@ -374,8 +361,8 @@ static void write_not_modified(lh_json *json, const context *c)
 
     if (written) {
         lh_json_open(written, '{');
-        write_pair(written, "description", "If-None-Match names the current entity tag.");
-        open_object(written, "headers");
+        lh_put_text(written, "description", "If-None-Match names the current entity tag.");
+        lh_put_object(written, "headers");
         lh_errors_header(written, c->components, "ETag");
         lh_json_close(written, '}');
         lh_json_close(written, '}');
@@ -393,10 +380,10 @@ static void write_error(lh_json *json, context *c, int status)
         return;
     }
     lh_json_open(json, '{');
-    write_pair(json, "description", "The same response with another status, or an error.");
-    open_object(json, "content");
-    open_object(json, "application/json");
-    open_object(json, "schema");
+    lh_put_text(json, "description", "The same response with another status, or an error.");
+    lh_put_object(json, "content");
+    lh_put_object(json, "application/json");
+    lh_put_object(json, "schema");
     lh_json_key(json, "anyOf");
     lh_json_open(json, '[');
     write_enveloped(json, c);

@@ -4,129 +4,11 @@
 #include <apr_strings.h>
 #include <string.h>
 
-#include "util/json.h"
-#include "util/text.h"
+#include "openapi/example.h"
+#include "openapi/put.h"
+#include "openapi/type.h"
 
-static void write_pair(lh_json *json, const char *key, const char *text)
-{
-    lh_json_key(json, key);
-    lh_json_text(json, text);
-}
-
-static void write_number(lh_json *json, const char *key, apr_int64_t number)
-{
-    lh_json_key(json, key);
-    lh_json_int(json, number);
-}
-
-/* ---- nested objects: dotted names ---- */
-
-apr_size_t lh_schema_head(const char *name)
-{
-    const char *dot = strchr(name, '.');
-
-    return dot ? (apr_size_t)(dot - name) : 0;
-}
-
-const lh_field *lh_schema_next(const lh_field *field, const char *prefix)
-{
-    while (field && field->name && strncmp(field->name, prefix, strlen(prefix)) != 0) {
-        field++;
-    }
-    return field && field->name ? field : NULL;
-}
-
-int lh_schema_is_open(const lh_field *fields, const lh_field *field, const char *prefix)
-{
-    apr_size_t length = strlen(prefix) + lh_schema_head(field->name + strlen(prefix));
-
-    for (; fields != field; fields++) {
-        if (!strncmp(fields->name, field->name, length) && (fields->name[length] == '.' || !fields->name[length])) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-/* "user." for "user.id" in the prefix "". */
-static const char *object_prefix(apr_pool_t *p, const lh_field *field, const char *prefix)
-{
-    apr_size_t length = strlen(prefix);
-
-    return apr_pstrcat(p, apr_pstrmemdup(p, field->name, length + lh_schema_head(field->name + length)), ".", NULL);
-}
-
-/* ---- values of requests ---- */
-
-/* The words of a list as array members. */
-static void write_words(lh_json *json, const char *words)
-{
-    const char *word;
-    apr_size_t length;
-
-    while ((word = lh_text_word(&words, &length))) {
-        lh_json_string(json, word, length);
-    }
-}
-
-static void write_enum(lh_json *json, const char *words, int null)
-{
-    lh_json_key(json, "enum");
-    lh_json_open(json, '[');
-    write_words(json, words);
-    if (null) {
-        lh_json_null(json);
-    }
-    lh_json_close(json, ']');
-}
-
-static void write_type(lh_json *json, const char *type, int null)
-{
-    lh_json_key(json, "type");
-    if (null) {
-        lh_json_open(json, '[');
-        lh_json_text(json, type);
-        lh_json_text(json, "null");
-        lh_json_close(json, ']');
-    }
-    else {
-        lh_json_text(json, type);
-    }
-}
-
-/* What is common to requests and responses: type, and format or pattern. LH_OBJECT and LH_LIST have items as well. */
-static const struct {
-    const char *type, *format, *pattern;
-} types[] = {
-    [LH_STRING] = {"string", NULL, NULL},
-    [LH_EMAIL] = {"string", "email", NULL},
-    [LH_INTEGER] = {"integer", "int64", NULL},
-    [LH_BOOLEAN] = {"boolean", NULL, NULL},
-    [LH_TIME] = {"string", "date-time", NULL},
-    [LH_DATE] = {"string", "date", NULL},
-    [LH_DURATION] = {"string", NULL, "^[0-9]{2,}:[0-5][0-9]:[0-5][0-9]$"},
-    [LH_OBJECT_ID] = {"string", NULL, "^[0-9a-fA-F]{24}$"},
-    [LH_STRINGS] = {"array", NULL, NULL},
-    [LH_OBJECT] = {"object", NULL, NULL},
-    [LH_GROUP] = {"object", NULL, NULL},
-    [LH_PHONE] = {"string", NULL, "^\\+[1-9][0-9]{7,14}$"},
-    [LH_PHOTO] = {"string", "binary", NULL},
-    [LH_UUID] = {"string", "uuid", NULL},
-    [LH_NUMBER] = {"number", NULL, NULL},
-    [LH_COLOR] = {"string", NULL, "^#[0-9a-fA-F]{6}$"},
-    [LH_LIST] = {"array", NULL, NULL},
-};
-
-static void write_form(lh_json *json, lh_type type, int null)
-{
-    write_type(json, types[type].type, null);
-    if (types[type].format) {
-        write_pair(json, "format", types[type].format);
-    }
-    if (types[type].pattern) {
-        write_pair(json, "pattern", types[type].pattern);
-    }
-}
+/* ---- values ---- */
 
 /* Further values that a field accepts besides those of its type. */
 enum {
@@ -177,13 +59,13 @@ static unsigned alternatives(const lh_field *field, unsigned media)
 static void write_string_limits(lh_json *json, const lh_field *field)
 {
     if (field->min) {
-        write_number(json, "minLength", field->min);
+        lh_put_int(json, "minLength", field->min);
     }
     if (field->max) {
-        write_number(json, "maxLength", field->max);
+        lh_put_int(json, "maxLength", field->max);
     }
     if (field->flags & LH_SECRET) {
-        write_pair(json, "format", "password");
+        lh_put_text(json, "format", "password");
     }
 }
 
@@ -192,10 +74,10 @@ static void write_range(lh_json *json, const lh_field *field)
     int limited = field->min || field->max || field->type == LH_NUMBER;
 
     if (limited) {
-        write_number(json, "minimum", field->min);
+        lh_put_int(json, "minimum", field->min);
     }
     if (limited && field->max != APR_INT64_MAX && !(field->flags & LH_CLAMP)) {
-        write_number(json, "maximum", field->max);
+        lh_put_int(json, "maximum", field->max);
     }
 }
 
@@ -203,45 +85,56 @@ static void write_strings(lh_json *json, const lh_field *field)
 {
     lh_json_key(json, "items");
     lh_json_open(json, '{');
-    write_type(json, "string", 0);
+    lh_type_name(json, "string", 0);
     lh_json_close(json, '}');
     if (field->min) {
-        write_number(json, "minItems", field->min);
+        lh_put_int(json, "minItems", field->min);
     }
     if (field->max) {
-        write_number(json, "maxItems", field->max);
+        lh_put_int(json, "maxItems", field->max);
     }
+}
+
+#define LESS_THAN_A_DAY(hours) "^(?!0?0:00:00)((" hours "|2[0-3]):[0-5][0-9]:[0-5][0-9]|24:00:00)$"
+#define PHONE_MARKS "[ .()-]*"
+
+/* The pattern of a type of which requests may have other values than responses; NULL: none. */
+static const char *own_pattern(const lh_field *field)
+{
+    if (field->type == LH_DURATION) {
+        return field->flags & LH_COERCE ? LESS_THAN_A_DAY("[01]?[0-9]") : LESS_THAN_A_DAY("[01][0-9]");
+    }
+    return field->type == LH_PHONE ? "^" PHONE_MARKS "\\+" PHONE_MARKS "[1-9](" PHONE_MARKS "[0-9]){7,14}" PHONE_MARKS
+                                     "$"
+                                   : NULL;
 }
 
 /* The members of the schema for the field's own type. */
 static void write_own(lh_json *json, const lh_field *field, int null)
 {
-    write_form(json, field->type, null);
+    const char *pattern = own_pattern(field);
+
+    if (pattern) {
+        lh_type_name(json, "string", null);
+        lh_put_text(json, "pattern", pattern);
+        return;
+    }
+    lh_type_write(json, field->type, null);
     switch (field->type) {
     case LH_STRING:
         if (field->enum_values) {
-            write_enum(json, field->enum_values, null);
+            lh_type_words(json, field->enum_values, null);
         }
         else {
             write_string_limits(json, field);
         }
         break;
-    case LH_EMAIL: write_number(json, "maxLength", 254); break;
+    case LH_EMAIL: lh_put_int(json, "maxLength", 254); break;
     case LH_INTEGER:
     case LH_NUMBER: write_range(json, field); break;
     case LH_STRINGS: write_strings(json, field); break;
     default: break;
     }
-}
-
-static void write_alternative(lh_json *json, const char *type, const char *key, const char *value)
-{
-    lh_json_open(json, '{');
-    write_type(json, type, 0);
-    if (key) {
-        write_pair(json, key, value);
-    }
-    lh_json_close(json, '}');
 }
 
 #define BOOLEAN_TEXT "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|0|1)$"
@@ -250,31 +143,31 @@ static void write_alternatives(lh_json *json, const lh_field *field, unsigned al
 {
     if (also & WORDS) {
         lh_json_open(json, '{');
-        write_type(json, "string", 0);
-        write_enum(json, field->enum_values, 0);
+        lh_type_name(json, "string", 0);
+        lh_type_words(json, field->enum_values, 0);
         lh_json_close(json, '}');
     }
     if (also & NUMBER_TEXT) {
-        write_alternative(json, "string", "pattern", field->type == LH_BOOLEAN ? BOOLEAN_TEXT : "^-?[0-9]+$");
+        lh_type_alternative(json, "string", "pattern", field->type == LH_BOOLEAN ? BOOLEAN_TEXT : "^-?[0-9]+$");
     }
     if (also & BIT) {
         lh_json_open(json, '{');
-        write_type(json, "integer", 0);
-        write_number(json, "minimum", 0);
-        write_number(json, "maximum", 1);
+        lh_type_name(json, "integer", 0);
+        lh_put_int(json, "minimum", 0);
+        lh_put_int(json, "maximum", 1);
         lh_json_close(json, '}');
     }
     if (also & INTEGER) {
-        write_alternative(json, "integer", NULL, NULL);
+        lh_type_alternative(json, "integer", NULL, NULL);
     }
     if (also & ONE_TEXT) {
-        write_alternative(json, "string", NULL, NULL);
+        lh_type_alternative(json, "string", NULL, NULL);
     }
     if (also & EMPTY_TEXT) {
-        write_alternative(json, "string", "const", "");
+        lh_type_alternative(json, "string", "const", "");
     }
     if (also & NULL_VALUE) {
-        write_alternative(json, "null", NULL, NULL);
+        lh_type_alternative(json, "null", NULL, NULL);
     }
 }
 
@@ -326,7 +219,10 @@ static void write_members(lh_json *json, const lh_field *field, unsigned media)
     unsigned also = alternatives(field, media), others = also & ~(unsigned)NULL_VALUE;
     const char *text = description(json->out.pool, field, media);
 
-    if (others) {
+    if (also == (NOT_ITSELF | NULL_VALUE)) {
+        lh_type_name(json, "null", 0);
+    }
+    else if (others) {
         lh_json_key(json, "anyOf");
         lh_json_open(json, '[');
         if (!(also & NOT_ITSELF)) {
@@ -341,7 +237,7 @@ static void write_members(lh_json *json, const lh_field *field, unsigned media)
         write_own(json, field, also != 0);
     }
     if (*text) {
-        write_pair(json, "description", text);
+        lh_put_text(json, "description", text);
     }
     if (field->default_value) {
         write_default(json, field);
@@ -357,69 +253,77 @@ void lh_schema_field(lh_json *json, const lh_field *field, unsigned media)
 
 /* ---- bodies ---- */
 
-static int is_direct(const lh_field *field, const char *prefix)
-{
-    return !lh_schema_head(field->name + strlen(prefix));
-}
-
-/* The required names of the object; a name with an alias is required by `anyOf`. */
+/* Of the fields that are required, those with another name are not in `required`, but in `anyOf`. */
 static void write_required(lh_json *json, const lh_field *fields, const char *prefix, unsigned media)
 {
     const lh_field *field;
     int any = 0;
 
-    for (field = lh_schema_next(fields, prefix); field; field = lh_schema_next(field + 1, prefix)) {
-        if ((field->flags & LH_REQUIRED) && is_direct(field, prefix) && !(field->alias && media == LH_JSON)) {
-            if (!any) {
-                lh_json_key(json, "required");
-                lh_json_open(json, '[');
-            }
-            lh_json_text(json, field->name + strlen(prefix));
-            any = 1;
+    for (field = lh_type_next(fields, prefix); field; field = lh_type_next(field + 1, prefix)) {
+        if (!(field->flags & LH_REQUIRED) || lh_type_head(field, prefix) || (field->alias && media == LH_JSON)) {
+            continue;
         }
+        if (!any) {
+            lh_put_array(json, "required");
+        }
+        any = 1;
+        lh_json_text(json, field->name + strlen(prefix));
     }
     if (any) {
         lh_json_close(json, ']');
     }
 }
 
-static void write_either(lh_json *json, const char *name)
+static void write_required_name(lh_json *json, const char *name)
 {
     lh_json_open(json, '{');
-    lh_json_key(json, "required");
-    lh_json_open(json, '[');
+    lh_put_array(json, "required");
     lh_json_text(json, name);
     lh_json_close(json, ']');
     lh_json_close(json, '}');
 }
 
-/* Of the required fields with an alias, one of the two names. */
+/* One of the two names of each required field that has two. */
 static void write_required_aliases(lh_json *json, const lh_field *fields)
 {
-    for (; fields && fields->name; fields++) {
-        if (fields->alias && (fields->flags & LH_REQUIRED)) {
-            lh_json_key(json, "anyOf");
-            lh_json_open(json, '[');
-            write_either(json, fields->name);
-            write_either(json, fields->alias);
-            lh_json_close(json, ']');
-            return;
+    int any = 0;
+
+    for (; fields->name; fields++) {
+        if (!fields->alias || !(fields->flags & LH_REQUIRED)) {
+            continue;
         }
+        if (!any) {
+            lh_put_array(json, "allOf");
+        }
+        any = 1;
+        lh_json_open(json, '{');
+        lh_put_array(json, "anyOf");
+        write_required_name(json, fields->name);
+        write_required_name(json, fields->alias);
+        lh_json_close(json, ']');
+        lh_json_close(json, '}');
+    }
+    if (any) {
+        lh_json_close(json, ']');
     }
 }
 
-static void write_body(lh_json *json, const lh_field *fields, const char *prefix, unsigned media);
+static void write_object(lh_json *json, const lh_field *fields, const char *prefix, unsigned media);
 
 static void write_property(lh_json *json, const lh_field *fields, const lh_field *field, const char *prefix,
                            unsigned media)
 {
-    const char *name = field->name + strlen(prefix);
+    apr_pool_t *p = json->out.pool;
 
-    lh_json_key(json, name);
-    lh_json_open(json, '{');
-    write_members(json, field, media);
-    if (field->type == LH_GROUP) {
-        write_body(json, fields, apr_pstrcat(json->out.pool, field->name, ".", NULL), media);
+    lh_put_object(json, lh_type_key(p, field, prefix));
+    if (lh_type_head(field, prefix)) {
+        lh_type_name(json, "object", 0);
+    }
+    else {
+        write_members(json, field, media);
+    }
+    if (lh_type_head(field, prefix) || field->type == LH_GROUP) {
+        write_object(json, fields, lh_type_prefix(p, field, prefix), media);
     }
     lh_json_close(json, '}');
     if (field->alias && media == LH_JSON) {
@@ -428,26 +332,15 @@ static void write_property(lh_json *json, const lh_field *fields, const lh_field
     }
 }
 
-/* `properties` and `required` of the object. */
-static void write_body(lh_json *json, const lh_field *fields, const char *prefix, unsigned media)
+/* `properties` and `required` of an object. */
+static void write_object(lh_json *json, const lh_field *fields, const char *prefix, unsigned media)
 {
     const lh_field *field;
 
-    lh_json_key(json, "properties");
-    lh_json_open(json, '{');
-    for (field = lh_schema_next(fields, prefix); field; field = lh_schema_next(field + 1, prefix)) {
-        if (is_direct(field, prefix)) {
+    lh_put_object(json, "properties");
+    for (field = lh_type_next(fields, prefix); field; field = lh_type_next(field + 1, prefix)) {
+        if (!lh_type_is_repeated(fields, field, prefix)) {
             write_property(json, fields, field, prefix, media);
-        }
-        else if (!lh_schema_is_open(fields, field, prefix)) {
-            const char *inner = object_prefix(json->out.pool, field, prefix);
-
-            lh_json_key(json,
-                        apr_pstrmemdup(json->out.pool, inner + strlen(prefix), strlen(inner) - strlen(prefix) - 1));
-            lh_json_open(json, '{');
-            write_type(json, "object", 0);
-            write_body(json, fields, inner, media);
-            lh_json_close(json, '}');
         }
     }
     lh_json_close(json, '}');
@@ -457,105 +350,44 @@ static void write_body(lh_json *json, const lh_field *fields, const char *prefix
 void lh_schema_body(lh_json *json, const lh_field *fields, unsigned media)
 {
     lh_json_open(json, '{');
-    write_type(json, "object", 0);
-    write_body(json, fields, "", media);
+    lh_type_name(json, "object", 0);
+    write_object(json, fields, "", media);
     if (media == LH_JSON) {
         write_required_aliases(json, fields);
     }
     lh_json_close(json, '}');
 }
 
-/* ---- responses ---- */
+/* ---- examples ---- */
 
-static void write_object(lh_json *json, const lh_field *keys, const char *prefix, lh_time_format times, int null);
-
-static void write_value(lh_json *json, const lh_field *key, lh_time_format times)
+/* Files are not part of an example. */
+static int is_left_out(const lh_field *field)
 {
-    int null = (key->flags & LH_NULL) != 0;
-
-    if (key->items && key->type == LH_OBJECT) {
-        write_object(json, key->items, "", times, null);
-    }
-    else if (key->items) {
-        write_type(json, "array", null);
-        lh_json_key(json, "items");
-        lh_json_open(json, '{');
-        write_object(json, key->items, "", times, 0);
-        lh_json_close(json, '}');
-    }
-    else if (key->type == LH_TIME && times == LH_SECONDS) {
-        write_type(json, "string", null);
-        write_pair(json, "pattern", "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$");
-    }
-    else if (key->type == LH_STRINGS && (key->flags & LH_COERCE)) {
-        lh_json_key(json, "anyOf");
-        lh_json_open(json, '[');
-        lh_json_open(json, '{');
-        write_own(json, key, null);
-        lh_json_close(json, '}');
-        write_alternative(json, "string", NULL, NULL);
-        lh_json_close(json, ']');
-    }
-    else {
-        write_own(json, key, null);
-    }
-    if (key->note) {
-        write_pair(json, "description", key->note);
-    }
+    return field->type == LH_PHOTO || (field->example && !*field->example);
 }
 
-static void write_keys(lh_json *json, const lh_field *keys, const char *prefix, lh_time_format times)
+static void write_example(lh_json *json, const lh_field *fields, const char *prefix)
 {
     apr_pool_t *p = json->out.pool;
-    const lh_field *key;
+    const lh_field *field;
 
-    for (key = lh_schema_next(keys, prefix); key; key = lh_schema_next(key + 1, prefix)) {
-        if (is_direct(key, prefix)) {
-            lh_json_key(json, key->name + strlen(prefix));
-            lh_json_open(json, '{');
-            write_value(json, key, times);
-            lh_json_close(json, '}');
+    lh_json_open(json, '{');
+    for (field = lh_type_next(fields, prefix); field; field = lh_type_next(field + 1, prefix)) {
+        if (is_left_out(field) || lh_type_is_repeated(fields, field, prefix)) {
+            continue;
         }
-        else if (!lh_schema_is_open(keys, key, prefix)) {
-            const char *inner = object_prefix(p, key, prefix);
-
-            lh_json_key(json, apr_pstrmemdup(p, inner + strlen(prefix), strlen(inner) - strlen(prefix) - 1));
-            lh_json_open(json, '{');
-            write_object(json, keys, inner, times, 0);
-            lh_json_close(json, '}');
+        lh_json_key(json, lh_type_key(p, field, prefix));
+        if (lh_type_head(field, prefix) || field->type == LH_GROUP) {
+            write_example(json, fields, lh_type_prefix(p, field, prefix));
+        }
+        else {
+            lh_example_value(json, field, LH_SECONDS_Z);
         }
     }
+    lh_json_close(json, '}');
 }
 
-/* The members of the schema of the object `prefix`, or of the whole object if that is "". */
-static void write_object(lh_json *json, const lh_field *keys, const char *prefix, lh_time_format times, int null)
+void lh_schema_example(lh_json *json, const lh_field *fields)
 {
-    apr_pool_t *p = json->out.pool;
-    const lh_field *key;
-
-    write_type(json, "object", null);
-    lh_json_key(json, "properties");
-    lh_json_open(json, '{');
-    write_keys(json, keys, prefix, times);
-    lh_json_close(json, '}');
-    lh_json_key(json, "required");
-    lh_json_open(json, '[');
-    for (key = lh_schema_next(keys, prefix); key; key = lh_schema_next(key + 1, prefix)) {
-        const char *name = key->name + strlen(prefix);
-
-        if (is_direct(key, prefix)) {
-            lh_json_text(json, name);
-        }
-        else if (!lh_schema_is_open(keys, key, prefix)) {
-            lh_json_text(json, apr_pstrmemdup(p, name, lh_schema_head(name)));
-        }
-    }
-    lh_json_close(json, ']');
-}
-
-void lh_schema_object(lh_json *json, const lh_field *keys, lh_time_format times)
-{
-    lh_json_open(json, '{');
-    write_object(json, keys, "", times, 0);
-    lh_json_close(json, '}');
+    write_example(json, fields, "");
 }

@@ -393,6 +393,7 @@ our %case = (
     'admin.user' => sub { ('admin', user($second->{email})->{id}, json => { is_active => true }) },
     'service.index' => sub { () },
     'service.health' => sub { () },
+    'service.openapi' => sub { () },
 );
 
 my %no_id = (int => 1, oid => '0' x 24, uuid => '00000000-0000-4000-8000-000000000000', text => 'nothing');
