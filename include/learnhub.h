@@ -72,7 +72,7 @@ enum {
     LH_NULL = 4,        /* input: null is accepted and means the same as an absent field; `returns`: may be null */
     LH_COERCE = 8,      /* accepts integers and booleans as strings ("4", "True", "1"), 0 and 1 for an LH_BOOLEAN, an
                          * integer for an LH_STRING, one digit for the hours of an LH_DURATION, and a single string for
-                         * LH_STRINGS, bound as a JSON string */
+                         * LH_STRINGS, bound as a JSON string; `returns`: LH_STRINGS may be a single string */
     LH_FUTURE = 16,     /* the time must be in the future */
     LH_CLAMP = 32,      /* an integer above max becomes max */
     LH_SECRET = 64,     /* no statement can name it; only steps can read it, with lh_param() */
@@ -104,6 +104,8 @@ typedef struct lh_field {
     const char *where;         /* of a query field: " AND where" replaces :filters in the route's count, in its last
                                 * statement and in deep_sql when the field is present */
     const struct lh_field *items; /* of LH_OBJECT and LH_LIST in responses: the keys of the objects */
+    const char *object; /* of responses: names the objects of this table in /openapi.json, such as "Problem"; of several
+                          * in a table, the last one does */
     const char *example; /* a valid value for /openapi.json, as text or JSON; "": the field is left out of examples of
                           * requests; NULL: a value by name and type */
     const char *note;    /* one sentence for readers of the table and of /openapi.json */

@@ -12,7 +12,7 @@
     "learnhub.points(a.point_parts) AS points, a.created_at "
 
 static const lh_field activity_keys[] = {
-    {.name = "id",                 .type = LH_INTEGER},
+    {.name = "id",                 .type = LH_INTEGER, .object = "CodingActivity"},
     {.name = "user",               .type = LH_INTEGER},
     {.name = "activity",           .type = LH_STRING},
     {.name = "duration",           .type = LH_DURATION},

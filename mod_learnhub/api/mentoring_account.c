@@ -12,7 +12,7 @@
     "WHERE u.id = :me::bigint AND u.is_active"
 
 static const lh_field profile_keys[] = {
-    {.name = "pk",            .type = LH_INTEGER},
+    {.name = "pk",            .type = LH_INTEGER, .object = "Profile"},
     {.name = "username",      .type = LH_STRING},
     {.name = "first_name",    .type = LH_STRING},
     {.name = "last_name",     .type = LH_STRING},

@@ -36,7 +36,7 @@
 /* ---- responses ---- */
 
 static const lh_field mentor_keys[] = {
-    {.name = "pk",             .type = LH_INTEGER},
+    {.name = "pk",             .type = LH_INTEGER, .object = "Mentor"},
     {.name = "username",       .type = LH_STRING},
     {.name = "first_name",     .type = LH_STRING},
     {.name = "last_name",      .type = LH_STRING},
@@ -54,7 +54,7 @@ static const lh_field mentor_keys[] = {
     {0}};
 
 static const lh_field mentee_keys[] = {
-    {.name = "pk",             .type = LH_INTEGER},
+    {.name = "pk",             .type = LH_INTEGER, .object = "Mentee"},
     {.name = "username",       .type = LH_STRING},
     {.name = "first_name",     .type = LH_STRING},
     {.name = "last_name",      .type = LH_STRING},
@@ -66,25 +66,25 @@ static const lh_field mentee_keys[] = {
     {0}};
 
 static const lh_field about_keys[] = {
-    {.name = "about_me",    .type = LH_STRING},
-    {.name = "skills",      .type = LH_STRINGS, .note = "As sent: a string or an array."},
+    {.name = "about_me",    .type = LH_STRING, .object = "MentorProfile"},
+    {.name = "skills",      .type = LH_STRINGS, .flags = LH_COERCE, .note = "As sent."},
     {.name = "team_number", .type = LH_INTEGER, .flags = LH_NULL},
     {0}};
 
 #define OWN_MENTOR_KEYS                                                                                                \
     {.name = "about_me",       .type = LH_STRING},                                                                     \
-    {.name = "skills",         .type = LH_STRINGS, .note = "As sent: a string or an array."},                          \
+    {.name = "skills",         .type = LH_STRINGS, .flags = LH_COERCE, .note = "As sent."},                          \
     {.name = "team_number",    .type = LH_INTEGER, .flags = LH_NULL},                                                  \
     {.name = "availabilities", .type = LH_LIST, .items = (const lh_field[]){AVAILABILITY_KEYS, {0}}}
 
 static const lh_field own_mentor_keys[] = {
     OWN_MENTOR_KEYS,
     {.name = "0", .type = LH_OBJECT, .items = (const lh_field[]){OWN_MENTOR_KEYS, {0}},
-     .note = "The same again, for clients that expect an array."},
+     .object = "OwnMentorProfile", .note = "The same again, for clients that expect an array."},
     {0}};
 
 static const lh_field team_keys[] = {
-    {.name = "team_number", .type = LH_INTEGER, .flags = LH_NULL},
+    {.name = "team_number", .type = LH_INTEGER, .flags = LH_NULL, .object = "MenteeProfile"},
     {0}};
 
 /* ---- requests ---- */

@@ -25,7 +25,7 @@
 /* ---- responses ---- */
 
 static const lh_field session_keys[] = {
-    {.name = "pk",                  .type = LH_INTEGER},
+    {.name = "pk",                  .type = LH_INTEGER, .object = "MentoringSession"},
     {.name = "mentor_first_name",   .type = LH_STRING},
     {.name = "mentor_last_name",    .type = LH_STRING},
     {.name = "mentor_availability", .type = LH_INTEGER},
@@ -249,7 +249,7 @@ const lh_route_group lh_group_mentoring = {
     "WHERE u.id = :me::bigint"
 
 static const lh_field settings_keys[] = {
-    {.name = "pk",                   .type = LH_INTEGER, .note = "The user's."},
+    {.name = "pk",                   .type = LH_INTEGER, .note = "The user's.", .object = "NotificationSettings"},
     {.name = "user",                 .type = LH_INTEGER},
     {.name = "session_requested",    .type = LH_BOOLEAN},
     {.name = "session_confirmed",    .type = LH_BOOLEAN},

@@ -54,7 +54,7 @@ static const lh_step classify = {.name = "classify_search", .run = classify_sear
 #define PROBLEM_TOO_LARGE {"problems_size_check", 422, "description", "A problem may have at most 65536 bytes in all."}
 
 static const lh_field problem_keys[] = {
-    {.name = "id",             .type = LH_OBJECT_ID},
+    {.name = "id",             .type = LH_OBJECT_ID, .object = "Problem"},
     {.name = "title",          .type = LH_STRING},
     {.name = "description",    .type = LH_STRING},
     {.name = "difficulty",     .type = LH_STRING, .enum_values = "easy medium hard"},

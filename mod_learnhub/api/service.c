@@ -39,13 +39,13 @@ static const lh_step publish_openapi = {.name = "openapi", .run = send_openapi};
 /* clang-format off */
 
 static const lh_field index_keys[] = {
-    {.name = "name",    .type = LH_STRING},
+    {.name = "name",    .type = LH_STRING, .object = "ServiceIndex"},
     {.name = "version", .type = LH_STRING},
     {.name = "links",   .type = LH_OBJECT},
     {0}};
 
 static const lh_field health_keys[] = {
-    {.name = "status",   .type = LH_STRING, .enum_values = "healthy unhealthy"},
+    {.name = "status",   .type = LH_STRING, .enum_values = "healthy unhealthy", .object = "Health"},
     {.name = "database", .type = LH_STRING, .enum_values = "reachable unreachable outdated"},
     {.name = "version",  .type = LH_STRING},
     {0}};

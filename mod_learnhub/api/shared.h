@@ -201,7 +201,7 @@
 
 /* clang-format off */
 #define AVAILABILITY_KEYS                                                                                              \
-    {.name = "pk",         .type = LH_INTEGER},                                                                        \
+    {.name = "pk",         .type = LH_INTEGER, .object = "Availability"},                                              \
     {.name = "mentor",     .type = LH_INTEGER},                                                                        \
     {.name = "start_time", .type = LH_TIME},                                                                           \
     {.name = "end_time",   .type = LH_TIME}

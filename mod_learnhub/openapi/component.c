@@ -12,16 +12,9 @@ typedef struct component {
     lh_json *json;
 } component;
 
-typedef struct named {
-    const void *key;
-    unsigned variant;
-    const char *name;
-} named;
-
 struct lh_components {
     apr_pool_t *pool;
     apr_array_header_t *written[LH_COMPONENT_KINDS]; /* component */
-    apr_array_header_t *names;                       /* named */
 };
 
 static const char *const sections[LH_COMPONENT_KINDS] = {[LH_COMPONENT_SCHEMA] = "schemas",
@@ -38,44 +31,69 @@ lh_components *lh_components_create(apr_pool_t *p)
     for (i = 0; i < LH_COMPONENT_KINDS; i++) {
         components->written[i] = apr_array_make(p, 64, sizeof(component));
     }
-    components->names = apr_array_make(p, 128, sizeof(named));
     return components;
 }
 
-const char *lh_component_name(lh_components *components, const void *key, unsigned variant, const char *name)
+static const component *find(const lh_components *components, lh_component_kind kind, const char *name)
 {
-    named *entry;
+    const apr_array_header_t *written = components->written[kind];
     int i;
 
-    for (i = 0; i < components->names->nelts; i++) {
-        entry = &APR_ARRAY_IDX(components->names, i, named);
-        if (entry->key == key && entry->variant == variant) {
-            return entry->name;
+    for (i = 0; i < written->nelts; i++) {
+        const component *one = &APR_ARRAY_IDX(written, i, component);
+
+        if (!strcmp(one->name, name)) {
+            return one;
         }
     }
-    entry = apr_array_push(components->names);
-    entry->key = key;
-    entry->variant = variant;
-    entry->name = name;
-    return name;
+    return NULL;
 }
 
 lh_json *lh_component_begin(lh_components *components, lh_component_kind kind, const char *name)
 {
-    apr_array_header_t *written = components->written[kind];
     component *one;
-    int i;
 
-    for (i = 0; i < written->nelts; i++) {
-        if (!strcmp(APR_ARRAY_IDX(written, i, component).name, name)) {
-            return NULL;
-        }
+    if (find(components, kind, name)) {
+        return NULL;
     }
-    one = apr_array_push(written);
+    one = apr_array_push(components->written[kind]);
     one->name = name;
     one->json = apr_palloc(components->pool, sizeof(*one->json));
     lh_json_init(one->json, components->pool, 1024);
     return one->json;
+}
+
+/* The name of an equal schema, or NULL. */
+static const char *find_equal(const lh_components *components, const lh_json *schema)
+{
+    const apr_array_header_t *written = components->written[LH_COMPONENT_SCHEMA];
+    int i;
+
+    for (i = 0; i < written->nelts; i++) {
+        const component *one = &APR_ARRAY_IDX(written, i, component);
+
+        if (one->json->out.length == schema->out.length &&
+            !memcmp(one->json->out.data, schema->out.data, schema->out.length)) {
+            return one->name;
+        }
+    }
+    return NULL;
+}
+
+void lh_component_share(lh_json *json, lh_components *components, const lh_json *schema, const char *name)
+{
+    const char *equal = find_equal(components, schema), *base = name;
+    int number = 1;
+
+    if (equal) {
+        lh_component_refer(json, LH_COMPONENT_SCHEMA, equal);
+        return;
+    }
+    while (find(components, LH_COMPONENT_SCHEMA, name)) {
+        name = apr_psprintf(components->pool, "%s%d", base, ++number);
+    }
+    lh_json_verbatim(lh_component_begin(components, LH_COMPONENT_SCHEMA, name), schema->out.data, schema->out.length);
+    lh_component_refer(json, LH_COMPONENT_SCHEMA, name);
 }
 
 void lh_component_refer(lh_json *json, lh_component_kind kind, const char *name)

@@ -18,11 +18,12 @@ typedef enum {
 
 lh_components *lh_components_create(apr_pool_t *p);
 
-/* The name of the schema of `key`, such as a table of fields, in `variant`: `name` if it has none yet. */
-const char *lh_component_name(lh_components *components, const void *key, unsigned variant, const char *name);
-
 /* A writer for the component, or NULL when it has been written. */
 lh_json *lh_component_begin(lh_components *components, lh_component_kind kind, const char *name);
+
+/* Writes a reference to a schema, which becomes a component: with this name, unless an equal one has another name, or
+ * another one has this name. */
+void lh_component_share(lh_json *json, lh_components *components, const lh_json *schema, const char *name);
 
 /* Writes {"$ref": ...}. */
 void lh_component_refer(lh_json *json, lh_component_kind kind, const char *name);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "openapi/keys.h"
 
+#include "openapi/component.h"
 #include "openapi/example.h"
 #include "openapi/put.h"
 #include "openapi/type.h"
 
 /* ---- schemas ---- */
 
-static void write_object(lh_json *json, const lh_field *keys, const char *prefix, lh_time_format times, int null);
+static void write_object(lh_json *json, lh_components *components, const lh_field *keys, const char *prefix,
+                         lh_time_format times, int null);
 
 /* The formats with Z are those of RFC 3339. */
 static void write_time(lh_json *json, lh_time_format times, int null)
@@ -41,18 +43,40 @@ static void write_array(lh_json *json, const lh_field *key)
     lh_json_close(json, ']');
 }
 
-static void write_value(lh_json *json, const lh_field *key, lh_time_format times)
+/* The name of the objects that a table describes, or NULL. */
+static const char *object_name(const lh_field *keys)
+{
+    const char *name = NULL;
+
+    for (; keys && keys->name; keys++) {
+        name = keys->object ? keys->object : name;
+    }
+    return name;
+}
+
+/* The schema of the entries of a list, or a reference to it if their table names them. */
+static void write_items(lh_json *json, lh_components *components, const lh_field *keys, lh_time_format times)
+{
+    if (object_name(keys)) {
+        lh_keys_schema(json, components, keys, times, NULL);
+        return;
+    }
+    lh_json_open(json, '{');
+    write_object(json, components, keys, "", times, 0);
+    lh_json_close(json, '}');
+}
+
+static void write_value(lh_json *json, lh_components *components, const lh_field *key, lh_time_format times)
 {
     int null = (key->flags & LH_NULL) != 0;
 
     if (key->type == LH_OBJECT && key->items) {
-        write_object(json, key->items, "", times, null);
+        write_object(json, components, key->items, "", times, null);
     }
     else if (key->items) {
         lh_type_name(json, "array", null);
-        lh_put_object(json, "items");
-        write_object(json, key->items, "", times, 0);
-        lh_json_close(json, '}');
+        lh_json_key(json, "items");
+        write_items(json, components, key->items, times);
     }
     else if (key->type == LH_TIME) {
         write_time(json, times, null);
@@ -72,7 +96,8 @@ static void write_value(lh_json *json, const lh_field *key, lh_time_format times
 }
 
 /* The members of the schema of an object. */
-static void write_object(lh_json *json, const lh_field *keys, const char *prefix, lh_time_format times, int null)
+static void write_object(lh_json *json, lh_components *components, const lh_field *keys, const char *prefix,
+                         lh_time_format times, int null)
 {
     apr_pool_t *p = json->out.pool;
     const lh_field *key;
@@ -85,10 +110,10 @@ static void write_object(lh_json *json, const lh_field *keys, const char *prefix
         }
         lh_put_object(json, lh_type_key(p, key, prefix));
         if (lh_type_head(key, prefix)) {
-            write_object(json, keys, lh_type_prefix(p, key, prefix), times, 0);
+            write_object(json, components, keys, lh_type_prefix(p, key, prefix), times, 0);
         }
         else {
-            write_value(json, key, times);
+            write_value(json, components, key, times);
         }
         lh_json_close(json, '}');
     }
@@ -102,11 +127,17 @@ static void write_object(lh_json *json, const lh_field *keys, const char *prefix
     lh_json_close(json, ']');
 }
 
-void lh_keys_schema(lh_json *json, const lh_field *keys, lh_time_format times)
+void lh_keys_schema(lh_json *json, lh_components *components, const lh_field *keys, lh_time_format times,
+                    const char *name)
 {
-    lh_json_open(json, '{');
-    write_object(json, keys, "", times, 0);
-    lh_json_close(json, '}');
+    const char *own = object_name(keys);
+    lh_json schema;
+
+    lh_json_init(&schema, json->out.pool, 2048);
+    lh_json_open(&schema, '{');
+    write_object(&schema, components, keys, "", times, 0);
+    lh_json_close(&schema, '}');
+    lh_component_share(json, components, &schema, own ? own : name);
 }
 
 /* ---- examples ---- */

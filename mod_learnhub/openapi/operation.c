@@ -166,19 +166,15 @@ static const lh_field *find_photo(const lh_field *fields)
 
 static void write_body_schema(lh_json *json, lh_components *components, const lh_route *def, unsigned media)
 {
-    const char *name;
-    lh_json *written;
+    lh_json schema;
 
     if (media != LH_JSON) {
         lh_schema_body(json, def->body, media);
         return;
     }
-    name = lh_component_name(components, def->body, 0, lh_responses_name(json->out.pool, def, "Body"));
-    written = lh_component_begin(components, LH_COMPONENT_SCHEMA, name);
-    if (written) {
-        lh_schema_body(written, def->body, media);
-    }
-    lh_component_refer(json, LH_COMPONENT_SCHEMA, name);
+    lh_json_init(&schema, json->out.pool, 2048);
+    lh_schema_body(&schema, def->body, media);
+    lh_component_share(json, components, &schema, lh_responses_name(json->out.pool, def, "Body"));
 }
 
 static void write_media(lh_json *json, lh_components *components, const lh_route *def, int index)

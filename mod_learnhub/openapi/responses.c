@@ -57,20 +57,14 @@ typedef struct context {
 static void write_row(lh_json *json, const context *c)
 {
     const lh_route *def = c->def;
-    const char *name;
-    lh_json *written;
 
     if (c->is_example) {
         lh_keys_example(json, def->returns, c->route->group->time_format);
-        return;
     }
-    name = lh_component_name(c->components, def->returns, c->route->group->time_format,
-                             lh_responses_name(json->out.pool, def, ""));
-    written = lh_component_begin(c->components, LH_COMPONENT_SCHEMA, name);
-    if (written) {
-        lh_keys_schema(written, def->returns, c->route->group->time_format);
+    else {
+        lh_keys_schema(json, c->components, def->returns, c->route->group->time_format,
+                       lh_responses_name(json->out.pool, def, ""));
     }
-    lh_component_refer(json, LH_COMPONENT_SCHEMA, name);
 }
 
 static void write_rows(lh_json *json, const context *c)
