@@ -45,15 +45,10 @@ static int may_be_missing(const lh_compiled_route *route)
     return 0;
 }
 
-static int is_get(const lh_route *def)
+/* 1 when If-Match can get 412: it is compared with a response to GET, and without a GET of the path it is rejected. */
+static int heeds_if_match(const lh_route *def)
 {
-    return !strcmp(def->method, "GET");
-}
-
-/* 1 when If-Match is compared: with a response to GET, or with that of the GET route of the path. */
-static int compares_tags(const lh_compiled_route *route)
-{
-    return is_get(route->def) || route->get;
+    return strcmp(def->method, "POST") != 0;
 }
 
 /* Of errors that the table of the route does not name. */
@@ -73,7 +68,7 @@ static int is_general(const lh_compiled_route *route, int status)
     case 408:
     case 413: return route->body_count > 0;
     case 409: return (def->flags & LH_IDEMPOTENT) != 0;
-    case 412: return compares_tags(route);
+    case 412: return heeds_if_match(def);
     case 415: return route->body_count > 0 && accepts_json(def);
     case 422:
         return (has_fields && route->group->error_format == LH_ERRORS_LOCATED) ||
@@ -162,6 +157,7 @@ static const struct {
 } headers[] = {
     {"ETag", "string", "The entity tag of the response, for If-Match and If-None-Match. Long responses have none."},
     {"Idempotent-Replayed", "string", "true: the stored response to an earlier request with the same Idempotency-Key."},
+    {"Idempotency-Replayed", "string", "The same as Idempotent-Replayed."},
     {"RateLimit-Limit", "integer", "The number of requests that the limit allows in its time."},
     {"RateLimit-Remaining", "integer", "The number of requests that are left."},
     {"RateLimit-Reset", "integer", "The seconds until all of them are available again, or, with 429, the next one."},
@@ -189,23 +185,19 @@ void lh_errors_header(lh_json *json, lh_components *components, const char *name
     lh_component_refer(json, LH_COMPONENT_HEADER, name);
 }
 
+/* Requests that are rejected count for LearnHubRate as well. */
 static void write_headers(lh_json *json, lh_components *components, int status)
 {
-    if (status != 401 && status != 429 && status != 503) {
-        return;
-    }
     lh_put_object(json, "headers");
     if (status == 401) {
         lh_errors_header(json, components, "WWW-Authenticate");
     }
-    else {
+    if (status == 409 || status == 429 || status == 503) {
         lh_errors_header(json, components, "Retry-After");
     }
-    if (status == 429) {
-        lh_errors_header(json, components, "RateLimit-Limit");
-        lh_errors_header(json, components, "RateLimit-Remaining");
-        lh_errors_header(json, components, "RateLimit-Reset");
-    }
+    lh_errors_header(json, components, "RateLimit-Limit");
+    lh_errors_header(json, components, "RateLimit-Remaining");
+    lh_errors_header(json, components, "RateLimit-Reset");
     lh_json_close(json, '}');
 }
 
