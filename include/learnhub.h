@@ -245,7 +245,8 @@ typedef struct lh_route {
     unsigned accepts; /* LH_JSON, LH_FORM, LH_MULTIPART */
     const lh_field *query;
     const lh_field *body;
-    lh_check *check;                         /* NULL: the fields' own rules suffice */
+    const char *either; /* body fields of which one must be sent, as `check` requires, separated by spaces */
+    lh_check *check;    /* NULL: the fields' own rules suffice */
     const lh_step *before[LH_STEPS_MAX];     /* run in order before the statements; the first error ends the request */
     const char *extra_sql[LH_EXTRA_SQL_MAX]; /* statements that steps run with lh_query() */
     const char *count;                       /* of LH_PAGE and LH_SKIP_LIMIT: SELECT count(*) with :filters */

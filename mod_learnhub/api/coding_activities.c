@@ -102,7 +102,8 @@ static const lh_route routes[] = {
     {.name = "activities.photo", .method = "GET", .path = "/api/activities/photos/{name:text}",
      .summary = "Get the picture of an activity by the name in its URL.",
      .sql = {PHOTO_BY_NAME("activity_photos")},
-     .shape = LH_BYTES},
+     .shape = LH_BYTES,
+     .media = PHOTO_MEDIA},
 
     {0}};
 

@@ -102,7 +102,8 @@ static const lh_route routes[] = {
     {.name = "coding_profile.photo", .method = "GET", .path = "/api/profiles/photos/{name:text}",
      .summary = "Get a profile photo by the name in its URL; replaced and removed photos are not found.",
      .sql = {PHOTO_BY_NAME("photos")},
-     .shape = LH_BYTES},
+     .shape = LH_BYTES,
+     .media = PHOTO_MEDIA},
 
     /* Public, because the front end sends no token. */
     {.name = "leaderboard.friends", .method = "GET", .path = "/api/leaderboard/friends/",

@@ -91,7 +91,8 @@ static const lh_route routes[] = {
     {.name = "profile.photo", .method = "GET", .path = "/myprofile/photos/{name:text}",
      .summary = "Get a photo by the name in its URL; replaced and removed photos are not found.",
      .sql = {PHOTO_BY_NAME("photos")},
-     .shape = LH_BYTES},
+     .shape = LH_BYTES,
+     .media = PHOTO_MEDIA},
 
     {0}};
 /* A part of `mentoring` in LearnHubAPI. */

@@ -44,7 +44,7 @@ static const lh_field session_keys[] = {
 static const lh_field request_fields[] = {
     {.name = "mentor_availability", .type = LH_INTEGER, .flags = LH_REQUIRED | LH_COERCE, .max = APR_INT64_MAX},
     {.name = "start_time",          .type = LH_TIME,    .flags = LH_REQUIRED | LH_FUTURE},
-    {.name = "session_length",      .type = LH_INTEGER, .flags = LH_REQUIRED | LH_COERCE,
+    {.name = "session_length",      .type = LH_INTEGER, .flags = LH_REQUIRED | LH_COERCE, .example = "30",
      .note = "Minutes: 30 or 60, as a number or a string."},
     {0}};
 

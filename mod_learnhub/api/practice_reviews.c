@@ -168,11 +168,12 @@ static const lh_route routes[] = {
      .flags = LH_DIAGRAM | LH_IDEMPOTENT,
      .body = (const lh_field[]){
          {.name = "message",      .type = LH_STRING, .flags = LH_NULL, .min = 1, .max = 32768},
-         {.name = "content",      .type = LH_STRING, .flags = LH_NULL, .min = 1, .max = 32768,
+         {.name = "content",      .type = LH_STRING, .flags = LH_NULL, .min = 1, .max = 32768, .example = "",
           .note = "The same as message, which takes precedence."},
          {.name = "diagram_data", .type = LH_OBJECT, .flags = LH_NULL,
           .note = "The current drawing; without a scene in it, the stored one is used. It is not stored."},
          {0}},
+     .either = "message content",
      .check = check_question,
      .before = {&lh_step_answer_question},
      .extra_sql = {

@@ -139,6 +139,7 @@ static const lh_field register_fields[] = {
     {.name = "session_id",      .type = LH_STRING, .flags = LH_REQUIRED, .min = 1, .max = 255,
      .note = "Printable characters without a slash."},
     {.name = "user_id",         .type = LH_STRING, .flags = LH_COERCE | LH_NULL, .min = 1, .max = 36,
+     .example = "",
      .note = "A number, 24 hex digits or a UUID: the caller, or any user for the roles service and admin."},
     {.name = "goal_id",         .alias = "goal", .type = LH_UUID, .flags = LH_NULL},
     {.name = "activity_id",     .alias = "activity", .type = LH_UUID, .flags = LH_REQUIRED},
@@ -150,6 +151,7 @@ static const lh_field register_fields[] = {
 
 static const lh_field end_fields[] = {
     {.name = "user_id",                  .type = LH_STRING,  .flags = LH_COERCE | LH_NULL, .min = 1, .max = 36,
+     .example = "",
      .note = "A number, 24 hex digits or a UUID: the caller, or any user for the roles service and admin."},
     {.name = "status",                   .type = LH_STRING,  .flags = LH_REQUIRED,
      .enum_values = "completed abandoned"},

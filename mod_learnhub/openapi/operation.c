@@ -164,17 +164,38 @@ static const lh_field *find_photo(const lh_field *fields)
     return fields->name ? fields : NULL;
 }
 
-static void write_body_schema(lh_json *json, lh_components *components, const lh_route *def, unsigned media)
+/* A reference to the schema of the body. */
+static void write_json_schema(lh_json *json, lh_components *components, const lh_route *def)
 {
     lh_json schema;
 
+    lh_json_init(&schema, json->out.pool, 2048);
+    lh_schema_body(&schema, def, LH_JSON);
+    lh_component_share(json, components, &schema, lh_responses_name(json->out.pool, def, "Body"));
+}
+
+static void write_body_schema(lh_json *json, lh_components *components, const lh_route *def, unsigned media)
+{
     if (media != LH_JSON) {
-        lh_schema_body(json, def->body, media);
+        lh_schema_body(json, def, media);
         return;
     }
-    lh_json_init(&schema, json->out.pool, 2048);
-    lh_schema_body(&schema, def->body, media);
-    lh_component_share(json, components, &schema, lh_responses_name(json->out.pool, def, "Body"));
+    if (!(def->flags & LH_UNWRAP_ARRAY)) {
+        write_json_schema(json, components, def);
+        return;
+    }
+    lh_json_open(json, '{');
+    lh_put_array(json, "anyOf");
+    write_json_schema(json, components, def);
+    lh_json_open(json, '{');
+    lh_put_text(json, "type", "array");
+    lh_put_int(json, "minItems", 1);
+    lh_put_int(json, "maxItems", 1);
+    lh_json_key(json, "items");
+    write_json_schema(json, components, def);
+    lh_json_close(json, '}');
+    lh_json_close(json, ']');
+    lh_json_close(json, '}');
 }
 
 static void write_media(lh_json *json, lh_components *components, const lh_route *def, int index)
@@ -214,7 +235,7 @@ static void write_body(lh_json *json, lh_components *components, const lh_route 
 {
     unsigned accepts = def->accepts ? def->accepts : LH_JSON;
     const lh_field *field;
-    int required = 0, i;
+    int required = def->either != NULL, i;
 
     for (field = def->body; field->name; field++) {
         required |= (field->flags & LH_REQUIRED) != 0;

@@ -40,8 +40,7 @@ static int is_json(const lh_route *def)
 
 int lh_responses_have_etag(const lh_route *def)
 {
-    return is_get(def) && (is_json(def) || def->shape == LH_BYTES || def->shape == LH_DOCUMENT) &&
-           !(def->flags & LH_STREAMED);
+    return is_get(def) && (is_json(def) || def->shape == LH_BYTES || def->shape == LH_DOCUMENT);
 }
 
 /* ---- schemas ---- */
@@ -331,6 +330,7 @@ static void write_headers(lh_json *json, const context *c)
     }
     if (c->def->flags & LH_IDEMPOTENT) {
         lh_errors_header(json, c->components, "Idempotent-Replayed");
+        lh_errors_header(json, c->components, "Idempotency-Replayed");
     }
     lh_json_close(json, '}');
 }

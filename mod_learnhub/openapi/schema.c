@@ -7,6 +7,7 @@
 #include "openapi/example.h"
 #include "openapi/put.h"
 #include "openapi/type.h"
+#include "util/text.h"
 
 /* ---- values ---- */
 
@@ -283,11 +284,20 @@ static void write_required_name(lh_json *json, const char *name)
     lh_json_close(json, '}');
 }
 
-/* One of the two names of each required field that has two. */
-static void write_required_aliases(lh_json *json, const lh_field *fields)
+/* One of the fields in `either`, and one of the two names of each required field that has two. */
+static void write_alternatives_of_names(lh_json *json, const lh_field *fields, const char *either)
 {
+    const char *word;
+    apr_size_t length;
     int any = 0;
 
+    if (either) {
+        lh_put_array(json, "anyOf");
+        while ((word = lh_text_word(&either, &length))) {
+            write_required_name(json, apr_pstrmemdup(json->out.pool, word, length));
+        }
+        lh_json_close(json, ']');
+    }
     for (; fields->name; fields++) {
         if (!fields->alias || !(fields->flags & LH_REQUIRED)) {
             continue;
@@ -347,13 +357,13 @@ static void write_object(lh_json *json, const lh_field *fields, const char *pref
     write_required(json, fields, prefix, media);
 }
 
-void lh_schema_body(lh_json *json, const lh_field *fields, unsigned media)
+void lh_schema_body(lh_json *json, const lh_route *route, unsigned media)
 {
     lh_json_open(json, '{');
     lh_type_name(json, "object", 0);
-    write_object(json, fields, "", media);
+    write_object(json, route->body, "", media);
     if (media == LH_JSON) {
-        write_required_aliases(json, fields);
+        write_alternatives_of_names(json, route->body, route->either);
     }
     lh_json_close(json, '}');
 }

@@ -14,8 +14,8 @@ typedef struct lh_json lh_json;
 /* The schema of one field. */
 void lh_schema_field(lh_json *json, const lh_field *field, unsigned media);
 
-/* The schema of a body. */
-void lh_schema_body(lh_json *json, const lh_field *fields, unsigned media);
+/* The schema of the route's body. */
+void lh_schema_body(lh_json *json, const lh_route *route, unsigned media);
 
 /* A body that the route's validation accepts. */
 void lh_schema_example(lh_json *json, const lh_field *fields);
