@@ -12,7 +12,7 @@ const baseUrl = process.env.API;
 async function logIn(): Promise<string> {
     const { data, error } = await createClient<paths>({ baseUrl }).POST("/users/login", {
         body: { username: process.env.NAME, password: process.env.PASSWORD },
-        bodySerializer: (body) => new URLSearchParams(body as Record<string, string>),
+        headers: { "Content-Type": "application/x-www-form-urlencoded" },
     });
     if (!data) {
         throw new Error(JSON.stringify(error.detail));
