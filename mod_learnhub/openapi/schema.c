@@ -44,7 +44,8 @@ static unsigned alternatives(const lh_field *field, unsigned media)
     if (media != LH_JSON) {
         return found;
     }
-    if (field->flags & (LH_NULL | LH_CLEARABLE)) {
+    /* null under one of two names is the same as absent. */
+    if ((field->flags & (LH_NULL | LH_CLEARABLE)) || field->alias) {
         found |= NULL_VALUE;
     }
     if (((field->flags & LH_EMPTY) || ((field->flags & LH_CLEARABLE) && field->type != LH_PHOTO)) &&
