@@ -15,7 +15,7 @@ my @tests = (
     glob('t/*.t t/faults/*.t t/frontends/*.t'), qw(t/TEST t/bench/bench t/bench/chart t/bench/growth),
     glob 't/lib/LearnHub/*.pm t/bench/Bench/*.pm'
 );
-my @scripts = sort glob 't/frontends/*.js t/frontends/*/*.js';
+my @scripts = sort glob 't/described/*.js t/frontends/*.js t/frontends/*/*.js';
 my @pages = (@scripts, glob 't/frontends/*.css t/frontends/*/*.html');
 my @text = text_files();
 
@@ -308,7 +308,7 @@ subtest 'scripts, tests, migrations' => sub {
     local $ENV{LEARNHUB_TOP} = $ENV{LEARNHUB_TOP} || getcwd;
     none(scalar @tests, [grep { !/syntax OK/ } map { scalar `perl -It/lib -It/bench -c $_ 2>&1` } @tests],
         'every test parses');
-    none(scalar @scripts, [map { failure_output("node --check '$_'") } @scripts], 'every script of a page parses');
+    none(scalar @scripts, [map { failure_output("node --check '$_'") } @scripts], 'every script parses');
     my @frontends = map {m{(\w+)\.t$}} glob 't/frontends/*.t';
     my @parts = map { my $name = $_; map {"t/frontends/$name/$_"} qw(index.html app.js flow.js) } @frontends;
     none(scalar @frontends, [grep { !-f } @parts], 'every front end has a page and a flow');

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the flow of one front end in Chromium: node drive.js '{"name", "api", "pages", "driver", "out"}'.
 // Writes one JSON line for each step, {step, ok, error}, and {done} at the end. {ask, values} is a question to the
-// test, which answers with a JSON line on standard input. The end of standard input ends the driver and Chromium.
+// test, which answers with a JSON line on standard input; {exchange} is a call, for t/99-described.t. The end of
+// standard input ends the driver and Chromium.
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
@@ -30,6 +31,15 @@ function callNames() {
     return names.filter((name, i) => !name.startsWith('PUT ') || name !== names[i - 1]);
 }
 
+async function writeExchange(request, response, body) {
+    const headers = response.headers();
+    const text = /json/.test(headers['content-type']) ? await body : '';
+    const type = request.headers()['content-type'] ?? '';
+    write({ exchange: { method: request.method(), path: request.url().slice(options.api.length),
+        ...type.startsWith('application/json') && { sent: request.postData(), sent_type: type },
+        status: response.status(), headers, ...text && { body: text } } });
+}
+
 function record(page) {
     const sent = new Map();
     page.on('request', (request) => {
@@ -45,6 +55,7 @@ function record(page) {
         if (call) {
             call.body = response.text().catch(() => '');
             call.status = response.status();
+            writeExchange(request, response, call.body);
         } else if (response.status() >= 400) {
             faults.push(`${request.url()}: ${response.status()}`);
         }

@@ -11,6 +11,7 @@ use Exporter qw(import);
 use IPC::Open3 qw(open3);
 use JSON::XS ();
 
+use LearnHub::Exchange;
 use LearnHub::Test;
 
 our @EXPORT = qw(frontend);
@@ -31,7 +32,9 @@ sub frontend {
     my ($to, $from) = start($name, \%options);
     my $done;
     while (defined(my $line = next_line($from))) {
-        $done ||= follow($json->decode($line), $to, $with{answers} || {});
+        my $decoded = $json->decode($line);
+        record($server->port, $decoded->{exchange}) if $decoded->{exchange};
+        $done ||= follow($decoded, $to, $with{answers} || {});
     }
     stop();
     ok($done, "the flow of $name came to its end") || diag(slurp("$top/t/logs/frontend-$name.err"));
@@ -73,6 +76,12 @@ sub start {
     $driver = open3($to, $from, '>&' . fileno $errors, 'node', "$top/t/frontends/drive.js", $json->encode($options));
     $to->autoflush(1);
     return ($to, $from);
+}
+
+sub record {
+    my ($port, $exchange) = @_;
+    utf8::encode($_) for grep {defined} @$exchange{qw(body sent)};
+    return LearnHub::Exchange::record({ port => $port, %$exchange });
 }
 
 # Carries out one line of the driver; true for the last one.
