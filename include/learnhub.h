@@ -333,6 +333,7 @@ typedef struct lh_document {
     const char *body;
     apr_size_t length;
     const char *etag; /* with quotes; NULL: computed for each response */
+    int immutable;    /* clients may keep it without asking again */
 } lh_document;
 
 /* Sends this document with status 200 instead of a response of the route's shape. Of GET. */

@@ -24,6 +24,7 @@
 #include "jobs/smtp.h"
 #include "model/model.h"
 #include "openapi/publish.h"
+#include "pages/pages.h"
 #include "util/gate.h"
 #include "util/json.h"
 #include "util/lru.h"
@@ -262,6 +263,7 @@ static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
         server->cache = lh_lru_create(pchild, (apr_size_t)server->config.cache);
         server->topics = lh_topics_create(pchild);
     }
+    server->pages = lh_pages_create(pchild, routes);
     server->openapi = lh_openapi_keeper_create(pchild, routes);
     server->model = lh_model_create(pchild, &server->config, server->config.model_timeout);
     server->reviewer = lh_model_create(pchild, &server->config, server->config.review_timeout);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The service pages: /, /health and /openapi.json. */
+/* The service pages: /, /health, /openapi.json and /docs. */
 #include "learnhub.h"
+#include "learnhub_pages.h"
 
 static lh_error *describe(lh_call *call)
 {
@@ -38,6 +39,10 @@ static const lh_step publish_openapi = {.name = "openapi", .run = send_openapi};
 
 /* clang-format off */
 
+#define HEALTH                                                                                                         \
+    "SELECT count(*) AS _events "                                                                                      \
+    "FROM (SELECT FROM learnhub.auth_events LIMIT 1) one"
+
 static const lh_field index_keys[] = {
     {.name = "name",    .type = LH_STRING, .object = "ServiceIndex"},
     {.name = "version", .type = LH_STRING},
@@ -53,16 +58,16 @@ static const lh_field health_keys[] = {
 static const lh_route routes[] = {
     {.name = "service.index", .method = "GET", .path = "/",
      .summary = "Get the name, the version and the links of the service.",
-     .before = {&describe_service},
+     .before = {&lh_step_start_page, &describe_service},
+     .extra_sql = {HEALTH},
      .shape = LH_ONE,
+     .media = "text/html",
      .returns = index_keys},
 
     {.name = "service.health", .method = "GET", .path = "/health",
      .summary = "Check whether the database is reachable.",
      .before = {&probe_database},
-     .extra_sql = {
-         "SELECT count(*) AS _events "
-         "FROM (SELECT FROM learnhub.auth_events LIMIT 1) one"},
+     .extra_sql = {HEALTH},
      .shape = LH_ONE,
      .other_status = 503,
      .returns = health_keys},
@@ -73,13 +78,32 @@ static const lh_route routes[] = {
      .shape = LH_DOCUMENT,
      .media = "application/json"},
 
+    {.name = "service.docs", .method = "GET", .path = "/docs",
+     .summary = "Read and try the APIs.",
+     .before = {&lh_step_docs},
+     .shape = LH_DOCUMENT,
+     .media = "text/html"},
+
+    {.name = "service.docs_plain", .method = "GET", .path = "/docs/plain",
+     .summary = "Read about the APIs on a page without scripts.",
+     .before = {&lh_step_docs_plain},
+     .shape = LH_DOCUMENT,
+     .media = "text/html"},
+
+    {.name = "service.docs_file", .method = "GET", .path = "/docs/{version:text}/{file:text}",
+     .summary = "Get a script or a stylesheet of the page.",
+     .before = {&lh_step_docs_file},
+     .shape = LH_DOCUMENT,
+     .media = "text/javascript text/css",
+     .errors = (const lh_route_error[]){{"missing", 404, NULL, "Not found."}, {0}}},
+
     {0}};
 
 const lh_route_group lh_group_service = {
     .name = "service",
     .title = "Service pages",
-    .prefixes = (const char *const[]){"/", "/health", "/openapi.json", NULL},
-    .pages = "index health openapi",
+    .prefixes = (const char *const[]){"/", "/health", "/openapi.json", "/docs", NULL},
+    .pages = "index health openapi docs",
     .error_format = LH_ERRORS_DETAIL,
     .time_format = LH_SECONDS_Z,
     .routes = routes};

@@ -43,6 +43,7 @@ typedef struct lh_config {
     apr_int64_t enabled;
     apr_int64_t apis;         /* bits by index in lh_config_apis */
     apr_int64_t pages;        /* bits by index in lh_config_pages */
+    const struct lh_doc_files *docs; /* of /docs; NULL, or without a version: the plain page */
     const char *prefix;       /* of all paths, such as "/learn"; "" without one */
     const char *origins;      /* separated by spaces, or "*", or NULL */
     const char *eco_verify;   /* "admin" or "self" */

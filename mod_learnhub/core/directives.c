@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "core/config.h"
+#include "core/doc_files.h"
 #include "core/learnhub_module.h"
 #include "core/readers.h"
 
@@ -39,6 +40,8 @@ const command_rec lh_config_commands[] = {
     DIRECTIVE("LearnHubPages", lh_read_words, pages, 
               "the service pages: all, none, or index (/) health (/health) openapi (/openapi.json) docs (/docs)",
               .words = lh_config_pages, .default_value = "all"),
+    DIRECTIVE("LearnHubDocs", lh_read_docs, docs,
+              "the directory of the files of /docs, on which people try the APIs, or Off: a plain page"),
     DIRECTIVE("LearnHubPrefix", lh_read_prefix, prefix, "the path below which all APIs and pages are served; /: none",
               .default_value = "/"),
     DIRECTIVE("LearnHubCORS", lh_read_origins, origins, "the origins that may call the APIs from a browser, or *"),

@@ -26,6 +26,7 @@ typedef struct lh_server {
     /* Clients of the model, for rates and for reviews of drawings; NULL: no model is configured. */
     struct lh_model *model, *reviewer;
     struct lh_openapi_keeper *openapi;
+    struct lh_pages *pages; /* for people */
     struct lh_job_state *jobs;
 } lh_server;
 

@@ -21,6 +21,7 @@
 #include "util/memory.h"
 
 #define JSON_TYPE "application/json"
+#define IMMUTABLE "public, max-age=31536000, immutable"
 
 /* ---- properties of responses ---- */
 
@@ -239,7 +240,7 @@ static void make_bytes(const lh_call *call, lh_response *response)
     response->body = lh_result_cell(call->last, 0, lh_result_find(call->last, "_content"), &length);
     response->length = (apr_size_t)length;
     response->etag = apr_pstrcat(call->r->pool, "\"", lh_cell(call, "_tag"), "\"", NULL);
-    response->cache_control = "public, max-age=31536000, immutable";
+    response->cache_control = IMMUTABLE;
     apr_table_setn(call->r->headers_out, "X-Content-Type-Options", "nosniff");
 }
 
@@ -307,7 +308,7 @@ static int make_document(const lh_call *call, lh_response *response)
     response->body = call->document->body;
     response->length = call->document->length;
     response->etag = call->document->etag;
-    response->cache_control = is_public(call) ? "no-cache" : "private, no-cache";
+    response->cache_control = call->document->immutable ? IMMUTABLE : is_public(call) ? "no-cache" : "private, no-cache";
     if (!response->etag) {
         set_etag(call, response);
     }
