@@ -15,7 +15,7 @@ extern const lh_step lh_step_docs;
 /* Answers with the plain page: the description of the routes, readable without scripts. */
 extern const lh_step lh_step_docs_plain;
 
-/* Answers with the file `file` of LearnHubDocs, if they have the version `version`. */
+/* Answers with the file of LearnHubDocs whose version and name are the parameter `file`. */
 extern const lh_step lh_step_docs_file;
 
 #endif

@@ -15,8 +15,8 @@ my @tests = (
     glob('t/*.t t/faults/*.t t/frontends/*.t'), qw(t/TEST t/bench/bench t/bench/chart t/bench/growth),
     glob 't/lib/LearnHub/*.pm t/bench/Bench/*.pm'
 );
-my @scripts = sort glob 't/frontends/*.js t/frontends/*/*.js';
-my @pages = (@scripts, glob 't/frontends/*.css t/frontends/*/*.html');
+my @scripts = sort glob 't/frontends/*.js t/frontends/*/*.js conf/docs/*.js';
+my @pages = (@scripts, glob 't/frontends/*.css t/frontends/*/*.html conf/docs/*.css');
 my @text = text_files();
 
 # The text files of the project, without what Apache::Test and make generate.

@@ -68,6 +68,8 @@ subtest 'values of LearnHub, LearnHubAPI, LearnHubPages' => sub {
     accepts(LearnHubAPI => 'all', 'tutoring', 'practice tutoring coding mentoring xp admin', 'XP Tutoring');
     rejects(LearnHubPages => qr/all.*none.*index.*health.*openapi.*docs/, '', 'some', 'index elsewhere');
     accepts(LearnHubPages => 'all', 'none', 'index', 'health', 'index health', 'openapi', 'docs', 'docs openapi');
+    rejects(LearnHubDocs => qr/Off or the directory|No such file/, '', '""', 'one two', '/nonexistent', $logs);
+    accepts(LearnHubDocs => 'Off', 'off', "$top/build/docs");
     rejects(LearnHubPrefix => qr{path such as /learn}, '', '""', 'learn', '/learn/', '//', '//learn', '/learn//x',
         '/a b', '"/a b"', '/..', '/a/./b', '/a%20b', '/a?b', '/a#b', '/ä', 'http://a.example/learn', '/*');
     accepts(LearnHubPrefix => '/', '/learn', '/learn/v1.0', '/a-b_c~d/2');

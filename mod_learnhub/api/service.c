@@ -90,7 +90,7 @@ static const lh_route routes[] = {
      .shape = LH_DOCUMENT,
      .media = "text/html"},
 
-    {.name = "service.docs_file", .method = "GET", .path = "/docs/{version:text}/{file:text}",
+    {.name = "service.docs_file", .method = "GET", .path = "/docs/{file:text}",
      .summary = "Get a script or a stylesheet of the page.",
      .before = {&lh_step_docs_file},
      .shape = LH_DOCUMENT,

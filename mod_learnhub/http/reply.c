@@ -308,7 +308,9 @@ static int make_document(const lh_call *call, lh_response *response)
     response->body = call->document->body;
     response->length = call->document->length;
     response->etag = call->document->etag;
-    response->cache_control = call->document->immutable ? IMMUTABLE : is_public(call) ? "no-cache" : "private, no-cache";
+    response->cache_control = call->document->immutable ? IMMUTABLE
+                              : is_public(call)         ? "no-cache"
+                                                        : "private, no-cache";
     if (!response->etag) {
         set_etag(call, response);
     }

@@ -74,8 +74,8 @@ static const lh_doc_files *files_of(const lh_call *call)
 static void write_file(lh_buffer *out, const lh_call *call, const char *version, int file)
 {
     int is_script = file == LH_DOC_RENDERER || file == LH_DOC_SCRIPT;
-    const char *url = apr_pstrcat(call->r->pool, call->server->config.prefix, "/docs/", version, "/",
-                                  lh_doc_names[file], NULL);
+    const char *url =
+        apr_pstrcat(call->r->pool, call->server->config.prefix, "/docs/", version, "-", lh_doc_names[file], NULL);
 
     if (is_script) {
         lh_html_write(out, "<script src=\"%s\" defer></script>\n", url);
@@ -99,8 +99,9 @@ static const lh_document *write_renderer(lh_call *call, const lh_doc_files *file
     for (i = 0; i < LH_DOC_FILES; i++) {
         write_file(&out, call, files->version, i);
     }
-    lh_html_write(&out, "</head>\n<body data-prefix=\"%s\">\n<noscript><p>This page needs scripts. "
-                        "<a href=\"%s/docs/plain\">The plain page</a> does not.</p></noscript>\n</body>\n</html>\n",
+    lh_html_write(&out,
+                  "</head>\n<body data-prefix=\"%s\">\n<noscript><p>This page needs scripts. "
+                  "<a href=\"%s/docs/plain\">The plain page</a> does not.</p></noscript>\n</body>\n</html>\n",
                   prefix, prefix);
     document->type = LH_PAGE_TYPE;
     document->body = lh_buffer_text(&out);
@@ -124,11 +125,16 @@ const lh_step lh_step_docs = {.name = "docs", .run = send_docs};
 
 /* ---- the files of the renderer ---- */
 
-static int find_file(const char *name)
+/* The index of the file with this name in URLs: VERSION-NAME. LH_DOC_FILES: there is none. */
+static int find_file(const lh_doc_files *files, const char *name)
 {
+    apr_size_t length = strlen(files->version);
     int i = 0;
 
-    while (i < LH_DOC_FILES && strcmp(lh_doc_names[i], name)) {
+    if (strncmp(name, files->version, length) || name[length] != '-') {
+        return LH_DOC_FILES;
+    }
+    while (i < LH_DOC_FILES && strcmp(lh_doc_names[i], name + length + 1)) {
         i++;
     }
     return i;
@@ -137,17 +143,17 @@ static int find_file(const char *name)
 static lh_error *send_file(lh_call *call)
 {
     const lh_doc_files *files = files_of(call);
-    int file = find_file(lh_param(call, "file"));
+    int file = files ? find_file(files, lh_param(call, "file")) : LH_DOC_FILES;
     lh_document *document;
 
-    if (!files || file == LH_DOC_FILES || strcmp(files->version, lh_param(call, "version"))) {
+    if (file == LH_DOC_FILES) {
         return lh_error_of_status(call->r->pool, HTTP_NOT_FOUND);
     }
     document = apr_pcalloc(call->r->pool, sizeof(*document));
     document->type = lh_doc_types[file];
     document->body = files->files[file].data;
     document->length = files->files[file].length;
-    document->etag = apr_pstrcat(call->r->pool, "\"", files->version, "\"", NULL);
+    document->etag = apr_pstrcat(call->r->pool, "\"", lh_param(call, "file"), "\"", NULL);
     document->immutable = 1;
     lh_page_reply(call, document, "default-src 'none'");
     return NULL;

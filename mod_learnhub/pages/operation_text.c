@@ -208,8 +208,7 @@ void lh_operation_text_write(lh_buffer *out, apr_pool_t *scratch, const lh_compi
 
     lh_html_write(out, "<article id=\"%s\">\n<h3><code>%s %s</code></h3>\n<p>%s <span class=\"soft\">%s%s</span></p>\n",
                   def->name, def->method, lh_operation_text_path(scratch, def->path), def->summary,
-                  roles_of(scratch, def->roles),
-                  def->flags & LH_IDEMPOTENT ? " Idempotency-Key is supported." : "");
+                  roles_of(scratch, def->roles), def->flags & LH_IDEMPOTENT ? " Idempotency-Key is supported." : "");
     write_path_parameters(out, scratch, def->path);
     write_query(out, scratch, route);
     write_body(out, scratch, def);

@@ -28,7 +28,8 @@ void lh_page_begin(lh_buffer *out, const char *title, const char *layout)
                   "<title>%s</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>",
                   title);
     lh_buffer_append(out, lh_style, strlen(lh_style));
-    lh_html_write(out, "</style>\n</head>\n<body class=\"%s\">\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n",
+    lh_html_write(out,
+                  "</style>\n</head>\n<body class=\"%s\">\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n",
                   layout);
 }
 

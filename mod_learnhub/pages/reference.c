@@ -34,9 +34,10 @@ static int is_served(const reference *page, const lh_compiled_route *route)
 
 static void write_header(lh_buffer *out, const lh_config *config)
 {
-    lh_html_write(out,
-                  "<header>\n<h1>mod_learnhub API</h1>\n<p>Version %s. All paths begin with <code>%s/</code>.",
-                  LH_VERSION, config->prefix);
+    lh_html_write(out, "<header>\n<h1>mod_learnhub API</h1>\n<p>Version %s.", LH_VERSION);
+    if (*config->prefix) {
+        lh_html_write(out, " All paths begin with <code>%s/</code>.", config->prefix);
+    }
     if (lh_config_has(lh_config_pages, config->pages, "openapi")) {
         lh_html_write(out, " <a href=\"%s/openapi.json\">The same as an OpenAPI document</a>.", config->prefix);
     }
@@ -48,11 +49,13 @@ static void write_conventions(lh_buffer *out)
     lh_html_write(out, "<section id=\"conventions\">\n<h2>For all operations</h2>\n<ul>\n");
     lh_html_write(out, "<li>Log in with <code>POST /users/login</code> and send its <code>access_token</code> as "
                        "<code>Authorization: Bearer ...</code>. All APIs accept it.</li>\n");
-    lh_html_write(out, "<li>Bodies are JSON unless an operation says otherwise. Unknown fields are ignored. The slash at "
-                       "the end of a path is optional. HEAD is served like GET. Times are UTC.</li>\n");
-    lh_html_write(out, "<li>Besides the errors below, each operation can return 401 for an invalid token, 404, 405, 413 "
-                       "and 415 for a body that is too long or of another type, 429 with <code>Retry-After</code> for "
-                       "too many requests, and 500 and 503.</li>\n</ul>\n</section>\n");
+    lh_html_write(out,
+                  "<li>Bodies are JSON unless an operation says otherwise. Unknown fields are ignored. The slash at "
+                  "the end of a path is optional. HEAD is served like GET. Times are UTC.</li>\n");
+    lh_html_write(out,
+                  "<li>Besides the errors below, each operation can return 401 for an invalid token, 404, 405, 413 "
+                  "and 415 for a body that is too long or of another type, 429 with <code>Retry-After</code> for "
+                  "too many requests, and 500 and 503.</li>\n</ul>\n</section>\n");
 }
 
 /* ---- contents and operations, by group ---- */

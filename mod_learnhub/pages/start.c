@@ -34,11 +34,11 @@ static void write_state(lh_buffer *out, const lh_call *call, int healthy)
 /* A line for a group: a link to its description, and its paths. */
 static void write_group(lh_buffer *out, const lh_call *call, const lh_route_group *group)
 {
-    const char *base = call->server->config.prefix, *const *prefix;
+    const char *base = call->server->config.prefix, *const * prefix;
 
     if (has_page(call, "docs")) {
-        lh_html_write(out, "<li><a href=\"%s/docs/plain#%s\">%s</a>:", base,
-                      lh_reference_anchor(call->r->pool, group), group->title);
+        lh_html_write(out, "<li><a href=\"%s/docs/plain#%s\">%s</a>:", base, lh_reference_anchor(call->r->pool, group),
+                      group->title);
     }
     else {
         lh_html_write(out, "<li>%s:", group->title);
@@ -53,7 +53,8 @@ static int is_shown(const lh_call *call, const lh_route_group *group, const char
 {
     int common = !strcmp(name, "accounts");
 
-    return *group->prefixes && group != &lh_group_service && lh_served(&call->server->config, group, *group->prefixes) &&
+    return *group->prefixes && group != &lh_group_service &&
+           lh_served(&call->server->config, group, *group->prefixes) &&
            (common ? group->always : !group->always && !strcmp(group->name, name));
 }
 
@@ -100,8 +101,8 @@ static void write_links(lh_buffer *out, const lh_call *call)
     lh_html_write(out, "<ul>\n");
     for (i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
         if (has_page(call, links[i].page)) {
-            lh_html_write(out, "<li><a href=\"%s%s\">%s%s</a>: %s</li>\n", prefix, links[i].path, prefix,
-                          links[i].path, links[i].text);
+            lh_html_write(out, "<li><a href=\"%s%s\">%s%s</a>: %s</li>\n", prefix, links[i].path, prefix, links[i].path,
+                          links[i].text);
         }
     }
     lh_html_write(out, "</ul>\n");
