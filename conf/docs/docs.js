@@ -30,7 +30,8 @@ const leave = element('button', { type: 'button', id: 'logout', hidden: '' }, 'L
 
 // The sentence of an error response.
 function sentence(data) {
-    return Array.isArray(data.detail) ? data.detail.map(({ loc, msg }) => `${loc.at(-1)}: ${msg}`).join(' ') : data.detail;
+    const { detail } = data;
+    return Array.isArray(detail) ? detail.map(({ loc, msg }) => `${loc.at(-1)}: ${msg}`).join(' ') : detail;
 }
 
 function show(text, loggedIn) {
@@ -128,14 +129,20 @@ async function resolveSubtree(description, path) {
     return { errors: [], spec: resolved(description, path.reduce((place, key) => place?.[key], description)) };
 }
 
-// Replaces parts of Swagger UI: its own log-in and choice of servers are not needed; a link inside of a button cannot be
-// used by keyboard.
+// Replaces parts of Swagger UI: its own log-in and choice of servers are not needed; a link inside of a button cannot
+// be used by keyboard.
 function parts({ React }) {
     const nothing = () => () => null;
-    return { fn: { resolveSubtree }, wrapComponents: {
-        authorizeBtn: nothing, AuthorizeBtnContainer: nothing, authorizeOperationBtn: nothing, ServersContainer: nothing,
-        DeepLink: () => ({ text }) => React.createElement('span', {}, text),
-    } };
+    return {
+        fn: { resolveSubtree },
+        wrapComponents: {
+            authorizeBtn: nothing,
+            AuthorizeBtnContainer: nothing,
+            authorizeOperationBtn: nothing,
+            ServersContainer: nothing,
+            DeepLink: () => ({ text }) => React.createElement('span', {}, text),
+        },
+    };
 }
 
 // Requests go to this server, whatever its public URL is, and are marked if they need no token.
