@@ -9,7 +9,8 @@
  * reachable. */
 extern const lh_step lh_step_start_page;
 
-/* Answers with a page on which people read and try the API, made of the files of LearnHubDocs, or with the plain page. */
+/* Answers with a page on which people read and try the API, made of the files of LearnHubDocs, or with the plain
+ * page. */
 extern const lh_step lh_step_docs;
 
 /* Answers with the plain page: the description of the routes, readable without scripts. */

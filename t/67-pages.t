@@ -179,8 +179,10 @@ subtest 'no other file is served' => sub {
     my ($version) = $known =~ m{/([0-9a-f]{16})-};
     for my $path (
         map({"/docs/$version-$_"} qw(version LICENSE docs.js~ DOCS.JS docs .. ../docs.js %2e%2e%2fdocs.js docs.js%00)),
-        '/docs/docs.js', "/docs/$version", "/docs/$version-", '/docs/0000000000000000-docs.js', '/docs/..%2f..%2fetc/passwd',
-        '/docs/../../../../etc/passwd', "/docs/$version-/../../package.json", '/docs//etc/passwd', "/docs/$version/docs.js"
+        '/docs/docs.js', "/docs/$version", "/docs/$version-", '/docs/0000000000000000-docs.js',
+        '/docs/..%2f..%2fetc/passwd',
+        '/docs/../../../../etc/passwd', "/docs/$version-/../../package.json", '/docs//etc/passwd',
+        "/docs/$version/docs.js"
     ) {
         my $reply = raw_http("GET $path HTTP/1.0\r\nHost: x\r\n\r\n", %at);
         like($reply, qr{^HTTP/1.1 (?:404|400) }, "GET $path is rejected");

@@ -61,7 +61,8 @@ async function logIn(event) {
 
 function logOut() {
     const headers = { Authorization: `Bearer ${token}` };
-    fetch(`${prefix}/auth/token/logout/`, { method: 'POST', headers }).catch(() => {});
+    const request = fetch(`${prefix}/auth/token/logout/`, { method: 'POST', headers });
+    request.then((response) => response.text()).catch(() => {}); // whatever the answer, the token is forgotten
     token = '';
     show('Logged out.', false);
     form.elements.username.focus();

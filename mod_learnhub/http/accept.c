@@ -41,8 +41,8 @@ static int quality_of(const char *s, const char *end)
     return 1000;
 }
 
-/* How specific the range of `length` bytes is for the type: 3 equals it, 2 is any subtype, 1 is any type, 0 does not contain
- * it. */
+/* How specific the range of `length` bytes is for the type: 3 equals it, 2 is any subtype, 1 is any type, 0 does not
+ * contain it. */
 static int specificity(const char *range, size_t length, const char *type)
 {
     size_t main_length = strcspn(type, "/") + 1;

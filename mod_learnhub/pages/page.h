@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all pages for people share: the frame, the stylesheet, and the headers that limit what a browser does with them. */
+/* What all pages for people share: the frame, the stylesheet, and the headers that limit what a browser does. */
 #ifndef LH_PAGE_H
 #define LH_PAGE_H
 

@@ -16,7 +16,7 @@ use LearnHub::Test;
 our @EXPORT = qw(frontend);
 
 my $json = JSON::XS->new->utf8->canonical->allow_nonref;
-my $wait = 120; # seconds for one line of the driver
+my $wait = 300; # seconds for one line of the driver
 my $driver;
 
 # frontend('practice', directives => '...', answers => { name => sub {...} }): runs t/frontends/practice/flow.js against
