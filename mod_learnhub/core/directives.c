@@ -37,7 +37,7 @@ const command_rec lh_config_commands[] = {
               .default_value = "Off"),
     DIRECTIVE("LearnHubAPI", lh_read_words, apis, "the APIs: all, none, or practice tutoring coding mentoring xp admin",
               .words = lh_config_apis, .default_value = "all"),
-    DIRECTIVE("LearnHubPages", lh_read_words, pages, 
+    DIRECTIVE("LearnHubPages", lh_read_words, pages,
               "the service pages: all, none, or index (/) health (/health) openapi (/openapi.json) docs (/docs)",
               .words = lh_config_pages, .default_value = "all"),
     DIRECTIVE("LearnHubDocs", lh_read_docs, docs,
