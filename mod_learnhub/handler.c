@@ -23,6 +23,7 @@
 #include "http/reply.h"
 #include "http/route.h"
 #include "http/run.h"
+#include "metrics/exposition.h"
 #include "server.h"
 
 #define HANDLER "learnhub"
@@ -175,12 +176,14 @@ static int map_to_storage(request_rec *r)
     return call && r->method_number != M_TRACE ? OK : DECLINED;
 }
 
-/* Overrides SetHandler and similar directives, but not a RewriteRule with [P] in a <Location>. */
+/* Overrides SetHandler and similar directives, but not that for the metrics, nor a RewriteRule with [P] in a
+ * <Location>. */
 static int fixups(request_rec *r)
 {
     lh_call *call = call_of(r);
+    int is_other = r->proxyreq || (r->handler && !strcmp(r->handler, LH_EXPOSITION_HANDLER));
 
-    if (call && r->proxyreq && !call->error_status) {
+    if (call && is_other && !call->error_status) {
         drop(r, call);
     }
     else if (call) {
@@ -315,6 +318,7 @@ static int serve(lh_call *call)
 {
     int rv = respond(call);
 
+    call->answered_at = apr_time_now();
     lh_reply_notes(call);
     return rv;
 }

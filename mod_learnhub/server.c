@@ -22,6 +22,7 @@
 #include "http/topics.h"
 #include "jobs/jobs.h"
 #include "jobs/smtp.h"
+#include "metrics/metrics.h"
 #include "model/model.h"
 #include "util/gate.h"
 #include "util/json.h"
@@ -145,6 +146,9 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     }
     if (rv == APR_SUCCESS && with_cache) {
         rv = lh_topics_share(main_server->process->pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = lh_metrics_share(main_server->process->pool, routes);
     }
     if (rv != APR_SUCCESS) {
         return fail(main_server, rv, "cannot create shared memory");
@@ -298,6 +302,7 @@ static void child_init(apr_pool_t *pchild, server_rec *main_server)
     server_rec *s;
 
     lock_allocator(pchild);
+    lh_metrics_begin(pchild);
     create_gates(pchild, &gates);
     servers = apr_hash_make(pchild);
     for (s = main_server; s; s = s->next) {

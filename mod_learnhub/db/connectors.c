@@ -178,11 +178,16 @@ static void connect_one(lh_pool *pool)
     lh_connect_outcome outcome;
 
     pool->connecting++;
+    lh_pool_state_publish(pool);
     lh_pool_state_unwatch(entry);
     pthread_mutex_unlock(&pool->lock);
     outcome = lh_connect(entry, &options, why);
     pthread_mutex_lock(&pool->lock);
     pool->connecting--;
+    lh_counter_add(LH_COUNT_CONNECTS + (int)outcome, 1);
+    if (outcome != LH_CONNECT_FAILED) {
+        lh_gauge_set(LH_GAUGE_SCHEMA, entry->session.schema);
+    }
     if (!pool->hosts && entry->hosts) {
         pool->hosts = entry->hosts;
         pool->host = entry->host;
@@ -199,6 +204,7 @@ static void connect_one(lh_pool *pool)
         }
         add_connected(pool, entry);
     }
+    lh_pool_state_publish(pool);
     pthread_cond_broadcast(&pool->work_available);
 }
 

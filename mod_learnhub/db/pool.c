@@ -85,11 +85,13 @@ void lh_pool_hooks(void)
 /* Waits in the queue until an entry is handed over. */
 static apr_status_t wait_for_entry(lh_pool *pool, apr_time_t deadline, lh_pool_entry **entry)
 {
+    apr_time_t began = lh_clock();
     apr_status_t rv = APR_SUCCESS;
     lh_waiter self;
 
     lh_queue_join(&pool->queue, &self);
     lh_pool_state_demand(pool);
+    lh_pool_state_publish(pool);
     while (!self.thing && rv == APR_SUCCESS) {
         if (pool->stopping || pool->down) {
             rv = APR_ECONNREFUSED;
@@ -102,6 +104,8 @@ static apr_status_t wait_for_entry(lh_pool *pool, apr_time_t deadline, lh_pool_e
         }
     }
     *entry = lh_queue_leave(&pool->queue, &self);
+    lh_counter_add(LH_COUNT_DB_WAITS, 1);
+    lh_counter_add(LH_COUNT_DB_WAIT_US, (apr_uint64_t)(lh_clock() - began));
     return rv;
 }
 
@@ -128,6 +132,7 @@ static apr_status_t wait_for_share(lh_pool *pool, apr_time_t deadline, apr_uint6
     apr_status_t rv = APR_SUCCESS;
     lh_turn self;
 
+    lh_gauge_add(LH_GAUGE_DB_WAITING, 1);
     lh_turns_join(&pool->turns, &self, client);
     while (rv == APR_SUCCESS && (pool->limited >= share(pool, 4) || !lh_turns_is_next(&pool->turns, &self))) {
         rv = pool->stopping || pool->down ? APR_ECONNREFUSED : lh_clock() >= deadline ? APR_EBUSY : APR_SUCCESS;
@@ -136,6 +141,7 @@ static apr_status_t wait_for_share(lh_pool *pool, apr_time_t deadline, apr_uint6
         }
     }
     lh_turns_leave(&pool->turns, &self, rv == APR_SUCCESS);
+    lh_gauge_add(LH_GAUGE_DB_WAITING, -1);
     pool->limited += rv == APR_SUCCESS;
     pthread_cond_broadcast(&pool->share_available); /* another one may be next */
     return rv;
@@ -164,6 +170,7 @@ static apr_status_t acquire_entry(lh_pool *pool, apr_time_t deadline, const apr_
             release_share(pool);
         }
     }
+    lh_pool_state_publish(pool);
     pthread_mutex_unlock(&pool->lock);
     return rv;
 }
@@ -197,6 +204,7 @@ static void end_use(lh_pool_entry *entry, int usable)
     if (pool->stopping && pool->acquired == 0) {
         pthread_cond_signal(&pool->all_released);
     }
+    lh_pool_state_publish(pool);
     pthread_mutex_unlock(&pool->lock);
 }
 

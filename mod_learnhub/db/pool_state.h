@@ -26,11 +26,15 @@
 #include "db/connect.h"
 #include "db/queue.h"
 #include "db/turns.h"
+#include "util/counters.h"
 
 #define LH_POOL_ENTRIES_MAX 64
 #define LH_POOL_CONNECTORS 2
 
 typedef struct lh_pool lh_pool;
+
+/* What a pool publishes of itself (lh_pool_state_publish()), as its part of the gauges of the process. */
+#define LH_POOL_GAUGES (LH_GAUGE_DB_DOWN + 1)
 
 typedef enum { LH_POOL_UP, LH_POOL_UNREACHABLE, LH_POOL_OUTDATED } lh_pool_condition;
 
@@ -68,6 +72,7 @@ struct lh_pool {
     apr_time_t watched_at;  /* since then no entry was released, or a host has answered */
     int probing;            /* a connector asks the hosts */
     int reported;           /* what was logged once in this process; see connectors.c */
+    int published[LH_POOL_GAUGES];
 
     pthread_t connectors[LH_POOL_CONNECTORS];
     int running; /* connectors that have been started */
@@ -82,6 +87,9 @@ lh_pool_entry *lh_pool_state_pop(lh_pool_entry **list);
 
 /* Grows the pool to the size for DBDMax. */
 void lh_pool_state_grow(lh_pool *pool, int dbd_max);
+
+/* Adds what has changed since the last call to the gauges of the process. */
+void lh_pool_state_publish(lh_pool *pool);
 
 /* Hands a connected entry to the first caller in the queue, or makes it idle. */
 void lh_pool_state_offer(lh_pool *pool, lh_pool_entry *entry);

@@ -58,6 +58,7 @@ struct lh_call {
     apr_size_t members_size;     /* bytes of the members' values */
     struct lh_output *output;    /* the body of a response that may be long (output.h), or NULL */
     apr_interval_time_t db_time; /* microseconds spent in the database layer */
+    apr_time_t answered_at;      /* when the handler ended; 0: it has not run */
     lh_sql_time spent;           /* of the time for the database (deadline.h) */
     lh_call_share shares[LH_SHARE_KINDS];
     int rate_shown;             /* the response has the headers of a limit */

@@ -17,6 +17,7 @@
 #include "http/etag.h"
 #include "http/output.h"
 #include "http/route.h"
+#include "util/counters.h"
 #include "util/json.h"
 #include "util/memory.h"
 
@@ -306,6 +307,7 @@ int lh_reply_make(const lh_call *call, lh_response *response)
     if (call->kept) {
         *response = *call->kept;
         if (call->replays) {
+            lh_counter_add(LH_COUNT_REPLAYS, 1);
             apr_table_setn(call->r->headers_out, "Idempotent-Replayed", "true");
             apr_table_setn(call->r->headers_out, "Idempotency-Replayed", "true");
         }
