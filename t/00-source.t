@@ -86,7 +86,8 @@ subtest 'dependencies' => sub {
         jobs => [qw(include util core db http)],
         model => [qw(include util core http)],
         api => [qw(include)],
-        '' => [qw(include util crypto core db http auth jobs model)],
+        metrics => [qw(include util core db http jobs)],
+        '' => [qw(include util crypto core db http auth jobs model metrics)],
     );
     my $target = sub { my ($name) = @_; return -f "include/$name" ? "include/$name" : "mod_learnhub/$name" };
     my @quoted = map { [$_->[0], $target->($_->[1])] } grep { $_->[2] } @includes;

@@ -4,6 +4,7 @@
 #include <apr_strings.h>
 #include <http_config.h>
 #include <http_protocol.h>
+#include <http_request.h>
 #include <string.h>
 
 #include "core/config.h"
@@ -80,9 +81,9 @@ static const metric metrics[] = {
     {"learnhub_mails", "Attempts to send a mail, by outcome.",
      COUNTER, LH_COUNT_MAILS_SENT, "outcome", "sent failed retried", NULL, 0},
     {"learnhub_job_runs", "Runs of the jobs.",
-     COUNTER, LH_COUNT_JOB_RUNS, "job", NULL, NULL, 0},
+     COUNTER, LH_COUNT_JOB_RUNS, "task", NULL, NULL, 0},
     {"learnhub_job_failures", "Runs of the jobs in which a statement failed.",
-     COUNTER, LH_COUNT_JOB_FAILURES, "job", NULL, NULL, 0}};
+     COUNTER, LH_COUNT_JOB_FAILURES, "task", NULL, NULL, 0}};
 /* clang-format on */
 
 /* ---- lines ---- */
@@ -279,9 +280,9 @@ static int handle(request_rec *r)
     if (!r->handler || strcmp(r->handler, LH_EXPOSITION_HANDLER)) {
         return DECLINED;
     }
-    r->allowed |= AP_METHOD_BIT << M_GET;
+    ap_allow_methods(r, REPLACE_ALLOW, "GET", NULL);
     if (r->method_number != M_GET) {
-        return DECLINED;
+        return r->method_number == M_OPTIONS ? DECLINED : HTTP_METHOD_NOT_ALLOWED;
     }
     if (!lh_requests_rows()) {
         return HTTP_NOT_FOUND; /* LearnHub is Off in all servers */
