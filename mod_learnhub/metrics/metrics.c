@@ -26,6 +26,7 @@ apr_status_t lh_metrics_share(apr_pool_t *process, const lh_routes *routes)
 void lh_metrics_begin(apr_pool_t *pchild)
 {
     lh_counters_begin(pchild);
+    lh_requests_begin();
 }
 
 void lh_metrics_hooks(void)

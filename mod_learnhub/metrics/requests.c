@@ -33,6 +33,7 @@ typedef struct table {
 } table;
 
 static table *shared;
+static row *own_rows; /* of the copy that this process uses */
 static const lh_routes *all_routes;
 
 /* The statuses that are counted one by one, the others as the last one. */
@@ -111,6 +112,13 @@ apr_status_t lh_requests_share(apr_pool_t *process, const lh_routes *routes)
         shared->taken[shared->minute % SNAPSHOTS] = shared->minute;
     }
     return APR_SUCCESS;
+}
+
+void lh_requests_begin(void)
+{
+    if (shared) {
+        own_rows = row_at(lh_counters_copy(), 0);
+    }
 }
 
 /* ---- reading ---- */
@@ -255,7 +263,7 @@ static int row_of(const request_rec *r, const lh_compiled_route *route)
 static void count(const request_rec *first, const request_rec *last, const lh_compiled_route *route,
                   const lh_call *call)
 {
-    lh_requests_sums *to = &row_at(lh_counters_copy(), row_of(first, route))->sums;
+    lh_requests_sums *to = &own_rows[row_of(first, route)].sums;
     apr_time_t end = call->answered_at ? call->answered_at : apr_time_now();
     apr_interval_time_t time = end > first->request_time ? end - first->request_time : 0;
 
@@ -276,7 +284,7 @@ static int log_transaction(request_rec *r)
     const lh_compiled_route *route = NULL;
     const lh_call *call = NULL;
 
-    for (one = r; shared && one; one = one->next) {
+    for (one = r; own_rows && one; one = one->next) {
         const lh_call *of_one = ap_get_module_config(one->request_config, &learnhub_module);
 
         if (of_one && !of_one->dropped) {

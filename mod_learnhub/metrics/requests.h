@@ -46,7 +46,10 @@ typedef struct lh_requests_recent {
  * memory. */
 apr_status_t lh_requests_share(apr_pool_t *process, const lh_routes *routes);
 
-/* Counts requests from now on. Called in register_hooks. */
+/* Begins to count in this process. Called in child_init, after lh_counters_begin(). */
+void lh_requests_begin(void);
+
+/* Registers the hook that counts requests. */
 void lh_requests_hooks(void);
 
 /* The number of rows: one for each route and two more; 0: LearnHub is Off. */
