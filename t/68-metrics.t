@@ -17,7 +17,7 @@ LearnHubRate mail 1/1h 1000/1m
 <Location /metrics>
     $watch
 </Location>
-<Location /problems/search>
+<Location /api/leaderboard>
     Require all denied
 </Location>
 CONF
@@ -106,7 +106,7 @@ sub requests {
     api(GET => '/problems/' . 'f' x 24, %to);
     api(GET => '/problems/x/y/z', %to);
     api(DELETE => '/problems/', %to);
-    api(GET => '/problems/search/query', %to);
+    api(GET => '/api/leaderboard/', %to);
     api(GET => '/users/me', %to);
     api_as($user, GET => '/users/me', %to);
     api_as($user, POST => '/problems/', %to, json => {});
@@ -134,6 +134,29 @@ subtest 'every request counts once' => sub {
 # The samples of a metric with some text in its labels.
 sub of { my ($samples, $name, $with) = @_; return grep {/^\Q$name\E(?:\{.*\Q$with\E.*\})?$/} keys %$samples }
 
+my $in_use = 'learnhub_database_connections{state="in_use"}';
+
+# How many transactions have a lock of a table of the schema, or (granted => 0) wait for one.
+sub locked {
+    my ($table, $granted) = (@_, 1);
+    return eventually(sub {
+            (sql('SELECT count(*) AS n FROM pg_locks WHERE relation = ?::regclass AND granted = ? AND mode LIKE ?',
+                    "learnhub.$table", $granted ? 't' : 'f', $granted ? 'AccessExclusive%' : '%'))[0]{n};
+    });
+}
+
+# Locks a table until a request waits for it, and then 0.3 seconds; returns what the sub returns meanwhile.
+sub lock_while {
+    my ($table, $do) = @_;
+    database()->begin_work;
+    sql("LOCK TABLE learnhub.$table");
+    locked($table, 0) or die 'no request waits';
+    my $result = $do->();
+    select undef, undef, undef, 0.3;
+    database()->rollback;
+    return $result;
+}
+
 subtest 'histograms' => sub {
     my $duration = 'learnhub_http_request_duration_seconds';
     my $samples = scrape();
@@ -156,21 +179,12 @@ subtest 'histograms' => sub {
 
     my ($sum) = of($samples, "${duration}_sum", 'route="xp.goals"');
     is($sum, undef, 'a route without requests has none');
-    my $locks = sub { (sql('SELECT count(*) AS n FROM pg_locks WHERE relation = ?::regclass AND granted = ?',
-                'learnhub.goals', @_))[0]{n} };
     my @results = parallel 2, sub {
-        if ($_[0]) {
-            eventually(sub { $locks->('true') });
-            return api_as($user, GET => '/api/v1/goals/', %to)->status;
-        }
-        database()->begin_work;
-        sql('LOCK TABLE learnhub.goals');
-        my $waits = eventually(sub { $locks->('false') });
-        select undef, undef, undef, 0.3;
-        database()->rollback;
-        return $waits;
+        return $_[0] ? locked('goals') && api_as($user, GET => '/api/v1/goals/', %to)->status : lock_while(
+            'goals', sub { scrape()->{$in_use} });
     };
-    is("@results", '1 200', 'a request waits for a lock');
+    ok(eventually(sub { scrape()->{$in_use} == 0 }), 'afterwards no connection is in use');
+    like("@results", qr/^[1-9]\d* 200$/, 'a request waits for a lock and uses a connection');
     agrees('it counts');
     $samples = scrape();
     my %label = map { $_ => qq({api="xp",route="xp.goals",method="GET"$_}) } '', ',le="0.25"', ',le="+Inf"';
@@ -249,6 +263,21 @@ subtest 'cache, limits, replays, mails' => sub {
     is($grown->('learnhub_rate_limited_total{by="network",class="signup"}'), 2, 'refused for an address');
     is($grown->('learnhub_rate_limited_total{by="account",class="mail"}'), 3, 'refused for an account');
     is($grown->('learnhub_rate_limited_total{by="network",class="mail"}'), 0, 'and not for its address');
+
+    my $shares = 'learnhub_shares_refused_total{kind="expression"}';
+    my ($held, @refused_searches) = parallel 7, sub {
+        return lock_while('problems', sub { eventually(sub { $grown->($shares) }) }) if !$_[0];
+        locked('problems');
+        my @statuses;
+        do { push @statuses, api_as($user, GET => '/problems/search/query?q=[ab].c', %to)->status }
+            while $statuses[-1] == 422 && @statuses < 20;
+        return scalar grep { $_ == 429 } @statuses;
+    };
+    my $refused = 0;
+    $refused += $_ for @refused_searches;
+    cmp_ok($refused, '>', 0, 'too many expressions at once are refused');
+    is($grown->($shares), $refused, 'and count');
+    cmp_ok(scrape()->{learnhub_database_waits_total}, '>', 0, 'waits for connections');
 
     my %key = ('Idempotency-Key' => unique('key'));
     my %new = (title => 'M', description => 'D', difficulty => 'easy');

@@ -20,8 +20,8 @@ int lh_backlog_compile(lh_statements *registry, const char **why);
 /* The job: measures, unless a process of this node has done so in the last 30 seconds. */
 void lh_backlog_measure(const lh_server *server, apr_pool_t *p);
 
-/* Sets waiting, failed and oldest of *sum to those of all databases. Returns 0 if there is no measurement of the last two
- * minutes, as while PostgreSQL is unavailable. */
+/* Sets waiting, failed and oldest of *sum to those of all databases. Returns 0 if there is no measurement of the last
+ * two minutes, as while PostgreSQL is unavailable. */
 int lh_backlog_sum(lh_backlog *sum);
 
 #endif
