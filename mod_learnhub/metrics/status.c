@@ -4,7 +4,6 @@
 #include <httpd.h>
 
 #include <apr_optional_hooks.h>
-#include <apr_strings.h>
 #include <http_protocol.h>
 #include <mod_status.h>
 #include <string.h>
@@ -197,7 +196,7 @@ static void write_requests(request_rec *r, int flags)
     lh_requests_label label;
 
     if (has_table) {
-        ap_rputs("<table border=\"0\"><tr><th>API or route</th>", r);
+        ap_rputs("<table rules=\"all\" cellpadding=\"1%\"><tr><th>API or route</th>", r);
         for (i = 0; i < COLUMNS; i++) {
             ap_rprintf(r, "<th>%s</th>", columns[i].title);
         }
