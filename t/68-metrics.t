@@ -4,14 +4,32 @@
 use strict;
 use warnings;
 
+use LearnHub::Mail;
 use LearnHub::Test;
 
-expect_log(qr/LH0031: /, qr/\[dbd:error\]/);
+expect_log(qr/LH0031: /, qr/LH0021: /, qr/\[dbd:error\]/);
+
+# The node measures the outbox when it starts: a mail of two hours ago that is not due, and one that has failed.
+my %address = map { $_ => unique($_) . '@example.com' } qw(waiting failed good bad later);
+
+sub mail {
+    my ($columns, $values, $address) = @_;
+    return sql("INSERT INTO learnhub.outbox (to_address, subject, body, $columns) VALUES (?, 'S', 'B', $values)",
+        $address);
+}
+sql("UPDATE learnhub.outbox SET state = 'sent' WHERE state IN ('waiting', 'sending')"); # left by other test files
+mail('created_at, due_at', "now() - interval '2 hours', now() + interval '1 day'", $address{waiting});
+mail('state', "'failed'", $address{failed});
+my $mails = LearnHub::Mail->new->start;
+$mails->behave(rcpt => { $address{bad} => '550 Nobody', $address{later} => '450 Later' });
+my $smtp = $mails->url;
 
 my $log = "$top/t/logs/metrics-$$.log";
 my $watch = "SetHandler learnhub-metrics\n";
 my $node = second_httpd(<<"CONF");
 CustomLog "$log" "%U %m %{learnhub-route}n %>s %P"
+LearnHubSMTP $smtp
+LearnHubMailFrom learnhub\@house.example
 LearnHubRate signup 2/1h
 LearnHubRate mail 1/1h 1000/1m
 <Location /metrics>
@@ -287,7 +305,19 @@ subtest 'cache, limits, replays, mails' => sub {
     my $samples = scrape();
     is($samples->{learnhub_schema_version}, $samples->{learnhub_schema_version_needed}, 'the version of the schema');
     cmp_ok($samples->{'learnhub_job_runs_total{task="outbox.send"}'}, '>', 0, 'runs of jobs');
+
     ok(eventually(sub { defined scrape()->{learnhub_outbox_waiting} }, 40), 'the outbox is measured');
+    $samples = scrape();
+    is($samples->{learnhub_outbox_waiting}, 1, 'a mail waits');
+    cmp_ok($samples->{learnhub_outbox_oldest_seconds}, '>=', 7200, 'for two hours');
+    cmp_ok($samples->{learnhub_outbox_failed}, '>=', 1, 'one has failed');
+    mail('due_at', 'now()', $address{$_}) for qw(good bad later);
+    my $outcomes = eventually(sub {
+            my @counts = map { $grown->(qq(learnhub_mails_total{outcome="$_"})) } qw(sent failed retried);
+            "@counts" =~ /^1 1 [1-9]/ && "@counts";
+    }, 20);
+    ok($outcomes, 'mails that were sent, failed, and are tried again');
+    sql('DELETE FROM learnhub.outbox WHERE to_address = ANY (?)', [values %address]);
 };
 
 subtest 'a database that is down' => sub {
