@@ -327,8 +327,9 @@ void lh_reply_complete(lh_call *call);
 /* The path prefixes that this server serves, as JSON: {"users": "/users", ...}. */
 const char *lh_links(const lh_call *call);
 
-/* 1 if the database cannot be used because its schema is older than the module. */
-int lh_schema_outdated(const lh_call *call);
+/* Whether the database cannot be used because of its schema: -1: the schema is older than the module needs; 1: it is
+ * newer and does not serve this module; 0: no. */
+int lh_schema_mismatch(const lh_call *call);
 
 /*
  * Takes a share of `kind` for the call's account, unless the caller is anonymous, and for its network. It is held until

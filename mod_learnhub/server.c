@@ -380,9 +380,9 @@ const char *lh_links(const lh_call *call)
     return lh_json_result(&json);
 }
 
-int lh_schema_outdated(const lh_call *call)
+int lh_schema_mismatch(const lh_call *call)
 {
-    return lh_pool_is_outdated(call->server->db);
+    return lh_pool_schema(call->server->db);
 }
 
 void lh_server_hooks(apr_pool_t *p)

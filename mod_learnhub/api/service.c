@@ -15,10 +15,11 @@ static const lh_step describe_service = {.name = "describe", .run = describe};
 /* If the database is down, the response is a 503 with the same keys, so that monitors can read `status`. */
 static lh_error *probe(lh_call *call)
 {
-    int down = lh_query(call, 0) != NULL;
+    int down = lh_query(call, 0) != NULL, mismatch = down ? lh_schema_mismatch(call) : 0;
+    const char *unusable = mismatch < 0 ? "outdated" : mismatch > 0 ? "newer" : "unreachable";
 
     lh_reply_string(call, "status", down ? "unhealthy" : "healthy");
-    lh_reply_string(call, "database", !down ? "reachable" : lh_schema_outdated(call) ? "outdated" : "unreachable");
+    lh_reply_string(call, "database", down ? unusable : "reachable");
     lh_reply_string(call, "version", LH_VERSION);
     if (down) {
         lh_reply_status(call, 503);
@@ -38,7 +39,7 @@ static const lh_field index_keys[] = {
 
 static const lh_field health_keys[] = {
     {.name = "status",   .type = LH_STRING, .enum_values = "healthy unhealthy"},
-    {.name = "database", .type = LH_STRING, .enum_values = "reachable unreachable outdated"},
+    {.name = "database", .type = LH_STRING, .enum_values = "reachable unreachable outdated newer"},
     {.name = "version",  .type = LH_STRING},
     {0}};
 

@@ -87,7 +87,11 @@ static void report_down(lh_pool *pool, lh_pool_condition condition, const char *
 {
     if (condition == LH_POOL_OUTDATED) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, pool->server,
-                     LH_LOG(0110) "the database cannot be used: %s; run: make -f Makefile.apxs migrate", why);
+                     LH_LOG(0110) "the database cannot be used: %s; run: learnhub-ctl migrate", why);
+    }
+    else if (condition == LH_POOL_NEWER) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, pool->server,
+                     LH_LOG(0130) "the database cannot be used: %s; install the new version of the module", why);
     }
     else {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, pool->server, LH_LOG(0031) "database unavailable: %s", why);
@@ -145,11 +149,14 @@ static void add_connected(lh_pool *pool, lh_pool_entry *entry)
     }
 }
 
-/* An outdated schema does not change within seconds by itself, so requests need not wait. */
-static void add_failed(lh_pool *pool, lh_pool_entry *entry, apr_time_t began, int outdated, const char *why)
+/* A schema does not change within seconds by itself, so requests need not wait if it is not the right one. */
+static void add_failed(lh_pool *pool, lh_pool_entry *entry, apr_time_t began, lh_connect_outcome outcome,
+                       const char *why)
 {
     apr_time_t now = lh_clock();
-    lh_pool_condition condition = outdated ? LH_POOL_OUTDATED : LH_POOL_UNREACHABLE;
+    lh_pool_condition condition = outcome == LH_CONNECT_OUTDATED ? LH_POOL_OUTDATED
+                                  : outcome == LH_CONNECT_NEWER  ? LH_POOL_NEWER
+                                                                 : LH_POOL_UNREACHABLE;
     int lasting;
 
     lh_pool_state_push(&pool->broken, entry);
@@ -157,7 +164,7 @@ static void add_failed(lh_pool *pool, lh_pool_entry *entry, apr_time_t began, in
         pool->failing_since = began;
     }
     pool->retry_at = now + back_off(pool->failures);
-    lasting = outdated || (pool->failures >= DOWN_FAILURES && now - pool->failing_since >= DOWN_AFTER);
+    lasting = condition != LH_POOL_UNREACHABLE || (pool->failures >= DOWN_FAILURES && now - pool->failing_since >= DOWN_AFTER);
     if (pool->down != condition && pool->live == 0 && lasting) {
         pool->down = condition;
         lh_pool_state_wake(pool);
@@ -188,7 +195,7 @@ static void connect_one(lh_pool *pool)
         pool->host = entry->host;
     }
     if (outcome != LH_CONNECT_OK) {
-        add_failed(pool, entry, began, outcome == LH_CONNECT_OUTDATED, why);
+        add_failed(pool, entry, began, outcome, why);
     }
     else if (options.hosts && entry->host != pool->host && options.host != pool->host) {
         lh_pool_state_push(&pool->broken, entry); /* meanwhile another host has been chosen */

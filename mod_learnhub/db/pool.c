@@ -261,12 +261,12 @@ void lh_pool_discard_all(lh_connection *connection)
     pthread_mutex_unlock(&pool->lock);
 }
 
-int lh_pool_is_outdated(lh_pool *pool)
+int lh_pool_schema(lh_pool *pool)
 {
-    int outdated;
+    lh_pool_condition down;
 
     pthread_mutex_lock(&pool->lock);
-    outdated = pool->down == LH_POOL_OUTDATED;
+    down = pool->down;
     pthread_mutex_unlock(&pool->lock);
-    return outdated;
+    return (down == LH_POOL_NEWER) - (down == LH_POOL_OUTDATED);
 }

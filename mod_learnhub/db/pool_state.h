@@ -32,7 +32,7 @@
 
 typedef struct lh_pool lh_pool;
 
-typedef enum { LH_POOL_UP, LH_POOL_UNREACHABLE, LH_POOL_OUTDATED } lh_pool_condition;
+typedef enum { LH_POOL_UP, LH_POOL_UNREACHABLE, LH_POOL_OUTDATED, LH_POOL_NEWER } lh_pool_condition;
 
 struct lh_pool {
     server_rec *server;
