@@ -15,10 +15,13 @@ use LearnHubCtl::Httpd;
 our @EXPORT = qw(check);
 
 my $failed = 0;
+my %selected; # the parts to check; none: all
 
-# Prints a line of the check. `remedy` is what to do about a problem.
+# Prints a line of the check. `remedy` is what to do about a problem. If parts were selected, others are left out, unless
+# the database cannot be reached.
 sub report {
     my ($level, $what, $text, $remedy) = @_;
+    return 1 if %selected && !$selected{$what} && !($what eq 'database' && $level eq 'FAIL');
     $failed ||= $level eq 'FAIL';
     $text =~ s/\s*\n\s*/ /g;
     return printf "%-4s  %-13s  %s%s\n", $level, $what, $text, defined $remedy ? ": $remedy" : '';
@@ -310,9 +313,11 @@ sub check_spool {
         : report(OK => 'spool', $text);
 }
 
-# check(version of the schema that the module needs, configuration file of httpd): returns whether something failed.
+# check(version of the schema that the module needs, configuration file of httpd, parts to check; all if there are none):
+# returns whether something failed.
 sub check {
-    my ($needed, $file) = @_;
+    my ($needed, $file, @parts) = @_;
+    @selected{@parts} = (1) x @parts;
     local $| = 1;
     check_configuration($file);
     my $config = httpd($file);
@@ -327,6 +332,7 @@ sub check {
         $mails{ setting($server, 'LearnHubSMTP', '') } //= $server;
         $spools{ setting($server, 'LearnHubSpool', '') } //= $server;
     }
+    return $failed if %selected && !grep { $selected{$_} } qw(mail secrets spool);
     check_mail($config, $mails{$_}) for sort keys %mails;
     check_secrets($config);
     check_spool($config, $spools{$_}) for sort keys %spools;
