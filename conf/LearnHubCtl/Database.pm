@@ -32,7 +32,7 @@ sub without_password {
     my $password;
     if ($conninfo =~ m{^postgres(?:ql)?://}) {
         $password = $2 if $conninfo =~ s{^(\w+://[^:/?@]*):([^/?@]*)@}{$1@};
-        $password = $1 if $conninfo =~ s{(?<=[?&])password=([^&]*)&?}{};
+        $password = $2 if $conninfo =~ s{([?&])password=([^&]*)(&|\z)}{$3 ? $1 : ''}e;
         $password =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ge if defined $password;
     }
     else {
