@@ -24,6 +24,7 @@ sub report {
     return 1 if %selected && !$selected{$what} && !($what eq 'database' && $level eq 'FAIL');
     $failed ||= $level eq 'FAIL';
     $text =~ s/\s*\n\s*/ /g;
+    $text =~ s/[.:\s]+$//;
     return printf "%-4s  %-13s  %s%s\n", $level, $what, $text, defined $remedy ? ": $remedy" : '';
 }
 
@@ -57,10 +58,10 @@ sub ask {
 sub check_configuration {
     my ($file) = @_;
     my ($passed, $text) = run_httpd($file, '-t');
-    my ($why) = grep { !/^AH00558|Syntax OK|^AH00014/ } split /\n/, $text;
+    my $why = join ' ', grep { !/^AH00558|^AH00014|^Action '|^The Apache error log/ } split /\n/, $text;
     return $passed
         ? report(OK => 'configuration', 'httpd accepts it')
-        : report(FAIL => 'configuration', $why // 'httpd rejects it', 'see `apachectl configtest`');
+        : report(FAIL => 'configuration', $why, 'correct it, see learnhub.conf(5)');
 }
 
 sub check_modules {
