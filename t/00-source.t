@@ -13,7 +13,7 @@ my @headers = sort glob 'include/*.h mod_learnhub/*.h mod_learnhub/*/*.h';
 my @sql = sort glob 'conf/schema/*.sql';
 my @tests = (
     glob('t/*.t t/faults/*.t t/frontends/*.t'), qw(t/TEST t/bench/bench t/bench/chart t/bench/growth),
-    glob 't/lib/LearnHub/*.pm t/bench/Bench/*.pm'
+    qw(conf/learnhub-ctl conf/manual), glob 't/lib/LearnHub/*.pm t/bench/Bench/*.pm conf/LearnHubCtl/*.pm'
 );
 my @scripts = sort glob 't/frontends/*.js t/frontends/*/*.js';
 my @pages = (@scripts, glob 't/frontends/*.css t/frontends/*/*.html');

@@ -49,7 +49,7 @@ sub ask {
         open STDERR, '>&', \*STDOUT;
         become_httpd($config);
         my @command = psql($conninfo, '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-c', $sql);
-        exec {$command[0]} @command or print "$command[0] cannot be executed: $!" and POSIX::_exit(127);
+        exec { $command[0] } @command or print "$command[0] cannot be executed: $!" and POSIX::_exit(127);
     }
     my $text = join '', <$pipe>;
     return close $pipe ? ($text) : (undef, $text =~ s/^psql: error: //r);
@@ -112,6 +112,7 @@ sub check_database {
     my %is = map { split /=/, $_, 2 } split /\n/, $text;
     report(OK => 'database', "PostgreSQL $is{version} accepts the role $is{role}");
     report(FAIL => 'database', 'the server is a standby', 'add target_session_attrs=read-write to DBDParams')
+
         if $is{standby} eq 'true';
     check_rights(\%is);
     check_schema($is{schema}, $config->{needed});
@@ -169,7 +170,7 @@ sub check_clock {
     my $text = sprintf 'the clock of the database differs by %.1f s or less', abs($ahead) + $error;
     return report(OK => 'clocks', $text) if $off <= 2;
     return report($off > 60 ? 'FAIL' : 'WARN', 'clocks', sprintf('the clock of the database is %.0f s %s', abs $ahead,
-        $ahead > 0 ? 'ahead' : 'behind'), 'synchronise both machines, for example with chrony');
+            $ahead > 0 ? 'ahead' : 'behind'), 'synchronise both machines, for example with chrony');
 }
 
 # A job updates changes_pruned every five minutes.
@@ -325,6 +326,7 @@ sub check {
     $config->{needed} = $needed;
     check_modules($config);
     my $databases = databases($config);
+
     for my $params (sort keys %$databases) {
         check_database($config, $params, $databases->{$params}) && check_jobs($config, $params);
     }

@@ -32,7 +32,7 @@ sub run_httpd {
     my $pid = open(my $pipe, '-|') // fail("fork: $!");
     if (!$pid) {
         open STDERR, '>&', \*STDOUT;
-        exec {$command[0]} @command or POSIX::_exit(127);
+        exec { $command[0] } @command or POSIX::_exit(127);
     }
     my $text = join '', <$pipe>;
     return (close $pipe, $text);

@@ -164,7 +164,8 @@ static void add_failed(lh_pool *pool, lh_pool_entry *entry, apr_time_t began, lh
         pool->failing_since = began;
     }
     pool->retry_at = now + back_off(pool->failures);
-    lasting = condition != LH_POOL_UNREACHABLE || (pool->failures >= DOWN_FAILURES && now - pool->failing_since >= DOWN_AFTER);
+    lasting = condition != LH_POOL_UNREACHABLE ||
+              (pool->failures >= DOWN_FAILURES && now - pool->failing_since >= DOWN_AFTER);
     if (pool->down != condition && pool->live == 0 && lasting) {
         pool->down = condition;
         lh_pool_state_wake(pool);

@@ -121,6 +121,7 @@ sub build_module {
     my @changed = map {m{([^/]+)\.c$}} grep { system("grep -q LH_SESSION_SCHEMA '$_'") == 0 } glob "$top/mod_learnhub/*/*.c";
     @changed >= 2 or croak 'no file depends on the version';
     my @objects = grep { my $file = $_; !grep { $file =~ m{/$_\.o$} } @changed } glob "$top/build/obj/mod_learnhub/{*.o,*/*.o}";
+
     for my $file (@changed) {
         system("cd '$top' && gcc -I'$folder/include' $flags -c -o '$folder/$file.o' mod_learnhub/db/$file.c") == 0
             or croak "cannot compile $file.c";
