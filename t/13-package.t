@@ -95,18 +95,19 @@ subtest 'make install' => sub {
     is("@broken", '', 'which lead to documents');
     my $ctl = "$files/root/usr/sbin/learnhub-ctl";
     local @ENV{qw(DATABASE PSQL)} = ('host=h', 'false');
-    like(output("$ctl migrate"), qr/^failed: learnhub: the migration failed/, 'the installed learnhub-ctl has its schema');
+    like(output("$ctl migrate"), qr/^failed: learnhub: the migration failed/, 'learnhub-ctl finds its schema');
 };
 
 subtest 'the Debian files' => sub {
     my ($load) = slurp('conf/debian/learnhub.load') =~ /^# Depends: (.*)$/m;
     is($load, 'dbd', 'a2enmod enables what the module needs; mod_watchdog is built in');
     my ($version) = slurp('include/learnhub.h') =~ /^#define LH_VERSION "(.*)"$/m;
-    like(slurp('conf/debian/changelog'), qr/\Alibapache2-mod-learnhub \(\Q$version\E\) /, 'the version is that of the module');
+    my $changelog = slurp('conf/debian/changelog');
+    like($changelog, qr/\Alibapache2-mod-learnhub \(\Q$version\E\) /, 'the version is that of the module');
 
     # The library of each -l, and the package with its header, as in conf/quickstart/packages.
-    my %package = (jansson => 'libjansson-dev', pq => 'libpq-dev', crypto => 'libssl-dev', curl => 'libcurl4-openssl-dev',
-        z => 'zlib1g-dev');
+    my %package = (jansson => 'libjansson-dev', pq => 'libpq-dev', crypto => 'libssl-dev',
+        curl => 'libcurl4-openssl-dev', z => 'zlib1g-dev');
     my ($libraries) = slurp('Makefile.apxs') =~ /^LIBRARIES = (.*)$/m;
     my ($build) = slurp('conf/debian/control') =~ /^Build-Depends:\n((?: .*\n)+)/m;
     for my $library ($libraries =~ /-l(\w+)/g) {

@@ -17,8 +17,8 @@ our @EXPORT = qw(check);
 my $failed = 0;
 my %selected; # the parts to check; none: all
 
-# Prints a line of the check. `remedy` is what to do about a problem. If parts were selected, others are left out, unless
-# the database cannot be reached.
+# Prints a line of the check. `remedy` is what to do about a problem. If parts were selected, others are left out,
+# unless the database cannot be reached.
 sub report {
     my ($level, $what, $text, $remedy) = @_;
     return 1 if %selected && !$selected{$what} && !($what eq 'database' && $level eq 'FAIL');
@@ -93,7 +93,8 @@ LATERAL (VALUES
     ('lacks', (SELECT string_agg(c.relname, ' ' ORDER BY c.relname)
                FROM pg_class c
                WHERE c.relnamespace = n.oid AND (
-                   c.relkind = 'r' AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+                   c.relkind = 'r' AND NOT (
+                       has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
                        AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE'))
                    OR c.relkind = 'S' AND NOT has_sequence_privilege(c.oid, 'USAGE')))),
     ('excess', concat_ws(', ',
@@ -274,7 +275,9 @@ sub check_secrets {
         }
         my ($mode, $uid) = (stat $path)[2, 4];
         my $remedy = "chown $owner $path; chmod 600 $path";
-        if (!defined $mode) { $good = report(FAIL => 'secrets', "$name: $path: $!", 'create it, see OPERATING.md') && 0 }
+        if (!defined $mode) {
+            $good = report(FAIL => 'secrets', "$name: $path: $!", 'create it, see OPERATING.md') && 0;
+        }
         elsif ($mode & 077) {
             $good = report($name =~ /^DBD/ ? 'FAIL' : 'WARN',
                 'secrets', sprintf('%s: %s has mode %04o', $name, $path, $mode & 07777), $remedy) && 0;
@@ -315,7 +318,7 @@ sub check_spool {
         : report(OK => 'spool', $text);
 }
 
-# check(version of the schema that the module needs, configuration file of httpd, parts to check; all if there are none):
+# check(version of the schema that the module needs, configuration file of httpd, parts to check, or none for all):
 # returns whether something failed.
 sub check {
     my ($needed, $file, @parts) = @_;

@@ -55,8 +55,8 @@ sub httpd {
     defined $module or fail('mod_info.so, which prints the configuration of httpd, was not found');
     my @dumps = map { ('-D', "DUMP_$_") } qw(CONFIG RUN_CFG MODULES);
     my ($passed, $text) = run_httpd($file, '-C', "LoadModule info_module $module", '-t', @dumps);
-    my ($user, $group, $root) = map { $text =~ /$_/m ? $1 : undef }
-        qr/^User: name="([^"]+)"/, qr/^Group: name="([^"]+)"/, qr/^ServerRoot: "([^"]+)"/;
+    my ($user, $group, $root) = map { $text =~ $_ ? $1 : undef }
+        qr/^User: name="([^"]+)"/m, qr/^Group: name="([^"]+)"/m, qr/^ServerRoot: "([^"]+)"/m;
     my $config = { user => $user, group => $group, root => $root // '/', modules => {}, servers => [] };
     $config->{modules}{$1} = 1 while $text =~ /^ (\w+)_module \((?:static|shared)\)$/mg;
     $config->{servers} = servers($text);

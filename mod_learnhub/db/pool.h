@@ -59,8 +59,8 @@ void lh_pool_discard(lh_connection *connection);
  * most of them lead to the same server. */
 void lh_pool_discard_all(lh_connection *connection);
 
-/* Whether the pool is down because of the schema of the database: -1: it is older than LH_SESSION_SCHEMA; 1: it is newer
- * and does not serve this module; 0: no. */
+/* Whether the pool is down because of the schema of the database. -1: it is older than LH_SESSION_SCHEMA; 1: it is
+ * newer and does not serve this module; 0: no. */
 int lh_pool_schema(lh_pool *pool);
 
 #endif

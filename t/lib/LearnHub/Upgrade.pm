@@ -68,7 +68,8 @@ sub load_data {
 # Without the random bytes and the time of installation, which differ between databases.
 sub schema_of {
     my ($name) = @_;
-    my $dump = `$LearnHub::Cluster::bin/pg_dump -s -n learnhub -n learnhub_meta '@{[conninfo_of('learnhub_owner', $name)]}'`;
+    my $conninfo = conninfo_of('learnhub_owner', $name);
+    my $dump = `$LearnHub::Cluster::bin/pg_dump -s -n learnhub -n learnhub_meta '$conninfo'`;
     $? == 0 or croak 'pg_dump failed';
     $dump =~ s/^\\(?:un)?restrict .*$//mg;
     return $dump =~ s/'\\\\x[0-9a-f]{10}'|'\d{4}-[\d-]+ [\d:.]+\+00'/''/gr;
@@ -108,7 +109,7 @@ sub migrate {
     return $printed;
 }
 
-# Builds the module for another version of the schema: compiles the files that depend on it, and links the other objects.
+# Builds the module for another version of the schema: compiles the files that depend on it, and links the others.
 sub build_module {
     my ($folder, $version) = @_;
     make_path("$folder/include/db");
@@ -118,15 +119,17 @@ sub build_module {
     close $out;
     my $make = "make --no-print-directory -s -C '$top' -f Makefile.apxs SAN='$ENV{LEARNHUB_SAN}'";
     chomp(my ($flags, $libraries) = map { scalar `$make $_` } qw(flags libraries));
-    my @changed = map {m{([^/]+)\.c$}} grep { system("grep -q LH_SESSION_SCHEMA '$_'") == 0 } glob "$top/mod_learnhub/*/*.c";
+    my @changed = map {m{([^/]+)\.c$}} `grep -l LH_SESSION_SCHEMA '$top'/mod_learnhub/*/*.c`;
     @changed >= 2 or croak 'no file depends on the version';
-    my @objects = grep { my $file = $_; !grep { $file =~ m{/$_\.o$} } @changed } glob "$top/build/obj/mod_learnhub/{*.o,*/*.o}";
+    my $changed = join '|', @changed;
+    my @objects = grep { !m{/(?:$changed)\.o$} } glob "$top/build/obj/mod_learnhub/{*.o,*/*.o}";
 
     for my $file (@changed) {
         system("cd '$top' && gcc -I'$folder/include' $flags -c -o '$folder/$file.o' mod_learnhub/db/$file.c") == 0
             or croak "cannot compile $file.c";
     }
-    system("gcc -shared $flags -o '$folder/mod_learnhub.so' @objects $folder/*.o $libraries") == 0 or croak 'cannot link';
+    system("gcc -shared $flags -o '$folder/mod_learnhub.so' @objects $folder/*.o $libraries") == 0
+        or croak 'cannot link';
     return "$folder/mod_learnhub.so";
 }
 
@@ -163,8 +166,8 @@ sub uses_only {
 
 # ---- load ----
 
-# Starts a process that sends requests to a node until it gets a signal or this process ends, each on a connection of its
-# own: reads, log-ins and changes.
+# Starts a process that sends requests to a node until it gets a signal or this process ends, each on a connection of
+# its own: reads, log-ins and changes.
 sub load {
     my ($port) = @_;
     pipe my $from, my $to or croak "pipe: $!";
@@ -186,7 +189,8 @@ sub send_requests {
     my ($port, $has_ended) = @_;
     my $agent = LWP::UserAgent->new(timeout => 60);
     my ($done, @failed) = (0);
-    my %user = (first_name => 'A', last_name => 'B', email => unique("load$port") . '@example.com', password => 'a good password');
+    my %user = (first_name => 'A', last_name => 'B', email => unique("load$port") . '@example.com',
+        password => 'a good password');
     my $send = sub {
         my ($method, $path, %with) = @_;
         my $reply = $agent->request(LearnHub::Test::request($method, $path, port => $port, %with));
