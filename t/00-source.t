@@ -307,7 +307,7 @@ sub is_there {
 
 subtest 'scripts, tests, migrations' => sub {
     local $ENV{LEARNHUB_TOP} = $ENV{LEARNHUB_TOP} || getcwd;
-    none(scalar @tests, [grep { !/syntax OK/ } map { scalar `perl -It/lib -It/bench -c $_ 2>&1` } @tests],
+    none(scalar @tests, [grep { !/syntax OK/ } map { scalar `perl -It/lib -It/bench -Iconf -c $_ 2>&1` } @tests],
         'every test parses');
     none(scalar @scripts, [map { failure_output("node --check '$_'") } @scripts], 'every script of a page parses');
     my @frontends = map {m{(\w+)\.t$}} glob 't/frontends/*.t';
