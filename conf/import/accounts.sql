@@ -53,8 +53,8 @@ BEGIN
 END
 $$;
 
--- The first account with an address wins. What it has not is added: a password, a phone number, the flags of mentors and
--- mentees, and the role of an instructor.
+-- The first account with an address wins. What it has not is added: a password, a phone number, the flags of mentors
+-- and mentees, and the role of an instructor.
 CREATE FUNCTION pg_temp.merge_users() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE learnhub.users u
@@ -96,15 +96,18 @@ BEGIN
                                 is_active, phone_number, password_hash, email_verified_at, created_at)
     OVERRIDING SYSTEM VALUE
     SELECT b.id,
-           coalesce(CASE WHEN b.original ~ '^[0-9a-fA-F]{24}$'
-                              AND NOT EXISTS (SELECT FROM learnhub.users u WHERE u.object_id = decode(b.original, 'hex'))
-                         THEN decode(b.original, 'hex') END, learnhub.object_id()),
-           coalesce(CASE WHEN b.original ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
-                         THEN (SELECT b.original::uuid WHERE NOT EXISTS (
-                                   SELECT FROM learnhub.users u WHERE u.uuid = b.original::uuid)) END, gen_random_uuid()),
-           b.username, b.email, b.first_name, b.last_name, b.role, b.is_mentor, b.is_mentee, b.is_active, b.phone_number,
-           b.password, b.email_verified_at, b.created_at
+           CASE WHEN o.object_id IS NOT NULL
+                     AND NOT EXISTS (SELECT FROM learnhub.users u WHERE u.object_id = o.object_id)
+                THEN o.object_id ELSE learnhub.object_id() END,
+           CASE WHEN o.uuid IS NOT NULL AND NOT EXISTS (SELECT FROM learnhub.users u WHERE u.uuid = o.uuid)
+                THEN o.uuid ELSE gen_random_uuid() END,
+           b.username, b.email, b.first_name, b.last_name, b.role, b.is_mentor, b.is_mentee, b.is_active,
+           b.phone_number, b.password, b.email_verified_at, b.created_at
     FROM batch b
+    CROSS JOIN LATERAL (
+        SELECT pg_temp.as_uuid(b.original) AS uuid,
+               CASE WHEN length(b.original) = 24 AND b.original !~ '[^0-9a-fA-F]'
+                    THEN decode(b.original, 'hex') END AS object_id OFFSET 0) o
     WHERE NOT b.merged
     ORDER BY b.n;
     INSERT INTO learnhub_import.ids (kind, original, id) SELECT source, b.original, b.id FROM batch b;

@@ -45,7 +45,8 @@ INSERT INTO columns (kind, name, type, required, low, high, words, fallback, ali
     ('rewards', 'name', 'line', true, 1, 150, NULL, NULL, '{}', false),
     ('rewards', 'description', 'text', false, 0, 2000, NULL, '''''', '{}', false),
     ('rewards', 'cost', 'number', true, 1, 2147483647, NULL, NULL, '{}', false),
-    ('rewards', 'category', 'word', false, NULL, NULL, '{environmental,merchandise,digital}', '''environmental''', '{}', true),
+    ('rewards', 'category', 'word', false, NULL, NULL, '{environmental,merchandise,digital}', '''environmental''',
+     '{}', true),
     ('rewards', 'icon', 'line', false, 0, 100, NULL, '''''', '{}', true),
     ('rewards', 'popular', 'boolean', false, NULL, NULL, NULL, 'false', '{}', false),
     ('rewards', 'stock', 'number', false, 0, 2147483647, NULL, NULL, '{}', false),
@@ -69,9 +70,7 @@ $$;
 
 CREATE FUNCTION pg_temp.check_profiles() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_temp.reject('EXISTS (SELECT FROM (SELECT line, row_number() OVER (PARTITION BY user_id ORDER BY line) AS place '
-                           'FROM parsed) d WHERE d.line = r.line AND d.place > 1)', 'user_id',
-                           'The account has a profile in an earlier line.');
+    PERFORM pg_temp.reject_repeated('user_id', 'user_id', 'The account has a profile in an earlier line.');
 END
 $$;
 
@@ -192,7 +191,8 @@ DECLARE
     added text[];
 BEGIN
     WITH inserted AS (
-        INSERT INTO learnhub.rewards (id, name, description, cost, category, icon, popular, stock, is_active, created_at)
+        INSERT INTO learnhub.rewards (id, name, description, cost, category, icon, popular, stock, is_active,
+                                      created_at)
         OVERRIDING SYSTEM VALUE
         SELECT a.new_id::bigint, r.name, r.description, r.cost, r.category, r.icon, r.popular, r.stock, r.is_active,
                r.created_at
@@ -219,8 +219,8 @@ DECLARE
 BEGIN
     PERFORM pg_temp.lock_owners(first, last);
     WITH given AS (
-        SELECT a.n, a.new_id::bigint AS id, r.user_id::bigint AS user_id, r.cost, w.id AS reward_id, w.name, r.created_at,
-               sum(r.cost) OVER (PARTITION BY r.user_id ORDER BY a.n) AS total
+        SELECT a.n, a.new_id::bigint AS id, r.user_id::bigint AS user_id, r.cost, w.id AS reward_id, w.name,
+               r.created_at, sum(r.cost) OVER (PARTITION BY r.user_id ORDER BY a.n) AS total
         FROM accepted a JOIN parsed r USING (line) JOIN learnhub.rewards w ON w.id = r.reward::bigint
         WHERE a.n BETWEEN first AND last),
     balance AS MATERIALIZED (

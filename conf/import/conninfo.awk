@@ -57,11 +57,13 @@ function read_list(    key, value) {
     rest = rest text
 }
 
-function decoded(text,    out, digits) {
-    digits = "0123456789abcdef"
+# Decodes %XX.
+function decoded(text,    out, digits, byte) {
+    digits = "123456789abcdef"
     while (match(text, /%[0-9A-Fa-f][0-9A-Fa-f]/)) {
-        out = out substr(text, 1, RSTART - 1) sprintf("%c",
-            (index(digits, tolower(substr(text, RSTART + 1, 1))) - 1) * 16 + index(digits, tolower(substr(text, RSTART + 2, 1))) - 1)
+        byte = index(digits, tolower(substr(text, RSTART + 1, 1))) * 16
+        byte += index(digits, tolower(substr(text, RSTART + 2, 1)))
+        out = out substr(text, 1, RSTART - 1) sprintf("%c", byte)
         text = substr(text, RSTART + 3)
     }
     return out text

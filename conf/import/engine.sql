@@ -30,13 +30,34 @@ BEGIN
 END
 $$;
 
+-- Rejects rows with the same values of these columns as a row in an earlier line. `counted`: SQL of which rows count.
+CREATE FUNCTION pg_temp.reject_repeated(key text, name text, reason text, counted text DEFAULT 'true') RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_temp.reject(format('(%s) AND EXISTS (SELECT FROM (
+                                       SELECT line, row_number() OVER (PARTITION BY %s ORDER BY line) AS place
+                                       FROM parsed WHERE %1$s) d WHERE d.line = r.line AND d.place > 1)', counted, key),
+                           name, reason);
+END
+$$;
+
+-- Rejects rows that refer to a deleted account in this column.
+CREATE FUNCTION pg_temp.reject_deleted(name text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_temp.reject(format('EXISTS (SELECT FROM learnhub.users u
+                                           WHERE u.id = r.%I::bigint AND u.deleted_at IS NOT NULL)', name),
+                           name, 'The account has been deleted.');
+END
+$$;
+
 -- Adds the faults in `names` (wrong or left_out of the rows of `parsed`) to the report.
 CREATE FUNCTION pg_temp.report_values(kind text, names text, result text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format($f$
         INSERT INTO report (line, name, value, result, reason)
         SELECT p.line, c.name, pg_temp.shown(c, v.given), %L,
-               pg_temp.sentence(c, v.given) || CASE WHEN c.lenient AND c.type <> 'hash' THEN ' It was left out.' ELSE '' END
+               pg_temp.sentence(c, v.given)
+               || CASE WHEN c.lenient AND c.type <> 'hash' THEN ' It was left out.' ELSE '' END
         FROM parsed p
         CROSS JOIN LATERAL unnest(p.%I) AS n (name)
         JOIN columns c ON c.kind = %L AND c.name = n.name
@@ -66,7 +87,8 @@ BEGIN
                                   ELSE 'nullif(pg_temp.plain(%s), '''') AS %I' END,
                              'coalesce(' || (SELECT string_agg(pg_temp.member(a.name), ', '
                                                                ORDER BY a.name NOT LIKE '%.%', a.place)
-                                             FROM unnest(c.name || c.aliases) WITH ORDINALITY AS a (name, place)) || ')',
+                                             FROM unnest(c.name || c.aliases) WITH ORDINALITY AS a (name, place))
+                             || ')',
                              c.name), ', ' ORDER BY c.place),
            string_agg(format('(%s) AS %I', pg_temp.conversion(c), c.name), ', ' ORDER BY c.place),
            string_agg(format('CASE WHEN p.%1$I IS NULL THEN %2$L WHEN v.%1$I IS NULL THEN %1$L END',
@@ -75,7 +97,8 @@ BEGIN
            string_agg(format('CASE WHEN p.%1$I IS NOT NULL AND v.%1$I IS NULL THEN %1$L END', c.name), ', '
                       ORDER BY c.place) FILTER (WHERE c.lenient),
            string_agg(CASE WHEN c.fallback IS NULL THEN format('v.%I', c.name)
-                           ELSE format('coalesce(v.%1$I, %2$s) AS %1$I', c.name, c.fallback) END, ', ' ORDER BY c.place),
+                           ELSE format('coalesce(v.%1$I, %2$s) AS %1$I', c.name, c.fallback) END, ', '
+                      ORDER BY c.place),
            string_agg(format('LEFT JOIN learnhub_import.ids AS %1$I ON %1$I.kind = %2$L AND %1$I.original = '
                              'CASE WHEN p.%1$I LIKE ''%%@%%'' THEN lower(p.%1$I) ELSE p.%1$I END',
                              c.name, original || '/' || substr(c.type, 4)), ' ') FILTER (WHERE c.type LIKE 'of %')
@@ -105,6 +128,16 @@ CREATE FUNCTION pg_temp.is_of(raw text, models text[]) RETURNS boolean LANGUAGE 
                     raw IS NULL AND 'users' = ANY (models))
 $$;
 
+CREATE FUNCTION pg_temp.as_uuid(given text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN length(given) = 36 AND given ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+                THEN given::uuid END
+$$;
+
+-- An original id that can be kept as a number.
+CREATE FUNCTION pg_temp.as_id(given text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN length(given) BETWEEN 1 AND 10 AND given !~ '[^0-9]' AND given NOT LIKE '0%' THEN given::bigint END
+$$;
+
 -- Gives the rows of `parsed` their ids. Numbers are kept if they are free: the sequence is moved behind them first.
 CREATE FUNCTION pg_temp.accept(kind text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -117,30 +150,33 @@ BEGIN
         sequence := pg_get_serial_sequence(k.target, 'id');
         EXECUTE format($f$ SELECT setval(%L, greatest(q.last_value, p.highest))
                            FROM (SELECT last_value FROM %s) q,
-                                (SELECT max(CASE WHEN id ~ '^[1-9][0-9]{0,9}$' THEN id::bigint END) AS highest FROM parsed) p
+                                (SELECT max(pg_temp.as_id(id)) AS highest FROM parsed) p
                            WHERE p.highest >= q.last_value $f$, sequence, sequence);
     END IF;
     expression := CASE k.key
         WHEN 'number' THEN format($f$
-            coalesce(CASE WHEN NOT EXISTS (SELECT FROM %s t WHERE t.id = o.number) THEN o.number END, nextval(%L))::text $f$,
+            coalesce(CASE WHEN NOT EXISTS (SELECT FROM %s t WHERE t.id = o.kept) THEN o.kept END,
+                     nextval(%L))::text $f$,
             k.target, sequence)
         WHEN 'object' THEN format($f$
-            coalesce(CASE WHEN NOT EXISTS (SELECT FROM %s t WHERE t.id = decode(o.object, 'hex')) THEN o.object END,
+            coalesce(CASE WHEN NOT EXISTS (SELECT FROM %s t WHERE t.id = decode(o.kept, 'hex')) THEN o.kept END,
                      encode(learnhub.object_id(), 'hex')) $f$, k.target)
         WHEN 'uuid' THEN format($f$
-            coalesce(CASE WHEN NOT EXISTS (SELECT FROM %s t WHERE t.id = o.uuid) THEN o.uuid END, gen_random_uuid())::text $f$,
-            k.target)
+            coalesce(CASE WHEN NOT EXISTS (SELECT FROM %s t WHERE t.id = o.kept) THEN o.kept END,
+                     gen_random_uuid())::text $f$, k.target)
         WHEN 'user' THEN 'r.user_id'
         ELSE 'r.id' END;
     EXECUTE format($f$
         CREATE TEMP TABLE accepted AS
-        SELECT row_number() OVER (ORDER BY %s) AS n, r.line, r.id AS original, %s AS new_id
+        SELECT row_number() OVER (ORDER BY %1$s) AS n, r.line, r.id AS original, %2$s AS new_id
         FROM (SELECT * FROM parsed ORDER BY %1$s) r
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN r.id ~ '^[1-9][0-9]{0,9}$' THEN r.id::bigint END AS number,
-                   CASE WHEN r.id ~ '^[0-9a-fA-F]{24}$' THEN lower(r.id) END AS object,
-                   CASE WHEN r.id ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN r.id::uuid END AS uuid) o
-        $f$, k.ordering, expression);
+        CROSS JOIN LATERAL (SELECT %3$s AS kept OFFSET 0) o
+        $f$, k.ordering, expression,
+        CASE k.key
+            WHEN 'number' THEN 'pg_temp.as_id(r.id)'
+            WHEN 'object' THEN 'CASE WHEN length(r.id) = 24 AND r.id !~ ''[^0-9a-fA-F]'' THEN lower(r.id) END'
+            WHEN 'uuid' THEN 'pg_temp.as_uuid(r.id)'
+            ELSE 'NULL' END);
     CREATE UNIQUE INDEX ON accepted (n);
     CREATE UNIQUE INDEX ON parsed (line);
     ANALYZE accepted;
@@ -148,8 +184,10 @@ BEGIN
 END
 $$;
 
--- Parses what has been staged of a file. Returns the number of rows to write.
-CREATE FUNCTION pg_temp.read_rows(original text, kind text, file text) RETURNS bigint LANGUAGE plpgsql AS $$
+-- Parses what has been staged of a file. Returns the number of rows to write. Without nested loops, as the planner
+-- cannot estimate the numbers of rows: it would join them one by one.
+CREATE FUNCTION pg_temp.read_rows(original text, kind text, file text) RETURNS bigint LANGUAGE plpgsql
+SET enable_nestloop = off AS $$
 DECLARE
     owner text;
     total bigint;
@@ -157,6 +195,7 @@ BEGIN
     INSERT INTO results (kind, file) VALUES (kind, file);
     DROP TABLE IF EXISTS parsed, accepted;
     PERFORM pg_temp.parse(original, kind);
+    ANALYZE parsed;
     UPDATE results
     SET rows = (SELECT count(*) FROM staged s, kinds k
                 WHERE k.kind = read_rows.kind AND (NOT k.is_dump OR pg_temp.is_of(s.raw, k.models))),
@@ -166,11 +205,9 @@ BEGIN
     PERFORM pg_temp.report_values(kind, 'wrong', 'rejected');
     INSERT INTO report (line, result, reason) SELECT line, 'rejected', problem FROM parsed WHERE problem IS NOT NULL;
     DELETE FROM parsed WHERE wrong <> '{}' OR problem IS NOT NULL;
-    PERFORM pg_temp.reject('EXISTS (SELECT FROM (SELECT line, row_number() OVER (PARTITION BY id ORDER BY line) AS place '
-                           'FROM parsed) d WHERE d.line = r.line AND d.place > 1)', 'id', 'The id occurs twice.');
+    PERFORM pg_temp.reject_repeated('id', 'id', 'The id occurs twice.');
     FOR owner IN SELECT c.name FROM columns c WHERE c.kind = read_rows.kind AND c.type = 'of users' LOOP
-        PERFORM pg_temp.reject(format('EXISTS (SELECT FROM learnhub.users u WHERE u.id = r.%I::bigint '
-                                      'AND u.deleted_at IS NOT NULL)', owner), owner, 'The account has been deleted.');
+        PERFORM pg_temp.reject_deleted(owner);
     END LOOP;
     EXECUTE format('SELECT pg_temp.check_%s()', kind);
     PERFORM pg_temp.report_values(kind, 'left_out', 'changed');
@@ -179,6 +216,14 @@ BEGIN
     UPDATE results SET accepted = total WHERE ended_at IS NULL;
     RETURN total;
 END
+$$;
+
+-- The lines of the report for the file.
+CREATE FUNCTION pg_temp.new_report() RETURNS TABLE (file text, line bigint, name text, value text, result text,
+                                                     reason text) LANGUAGE sql AS $$
+    SELECT f.file, r.line, r.name, r.value, r.result, r.reason
+    FROM report r JOIN results f USING (place)
+    WHERE place = pg_temp.place() ORDER BY r.line, r.name, r.reason
 $$;
 
 -- ---- writing ----

@@ -33,27 +33,30 @@ INSERT INTO columns (kind, name, type, required, low, high, words, fallback, ali
     ('availabilities', 'end_time', 'time', true, NULL, NULL, NULL, NULL, '{}', false),
 
     ('sessions', 'id', 'id', true, NULL, NULL, NULL, NULL, '{pk}', false),
-    ('sessions', 'mentor_availability', 'of availabilities', true, NULL, NULL, NULL, NULL, '{mentor_availability_id}', false),
+    ('sessions', 'mentor_availability', 'of availabilities', true, NULL, NULL, NULL, NULL,
+     '{mentor_availability_id}', false),
     ('sessions', 'mentor', 'of mentors', false, NULL, NULL, NULL, NULL, '{mentor_id}', false),
     ('sessions', 'mentee', 'of mentees', true, NULL, NULL, NULL, NULL, '{mentee_id}', false),
     ('sessions', 'start_time', 'time', true, NULL, NULL, NULL, NULL, '{}', false),
     ('sessions', 'session_length', 'number', true, 30, 60, NULL, NULL, '{}', false),
-    ('sessions', 'status', 'word', false, NULL, NULL, '{pending,confirmed,canceled,cancelled}', '''pending''', '{}', false),
+    ('sessions', 'status', 'word', false, NULL, NULL, '{pending,confirmed,canceled,cancelled}', '''pending''', '{}',
+     false),
     ('sessions', 'created_at', 'time', false, NULL, NULL, NULL, NULL, '{}', false);
 
 -- ---- profiles and settings: one for each user; the flag of the user follows ----
 
 CREATE FUNCTION pg_temp.reject_second(target text, reason text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_temp.reject('EXISTS (SELECT FROM (SELECT line, row_number() OVER (PARTITION BY user_id ORDER BY line) AS place '
-                           'FROM parsed) d WHERE d.line = r.line AND d.place > 1)', 'user_id', reason);
-    PERFORM pg_temp.reject(format('EXISTS (SELECT FROM %s t WHERE t.user_id = r.user_id::bigint)', target), 'user_id', reason);
+    PERFORM pg_temp.reject_repeated('user_id', 'user_id', reason);
+    PERFORM pg_temp.reject(format('EXISTS (SELECT FROM %s t WHERE t.user_id = r.user_id::bigint)', target), 'user_id',
+                           reason);
 END
 $$;
 
 CREATE FUNCTION pg_temp.check_mentors() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_temp.reject('cardinality(learnhub.skill_keys(r.skills)) > 50', 'skills', 'This may have at most 50 skills.');
+    PERFORM pg_temp.reject('cardinality(learnhub.skill_keys(r.skills)) > 50', 'skills', 
+                           'This may have at most 50 skills.');
     PERFORM pg_temp.reject('learnhub.longest(learnhub.skill_names(r.skills)) > 100', 'skills',
                            'A skill may have at most 100 characters.');
     PERFORM pg_temp.reject('octet_length(r.skills::text) > 20000', 'skills', 'This may have at most 20000 bytes.');
@@ -137,12 +140,12 @@ $$;
 CREATE FUNCTION pg_temp.check_availabilities() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_temp.reject('r.end_time <= r.start_time', 'end_time', 'The end must be after the start.');
-    PERFORM pg_temp.reject('EXISTS (SELECT FROM learnhub.users u WHERE u.id = r.mentor::bigint AND u.deleted_at IS NOT NULL)',
-                           'mentor', 'The account has been deleted.');
+    PERFORM pg_temp.reject_deleted('mentor');
     PERFORM pg_temp.reject(
         'EXISTS (SELECT FROM (SELECT line, mentor, row_number() OVER (PARTITION BY mentor ORDER BY line) AS place '
         'FROM parsed WHERE end_time > now()) d WHERE d.line = r.line AND d.place > 500 - (SELECT count(*) '
-        'FROM learnhub.availabilities v WHERE v.mentor_id = d.mentor::bigint AND v.deleted_at IS NULL AND v.ends_at > now()))',
+        'FROM learnhub.availabilities v WHERE v.mentor_id = d.mentor::bigint AND v.deleted_at IS NULL '
+        'AND v.ends_at > now()))',
         'mentor', 'A mentor may have 500 availabilities that have not ended.');
 END
 $$;
@@ -170,7 +173,8 @@ BEGIN
         WHERE i.id IS NULL AND g.ends_at <= now() AND g.ends_at > g.starts_at
         ON CONFLICT DO NOTHING
         RETURNING id)
-    SELECT coalesce(array_agg(id::text), '{}') INTO added FROM (SELECT id FROM inserted UNION ALL SELECT id FROM hidden) s;
+    SELECT coalesce(array_agg(id::text), '{}') INTO added
+    FROM (SELECT id FROM inserted UNION ALL SELECT id FROM hidden) s;
     PERFORM pg_temp.settle('mentoring/availabilities', first, last, added, 'start_time',
                            'The mentor has another availability at this time.');
 END
@@ -183,14 +187,12 @@ BEGIN
     PERFORM pg_temp.reject('r.session_length NOT IN (30, 60)', 'session_length', 'This must be 30 or 60.');
     UPDATE parsed r SET mentor = v.mentor_id
     FROM learnhub.availabilities v WHERE v.id = r.mentor_availability::bigint AND r.mentor IS NULL;
-    PERFORM pg_temp.reject('NOT EXISTS (SELECT FROM learnhub.availabilities v WHERE v.id = r.mentor_availability::bigint '
-                           'AND v.mentor_id = r.mentor::bigint)', 'mentor_availability',
-                           'This availability is not one of this mentor.');
+    PERFORM pg_temp.reject('NOT EXISTS (SELECT FROM learnhub.availabilities v '
+                           'WHERE v.id = r.mentor_availability::bigint AND v.mentor_id = r.mentor::bigint)',
+                           'mentor_availability', 'This availability is not one of this mentor.');
     PERFORM pg_temp.reject('r.mentor = r.mentee', 'mentee', 'Mentor and mentee are the same account.');
-    PERFORM pg_temp.reject('EXISTS (SELECT FROM learnhub.users u WHERE u.id = r.mentor::bigint AND u.deleted_at IS NOT NULL)',
-                           'mentor', 'The account has been deleted.');
-    PERFORM pg_temp.reject('EXISTS (SELECT FROM learnhub.users u WHERE u.id = r.mentee::bigint AND u.deleted_at IS NOT NULL)',
-                           'mentee', 'The account has been deleted.');
+    PERFORM pg_temp.reject_deleted('mentor');
+    PERFORM pg_temp.reject_deleted('mentee');
 END
 $$;
 
@@ -230,8 +232,8 @@ BEGIN
 END
 $$;
 
--- Removes from `batch` the sessions that overlap a stored one, and, in the order of the file, those that overlap one that
--- remains. Only sessions that overlap any other of the batch are looked at one by one.
+-- Removes from `batch` the sessions that overlap a stored one, and, in the order of the file, those that overlap one
+-- that remains. Only sessions that overlap any other of the batch are looked at one by one.
 CREATE FUNCTION pg_temp.reject_overlaps() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     suspect record;

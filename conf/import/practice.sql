@@ -26,7 +26,8 @@ INSERT INTO columns (kind, name, type, required, low, high, words, fallback, ali
     ('sessions', 'status', 'word', false, NULL, NULL, '{active,paused,submitted,abandoned}', '''active''', '{}', false),
     ('sessions', 'time_spent', 'number', false, 0, 999999999999, NULL, '0', '{}', false),
     ('sessions', 'diagram_data', 'drawing', false, NULL, NULL, NULL, '''{}''', '{}', false),
-    ('sessions', 'chat_messages', 'chat', false, NULL, NULL, '{"YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\""}', '''[]''', '{}', false),
+    ('sessions', 'chat_messages', 'chat', false, NULL, NULL, '{"YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\""}', '''[]''', '{}',
+     false),
     ('sessions', 'last_saved_at', 'time', false, NULL, NULL, NULL, NULL, '{}', false),
     ('sessions', 'started_at', 'time', false, NULL, NULL, NULL, NULL, '{}', false),
     ('sessions', 'ended_at', 'time', false, NULL, NULL, NULL, NULL, '{}', false),
@@ -53,7 +54,8 @@ CREATE FUNCTION pg_temp.check_problems() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_temp.reject(
         'octet_length(r.title) + octet_length(r.description) + octet_length(r.categories::text) '
-        '+ octet_length(r.requirements::text) + octet_length(r.constraints::text) + octet_length(r.hints::text) > 65536',
+        '+ octet_length(r.requirements::text) + octet_length(r.constraints::text) + octet_length(r.hints::text) '
+        '> 65536',
         'description', 'A problem may have at most 65536 bytes in all.');
 END
 $$;
@@ -90,11 +92,9 @@ $$;
 CREATE FUNCTION pg_temp.check_sessions() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_temp.rename_problems();
-    PERFORM pg_temp.reject(
-        'r.status IN (''active'', ''paused'') AND EXISTS (SELECT FROM (SELECT line, row_number() OVER '
-        '(PARTITION BY user_id, problem_id ORDER BY line) AS place FROM parsed WHERE status IN (''active'', ''paused'')) d '
-        'WHERE d.line = r.line AND d.place > 1)', 'status',
-        'The user has another open session for this problem in an earlier line.');
+    PERFORM pg_temp.reject_repeated('user_id, problem_id', 'status',
+                                    'The user has another open session for this problem in an earlier line.',
+                                    'status IN (''active'', ''paused'')');
 END
 $$;
 
@@ -109,7 +109,8 @@ BEGIN
         WHERE a.n BETWEEN first AND last),
     inserted AS (
         INSERT INTO learnhub.practice_sessions (id, user_id, problem_id, status, time_spent, diagram_hash,
-            diagram_fingerprint, diagram_data, chat_messages, last_saved_at, started_at, ended_at, created_at, updated_at)
+            diagram_fingerprint, diagram_data, chat_messages, last_saved_at, started_at, ended_at, created_at,
+            updated_at)
         SELECT decode(t.new_id, 'hex'), t.user_id::bigint, decode(t.problem_id, 'hex'), t.status, t.time_spent,
                pg_temp.drawing_hash(t.diagram_data), sha256(convert_to(t.diagram_data::text, 'UTF8')), t.diagram_data,
                t.chat_messages, coalesce(t.last_saved_at, t.updated), coalesce(t.started_at, t.created),
@@ -128,8 +129,9 @@ $$;
 CREATE FUNCTION pg_temp.check_submissions() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_temp.rename_problems();
-    PERFORM pg_temp.reject('EXISTS (SELECT FROM learnhub.practice_sessions s WHERE s.id = decode(r.session_id, ''hex'') '
-                           'AND s.user_id <> r.user_id::bigint)', 'session_id', 'This is a session of another user.');
+    PERFORM pg_temp.reject('EXISTS (SELECT FROM learnhub.practice_sessions s '
+                           'WHERE s.id = decode(r.session_id, ''hex'') AND s.user_id <> r.user_id::bigint)',
+                           'session_id', 'This is a session of another user.');
 END
 $$;
 

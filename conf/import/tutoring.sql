@@ -13,7 +13,8 @@ INSERT INTO columns (kind, name, type, required, low, high, words, fallback, ali
     ('sessions', 'date', 'time', true, NULL, NULL, NULL, NULL, '{}', false),
     ('sessions', 'max_participants', 'number', true, 2, 20, NULL, NULL, '{}', false),
     ('sessions', 'creator', 'of users', true, NULL, NULL, NULL, NULL, '{creator_id,creator.id}', false),
-    ('sessions', 'status', 'word', false, NULL, NULL, '{upcoming,ongoing,completed,cancelled}', '''upcoming''', '{}', false),
+    ('sessions', 'status', 'word', false, NULL, NULL, '{upcoming,ongoing,completed,cancelled}', '''upcoming''', '{}',
+     false),
     ('sessions', 'created_at', 'time', false, NULL, NULL, NULL, 'now()', '{}', false),
     ('sessions', 'updated_at', 'time', false, NULL, NULL, NULL, NULL, '{}', false),
 
@@ -48,20 +49,19 @@ $$;
 -- Seats are given in the order of the file.
 CREATE FUNCTION pg_temp.check_participants() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_temp.reject(
-        'EXISTS (SELECT FROM (SELECT line, row_number() OVER (PARTITION BY session, "user" ORDER BY line) AS place '
-        'FROM parsed) d WHERE d.line = r.line AND d.place > 1)', 'user',
-        'The user is a participant of this session in an earlier line.');
+    PERFORM pg_temp.reject_repeated('session, "user"', 'user',
+                                    'The user is a participant of this session in an earlier line.');
     PERFORM pg_temp.reject(
         'EXISTS (SELECT FROM learnhub.tutoring_participants p '
         'WHERE p.session_id = r.session::bigint AND p.user_id = r."user"::bigint)', 'user',
         'The user is a participant of this session already.');
-    PERFORM pg_temp.reject('NOT EXISTS (SELECT FROM learnhub.tutoring_sessions s WHERE s.id = r.session::bigint)', 'session',
-                           'The session has been deleted.');
+    PERFORM pg_temp.reject('NOT EXISTS (SELECT FROM learnhub.tutoring_sessions s WHERE s.id = r.session::bigint)',
+                           'session', 'The session has been deleted.');
     PERFORM pg_temp.reject(
         'EXISTS (SELECT FROM (SELECT line, session, row_number() OVER (PARTITION BY session ORDER BY line) AS place '
         'FROM parsed) d JOIN learnhub.tutoring_sessions s ON s.id = d.session::bigint '
-        'WHERE d.line = r.line AND d.place > s.max_participants - s.participant_count)', 'session', 'The session is full.');
+        'WHERE d.line = r.line AND d.place > s.max_participants - s.participant_count)', 'session',
+        'The session is full.');
 END
 $$;
 

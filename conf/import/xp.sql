@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- XP: categories (only for this run), activities, goals and focus sessions. A category is its name, the id of one in the
--- file of categories, or an object with name and color.
+-- XP: categories (only for this run), activities, goals and focus sessions. A category is its name, the id of one in
+-- the file of categories, or an object with name and color.
 
 INSERT INTO kinds (kind, target, key, models) VALUES
     ('categories', NULL, 'text', '{category,goalcategory,activitycategory}'),
@@ -16,7 +16,8 @@ INSERT INTO columns (kind, name, type, required, low, high, words, fallback, ali
     ('activities', 'id', 'id', true, NULL, NULL, NULL, NULL, '{pk}', false),
     ('activities', 'name', 'line', true, 1, 100, NULL, NULL, '{}', false),
     ('activities', 'emoji', 'line', false, 0, 16, NULL, '''⭐''', '{}', true),
-    ('activities', 'category', 'line', false, 1, 100, NULL, '''General''', '{category.name,category_name,category_id}', false),
+    ('activities', 'category', 'line', false, 1, 100, NULL, '''General''',
+     '{category.name,category_name,category_id}', false),
     ('activities', 'color', 'color', false, NULL, NULL, NULL, NULL, '{category.color,category_color}', true),
     ('activities', 'physique', 'decimal', false, 0, 100, NULL, NULL, '{rates.physique}', true),
     ('activities', 'energy', 'decimal', false, 0, 100, NULL, NULL, '{rates.energy}', true),
@@ -29,7 +30,8 @@ INSERT INTO columns (kind, name, type, required, low, high, words, fallback, ali
     ('goals', 'user_id', 'of users', true, NULL, NULL, NULL, NULL, '{user}', false),
     ('goals', 'title', 'line', true, 1, 200, NULL, NULL, '{}', false),
     ('goals', 'emoji', 'line', false, 0, 16, NULL, '''🎯''', '{}', true),
-    ('goals', 'category', 'line', false, 0, 100, NULL, '''General''', '{category.name,category_name,category_id}', false),
+    ('goals', 'category', 'line', false, 0, 100, NULL, '''General''',
+     '{category.name,category_name,category_id}', false),
     ('goals', 'category_color', 'color', false, NULL, NULL, NULL, NULL, '{category.color,color}', true),
     ('goals', 'days_total', 'number', false, 1, 36500, NULL, '30', '{}', false),
     ('goals', 'status', 'word', false, NULL, NULL, '{active,ongoing,planned,paused,completed,abandoned}', '''active''',
@@ -91,10 +93,12 @@ BEGIN
             INSERT INTO learnhub.activities (id, name, emoji, category, color, rates, created_at)
             VALUES (r.new_id, r.name, r.emoji, r.category, r.color,
                     CASE WHEN num_nulls(r.physique, r.energy, r.logic, r.creativity, r.social) = 0
-                         THEN (r.physique, r.energy, r.logic, r.creativity, r.social)::learnhub.rates END, r.created_at);
+                         THEN (r.physique, r.energy, r.logic, r.creativity, r.social)::learnhub.rates END,
+                    r.created_at);
         ELSE
             INSERT INTO report (line, name, value, result, reason)
-            VALUES (r.line, 'name', left(r.name, 100), 'merged', format('The catalogue has this activity: %s.', found_id));
+            VALUES (r.line, 'name', left(r.name, 100), 'merged',
+                    format('The catalogue has this activity: %s.', found_id));
         END IF;
         INSERT INTO learnhub_import.ids (kind, original, id)
         VALUES ('xp/activities', r.original, coalesce(found_id, r.new_id));
@@ -117,8 +121,8 @@ BEGIN
     WITH inserted AS (
         INSERT INTO learnhub.goals (id, user_id, title, emoji, category_name, category_color, days_total, status,
                                     description, finish_by, created_at, updated_at)
-        SELECT a.new_id::uuid, r.user_id::bigint, r.title, r.emoji, r.category, r.category_color, r.days_total, r.status,
-               r.description, r.finish_by, r.created_at, coalesce(r.updated_at, r.created_at)
+        SELECT a.new_id::uuid, r.user_id::bigint, r.title, r.emoji, r.category, r.category_color, r.days_total,
+               r.status, r.description, r.finish_by, r.created_at, coalesce(r.updated_at, r.created_at)
         FROM accepted a JOIN parsed r USING (line)
         WHERE a.n BETWEEN first AND last
         ORDER BY a.n
@@ -131,10 +135,10 @@ $$;
 
 CREATE FUNCTION pg_temp.check_sessions() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_temp.reject('r.id IN (''.'', ''..'', ''calculate-rates'') OR r.id !~ ''^[^/\u0001-\u001f\u007f-\u009f]+$''',
+    PERFORM pg_temp.reject('r.id IN (''.'', ''..'', ''calculate-rates'') OR r.id ~ ''[/\u0001-\u001f\u007f-\u009f]''',
                            'id', 'An id has 1 to 255 printable characters without a slash.');
-    PERFORM pg_temp.reject('EXISTS (SELECT FROM learnhub.goals g WHERE g.id = r.goal::uuid AND g.user_id <> r.user_id::bigint)',
-                           'goal', 'This is a goal of another user.');
+    PERFORM pg_temp.reject('EXISTS (SELECT FROM learnhub.goals g WHERE g.id = r.goal::uuid '
+                           'AND g.user_id <> r.user_id::bigint)', 'goal', 'This is a goal of another user.');
     PERFORM pg_temp.reject('r.goal IS NOT NULL AND NOT EXISTS (SELECT FROM learnhub.goals g WHERE g.id = r.goal::uuid)',
                            'goal', 'The goal has been deleted.');
     PERFORM pg_temp.reject('r.status = ''active'' AND r.ended_at IS NOT NULL', 'ended_at',
