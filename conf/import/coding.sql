@@ -11,7 +11,7 @@ INSERT INTO kinds (kind, target, key, ordering, models) VALUES
 
 INSERT INTO columns (kind, name, type, required, low, high, words, fallback, aliases, lenient) VALUES
     ('profiles', 'id', 'id', true, NULL, NULL, NULL, NULL, '{pk,user,user_id}', false),
-    ('profiles', 'user_id', 'of users', true, NULL, NULL, NULL, NULL, '{user}', false),
+    ('profiles', 'user_id', 'of users', true, NULL, NULL, NULL, NULL, '{user,pk,id}', false),
     ('profiles', 'github_username', 'github name', false, NULL, NULL, NULL, NULL, '{}', true),
     ('profiles', 'on_leaderboard', 'boolean', false, NULL, NULL, NULL, 'true', '{}', false),
 

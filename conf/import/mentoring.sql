@@ -10,17 +10,17 @@ INSERT INTO kinds (kind, target, key, models) VALUES
 
 INSERT INTO columns (kind, name, type, required, low, high, words, fallback, aliases, lenient) VALUES
     ('mentors', 'id', 'id', true, NULL, NULL, NULL, NULL, '{pk,user,user_id}', false),
-    ('mentors', 'user_id', 'of users', true, NULL, NULL, NULL, NULL, '{user,pk}', false),
+    ('mentors', 'user_id', 'of users', true, NULL, NULL, NULL, NULL, '{user,pk,id}', false),
     ('mentors', 'about_me', 'text', false, 0, 10000, NULL, '''''', '{}', false),
     ('mentors', 'skills', 'skills', false, NULL, NULL, NULL, '''""''', '{}', false),
     ('mentors', 'team_number', 'number', false, 0, 2147483647, NULL, NULL, '{}', true),
 
     ('mentees', 'id', 'id', true, NULL, NULL, NULL, NULL, '{pk,user,user_id}', false),
-    ('mentees', 'user_id', 'of users', true, NULL, NULL, NULL, NULL, '{user,pk}', false),
+    ('mentees', 'user_id', 'of users', true, NULL, NULL, NULL, NULL, '{user,pk,id}', false),
     ('mentees', 'team_number', 'number', false, 0, 2147483647, NULL, '0', '{}', false),
 
     ('notification_settings', 'id', 'id', true, NULL, NULL, NULL, NULL, '{pk,user,user_id}', false),
-    ('notification_settings', 'user_id', 'of users', true, NULL, NULL, NULL, NULL, '{user,pk}', false),
+    ('notification_settings', 'user_id', 'of users', true, NULL, NULL, NULL, NULL, '{user,pk,id}', false),
     ('notification_settings', 'session_requested', 'boolean', false, NULL, NULL, NULL, 'false', '{}', false),
     ('notification_settings', 'session_confirmed', 'boolean', false, NULL, NULL, NULL, 'false', '{}', false),
     ('notification_settings', 'session_canceled', 'boolean', false, NULL, NULL, NULL, 'false', '{}', false),
