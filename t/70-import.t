@@ -97,7 +97,7 @@ sub counts {
 
 # The report of each line: "file:line column result".
 sub summary_of {
-    return [map { my @f = /^([^,]*),(\d+),([^,]*),(?:"(?:[^"]|"")*"|[^,]*),(\w+),/; "$f[0]:$f[1] $f[2] $f[3]" } @_];
+    return [map { my @f = /^([^,]*),([\d:]+),([^,]*),(?:"(?:[^"]|"")*"|[^,]*),(\w+),/; "$f[0]:$f[1] $f[2] $f[3]" } @_];
 }
 
 my $ada = "507f1f77bcf86cd799439011";
@@ -299,12 +299,13 @@ subtest 'a second import' => sub {
 };
 
 subtest 'CHECK=1' => sub {
-    folder('check', 'users.jsonl' => qq({"id":1,"email":"check\@example.com"}\n), 'problems.csv' =>
-            "id,title,description,difficulty,created_by,hints\n1,T,D,easy,1,\"[\"\"a\"\"]\"\nx,T,D,easy,2,\n");
+    folder('check', 'users.jsonl' => qq({"id":1,"email":"check\@example.com"}\n), 'problems.json' =>
+            qq([{"id":1,"title":"T","description":"D","difficulty":"easy","created_by":1,"hints":["a"]},)
+            . qq({"id":2,"title":"T","description":"D","difficulty":"easy","created_by":"x"}]\n));
     my $before = counts();
     my ($status, $output, @report) = import_of('practice', 'check', CHECK => 1);
     is($status, 1, 'rows would be rejected') or diag($output);
-    is_deeply(summary_of(@report), ['users.jsonl:1 password changed', 'problems.csv:3 created_by rejected'],
+    is_deeply(summary_of(@report), ['users.jsonl:1 password changed', 'problems.json:1:2 created_by rejected'],
         'they are reported');
     is_deeply(counts(), $before, 'nothing was written');
 };

@@ -57,7 +57,9 @@ function put_structure(text,    c) {
 
 function open_bracket(c) {
     if (++depth == 2) {
-        printf "%d\t", line
+        objects = line == last_line ? objects + 1 : 1
+        last_line = line
+        printf "%d%s\t", line, (objects > 1 ? ":" objects : "")
         bad = 0
     }
     if (depth > 1)

@@ -219,10 +219,10 @@ END
 $$;
 
 -- The lines of the report for the file.
-CREATE FUNCTION pg_temp.new_report() RETURNS TABLE (file text, line bigint, name text, value text, result text,
+CREATE FUNCTION pg_temp.new_report() RETURNS TABLE (file text, line text, name text, value text, result text,
                                                      reason text) LANGUAGE sql AS $$
-    SELECT f.file, r.line, r.name, r.value, r.result, r.reason
-    FROM report r JOIN results f USING (place)
+    SELECT f.file, s.at, r.name, r.value, r.result, r.reason
+    FROM report r JOIN results f USING (place) JOIN staged s USING (line)
     WHERE place = pg_temp.place() ORDER BY r.line, r.name, r.reason
 $$;
 

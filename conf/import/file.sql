@@ -6,7 +6,7 @@
 \if :staged
 \else
 TRUNCATE staged;
-\copy staged (line, raw, problem) FROM PROGRAM 'exec "$LEARNHUB_IMPORT/read" "$LEARNHUB_FOLDER/$LEARNHUB_FILE"'
+\copy staged (at, raw, problem) FROM PROGRAM 'exec "$LEARNHUB_IMPORT/read" "$LEARNHUB_FOLDER/$LEARNHUB_FILE"'
 ANALYZE staged;
 \endif
 ANALYZE learnhub_import.ids;

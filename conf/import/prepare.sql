@@ -67,7 +67,8 @@ CREATE TEMP TABLE columns (
     PRIMARY KEY (kind, name)
 );
 
-CREATE TEMP TABLE staged (line bigint NOT NULL, raw text, problem text);
+-- The rows of a file. at: the line in the file; `7:2` is the second object in line 7.
+CREATE TEMP TABLE staged (line bigint GENERATED ALWAYS AS IDENTITY, at text NOT NULL, raw text, problem text);
 
 CREATE TEMP TABLE results (
     place int GENERATED ALWAYS AS IDENTITY,
@@ -89,7 +90,7 @@ CREATE FUNCTION pg_temp.place() RETURNS int LANGUAGE sql STABLE AS 'SELECT max(p
 -- exists).
 CREATE TEMP TABLE report (
     place int NOT NULL DEFAULT pg_temp.place(),
-    line bigint NOT NULL,
+    line bigint NOT NULL, -- of `staged`
     name text,
     value text,
     result text NOT NULL,
