@@ -55,7 +55,7 @@ $$;
 
 CREATE FUNCTION pg_temp.check_mentors() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_temp.reject('cardinality(learnhub.skill_keys(r.skills)) > 50', 'skills', 
+    PERFORM pg_temp.reject('cardinality(learnhub.skill_keys(r.skills)) > 50', 'skills',
                            'This may have at most 50 skills.');
     PERFORM pg_temp.reject('learnhub.longest(learnhub.skill_names(r.skills)) > 100', 'skills',
                            'A skill may have at most 100 characters.');
