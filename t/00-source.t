@@ -12,7 +12,7 @@ my @c = sort glob 'mod_learnhub/*.c mod_learnhub/*/*.c';
 my @headers = sort glob 'include/*.h mod_learnhub/*.h mod_learnhub/*/*.h';
 my @sql = sort glob 'conf/schema/*.sql';
 my @tests = (
-    glob('t/*.t t/faults/*.t t/frontends/*.t'), qw(t/TEST t/bench/bench t/bench/chart t/bench/growth),
+    glob('t/*.t t/faults/*.t t/cluster/*.t t/frontends/*.t'), qw(t/TEST t/bench/bench t/bench/chart t/bench/growth),
     glob 't/lib/LearnHub/*.pm t/bench/Bench/*.pm'
 );
 my @scripts = sort glob 't/frontends/*.js t/frontends/*/*.js';
