@@ -72,7 +72,10 @@ BEGIN
     END LOOP;
     SELECT coalesce(max(id), 0) + 1 INTO next_id FROM learnhub.outbox_first;
     next_id := greatest(next_id, nextval(pg_get_serial_sequence('learnhub.outbox_first', 'id')));
-    ALTER TABLE learnhub.outbox_first ALTER id DROP IDENTITY;
+    ALTER TABLE learnhub.outbox_first
+        ALTER id DROP IDENTITY,
+        DROP CONSTRAINT outbox_first_pkey,
+        DROP CONSTRAINT outbox_first_once_key;
 
     CREATE TABLE learnhub.outbox (
         LIKE learnhub.outbox_first INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS,
