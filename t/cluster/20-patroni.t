@@ -50,7 +50,8 @@ sub scenario {
         write => sprintf('%.2f s later', ($write // 999) - $promoted),
         failure => sprintf '%.2f s later', $failed - $promoted);
     my @late = grep { $_->{start} > $promoted + $within } $run->failed;
-    is_deeply([map {"$_->{kind} $_->{status}"} @late], [], "$name: none fails that begins $within s after the promotion");
+    is_deeply([map {"$_->{kind} $_->{status}"} @late],
+        [], "$name: none fails that begins $within s after the promotion");
     ok($write && $write - $promoted < $within + 1, "$name: writes succeed soon after the promotion");
     return $run;
 }

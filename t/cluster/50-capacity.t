@@ -69,7 +69,8 @@ sub counters {
 }
 
 subtest 'costs of requests' => sub {
-    sql(q(SELECT setval(pg_get_serial_sequence('learnhub.availabilities', 'id'), max(id)) FROM learnhub.availabilities));
+    sql(q(SELECT setval(pg_get_serial_sequence('learnhub.availabilities', 'id'), max(id))
+        FROM learnhub.availabilities));
     my $node = second_httpd(node_directives("LearnHubCache 0\n"));
     my $ledger = ledger(clients => 8, pause => 0, mentors => 500, mix => ['me'], nodes => [$node->port]);
     sql('VACUUM ANALYZE');
