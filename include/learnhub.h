@@ -187,7 +187,11 @@ enum {
     LH_DIAGRAM = 64,      /* its body contains a diagram: limited by LearnHubMaxDiagram instead of LearnHubMaxBody */
     LH_SHORT = 128,       /* of GET: its statements find their rows by an index and take PostgreSQL less than a
                           * millisecond; concurrent requests without filters share a round trip, except for deep_sql */
-    LH_KEEPS_CACHE = 256, /* changes nothing that routes with `depends` show: its statements store no topic */
+    LH_KEEPS_CACHE = 256, /* changes nothing that routes with `depends` or LH_STANDBY show: its statements store no
+                           * topic */
+    LH_STANDBY = 1024,  /* of GET: a standby may answer it (LearnHubReadFrom), because it shows public data or those of
+                           * other users; with LH_SHORT only if it shares no round trip. Without authentication it needs
+                           * `depends` */
     LH_IDEMPOTENT = 512 /* of POST: with the header Idempotency-Key, its response is stored in the transaction of `sql`,
                            * and a repeated request gets it instead of a second change (LearnHubIdempotencyTTL). The
                            * steps after `sql` then run before the commit, again if the transaction is retried, and may
@@ -257,9 +261,10 @@ typedef struct lh_route {
                      * clients' networks */
     lh_rate rate;   /* the class of LearnHubRate that its requests count for, if not that of its method */
     lh_share share; /* the share that a request takes before its steps run, or 429; LH_SHARE_NONE: none */
-    /* Of a GET route without steps: its responses are cached until one of these topics changes (LearnHubCache). Topics
-     * are stored by triggers (conf/schema/0015_changes.sql) and separated by spaces; one can end in a parameter of the
-     * path or in {me}, the caller: "problem:{id} creators". */
+    /* Of a GET route: what its responses show. Without steps they are cached until one of these topics changes
+     * (LearnHubCache); with steps it must be LH_STANDBY. Topics are stored by triggers (conf/schema/0015_changes.sql)
+     * and separated by spaces; one can end in a parameter of the path or in {me}, the caller: "problem:{id} creators".
+     */
     const char *depends;
     lh_shape shape;
     int status;              /* of success; 0: 200, or 204 for LH_NOTHING */

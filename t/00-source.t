@@ -129,7 +129,7 @@ subtest 'each library is used in a few files' => sub {
     my $httpd = qr{^(?:httpd|http_\w+|ap_\w+|util_\w+|mod_\w+|scoreboard|mpm_common)\.h$};
     my $libpq = qr{^(?:libpq-fe|libpq-events|postgres_ext)\.h$};
     my %only = ( # the files that may include a library
-        libpq => [$libpq, qr{/db/(?:cancel|connect|exchange|hosts|result|session)\.c$}],
+        libpq => [$libpq, qr{/(?:db/(?:cancel|connect|exchange|hosts|result|session)|core/conninfo)\.c$}],
         jansson => [qr{^jansson\.h$}, qr{/util/json_value\.c$}],
         curl => [qr{^curl/}, qr{/(?:jobs/smtp|model/model)\.c$}],
     );

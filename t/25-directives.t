@@ -99,6 +99,19 @@ subtest 'values of LearnHubPreparedStatements' => sub {
     accepts(LearnHubPreparedStatements => 'Auto', 'On', 'Off', 'auto', 'OFF');
 };
 
+subtest 'values of LearnHubReadFrom, LearnHubReadLag' => sub {
+    my $form = qr/Primary or a connection string.*db2\.example\.com/;
+    rejects(LearnHubReadFrom => $form, '', '""', 'Off', 'host=a dbname=b', '"host=a nonsense=b"', '"dbname=learnhub"',
+        '"host=\'a"');
+    rejects(LearnHubReadFrom => qr/1 to 8 standbys/, '"host=1,2,3,4,5,6,7,8,9"', '"port=5432"');
+    rejects(LearnHubReadFrom => qr/without a password; use passfile/, '"host=a password=secret"',
+        'postgresql://u:secret@a/learnhub');
+    accepts(LearnHubReadFrom => 'Primary', 'primary', 'host=a', '"host=1,2,3,4,5,6,7,8"', '"hostaddr=127.0.0.1 port=1"',
+        'postgresql://u@a/learnhub');
+    rejects(LearnHubReadLag => $time, @invalid_times, '0', '61s', '2m');
+    accepts(LearnHubReadLag => '100ms', '5s', '1m');
+};
+
 subtest 'values of issuer, audience, bcrypt cost and login throttle' => sub {
     for my $directive (qw(LearnHubJWTIssuer LearnHubJWTAudience)) {
         rejects($directive => qr/string/, '', '""', 'two words');

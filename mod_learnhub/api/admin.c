@@ -62,6 +62,7 @@ static const lh_route routes[] = {
     {.name = "admin.users", .method = "GET", .path = "/api/admin/users/",
      .summary = "List all accounts, oldest first.",
      .roles = LH_ADMIN,
+     .flags = LH_STANDBY,
      .query = user_filters,
      .count = "SELECT count(*) "
               "FROM learnhub.users u "
@@ -103,6 +104,7 @@ static const lh_route routes[] = {
     {.name = "admin.audit", .method = "GET", .path = "/api/admin/audit/",
      .summary = "List the 10,000 newest entries of the audit log that the filters select, newest first.",
      .roles = LH_ADMIN,
+     .flags = LH_STANDBY,
      .query = audit_filters,
      .count = "SELECT count(*) "
               "FROM learnhub.audit_entries(" AUDIT_FILTERS ")",

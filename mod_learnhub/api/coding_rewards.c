@@ -77,7 +77,7 @@ static const lh_route routes[] = {
     {.name = "rewards.list", .method = "GET", .path = "/api/rewards/",
      .summary = "List the active rewards, for admins all, by cost and name.",
      .roles = LH_MEMBER,
-     .flags = LH_UNPAGED,
+     .flags = LH_UNPAGED | LH_STANDBY,
      .sql = {"SELECT " REWARD_COLUMNS
              "FROM learnhub.rewards r "
              "WHERE r.is_active OR " ADMIN_CALLER " "

@@ -122,7 +122,7 @@ static const lh_route routes[] = {
     {.name = "mentors.list", .method = "GET", .path = "/mentor/",
      .summary = "List all mentors, by pk.",
      .roles = LH_MEMBER,
-     .flags = LH_UNPAGED,
+     .flags = LH_UNPAGED | LH_STANDBY,
      .sql = {MENTOR_LIST
              "ORDER BY u.id "
              "LIMIT :limit::bigint OFFSET :offset::bigint"},
@@ -132,7 +132,7 @@ static const lh_route routes[] = {
     {.name = "mentors.by_skills", .method = "GET", .path = "/mentor/{skills:text}/",
      .summary = "List the mentors who have all of the comma-separated skills, by pk.",
      .roles = LH_MEMBER,
-     .flags = LH_UNPAGED,
+     .flags = LH_UNPAGED | LH_STANDBY,
      .sql = {MENTOR_LIST
              "  AND p.skill_keys @> learnhub.skill_keys(to_jsonb(:skills::text)) "
              "  AND cardinality(learnhub.skill_keys(to_jsonb(:skills::text))) > 0 "
@@ -223,7 +223,7 @@ static const lh_route routes[] = {
     {.name = "mentees.list", .method = "GET", .path = "/mentee/",
      .summary = "List all mentees, by pk.",
      .roles = LH_MEMBER,
-     .flags = LH_UNPAGED,
+     .flags = LH_UNPAGED | LH_STANDBY,
      .sql = {"SELECT u.id AS pk, learnhub.directory_name(u.username) AS username, u.first_name, u.last_name, "
              "       learnhub.photo_url(:base, u.profile_photo) AS profile_photo, u.is_mentee, "
              "       p.team_number AS \"mentee_profile.team_number\" "

@@ -126,6 +126,7 @@ static const lh_route routes[] = {
 
     {.name = "problems.list", .method = "GET", .path = "/problems/",
      .summary = "List problems, newest first.",
+     .flags = LH_STANDBY,
      .query = filter_fields,
      .count = "SELECT CASE WHEN " COUNTED " IS NULL "
               "            THEN (SELECT count(*) FROM learnhub.problems p WHERE true :filters) "
@@ -163,6 +164,7 @@ static const lh_route routes[] = {
 
     {.name = "problems.search", .method = "GET", .path = "/problems/search/query",
      .summary = "Search titles and descriptions, newest first.",
+     .flags = LH_STANDBY,
      .query = search_fields,
      .before = {&classify},
      .count = "SELECT count(*) "
@@ -181,6 +183,7 @@ static const lh_route routes[] = {
      .timeout_ms = 1000,
      .rate = LH_RATE_SEARCH,
      .share = LH_SHARE_SEARCH,
+     .depends = "problems creators",
      .shape = LH_SKIP_LIMIT,
      .key = "problems",
      .returns = problem_keys,

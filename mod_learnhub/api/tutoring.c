@@ -159,7 +159,7 @@ static const lh_route routes[] = {
     {.name = "tutoring.list", .method = "GET", .path = "/api/sessions/",
      .summary = "List all sessions, newest first.",
      .roles = LH_MEMBER,
-     .flags = LH_SHORT,
+     .flags = LH_SHORT | LH_STANDBY,
      .query = session_filters,
      .count = "SELECT CASE WHEN " COUNTED " IS NULL "
               "            THEN (SELECT count(*) FROM learnhub.tutoring_sessions s WHERE true :filters) "

@@ -91,6 +91,7 @@ static const lh_route routes[] = {
     {.name = "xp.activities", .method = "GET", .path = "/api/v1/activities/",
      .summary = "List the activities, by name.",
      .roles = LH_MEMBER,
+     .flags = LH_STANDBY,
      .query = activity_filters,
      .count = "SELECT count(*) "
               "FROM learnhub.activities a "

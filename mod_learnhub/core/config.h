@@ -61,7 +61,9 @@ typedef struct lh_config {
     apr_int64_t max_body, max_photo, max_diagram; /* bytes */
     lh_rates rates;
     apr_int64_t connection_wait, statement_timeout;
-    const char *prepared; /* "auto", "on" or "off" */
+    const char *prepared;  /* "auto", "on" or "off" */
+    const char *read_from; /* the connection string of standbys, "" for Primary, or NULL */
+    apr_int64_t read_lag;
     lh_spool_limit spool;
     apr_int64_t cache; /* bytes; 0: off */
     apr_int64_t idempotency_ttl;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "core/config.h"
+#include "core/conninfo.h"
 #include "core/learnhub_module.h"
 #include "core/readers.h"
 
@@ -92,6 +93,11 @@ const command_rec lh_config_commands[] = {
     DIRECTIVE("LearnHubPreparedStatements", lh_read_choice, prepared,
               "Auto, On or Off: statements are prepared on each connection; Auto: unless a pooler is detected",
               .words = "auto on off", .default_value = "auto"),
+    DIRECTIVE("LearnHubReadFrom", lh_read_conninfo, read_from,
+              "the connection string of standbys that lists are read from, or Primary: only store who makes changes"),
+    DIRECTIVE("LearnHubReadLag", lh_read_duration, read_lag,
+              "the time by which a standby may be behind the primary",
+              .min = 100 * LH_MILLISECOND, .max = LH_MINUTE, .default_value = "5s"),
     DIRECTIVE("LearnHubSpool", lh_read_spool, spool,
               "the size of all temporary files for long responses in bytes, per process, and their directory",
               .min = 1048576, .max = (apr_int64_t)1 << 40, .default_value = "268435456"),

@@ -16,6 +16,7 @@ typedef struct lh_server {
     lh_config config; /* with all defaults */
     struct lh_pool *db;
     struct lh_batches *batches; /* of `db` */
+    struct lh_standby *standby; /* NULL: all reads are on the primary */
     struct lh_spools *spools;   /* for long responses */
     lh_gates gates;
     struct lh_tokens *tokens;

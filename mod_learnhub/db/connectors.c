@@ -85,7 +85,10 @@ static void report_session(lh_pool *pool, const lh_session *session)
 
 static void report_down(lh_pool *pool, lh_pool_condition condition, const char *why)
 {
-    if (condition == LH_POOL_OUTDATED) {
+    if (pool->standby) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, pool->server, LH_LOG(0135) "the standby cannot be used: %s", why);
+    }
+    else if (condition == LH_POOL_OUTDATED) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, pool->server,
                      LH_LOG(0110) "the database cannot be used: %s; run: make -f Makefile.apxs migrate", why);
     }
@@ -117,11 +120,31 @@ static apr_interval_time_t back_off(int failures)
     return full - lh_clock() % (full / 4); /* jitter: the processes do not all connect at once */
 }
 
+static void report_up(lh_pool *pool, apr_interval_time_t outage)
+{
+    if (pool->standby) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pool->server,
+                     LH_LOG(0136) "the standby can be used again after %" APR_TIME_T_FMT " s", apr_time_sec(outage));
+    }
+    else {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pool->server,
+                     LH_LOG(0030) "database available again after %" APR_TIME_T_FMT " s", apr_time_sec(outage));
+    }
+}
+
 static void switch_host(lh_pool *pool, int host)
 {
-    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pool->server,
-                 LH_LOG(0114) "%s is used instead of %s, which does not accept writes or does not answer",
-                 lh_hosts_name(pool->hosts, host), lh_hosts_name(pool->hosts, pool->host));
+    const char *name = lh_hosts_name(pool->hosts, host), *before = lh_hosts_name(pool->hosts, pool->host);
+
+    if (pool->standby) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pool->server,
+                     LH_LOG(0139) "reads use %s instead of %s, which is no standby or does not answer", name, before);
+    }
+    else {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pool->server,
+                     LH_LOG(0114) "%s is used instead of %s, which does not accept writes or does not answer", name,
+                     before);
+    }
     lh_pool_state_use_host(pool, host);
 }
 
@@ -140,8 +163,7 @@ static void add_connected(lh_pool *pool, lh_pool_entry *entry)
     lh_pool_state_demand(pool); /* the pool may have become larger than the demand it could meet before */
     report_session(pool, &entry->session);
     if (was_down) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pool->server,
-                     LH_LOG(0030) "database available again after %" APR_TIME_T_FMT " s", apr_time_sec(outage));
+        report_up(pool, outage);
     }
 }
 

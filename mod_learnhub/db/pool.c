@@ -45,13 +45,15 @@ static apr_status_t stop(void *data)
     return APR_SUCCESS;
 }
 
-lh_pool *lh_pool_create(apr_pool_t *p, server_rec *s, const lh_session_options *options)
+static lh_pool *create(apr_pool_t *p, server_rec *s, const lh_session_options *options, struct lh_hosts *standbys)
 {
     lh_pool *pool = apr_pcalloc(p, sizeof(*pool));
     int i;
 
     pool->server = s;
     pool->options = *options;
+    pool->standby = standbys != NULL;
+    pool->hosts = standbys;
     pthread_mutex_init(&pool->lock, NULL);
     lh_clock_cond_init(&pool->share_available);
     lh_clock_cond_init(&pool->work_available);
@@ -73,6 +75,35 @@ lh_pool *lh_pool_create(apr_pool_t *p, server_rec *s, const lh_session_options *
     }
     apr_pool_pre_cleanup_register(p, pool, stop);
     return pool;
+}
+
+lh_pool *lh_pool_create(apr_pool_t *p, server_rec *s, const lh_session_options *options)
+{
+    return create(p, s, options, NULL);
+}
+
+lh_pool *lh_pool_create_standby(apr_pool_t *p, server_rec *s, const lh_session_options *options, struct lh_hosts *hosts)
+{
+    return create(p, s, options, hosts);
+}
+
+void lh_pool_grow_like(lh_pool *pool, lh_pool *other)
+{
+    int size;
+
+    pthread_mutex_lock(&other->lock);
+    size = other->size;
+    pthread_mutex_unlock(&other->lock);
+    pthread_mutex_lock(&pool->lock);
+    lh_pool_state_grow_to(pool, size);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void lh_pool_reset_idle(lh_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    lh_pool_state_drop_idle(pool);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 void lh_pool_hooks(void)

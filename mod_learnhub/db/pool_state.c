@@ -33,8 +33,11 @@ static int size_for(int dbd_max)
 /* DBDMax is known after the first connect; until then the pool has one entry. */
 void lh_pool_state_grow(lh_pool *pool, int dbd_max)
 {
-    int size = size_for(dbd_max);
+    lh_pool_state_grow_to(pool, size_for(dbd_max));
+}
 
+void lh_pool_state_grow_to(lh_pool *pool, int size)
+{
     while (pool->size < size) {
         lh_pool_state_push(&pool->broken, &pool->entries[pool->size++]);
     }

@@ -37,6 +37,7 @@ typedef enum { LH_POOL_UP, LH_POOL_UNREACHABLE, LH_POOL_OUTDATED } lh_pool_condi
 struct lh_pool {
     server_rec *server;
     lh_session_options options;
+    int standby; /* its connections lead to standbys; without it requests read from the primary */
 
     pthread_mutex_t lock; /* guards all fields below */
 
@@ -80,8 +81,9 @@ struct lh_pool {
 void lh_pool_state_push(lh_pool_entry **list, lh_pool_entry *entry);
 lh_pool_entry *lh_pool_state_pop(lh_pool_entry **list);
 
-/* Grows the pool to the size for DBDMax. */
+/* Grows the pool to the size for DBDMax, or to `size`. */
 void lh_pool_state_grow(lh_pool *pool, int dbd_max);
+void lh_pool_state_grow_to(lh_pool *pool, int size);
 
 /* Hands a connected entry to the first caller in the queue, or makes it idle. */
 void lh_pool_state_offer(lh_pool *pool, lh_pool_entry *entry);

@@ -198,7 +198,8 @@ lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_receiv
     stream.current = lh_result_own(p, NULL);
     x.stream = &stream;
     outcome = run_attempts(&x, time);
-    if (outcome == LH_SQL_OK && !stream.begun && receiver->begin(receiver->context, results) != APR_SUCCESS) {
+    if (outcome == LH_SQL_OK && !stream.begun && !x.refused &&
+        receiver->begin(receiver->context, results) != APR_SUCCESS) {
         failure->label = run->statements[run->guard]->label;
         failure->message = LH_EXCHANGE_STREAM_ENDED;
         outcome = LH_SQL_LOST;

@@ -144,7 +144,7 @@ int lh_cache_find(lh_call *call, lh_response *response)
     const char *note = "off";
     int found = 0;
 
-    if (!call->route->topic_count) {
+    if (!call->route->topic_count || call->route->def->before[0] || call->route->def->after[0]) {
         return 0;
     }
     if (call->server->cache && lh_topics_follow(call)) {
