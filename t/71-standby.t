@@ -136,7 +136,7 @@ subtest 'anonymous reads' => sub {
     is("@missed", '', 'find each change');
 };
 
-# Also those of a server with LearnHubReadFrom Primary, and of one without a cache; but not those that no such list shows.
+# Also those of a server with LearnHubReadFrom Primary, and of one without a cache; but only of changes that are made.
 subtest 'stored writers' => sub {
     my ($server) = second_httpd("LearnHubReadFrom Primary\nLearnHubCache 0");
     my $user = signup();
