@@ -41,13 +41,14 @@ struct lh_standby {
 
     pthread_mutex_t lock; /* guards the fields below, except for `position` */
     pthread_cond_t probed;
-    int probing;                     /* a thread executes a probe */
-    char position[POSITION_SIZE];    /* of the last successful probe, see topics.h; owned by the thread that probes */
-    char identity[IDENTITY_SIZE];    /* of the primary: its system identifier and timeline */
-    apr_time_t began_at;             /* when the last probe began */
-    apr_time_t probed_at, failed_at; /* when the last one began that succeeded, and that failed */
-    sample latest, samples[SAMPLES]; /* of the last probe, and of earlier ones in a ring */
-    int newest;                      /* in the ring */
+    int probing; /* a thread executes a probe */
+    char position
+        [POSITION_SIZE]; /* of the last successful probe: a server and a snapshot; owned by the thread that probes */
+    char identity[IDENTITY_SIZE];       /* of the primary: its system identifier and timeline */
+    apr_time_t began_at;                /* when the last probe began */
+    apr_time_t probed_at, failed_at;    /* when the last one began that succeeded, and that failed */
+    sample latest, samples[SAMPLES];    /* of the last probe, and of earlier ones in a ring */
+    int newest;                         /* in the ring */
     apr_time_t changed_at[NUMBERS + 1]; /* by topic: when a probe that found a change ended */
     apr_time_t paused_until;
     int rejected; /* why the standby is not used has been logged */
@@ -61,6 +62,8 @@ static int stores_writers;
 #define IDENTITY "(SELECT system_identifier FROM pg_control_system()) || ' ' || "
 
 /*
+ * The probe does not call learnhub.server_position(), which PostgreSQL plans for each call.
+ *
  * The position of the log is that of what has been flushed: all transactions that were acknowledged, unless
  * synchronous_commit is off. What has been inserted may stay unflushed, and hence unknown to standbys, for seconds.
  *
@@ -75,17 +78,21 @@ int lh_standby_compile(lh_statements *registry, const char **why)
 
     probe_statement = lh_statement_compile(
         registry, "standby.probe",
-        "WITH since AS MATERIALIZED ("
-        "    SELECT position, CASE WHEN split_part(:position::text, ' ', 1) = split_part(position, ' ', 1) "
-        "                          THEN split_part(:position::text, ' ', 2)::pg_snapshot END AS seen "
-        "    FROM (SELECT learnhub.server_position() AS position OFFSET 0) here), "
+        "WITH here AS MATERIALIZED ("
+        "    SELECT pg_postmaster_start_time() || '/' || coalesce(b.stats_reset::text, '') AS server, "
+        "           pg_current_snapshot() AS snapshot "
+        "    FROM pg_stat_bgwriter b), "
+        "since AS MATERIALIZED ("
+        "    SELECT server, snapshot, CASE WHEN split_part(:position::text, '|', 1) = server "
+        "                                  THEN split_part(:position::text, '|', 2)::pg_snapshot END AS seen "
+        "    FROM here), "
         "found AS MATERIALIZED ("
         "    (SELECT topic FROM learnhub.changes "
         "     WHERE xid >= pg_snapshot_xmax((SELECT seen FROM since)) ORDER BY xid LIMIT 1001) "
         "    UNION ALL "
         "    (SELECT topic FROM learnhub.changes "
         "     WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip((SELECT seen FROM since)))) LIMIT 1001)) "
-        "SELECT s.position, "
+        "SELECT s.server || '|' || s.snapshot AS position, "
         "       (CASE WHEN current_setting('synchronous_commit') = 'off' THEN pg_current_wal_insert_lsn() "
         "             ELSE pg_current_wal_flush_lsn() END - '0/0')::bigint AS written, "
         "       CASE WHEN p.pruned <= pg_snapshot_xmin(s.seen) AND (SELECT count(*) FROM found) <= 1000 "
