@@ -45,7 +45,7 @@ static apr_status_t stop(void *data)
     return APR_SUCCESS;
 }
 
-static lh_pool *create(apr_pool_t *p, server_rec *s, const lh_session_options *options, struct lh_hosts *standbys)
+static lh_pool *create_pool(apr_pool_t *p, server_rec *s, const lh_session_options *options, struct lh_hosts *standbys)
 {
     lh_pool *pool = apr_pcalloc(p, sizeof(*pool));
     int i;
@@ -79,12 +79,12 @@ static lh_pool *create(apr_pool_t *p, server_rec *s, const lh_session_options *o
 
 lh_pool *lh_pool_create(apr_pool_t *p, server_rec *s, const lh_session_options *options)
 {
-    return create(p, s, options, NULL);
+    return create_pool(p, s, options, NULL);
 }
 
 lh_pool *lh_pool_create_standby(apr_pool_t *p, server_rec *s, const lh_session_options *options, struct lh_hosts *hosts)
 {
-    return create(p, s, options, hosts);
+    return create_pool(p, s, options, hosts);
 }
 
 void lh_pool_grow_like(lh_pool *pool, lh_pool *other)
