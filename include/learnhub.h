@@ -72,7 +72,7 @@ enum {
     LH_NULL = 4,        /* input: null is accepted and means the same as an absent field; `returns`: may be null */
     LH_COERCE = 8,      /* accepts integers and booleans as strings ("4", "True", "1"), 0 and 1 for an LH_BOOLEAN, an
                          * integer for an LH_STRING, one digit for the hours of an LH_DURATION, and a single string for
-                         * LH_STRINGS, bound as a JSON string */
+                         * LH_STRINGS, bound as a JSON string; `returns`: LH_STRINGS may be a single string */
     LH_FUTURE = 16,     /* the time must be in the future */
     LH_CLAMP = 32,      /* an integer above max becomes max */
     LH_SECRET = 64,     /* no statement can name it; only steps can read it, with lh_param() */
@@ -104,7 +104,11 @@ typedef struct lh_field {
     const char *where;         /* of a query field: " AND where" replaces :filters in the route's count, in its last
                                 * statement and in deep_sql when the field is present */
     const struct lh_field *items; /* of LH_OBJECT and LH_LIST in responses: the keys of the objects */
-    const char *note;             /* one sentence for readers of the table; not used at run time */
+    const char *object; /* of responses: names the objects of this table in /openapi.json, such as "Problem"; of several
+                          * in a table, the last one does */
+    const char *example; /* a valid value for /openapi.json, as text or JSON; "": the field is left out of examples of
+                          * requests; NULL: a value by name and type */
+    const char *note;    /* one sentence for readers of the table and of /openapi.json */
 } lh_field;
 
 /* ---- errors ---- */
@@ -136,6 +140,7 @@ typedef struct lh_step {
     /* Columns that it reads, separated by spaces: of extra_sql[0] for a step before the statements, of the last
      * statement for a step after them. That statement must contain `AS name` for each. */
     const char *columns;
+    const char *adds; /* keys of strings that it adds to an LH_SKIP_LIMIT, separated by spaces */
 } lh_step;
 
 /* ---- routes ---- */
@@ -160,8 +165,9 @@ typedef enum {
     LH_NOTHING,     /* no body; no row is the error `missing` */
     LH_EVENTS,      /* column `_content` of the first row as one event of text/event-stream; no row is the error
                      * `missing` */
-    LH_BYTES        /* column `_content` of the first row with media type `_type` and ETag `_tag`, immutable; no row is
+    LH_BYTES,       /* column `_content` of the first row with media type `_type` and ETag `_tag`, immutable; no row is
                      * the error `missing` */
+    LH_DOCUMENT     /* of GET without statements: the document that a step sets with lh_reply_document() */
 } lh_shape;
 
 /* The format of error responses. */
@@ -187,7 +193,11 @@ enum {
     LH_DIAGRAM = 64,      /* its body contains a diagram: limited by LearnHubMaxDiagram instead of LearnHubMaxBody */
     LH_SHORT = 128,       /* of GET: its statements find their rows by an index and take PostgreSQL less than a
                           * millisecond; concurrent requests without filters share a round trip, except for deep_sql */
-    LH_KEEPS_CACHE = 256, /* changes nothing that routes with `depends` show: its statements store no topic */
+    LH_KEEPS_CACHE = 256, /* changes nothing that routes with `depends` or LH_STANDBY show: its statements store no
+                           * topic */
+    LH_STANDBY = 1024,  /* of GET: a standby may answer it (LearnHubReadFrom), because it shows public data or those of
+                           * other users; with LH_SHORT only if it shares no round trip. Without authentication it needs
+                           * `depends` */
     LH_IDEMPOTENT = 512 /* of POST: with the header Idempotency-Key, its response is stored in the transaction of `sql`,
                            * and a repeated request gets it instead of a second change (LearnHubIdempotencyTTL). The
                            * steps after `sql` then run before the commit, again if the transaction is retried, and may
@@ -233,13 +243,14 @@ typedef struct lh_route {
     const char *name;    /* unique, such as "tutoring.join"; identifies the route in logs */
     const char *method;  /* GET serves HEAD as well */
     const char *path;    /* "/api/sessions/{id:int}/join/": {name:int|oid|uuid|text}; the last slash is optional */
-    const char *summary; /* one sentence for readers of the table */
+    const char *summary; /* one sentence for readers of the table and of /openapi.json */
     unsigned roles;      /* LH_ANYONE, or the roles that may call it */
     unsigned flags;
     unsigned accepts; /* LH_JSON, LH_FORM, LH_MULTIPART */
     const lh_field *query;
     const lh_field *body;
-    lh_check *check;                         /* NULL: the fields' own rules suffice */
+    const char *either; /* body fields of which one must be sent, as `check` requires, separated by spaces */
+    lh_check *check;    /* NULL: the fields' own rules suffice */
     const lh_step *before[LH_STEPS_MAX];     /* run in order before the statements; the first error ends the request */
     const char *extra_sql[LH_EXTRA_SQL_MAX]; /* statements that steps run with lh_query() */
     const char *count;                       /* of LH_PAGE and LH_SKIP_LIMIT: SELECT count(*) with :filters */
@@ -257,12 +268,15 @@ typedef struct lh_route {
                      * clients' networks */
     lh_rate rate;   /* the class of LearnHubRate that its requests count for, if not that of its method */
     lh_share share; /* the share that a request takes before its steps run, or 429; LH_SHARE_NONE: none */
-    /* Of a GET route without steps: its responses are cached until one of these topics changes (LearnHubCache). Topics
-     * are stored by triggers (conf/schema/0015_changes.sql) and separated by spaces; one can end in a parameter of the
-     * path or in {me}, the caller: "problem:{id} creators". */
+    /* Of a GET route: what its responses show. Without steps they are cached until one of these topics changes
+     * (LearnHubCache); with steps it must be LH_STANDBY. Topics are stored by triggers (conf/schema/0015_changes.sql)
+     * and separated by spaces; one can end in a parameter of the path or in {me}, the caller: "problem:{id} creators".
+     */
     const char *depends;
     lh_shape shape;
+    const char *media;       /* of LH_BYTES and of documents: the media types of the response, separated by spaces */
     int status;              /* of success; 0: 200, or 204 for LH_NOTHING */
+    int other_status;        /* that the column `_status` or a step sets instead; 0: none */
     const char *message;     /* {"message": message, key: response} */
     const char *key;         /* the key of the response */
     const lh_field *returns; /* the keys of the response (dotted names nest); a test compares responses with it */
@@ -272,8 +286,9 @@ typedef struct lh_route {
 /* Routes with common path prefixes and formats. */
 typedef struct lh_route_group {
     const char *name;            /* as in LearnHubAPI */
-    const char *title;           /* for readers of the table; not used at run time */
+    const char *title;           /* unique, for readers of the table and of /openapi.json */
     const char *const *prefixes; /* terminated by NULL; "/x" is /x and all paths below it */
+    const char *pages; /* of service pages: the words of LearnHubPages, one for each prefix, separated by spaces */
     lh_error_format error_format;
     lh_time_format time_format;
     int always;             /* served whatever LearnHubAPI contains */
@@ -318,6 +333,21 @@ void lh_reply_string(lh_call *call, const char *key, const char *value);
 void lh_reply_int(lh_call *call, const char *key, apr_int64_t value);
 void lh_reply_json(lh_call *call, const char *key, const char *value);
 
+/* A response that is sent as it is. It lives as long as the process. */
+typedef struct lh_document {
+    const char *type; /* the media type */
+    const char *body;
+    apr_size_t length;
+    const char *etag; /* with quotes; NULL: computed for each response */
+    int immutable;    /* clients may keep it without asking again */
+} lh_document;
+
+/* Sends this document with status 200 instead of a response of the route's shape. Of GET. */
+void lh_reply_document(lh_call *call, const lh_document *document);
+
+/* The description of this server's routes, /openapi.json. */
+const lh_document *lh_openapi(const lh_call *call);
+
 /* Sets the status of the response instead of the route's. */
 void lh_reply_status(lh_call *call, int status);
 
@@ -327,8 +357,9 @@ void lh_reply_complete(lh_call *call);
 /* The path prefixes that this server serves, as JSON: {"users": "/users", ...}. */
 const char *lh_links(const lh_call *call);
 
-/* 1 if the database cannot be used because its schema is older than the module. */
-int lh_schema_outdated(const lh_call *call);
+/* Whether the database cannot be used because of its schema: -1: the schema is older than the module needs; 1: it is
+ * newer and does not serve this module; 0: no. */
+int lh_schema_mismatch(const lh_call *call);
 
 /*
  * Takes a share of `kind` for the call's account, unless the caller is anonymous, and for its network. It is held until

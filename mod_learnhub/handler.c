@@ -21,8 +21,10 @@
 #include "http/rate.h"
 #include "http/receive.h"
 #include "http/reply.h"
+#include "http/request_id.h"
 #include "http/route.h"
 #include "http/run.h"
+#include "metrics/exposition.h"
 #include "server.h"
 
 #define HANDLER "learnhub"
@@ -48,6 +50,7 @@ static lh_call *make_call(request_rec *r, lh_server *server, const lh_route_grou
     call->path = path;
     call->preflight = r->method_number == M_OPTIONS && apr_table_get(r->headers_in, "Origin") &&
                       apr_table_get(r->headers_in, "Access-Control-Request-Method");
+    lh_request_id_set(call);
     ap_set_module_config(r->request_config, &learnhub_module, call);
     return call;
 }
@@ -102,6 +105,7 @@ static void drop(request_rec *r, lh_call *call)
     core_request_config *core = ap_get_core_module_config(r->request_config);
 
     core->response_code_strings = call->custom_responses;
+    lh_request_id_drop(call);
     call->dropped = 1;
 }
 
@@ -175,12 +179,14 @@ static int map_to_storage(request_rec *r)
     return call && r->method_number != M_TRACE ? OK : DECLINED;
 }
 
-/* Overrides SetHandler and similar directives, but not a RewriteRule with [P] in a <Location>. */
+/* Overrides SetHandler and similar directives, but not that for the metrics, nor a RewriteRule with [P] in a
+ * <Location>. */
 static int fixups(request_rec *r)
 {
     lh_call *call = call_of(r);
+    int is_other = r->proxyreq || (r->handler && !strcmp(r->handler, LH_EXPOSITION_HANDLER));
 
-    if (call && r->proxyreq && !call->error_status) {
+    if (call && is_other && !call->error_status) {
         drop(r, call);
     }
     else if (call) {
@@ -315,6 +321,7 @@ static int serve(lh_call *call)
 {
     int rv = respond(call);
 
+    call->answered_at = apr_time_now();
     lh_reply_notes(call);
     return rv;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/config.h"
 #include "handler.h"
+#include "metrics/metrics.h"
 #include "server.h"
 
 static void register_hooks(apr_pool_t *p)
 {
     lh_server_hooks(p);
     lh_handler_hooks(p);
+    lh_metrics_hooks();
 }
 
 /* The only exported symbol, which httpd looks up; -fvisibility=hidden hides all others. */

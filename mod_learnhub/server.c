@@ -12,17 +12,22 @@
 #include "core/server_state.h"
 #include "crypto/jwt_memory.h"
 #include "db/batch.h"
+#include "db/hosts.h"
 #include "db/pool.h"
 #include "http/call.h"
 #include "http/claim.h"
 #include "http/idempotency.h"
-#include "http/path.h"
 #include "http/rate.h"
 #include "http/route.h"
+#include "http/served.h"
+#include "http/standby.h"
 #include "http/topics.h"
 #include "jobs/jobs.h"
 #include "jobs/smtp.h"
+#include "metrics/metrics.h"
 #include "model/model.h"
+#include "openapi/publish.h"
+#include "pages/pages.h"
 #include "util/gate.h"
 #include "util/json.h"
 #include "util/lru.h"
@@ -74,8 +79,8 @@ static int compile(apr_pool_t *pconf, const char **why)
 
     routes = lh_routes_compile(pconf, lh_route_groups, statements, why);
     return routes && lh_token_compile(statements, why) && lh_topics_compile(statements, why) &&
-           lh_idempotency_compile(statements, why) && lh_claim_compile(statements, why) &&
-           lh_jobs_compile(statements, why);
+           lh_standby_compile(statements, why) && lh_idempotency_compile(statements, why) &&
+           lh_claim_compile(statements, why) && lh_jobs_compile(statements, why);
 }
 
 /* Runs for `apachectl configtest` as well. */
@@ -105,19 +110,20 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     return OK;
 }
 
-/* Returns the number of servers with LearnHub On; sets *without_smtp and *with_cache to how many of them lack
- * LearnHubSMTP and have a cache. */
-static int count_servers(apr_pool_t *p, server_rec *s, int *without_smtp, int *with_cache)
+/* Returns the number of servers with LearnHub On; sets *without_smtp, *with_cache and *with_standby to how many of them
+ * lack LearnHubSMTP, have a cache, and have LearnHubReadFrom. */
+static int count_servers(apr_pool_t *p, server_rec *s, int *without_smtp, int *with_cache, int *with_standby)
 {
     int on = 0;
 
-    *without_smtp = *with_cache = 0;
+    *without_smtp = *with_cache = *with_standby = 0;
     for (; s; s = s->next) {
         lh_config config = *config_of(s);
         lh_config_complete(p, &config);
         on += config.enabled != 0;
         *without_smtp += config.enabled && !config.smtp;
         *with_cache += config.enabled && config.cache;
+        *with_standby += config.enabled && config.read_from;
     }
     return on;
 }
@@ -125,17 +131,18 @@ static int count_servers(apr_pool_t *p, server_rec *s, int *without_smtp, int *w
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main_server)
 {
     apr_status_t rv;
-    int without_smtp, with_cache, on;
+    int without_smtp, with_cache, with_standby, on;
 
     (void)plog;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK;
     }
     ap_add_version_component(pconf, "mod_learnhub/" LH_VERSION);
-    on = count_servers(ptemp, main_server, &without_smtp, &with_cache);
+    on = count_servers(ptemp, main_server, &without_smtp, &with_cache, &with_standby);
     if (!on) {
         return OK;
     }
+    lh_standby_store_writers(with_standby);
     rv = lh_revocation_share(main_server->process->pool);
     if (rv == APR_SUCCESS) {
         rv = lh_recent_share(pconf);
@@ -145,6 +152,9 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     }
     if (rv == APR_SUCCESS && with_cache) {
         rv = lh_topics_share(main_server->process->pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = lh_metrics_share(main_server->process->pool, routes);
     }
     if (rv != APR_SUCCESS) {
         return fail(main_server, rv, "cannot create shared memory");
@@ -193,20 +203,38 @@ static lh_prepared prepared_of(const lh_config *config)
                                               : LH_PREPARED_AUTO;
 }
 
-/* Sets server->db and server->batches. Servers with the same mod_dbd configuration share its DBDMax connections and one
- * pool. */
+/* Sets server->standby. Servers with the same connections to the primary and the same LearnHubReadFrom and
+ * LearnHubReadLag share it. */
+static void set_standby(apr_pool_t *pchild, lh_server *server, const lh_session_options *options, apr_hash_t *pools)
+{
+    const char *from = server->config.read_from;
+    lh_hosts *hosts = from && *from ? lh_hosts_parse(pchild, from) : NULL;
+    const char *key =
+        hosts ? apr_psprintf(pchild, "%pp %" APR_INT64_T_FMT " %s", (void *)server->db, server->config.read_lag, from)
+              : NULL;
+
+    server->standby = key ? apr_hash_get(pools, key, APR_HASH_KEY_STRING) : NULL;
+    if (key && !server->standby) {
+        server->standby = lh_standby_create(pchild, server->s, server->db, options, hosts, server->config.read_lag);
+        apr_hash_set(pools, key, APR_HASH_KEY_STRING, server->standby);
+    }
+}
+
+/* Sets server->db, server->batches and server->standby. Servers with the same mod_dbd configuration share its DBDMax
+ * connections and one pool. */
 static void set_pool(apr_pool_t *pchild, lh_server *server, server_rec *main_server, apr_hash_t *pools)
 {
     const void *dbd = dbd_of(server->s);
+    lh_session_options options = {.statement_timeout = longest_timeout(dbd, main_server),
+                                  .prepared = prepared_of(&server->config)};
 
     server->db = apr_hash_get(pools, &dbd, sizeof(dbd));
     if (!server->db) {
-        lh_session_options options = {.statement_timeout = longest_timeout(dbd, main_server),
-                                      .prepared = prepared_of(&server->config)};
         server->db = lh_pool_create(pchild, server->s, &options);
         apr_hash_set(pools, apr_pmemdup(pchild, &dbd, sizeof(dbd)), sizeof(dbd), server->db);
     }
     server->batches = lh_batches_create(pchild, server->db);
+    set_standby(pchild, server, &options, pools);
 }
 
 /* The key of entity tags. It is the same on all nodes, so that clients can use their tags on each. NULL
@@ -261,6 +289,8 @@ static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
         server->cache = lh_lru_create(pchild, (apr_size_t)server->config.cache);
         server->topics = lh_topics_create(pchild);
     }
+    server->pages = lh_pages_create(pchild, routes);
+    server->openapi = lh_openapi_keeper_create(pchild, routes);
     server->model = lh_model_create(pchild, &server->config, server->config.model_timeout);
     server->reviewer = lh_model_create(pchild, &server->config, server->config.review_timeout);
     return server;
@@ -298,6 +328,7 @@ static void child_init(apr_pool_t *pchild, server_rec *main_server)
     server_rec *s;
 
     lock_allocator(pchild);
+    lh_metrics_begin(pchild);
     create_gates(pchild, &gates);
     servers = apr_hash_make(pchild);
     for (s = main_server; s; s = s->next) {
@@ -332,16 +363,6 @@ const lh_routes *lh_server_routes(void)
     return routes;
 }
 
-/* 1 when the server serves `path`, which is in `group`: LearnHubPages lists service pages, LearnHubAPI groups. */
-static int serves(const lh_server *server, const lh_route_group *group, const char *path)
-{
-    if (group == &lh_group_service) {
-        return lh_config_has(lh_config_pages, server->config.pages,
-                             lh_path_below("/health", path) ? "health" : "index");
-    }
-    return group->always || lh_config_has(lh_config_apis, server->config.apis, group->name);
-}
-
 const lh_route_group lh_server_no_group = {
     .name = "none", .error_format = LH_ERRORS_DETAIL, .time_format = LH_SECONDS_Z};
 
@@ -355,7 +376,7 @@ const lh_route_group *lh_server_find_group(const lh_server *server, const char *
     }
     *path = uri[strlen(prefix)] ? uri + strlen(prefix) : "/";
     group = lh_route_find_group(lh_route_groups, *path);
-    if (group && serves(server, group, *path)) {
+    if (group && lh_served(&server->config, group, *path)) {
         return group;
     }
     return *prefix ? &lh_server_no_group : NULL;
@@ -370,19 +391,20 @@ const char *lh_links(const lh_call *call)
     lh_json_open(&json, '{');
     for (i = 0; lh_route_groups[i]; i++) {
         const char *const *prefix;
-        for (prefix = lh_route_groups[i]->prefixes; *prefix && serves(call->server, lh_route_groups[i], *prefix);
-             prefix++) {
-            lh_json_key(&json, (*prefix)[1] ? *prefix + 1 : "self");
-            lh_json_text(&json, apr_pstrcat(call->r->pool, call->server->config.prefix, *prefix, NULL));
+        for (prefix = lh_route_groups[i]->prefixes; *prefix; prefix++) {
+            if (lh_served(&call->server->config, lh_route_groups[i], *prefix)) {
+                lh_json_key(&json, (*prefix)[1] ? *prefix + 1 : "self");
+                lh_json_text(&json, apr_pstrcat(call->r->pool, call->server->config.prefix, *prefix, NULL));
+            }
         }
     }
     lh_json_close(&json, '}');
     return lh_json_result(&json);
 }
 
-int lh_schema_outdated(const lh_call *call)
+int lh_schema_mismatch(const lh_call *call)
 {
-    return lh_pool_is_outdated(call->server->db);
+    return lh_pool_schema(call->server->db);
 }
 
 void lh_server_hooks(apr_pool_t *p)

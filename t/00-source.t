@@ -12,11 +12,11 @@ my @c = sort glob 'mod_learnhub/*.c mod_learnhub/*/*.c';
 my @headers = sort glob 'include/*.h mod_learnhub/*.h mod_learnhub/*/*.h';
 my @sql = sort glob 'conf/schema/*.sql';
 my @tests = (
-    glob('t/*.t t/faults/*.t t/frontends/*.t'), qw(t/TEST t/bench/bench t/bench/chart t/bench/growth),
-    glob 't/lib/LearnHub/*.pm t/bench/Bench/*.pm'
+    glob('t/*.t t/faults/*.t t/cluster/*.t t/frontends/*.t'), qw(t/TEST t/bench/bench t/bench/chart t/bench/growth),
+    qw(conf/learnhub-ctl conf/manual), glob 't/lib/LearnHub/*.pm t/bench/Bench/*.pm conf/LearnHubCtl/*.pm'
 );
-my @scripts = sort glob 't/frontends/*.js t/frontends/*/*.js';
-my @pages = (@scripts, glob 't/frontends/*.css t/frontends/*/*.html');
+my @scripts = sort glob 't/described/*.js t/frontends/*.js t/frontends/*/*.js conf/docs/*.js';
+my @pages = (@scripts, glob 't/frontends/*.css t/frontends/*/*.html conf/docs/*.css');
 my @text = text_files();
 
 # The text files of the project, without what Apache::Test and make generate.
@@ -85,8 +85,11 @@ subtest 'dependencies' => sub {
         auth => [qw(include util crypto core db http)],
         jobs => [qw(include util core db http)],
         model => [qw(include util core http)],
+        openapi => [qw(include util core http)],
+        pages => [qw(include util crypto core http)],
         api => [qw(include)],
-        '' => [qw(include util crypto core db http auth jobs model)],
+        metrics => [qw(include util core db http jobs)],
+        '' => [qw(include util crypto core db http auth jobs model metrics openapi pages)],
     );
     my $target = sub { my ($name) = @_; return -f "include/$name" ? "include/$name" : "mod_learnhub/$name" };
     my @quoted = map { [$_->[0], $target->($_->[1])] } grep { $_->[2] } @includes;
@@ -129,7 +132,7 @@ subtest 'each library is used in a few files' => sub {
     my $httpd = qr{^(?:httpd|http_\w+|ap_\w+|util_\w+|mod_\w+|scoreboard|mpm_common)\.h$};
     my $libpq = qr{^(?:libpq-fe|libpq-events|postgres_ext)\.h$};
     my %only = ( # the files that may include a library
-        libpq => [$libpq, qr{/db/(?:cancel|connect|exchange|hosts|result|session)\.c$}],
+        libpq => [$libpq, qr{/(?:db/(?:cancel|connect|exchange|hosts|result|session)|core/conninfo)\.c$}],
         jansson => [qr{^jansson\.h$}, qr{/util/json_value\.c$}],
         curl => [qr{^curl/}, qr{/(?:jobs/smtp|model/model)\.c$}],
     );
@@ -188,7 +191,8 @@ subtest 'format' => sub {
         'C files have the format of clang-format (make -f Makefile.apxs format)');
     none(scalar @tests, [grep { `perltidy -st '$_'` ne `cat '$_'` } @tests],
         'tests have the format of perltidy (make -f Makefile.apxs format)');
-    my @licensed = grep { !m{^(?:LICENSE|\.gitignore|.*\.(?:md|json|txt|csv|png))$} } @text;
+    my $prescribed = qr{conf/debian/(?:changelog|copyright|source/format)}; # their formats have no place for it
+    my @licensed = grep { !m{^(?:LICENSE|\.gitignore|$prescribed|.*\.(?:md|json|txt|csv|png))$} } @text;
     my $spdx = qr/\A(?:#![^\n]*\n)?[^\n]*SPDX-License-Identifier: Apache-2\.0/;
     none(scalar @licensed, [files_where(sub { length $_[0] && $_[0] !~ $spdx }, @licensed)],
         'each file begins with its licence');
@@ -204,7 +208,8 @@ subtest 'no reference to the machine of a developer' => sub {
     my $registry = qr{\b(?:(?:deb|security|archive|ports|files|registry|index|proxy|sum|www)\.)?
         (?:debian|ubuntu|pypi|pythonhosted|npmjs|crates|cpan|metacpan|golang|rubygems|docker)\.(?:org|com|io|net)\b}x;
     my $path = qr{(?<![\w.\$\}])/(?:work|farm|root)/|/home/[a-z]};
-    none(scalar @text, [files_where(sub { $_[0] =~ $registry }, @text)], 'no host of a package registry');
+    my @free = grep { $_ ne 'conf/debian/copyright' } @text; # begins with the address of its format
+    none(scalar @free, [files_where(sub { $_[0] =~ $registry }, @free)], 'no host of a package registry');
     none(scalar @text, [files_where(sub { $_[0] =~ $path }, @text)], 'no path of one machine');
 };
 
@@ -305,11 +310,13 @@ sub is_there {
 
 subtest 'scripts, tests, migrations' => sub {
     local $ENV{LEARNHUB_TOP} = $ENV{LEARNHUB_TOP} || getcwd;
-    none(scalar @tests, [grep { !/syntax OK/ } map { scalar `perl -It/lib -It/bench -c $_ 2>&1` } @tests],
+    none(scalar @tests, [grep { !/syntax OK/ } map { scalar `perl -It/lib -It/bench -Iconf -c $_ 2>&1` } @tests],
         'every test parses');
-    none(scalar @scripts, [map { failure_output("node --check '$_'") } @scripts], 'every script of a page parses');
+    none(scalar @scripts, [map { failure_output("node --check '$_'") } @scripts], 'every script parses');
     my @frontends = map {m{(\w+)\.t$}} glob 't/frontends/*.t';
-    my @parts = map { my $name = $_; map {"t/frontends/$name/$_"} qw(index.html app.js flow.js) } @frontends;
+    my %of = (docs => ['flow.js']); # its pages are those of the module
+    my @parts = map { my $name = $_; map {"t/frontends/$name/$_"} @{ $of{$name} || [qw(index.html app.js flow.js)] } }
+        @frontends;
     none(scalar @frontends, [grep { !-f } @parts], 'every front end has a page and a flow');
     my @shell = files_where(sub { $_[0] =~ m{\A#!/bin/sh} }, @text);
     none(scalar @shell, [map { failure_output("sh -n '$_'") } @shell], 'every shell script parses');

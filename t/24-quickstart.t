@@ -31,6 +31,7 @@ subtest 'the quick start listens on this machine only' => sub {
     ok(healthy('localhost'), 'localhost answers');
     is(healthy('[::1]'), $ipv6 || '', '::1 answers if there is one');
     ok(!healthy('127.0.0.2'), 'another address of this machine does not');
+    like(`curl -gsm 10 http://127.0.0.1:$port/metrics`, qr/^learnhub_build_info\{/m, 'it shows its metrics');
 };
 
 subtest 'files of the quick start' => sub {

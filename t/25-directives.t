@@ -66,8 +66,10 @@ subtest 'values of LearnHub, LearnHubAPI, LearnHubPages' => sub {
     rejects(LearnHubAPI => qr/all.*practice tutoring coding mentoring xp admin/, '', 'teaching', 'tutoring teaching',
         'tutoringx', 'tutor', '"tutoring xp"');
     accepts(LearnHubAPI => 'all', 'tutoring', 'practice tutoring coding mentoring xp admin', 'XP Tutoring');
-    rejects(LearnHubPages => qr/all.*none.*index.*health/, '', 'some', 'index elsewhere');
-    accepts(LearnHubPages => 'all', 'none', 'index', 'health', 'index health');
+    rejects(LearnHubPages => qr/all.*none.*index.*health.*openapi.*docs/, '', 'some', 'index elsewhere');
+    accepts(LearnHubPages => 'all', 'none', 'index', 'health', 'index health', 'openapi', 'docs', 'docs openapi');
+    rejects(LearnHubDocs => qr/Off or the directory|No such file/, '', '""', 'one two', '/nonexistent', $logs);
+    accepts(LearnHubDocs => 'Off', 'off', "$top/build/docs");
     rejects(LearnHubPrefix => qr{path such as /learn}, '', '""', 'learn', '/learn/', '//', '//learn', '/learn//x',
         '/a b', '"/a b"', '/..', '/a/./b', '/a%20b', '/a?b', '/a#b', '/ä', 'http://a.example/learn', '/*');
     accepts(LearnHubPrefix => '/', '/learn', '/learn/v1.0', '/a-b_c~d/2');
@@ -97,6 +99,19 @@ subtest 'values of lifetimes and timeouts' => sub {
 subtest 'values of LearnHubPreparedStatements' => sub {
     rejects(LearnHubPreparedStatements => qr/auto on off/, '', 'yes', '1', 'On Off', 'session');
     accepts(LearnHubPreparedStatements => 'Auto', 'On', 'Off', 'auto', 'OFF');
+};
+
+subtest 'values of LearnHubReadFrom, LearnHubReadLag' => sub {
+    my $form = qr/Primary or a connection string.*db2\.example\.com/;
+    rejects(LearnHubReadFrom => $form, '', '""', 'Off', 'host=a dbname=b', '"host=a nonsense=b"', '"dbname=learnhub"',
+        '"host=\'a"');
+    rejects(LearnHubReadFrom => qr/1 to 8 standbys/, '"host=1,2,3,4,5,6,7,8,9"', '"port=5432"');
+    rejects(LearnHubReadFrom => qr/without a password; use passfile/, '"host=a password=secret"',
+        'postgresql://u:secret@a/learnhub');
+    accepts(LearnHubReadFrom => 'Primary', 'primary', 'host=a', '"host=1,2,3,4,5,6,7,8"', '"hostaddr=127.0.0.1 port=1"',
+        'postgresql://u@a/learnhub');
+    rejects(LearnHubReadLag => $time, @invalid_times, '0', '61s', '2m');
+    accepts(LearnHubReadLag => '100ms', '5s', '1m');
 };
 
 subtest 'values of issuer, audience, bcrypt cost and login throttle' => sub {

@@ -113,6 +113,9 @@ sub test_success {
     return is($reply->body, '', "$name: the response has no body") if $route->{shape} eq 'nothing';
     return like($reply->header('Content-Type'), qr{^image/}, "$name: the response is a picture")
         if $route->{shape} eq 'bytes';
+    return is((split /;/, $reply->header('Content-Type'))[0], (split ' ', $route->{media})[0],
+        "$name: the response has the media type of the route")
+        if $route->{shape} eq 'document';
     return like($reply->header('Content-Type'), qr{^text/event-stream}, "$name: the response is an event stream")
 
         if $route->{shape} eq 'events';

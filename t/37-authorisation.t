@@ -35,6 +35,8 @@ my %public = (
     each_of('mails the owner of the address', qw(auth.reset_password auth.resend_activation)),
     'leaderboard.friends' => 'shows those who chose to be on it',
     each_of('for monitoring', qw(service.index service.health)),
+    each_of('describes the APIs', qw(service.openapi service.docs service.docs_plain)),
+    'service.docs_file' => 'a file of the page that describes the APIs',
 );
 
 # Routes that only some roles may call. All others are for every role.

@@ -20,7 +20,7 @@ push @{ $columns{ $_->{name} } }, $_->{attname} for sql(q{
     JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN pg_constraint f ON f.conrelid = t.oid AND f.contype = 'f' AND a.attnum = ANY (f.conkey)
                              AND f.confrelid = 'learnhub.users'::regclass
-    WHERE t.relnamespace = 'learnhub'::regnamespace AND t.relkind IN ('r', 'p')
+    WHERE t.relnamespace = 'learnhub'::regnamespace AND t.relkind IN ('r', 'p') AND NOT t.relispartition
       AND (f.oid IS NOT NULL
            OR a.attname ~ '^(users?|owner|author|creator|member|mentor|mentee|actor|account|person|recipient)_id$'
            OR a.attname ~ '_by$' AND a.atttypid = 'bigint'::regtype) ORDER BY 1, 2});

@@ -167,6 +167,7 @@ subtest 'Statements that are slow together' => sub {
     is($reply->header('Retry-After'), 1, 'with Retry-After');
     cmp_ok($seconds, '<', 0.3 + 2 + 0.5 + 1, 'within both times together');
     sql("DROP TRIGGER test_slow ON learnhub.$_") for qw(logins practice_sessions);
+    sql('DROP FUNCTION learnhub.test_slow()');
     my @now = sql('SELECT diagram_data::text AS d FROM learnhub.practice_sessions');
     is_deeply(\@now, \@stored, 'it has stored nothing');
     is(auto_save($opaque, %to)->status, 200, 'it is served without the delay');

@@ -7,7 +7,7 @@ use warnings;
 use File::Path qw(make_path remove_tree);
 use LearnHub::Test;
 
-expect_log(qr/LH0110: /, qr/LH0111: /, qr/LH0113: /);
+expect_log(qr/LH0110: /, qr/LH0111: /, qr/LH0113: /, qr/LH0130: /);
 
 my $files = "$top/build/schema";
 my @migrations = sort glob "$top/conf/schema/*.sql";
@@ -37,7 +37,7 @@ sub migrate {
 
 remove_tree($files);
 make_path("$files/old/conf/schema");
-system 'cp', '-r', "$top/conf/quickstart", "$files/old/conf/";
+system 'cp', '-r', (map {"$top/conf/$_"} qw(quickstart learnhub-ctl LearnHubCtl)), "$files/old/conf/";
 system 'cp', @migrations[0 .. $#migrations - 1], "$files/old/conf/schema/";
 my $admin = handle('postgres', 'postgres');
 $admin->do('DROP DATABASE IF EXISTS learnhub_schema');
@@ -53,7 +53,12 @@ sub health { my ($server) = @_; return api(GET => '/health', port => $server->po
 # The lines of the error log with this number.
 sub lines { my ($server, $number) = @_; return grep {/$number: /} split /\n/, $server->log_text }
 
-my $versions = "of its schema is %s, this module needs $newest; run: make -f Makefile.apxs migrate";
+sub comment {
+    my ($owner, $text) = @_;
+    return $owner->do('COMMENT ON SCHEMA learnhub IS ' . $owner->quote($text));
+}
+
+my $versions = "of its schema is %s, this module needs $newest; run: learnhub-ctl migrate";
 
 subtest 'an empty database' => sub {
     my $server = server('');
@@ -87,11 +92,33 @@ subtest 'an older schema' => sub {
 # During a rolling upgrade, nodes of the previous version use the schema of the new one.
 subtest 'a newer schema' => sub {
     my $owner = handle('learnhub_owner', 'learnhub_schema');
-    $owner->do('COMMENT ON SCHEMA learnhub IS ' . $owner->quote('mod_learnhub schema ' . ($newest + 2)));
+    comment($owner, 'mod_learnhub schema ' . ($newest + 2));
     my $server = server('');
     ok(eventually(sub { health($server)->status == 200 }), 'the server is healthy');
     ok(eventually(sub { lines($server, 'LH0111') == 2 }), 'each of the two processes logs one line');
     like((lines($server, 'LH0111'))[0], qr/version @{[$newest + 2]}, newer than .* for $newest:/, 'with both versions');
+    $server->stop;
+    comment($owner, "mod_learnhub schema @{[$newest + 2]}, serves modules from $newest");
+    $server = server('');
+    ok(eventually(sub { health($server)->status == 200 }), 'the server is healthy if the schema serves its version');
+    $server->stop;
+    $owner->disconnect;
+};
+
+subtest 'a newer schema that does not serve this module' => sub {
+    my $owner = handle('learnhub_owner', 'learnhub_schema');
+    my ($version, $from) = ($newest + 2, $newest + 1);
+    comment($owner, "mod_learnhub schema $version, serves modules from $from");
+    my $server = server('');
+    my $reply = health($server);
+    is_deeply([$reply->status, $reply->json->{database}], [503, 'newer'], '/health reports it');
+    is_error(api(GET => '/problems/', port => $server->port), 'detail', 503, 'requests are rejected');
+    ok(eventually(sub { lines($server, 'LH0130') == 2 }), 'each of the two processes logs one line');
+    like((lines($server, 'LH0130'))[0], qr/is $version, which serves modules for $from or newer, this .* for $newest;/,
+        'it has the versions');
+    comment($owner, "mod_learnhub schema $version; serves modules from $from");
+    ok(eventually(sub { health($server)->json->{database} eq 'outdated' }), 'an unknown comment is none');
+    comment($owner, "mod_learnhub schema $newest");
     $server->stop;
     $owner->disconnect;
 };

@@ -80,10 +80,22 @@ postgres_bin() {
     printf '/usr/lib/postgresql/%s/bin' "$version"
 }
 
-# run_psql CONNINFO ARGUMENTS...: runs psql without psqlrc and, for the private cluster, without the PG* variables.
+# Removes the variables of libpq for the private cluster.
+private_environment() {
+    [ -n "${DATABASE:-}" ] || unset PGPORT PGHOST PGHOSTADDR PGUSER PGDATABASE PGOPTIONS PGSERVICE PGSSLMODE
+}
+
+# run_psql CONNINFO ARGUMENTS...: runs psql without psqlrc.
 run_psql() {
     conninfo=$1
     shift
-    [ -n "${DATABASE:-}" ] || unset PGPORT PGHOST PGHOSTADDR PGUSER PGDATABASE PGOPTIONS PGSERVICE PGSSLMODE
+    private_environment
     PGCLIENTENCODING=UTF8 "$(postgres_bin)/psql" -X -q -v ON_ERROR_STOP=1 -d "$conninfo" "$@"
+}
+
+# run_ctl ARGUMENTS...: runs learnhub-ctl as the database owner. The connection string, which may contain a password, is
+# not an argument.
+run_ctl() {
+    private_environment
+    PSQL="$(postgres_bin)/psql" DATABASE=$(owner_conninfo) "$top/conf/learnhub-ctl" "$@"
 }

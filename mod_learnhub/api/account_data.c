@@ -120,7 +120,7 @@
             "xp_sessions WHERE " OWN)
 
 static const lh_field record_keys[] = {
-    {.name = "kind",   .type = LH_STRING, .note = "Such as account or practice_session."},
+    {.name = "kind",   .type = LH_STRING, .note = "Such as account or practice_session.", .object = "Record"},
     {.name = "record", .type = LH_OBJECT, .note = "The keys depend on the kind."},
     {0}};
 

@@ -44,7 +44,7 @@ static const lh_field refresh_fields[] = {
     {0}};
 
 static const lh_field pair_keys[] = {
-    {.name = "access",  .type = LH_STRING},
+    {.name = "access",  .type = LH_STRING, .object = "TokenPair"},
     {.name = "refresh", .type = LH_STRING},
     {0}};
 
@@ -76,7 +76,7 @@ static const lh_field tutoring_login_fields[] = {
     {0}};
 
 static const lh_field tutoring_login_keys[] = {
-    {.name = "tokens.access",    .type = LH_STRING},
+    {.name = "tokens.access",    .type = LH_STRING, .object = "TutoringLogin"},
     {.name = "tokens.refresh",   .type = LH_STRING},
     {.name = "message",          .type = LH_STRING},
     {.name = "user.id",          .type = LH_INTEGER},
@@ -89,7 +89,7 @@ static const lh_field tutoring_login_keys[] = {
     {0}};
 
 static const lh_field tutoring_user_keys[] = {
-    {.name = "id",          .type = LH_INTEGER},
+    {.name = "id",          .type = LH_INTEGER, .object = "TutoringUser"},
     {.name = "pk",          .type = LH_INTEGER},
     {.name = "email",       .type = LH_EMAIL},
     {.name = "username",    .type = LH_STRING},
@@ -100,7 +100,7 @@ static const lh_field tutoring_user_keys[] = {
     {0}};
 
 static const lh_field logout_keys[] = {
-    {.name = "detail", .type = LH_STRING},
+    {.name = "detail", .type = LH_STRING, .object = "LogoutMessage"},
     {0}};
 
 static const lh_route tutoring_routes[] = {
@@ -203,7 +203,7 @@ static const lh_field coding_register_fields[] = {
     {0}};
 
 static const lh_field coding_user_keys[] = {
-    {.name = "email",    .type = LH_EMAIL},
+    {.name = "email",    .type = LH_EMAIL, .object = "CodingUser"},
     {.name = "username", .type = LH_STRING},
     {0}};
 
@@ -211,6 +211,7 @@ static const lh_route token_routes[] = {
     {.name = "coding_token.login", .method = "POST", .path = "/api/token/",
      .summary = "Log in and get an access token and a refresh token.",
      .body = coding_login_fields,
+     .either = "email username",
      .check = lh_check_login_name,
      .before = {&lh_step_log_in, &lh_step_new_login},
      .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE},
@@ -310,7 +311,7 @@ static const lh_field xp_login_fields[] = {
     {0}};
 
 static const lh_field xp_user_keys[] = {
-    {.name = "id",          .type = LH_UUID},
+    {.name = "id",          .type = LH_UUID, .object = "XpUser"},
     {.name = "username",    .type = LH_STRING},
     {.name = "email",       .type = LH_EMAIL},
     {.name = "first_name",  .type = LH_STRING},
@@ -341,6 +342,7 @@ static const lh_route xp_routes[] = {
     {.name = "xp_login.login", .method = "POST", .path = "/api/v1/auth/login/",
      .summary = "Log in and get an access token and a refresh token.",
      .body = xp_login_fields,
+     .either = "username email",
      .check = lh_check_login_name,
      .before = {&lh_step_log_in, &lh_step_new_login},
      .extra_sql = {LOGIN_ACCOUNT(EITHER_NAME), LOGIN_FAILURE},

@@ -11,7 +11,7 @@
     "AND u.uuid::text = lower(:uid::text) AND u.is_active"
 
 static const lh_field account_keys[] = {
-    {.name = "email",    .type = LH_EMAIL},
+    {.name = "email",    .type = LH_EMAIL, .object = "Account"},
     {.name = "username", .type = LH_STRING},
     {.name = "id",       .type = LH_INTEGER},
     {0}};

@@ -6,7 +6,7 @@
 /* clang-format off */
 
 static const lh_field session_keys[] = {
-    {.name = "id",           .type = LH_UUID},
+    {.name = "id",           .type = LH_UUID, .object = "LoginSession"},
     {.name = "created_at",   .type = LH_TIME},
     {.name = "last_used_at", .type = LH_TIME, .note = "Within some minutes."},
     {.name = "address",      .type = LH_STRING, .flags = LH_NULL, .note = "Of the login or its last refresh."},

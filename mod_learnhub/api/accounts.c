@@ -8,7 +8,7 @@
 /* ---- /users ---- */
 
 static const lh_field user_keys[] = {
-    {.name = "id",         .type = LH_OBJECT_ID},
+    {.name = "id",         .type = LH_OBJECT_ID, .object = "User"},
     {.name = "first_name", .type = LH_STRING},
     {.name = "last_name",  .type = LH_STRING},
     {.name = "email",      .type = LH_EMAIL},
@@ -16,7 +16,7 @@ static const lh_field user_keys[] = {
     {0}};
 
 static const lh_field login_keys[] = {
-    {.name = "access_token",    .type = LH_STRING},
+    {.name = "access_token",    .type = LH_STRING, .object = "Login"},
     {.name = "refresh_token",   .type = LH_STRING},
     {.name = "token_type",      .type = LH_STRING},
     {.name = "expires_in",      .type = LH_INTEGER, .note = "Seconds."},
@@ -28,7 +28,7 @@ static const lh_field login_keys[] = {
     {0}};
 
 static const lh_field refresh_keys[] = {
-    {.name = "access_token", .type = LH_STRING},
+    {.name = "access_token", .type = LH_STRING, .object = "AccessToken"},
     {.name = "token_type",   .type = LH_STRING},
     {.name = "expires_in",   .type = LH_INTEGER, .note = "Seconds."},
     {0}};
@@ -142,13 +142,13 @@ const lh_route_group lh_group_users = {
     "AND r.user_id = (SELECT id FROM learnhub.users WHERE uuid::text = lower(:uid::text) AND is_active)"
 
 static const lh_field account_keys[] = {
-    {.name = "email",    .type = LH_EMAIL},
+    {.name = "email",    .type = LH_EMAIL, .object = "Account"},
     {.name = "username", .type = LH_STRING},
     {.name = "id",       .type = LH_INTEGER},
     {0}};
 
 static const lh_field token_keys[] = {
-    {.name = "auth_token", .type = LH_STRING, .note = "40 hex digits."},
+    {.name = "auth_token", .type = LH_STRING, .note = "40 hex digits.", .object = "OpaqueToken"},
     {0}};
 
 static const lh_field register_fields[] = {

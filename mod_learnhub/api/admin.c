@@ -11,7 +11,7 @@
     "u.is_mentee, u.is_active, u.phone_number, u.created_at "
 
 static const lh_field user_keys[] = {
-    {.name = "id",             .type = LH_INTEGER},
+    {.name = "id",             .type = LH_INTEGER, .object = "AdminUser"},
     {.name = "username",       .type = LH_STRING},
     {.name = "email",          .type = LH_EMAIL},
     {.name = "first_name",     .type = LH_STRING},
@@ -40,7 +40,7 @@ static const lh_field change_fields[] = {
     {0}};
 
 static const lh_field audit_keys[] = {
-    {.name = "id",      .type = LH_INTEGER},
+    {.name = "id",      .type = LH_INTEGER, .object = "AuditEntry"},
     {.name = "at",      .type = LH_TIME},
     {.name = "event",   .type = LH_STRING},
     {.name = "user",    .type = LH_INTEGER, .flags = LH_NULL, .note = "The account concerned."},
@@ -62,6 +62,7 @@ static const lh_route routes[] = {
     {.name = "admin.users", .method = "GET", .path = "/api/admin/users/",
      .summary = "List all accounts, oldest first.",
      .roles = LH_ADMIN,
+     .flags = LH_STANDBY,
      .query = user_filters,
      .count = "SELECT count(*) "
               "FROM learnhub.users u "
@@ -103,6 +104,7 @@ static const lh_route routes[] = {
     {.name = "admin.audit", .method = "GET", .path = "/api/admin/audit/",
      .summary = "List the 10,000 newest entries of the audit log that the filters select, newest first.",
      .roles = LH_ADMIN,
+     .flags = LH_STANDBY,
      .query = audit_filters,
      .count = "SELECT count(*) "
               "FROM learnhub.audit_entries(" AUDIT_FILTERS ")",

@@ -31,7 +31,7 @@
     "RETURNING " SESSION_COLUMNS
 
 static const lh_field session_keys[] = {
-    {.name = "id",              .type = LH_INTEGER},
+    {.name = "id",              .type = LH_INTEGER, .object = "CodingSession"},
     {.name = "user",            .type = LH_INTEGER},
     {.name = "session_name",    .type = LH_STRING},
     {.name = "duration",        .type = LH_DURATION},
@@ -195,7 +195,7 @@ const lh_route_group lh_group_coding = {
     "LEFT JOIN (SELECT * FROM learnhub.eco_activities WHERE id = :id::bigint FOR UPDATE) a ON true"
 
 static const lh_field activity_keys[] = {
-    {.name = "id",                 .type = LH_INTEGER},
+    {.name = "id",                 .type = LH_INTEGER, .object = "EcoActivity"},
     {.name = "user",               .type = LH_INTEGER},
     {.name = "kind",               .type = LH_STRING},
     {.name = "duration",           .type = LH_DURATION},
@@ -348,14 +348,14 @@ const lh_route_group lh_group_eco = {
 /* ---- credits ---- */
 
 static const lh_field credit_keys[] = {
-    {.name = "locked_credits",    .type = LH_INTEGER},
+    {.name = "locked_credits",    .type = LH_INTEGER, .object = "Credits"},
     {.name = "available_credits", .type = LH_INTEGER},
     {.name = "spent_credits",     .type = LH_INTEGER},
     {.name = "points_to_unlock",  .type = LH_NUMBER, .note = "Points left over from verified activities."},
     {0}};
 
 static const lh_field spending_keys[] = {
-    {.name = "id",                .type = LH_INTEGER},
+    {.name = "id",                .type = LH_INTEGER, .object = "Spending"},
     {.name = "user",              .type = LH_INTEGER},
     {.name = "amount",            .type = LH_INTEGER},
     {.name = "reason",            .type = LH_STRING},

@@ -12,7 +12,7 @@
     "learnhub.points(a.point_parts) AS points, a.created_at "
 
 static const lh_field activity_keys[] = {
-    {.name = "id",                 .type = LH_INTEGER},
+    {.name = "id",                 .type = LH_INTEGER, .object = "CodingActivity"},
     {.name = "user",               .type = LH_INTEGER},
     {.name = "activity",           .type = LH_STRING},
     {.name = "duration",           .type = LH_DURATION},
@@ -102,7 +102,8 @@ static const lh_route routes[] = {
     {.name = "activities.photo", .method = "GET", .path = "/api/activities/photos/{name:text}",
      .summary = "Get the picture of an activity by the name in its URL.",
      .sql = {PHOTO_BY_NAME("activity_photos")},
-     .shape = LH_BYTES},
+     .shape = LH_BYTES,
+     .media = PHOTO_MEDIA},
 
     {0}};
 

@@ -18,7 +18,7 @@
     "WHERE u.id = :me::bigint AND u.is_active"
 
 static const lh_field profile_keys[] = {
-    {.name = "id",              .type = LH_INTEGER},
+    {.name = "id",              .type = LH_INTEGER, .object = "CodingProfile"},
     {.name = "user",            .type = LH_INTEGER, .note = "The same as id."},
     {.name = "profile_pic",     .type = LH_STRING,  .flags = LH_NULL,
      .note = "An absolute URL that needs no token and whose content never changes."},
@@ -37,7 +37,7 @@ static const lh_field profile_fields[] = {
     {0}};
 
 static const lh_field leaderboard_keys[] = {
-    {.name = "rank",        .type = LH_INTEGER},
+    {.name = "rank",        .type = LH_INTEGER, .object = "LeaderboardEntry"},
     {.name = "user_id",     .type = LH_INTEGER},
     {.name = "username",    .type = LH_STRING,  .note = "Never an e-mail address."},
     {.name = "eco_credits", .type = LH_INTEGER, .note = "The credits of all unlocked sessions, spent or not."},
@@ -102,7 +102,8 @@ static const lh_route routes[] = {
     {.name = "coding_profile.photo", .method = "GET", .path = "/api/profiles/photos/{name:text}",
      .summary = "Get a profile photo by the name in its URL; replaced and removed photos are not found.",
      .sql = {PHOTO_BY_NAME("photos")},
-     .shape = LH_BYTES},
+     .shape = LH_BYTES,
+     .media = PHOTO_MEDIA},
 
     /* Public, because the front end sends no token. */
     {.name = "leaderboard.friends", .method = "GET", .path = "/api/leaderboard/friends/",

@@ -12,7 +12,7 @@
     "r.stock, r.is_active AND r.stock IS DISTINCT FROM 0 AS available, r.is_active, r.created_at "
 
 static const lh_field reward_keys[] = {
-    {.name = "id",               .type = LH_INTEGER},
+    {.name = "id",               .type = LH_INTEGER, .object = "Reward"},
     {.name = "name",             .type = LH_STRING},
     {.name = "description",      .type = LH_STRING},
     {.name = "cost",             .type = LH_INTEGER},
@@ -67,7 +67,7 @@ static const lh_field redeem_fields[] = {
 static const lh_field redemption_keys[] = {REDEMPTION_KEYS(""), {0}};
 
 static const lh_field redeemed_keys[] = {
-    {.name = "success",           .type = LH_BOOLEAN},
+    {.name = "success",           .type = LH_BOOLEAN, .object = "RedemptionResult"},
     {.name = "message",           .type = LH_STRING},
     {.name = "remaining_credits", .type = LH_INTEGER},
     REDEMPTION_KEYS("redemption."),
@@ -77,7 +77,7 @@ static const lh_route routes[] = {
     {.name = "rewards.list", .method = "GET", .path = "/api/rewards/",
      .summary = "List the active rewards, for admins all, by cost and name.",
      .roles = LH_MEMBER,
-     .flags = LH_UNPAGED,
+     .flags = LH_UNPAGED | LH_STANDBY,
      .sql = {"SELECT " REWARD_COLUMNS
              "FROM learnhub.rewards r "
              "WHERE r.is_active OR " ADMIN_CALLER " "

@@ -12,7 +12,7 @@
     "WHERE u.id = :me::bigint AND u.is_active"
 
 static const lh_field profile_keys[] = {
-    {.name = "pk",            .type = LH_INTEGER},
+    {.name = "pk",            .type = LH_INTEGER, .object = "Profile"},
     {.name = "username",      .type = LH_STRING},
     {.name = "first_name",    .type = LH_STRING},
     {.name = "last_name",     .type = LH_STRING},
@@ -91,7 +91,8 @@ static const lh_route routes[] = {
     {.name = "profile.photo", .method = "GET", .path = "/myprofile/photos/{name:text}",
      .summary = "Get a photo by the name in its URL; replaced and removed photos are not found.",
      .sql = {PHOTO_BY_NAME("photos")},
-     .shape = LH_BYTES},
+     .shape = LH_BYTES,
+     .media = PHOTO_MEDIA},
 
     {0}};
 /* A part of `mentoring` in LearnHubAPI. */

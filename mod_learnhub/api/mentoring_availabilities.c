@@ -77,7 +77,7 @@ static const lh_route directory_routes[] = {
     {.name = "availabilty.list", .method = "GET", .path = "/availabilty/",
      .summary = "List the availabilities that have not ended, by start.",
      .roles = LH_MEMBER,
-     .flags = LH_UNPAGED,
+     .flags = LH_UNPAGED | LH_STANDBY,
      .query = directory_filters,
      .sql = {"SELECT " AVAILABILITY_COLUMNS
              "FROM learnhub.availabilities a "

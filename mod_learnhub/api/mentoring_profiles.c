@@ -36,7 +36,7 @@
 /* ---- responses ---- */
 
 static const lh_field mentor_keys[] = {
-    {.name = "pk",             .type = LH_INTEGER},
+    {.name = "pk",             .type = LH_INTEGER, .object = "Mentor"},
     {.name = "username",       .type = LH_STRING},
     {.name = "first_name",     .type = LH_STRING},
     {.name = "last_name",      .type = LH_STRING},
@@ -54,7 +54,7 @@ static const lh_field mentor_keys[] = {
     {0}};
 
 static const lh_field mentee_keys[] = {
-    {.name = "pk",             .type = LH_INTEGER},
+    {.name = "pk",             .type = LH_INTEGER, .object = "Mentee"},
     {.name = "username",       .type = LH_STRING},
     {.name = "first_name",     .type = LH_STRING},
     {.name = "last_name",      .type = LH_STRING},
@@ -66,25 +66,25 @@ static const lh_field mentee_keys[] = {
     {0}};
 
 static const lh_field about_keys[] = {
-    {.name = "about_me",    .type = LH_STRING},
-    {.name = "skills",      .type = LH_STRINGS, .note = "As sent: a string or an array."},
+    {.name = "about_me",    .type = LH_STRING, .object = "MentorProfile"},
+    {.name = "skills",      .type = LH_STRINGS, .flags = LH_COERCE, .note = "As sent."},
     {.name = "team_number", .type = LH_INTEGER, .flags = LH_NULL},
     {0}};
 
 #define OWN_MENTOR_KEYS                                                                                                \
     {.name = "about_me",       .type = LH_STRING},                                                                     \
-    {.name = "skills",         .type = LH_STRINGS, .note = "As sent: a string or an array."},                          \
+    {.name = "skills",         .type = LH_STRINGS, .flags = LH_COERCE, .note = "As sent."},                          \
     {.name = "team_number",    .type = LH_INTEGER, .flags = LH_NULL},                                                  \
     {.name = "availabilities", .type = LH_LIST, .items = (const lh_field[]){AVAILABILITY_KEYS, {0}}}
 
 static const lh_field own_mentor_keys[] = {
     OWN_MENTOR_KEYS,
     {.name = "0", .type = LH_OBJECT, .items = (const lh_field[]){OWN_MENTOR_KEYS, {0}},
-     .note = "The same again, for clients that expect an array."},
+     .object = "OwnMentorProfile", .note = "The same again, for clients that expect an array."},
     {0}};
 
 static const lh_field team_keys[] = {
-    {.name = "team_number", .type = LH_INTEGER, .flags = LH_NULL},
+    {.name = "team_number", .type = LH_INTEGER, .flags = LH_NULL, .object = "MenteeProfile"},
     {0}};
 
 /* ---- requests ---- */
@@ -122,7 +122,7 @@ static const lh_route routes[] = {
     {.name = "mentors.list", .method = "GET", .path = "/mentor/",
      .summary = "List all mentors, by pk.",
      .roles = LH_MEMBER,
-     .flags = LH_UNPAGED,
+     .flags = LH_UNPAGED | LH_STANDBY,
      .sql = {MENTOR_LIST
              "ORDER BY u.id "
              "LIMIT :limit::bigint OFFSET :offset::bigint"},
@@ -132,7 +132,7 @@ static const lh_route routes[] = {
     {.name = "mentors.by_skills", .method = "GET", .path = "/mentor/{skills:text}/",
      .summary = "List the mentors who have all of the comma-separated skills, by pk.",
      .roles = LH_MEMBER,
-     .flags = LH_UNPAGED,
+     .flags = LH_UNPAGED | LH_STANDBY,
      .sql = {MENTOR_LIST
              "  AND p.skill_keys @> learnhub.skill_keys(to_jsonb(:skills::text)) "
              "  AND cardinality(learnhub.skill_keys(to_jsonb(:skills::text))) > 0 "
@@ -223,7 +223,7 @@ static const lh_route routes[] = {
     {.name = "mentees.list", .method = "GET", .path = "/mentee/",
      .summary = "List all mentees, by pk.",
      .roles = LH_MEMBER,
-     .flags = LH_UNPAGED,
+     .flags = LH_UNPAGED | LH_STANDBY,
      .sql = {"SELECT u.id AS pk, learnhub.directory_name(u.username) AS username, u.first_name, u.last_name, "
              "       learnhub.photo_url(:base, u.profile_photo) AS profile_photo, u.is_mentee, "
              "       p.team_number AS \"mentee_profile.team_number\" "

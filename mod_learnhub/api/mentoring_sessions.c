@@ -25,7 +25,7 @@
 /* ---- responses ---- */
 
 static const lh_field session_keys[] = {
-    {.name = "pk",                  .type = LH_INTEGER},
+    {.name = "pk",                  .type = LH_INTEGER, .object = "MentoringSession"},
     {.name = "mentor_first_name",   .type = LH_STRING},
     {.name = "mentor_last_name",    .type = LH_STRING},
     {.name = "mentor_availability", .type = LH_INTEGER},
@@ -44,7 +44,7 @@ static const lh_field session_keys[] = {
 static const lh_field request_fields[] = {
     {.name = "mentor_availability", .type = LH_INTEGER, .flags = LH_REQUIRED | LH_COERCE, .max = APR_INT64_MAX},
     {.name = "start_time",          .type = LH_TIME,    .flags = LH_REQUIRED | LH_FUTURE},
-    {.name = "session_length",      .type = LH_INTEGER, .flags = LH_REQUIRED | LH_COERCE,
+    {.name = "session_length",      .type = LH_INTEGER, .flags = LH_REQUIRED | LH_COERCE, .example = "30",
      .note = "Minutes: 30 or 60, as a number or a string."},
     {0}};
 
@@ -249,7 +249,7 @@ const lh_route_group lh_group_mentoring = {
     "WHERE u.id = :me::bigint"
 
 static const lh_field settings_keys[] = {
-    {.name = "pk",                   .type = LH_INTEGER, .note = "The user's."},
+    {.name = "pk",                   .type = LH_INTEGER, .note = "The user's.", .object = "NotificationSettings"},
     {.name = "user",                 .type = LH_INTEGER},
     {.name = "session_requested",    .type = LH_BOOLEAN},
     {.name = "session_confirmed",    .type = LH_BOOLEAN},

@@ -31,7 +31,7 @@ static lh_error *classify_search(lh_call *call)
     return uses_index(q) ? NULL : lh_share_take(call, LH_SHARE_EXPRESSION);
 }
 
-static const lh_step classify = {.name = "classify_search", .run = classify_search};
+static const lh_step classify = {.name = "classify_search", .run = classify_search, .adds = "query"};
 
 /* clang-format off */
 
@@ -54,7 +54,7 @@ static const lh_step classify = {.name = "classify_search", .run = classify_sear
 #define PROBLEM_TOO_LARGE {"problems_size_check", 422, "description", "A problem may have at most 65536 bytes in all."}
 
 static const lh_field problem_keys[] = {
-    {.name = "id",             .type = LH_OBJECT_ID},
+    {.name = "id",             .type = LH_OBJECT_ID, .object = "Problem"},
     {.name = "title",          .type = LH_STRING},
     {.name = "description",    .type = LH_STRING},
     {.name = "difficulty",     .type = LH_STRING, .enum_values = "easy medium hard"},
@@ -126,6 +126,7 @@ static const lh_route routes[] = {
 
     {.name = "problems.list", .method = "GET", .path = "/problems/",
      .summary = "List problems, newest first.",
+     .flags = LH_STANDBY,
      .query = filter_fields,
      .count = "SELECT CASE WHEN " COUNTED " IS NULL "
               "            THEN (SELECT count(*) FROM learnhub.problems p WHERE true :filters) "
@@ -163,6 +164,7 @@ static const lh_route routes[] = {
 
     {.name = "problems.search", .method = "GET", .path = "/problems/search/query",
      .summary = "Search titles and descriptions, newest first.",
+     .flags = LH_STANDBY,
      .query = search_fields,
      .before = {&classify},
      .count = "SELECT count(*) "
@@ -181,6 +183,7 @@ static const lh_route routes[] = {
      .timeout_ms = 1000,
      .rate = LH_RATE_SEARCH,
      .share = LH_SHARE_SEARCH,
+     .depends = "problems creators",
      .shape = LH_SKIP_LIMIT,
      .key = "problems",
      .returns = problem_keys,

@@ -60,7 +60,8 @@ static lh_error *check_question(lh_call *call, lh_error *errors)
 
 static const lh_field check_keys[] = {
     FEEDBACK_KEYS,
-    {.name = "cached",    .type = LH_BOOLEAN, .note = "The evaluation of this drawing was stored."},
+    {.name = "cached",    .type = LH_BOOLEAN, .object = "Review",
+     .note = "The evaluation of this drawing was stored."},
     {.name = "timestamp", .type = LH_TIME},
     {0}};
 
@@ -70,7 +71,7 @@ static const lh_field resource_keys[] = {
     {0}};
 
 static const lh_field submit_keys[] = {
-    {.name = "submission_id",    .type = LH_OBJECT_ID},
+    {.name = "submission_id",    .type = LH_OBJECT_ID, .object = "Evaluation"},
     {.name = "session_id",       .type = LH_OBJECT_ID},
     {.name = "problem_id",       .type = LH_OBJECT_ID},
     {.name = "score",            .type = LH_INTEGER},
@@ -89,7 +90,7 @@ static const lh_field submit_keys[] = {
     {0}};
 
 static const lh_field submission_keys[] = {
-    {.name = "submission_id", .type = LH_OBJECT_ID},
+    {.name = "submission_id", .type = LH_OBJECT_ID, .object = "EvaluatedSubmission"},
     {.name = "session_id",    .type = LH_OBJECT_ID, .flags = LH_NULL,
      .note = "Null if the submission was not made from a session."},
     {.name = "score",         .type = LH_INTEGER},
@@ -167,11 +168,12 @@ static const lh_route routes[] = {
      .flags = LH_DIAGRAM | LH_IDEMPOTENT,
      .body = (const lh_field[]){
          {.name = "message",      .type = LH_STRING, .flags = LH_NULL, .min = 1, .max = 32768},
-         {.name = "content",      .type = LH_STRING, .flags = LH_NULL, .min = 1, .max = 32768,
+         {.name = "content",      .type = LH_STRING, .flags = LH_NULL, .min = 1, .max = 32768, .example = "",
           .note = "The same as message, which takes precedence."},
          {.name = "diagram_data", .type = LH_OBJECT, .flags = LH_NULL,
           .note = "The current drawing; without a scene in it, the stored one is used. It is not stored."},
          {0}},
+     .either = "message content",
      .check = check_question,
      .before = {&lh_step_answer_question},
      .extra_sql = {

@@ -67,7 +67,7 @@ static const lh_step remember_saved_diagram = {.name = "remember_saved", .run = 
 #define SESSION_CLOSED {"closed", 400, NULL, "This session has been submitted or abandoned."}
 
 static const lh_field session_keys[] = {
-    {.name = "id",            .type = LH_OBJECT_ID},
+    {.name = "id",            .type = LH_OBJECT_ID, .object = "PracticeSession"},
     {.name = "user_id",       .type = LH_EMAIL, .note = "The owner's current e-mail address."},
     {.name = "problem_id",    .type = LH_OBJECT_ID},
     {.name = "diagram_data",  .type = LH_OBJECT},
@@ -124,6 +124,7 @@ static const lh_route routes[] = {
              "          s.diagram_data, " SESSION_COLUMNS},
      .shape = LH_ONE,
      .status = 201,
+     .other_status = 200,
      .returns = session_keys,
      .errors = (const lh_route_error[]){{"missing", 404, NULL, "Problem not found."}, {0}}},
 

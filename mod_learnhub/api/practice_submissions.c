@@ -32,7 +32,7 @@ static const lh_field message_keys[] = {
     {0}};
 
 static const lh_field listed_keys[] = {
-    {.name = "id",           .type = LH_OBJECT_ID},
+    {.name = "id",           .type = LH_OBJECT_ID, .object = "SubmissionSummary"},
     {.name = "user_id",      .type = LH_EMAIL, .note = "The owner's current e-mail address."},
     {.name = "problem_id",   .type = LH_OBJECT_ID},
     {.name = "score",        .type = LH_INTEGER},
@@ -43,7 +43,7 @@ static const lh_field listed_keys[] = {
     {0}};
 
 static const lh_field submission_keys[] = {
-    {.name = "id",                          .type = LH_OBJECT_ID},
+    {.name = "id",                          .type = LH_OBJECT_ID, .object = "Submission"},
     {.name = "user_id",                     .type = LH_EMAIL, .note = "The owner's current e-mail address."},
     {.name = "problem_id",                  .type = LH_OBJECT_ID},
     {.name = "score",                       .type = LH_INTEGER},
@@ -59,7 +59,7 @@ static const lh_field submission_keys[] = {
     {0}};
 
 static const lh_field chat_keys[] = {
-    {.name = "id",            .type = LH_OBJECT_ID},
+    {.name = "id",            .type = LH_OBJECT_ID, .object = "SubmissionChat"},
     {.name = "chat_messages", .type = LH_LIST, .items = message_keys},
     {0}};
 

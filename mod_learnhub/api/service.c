@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The service pages: / and /health. */
+/* The service pages: /, /health, /openapi.json and /docs. */
 #include "learnhub.h"
+#include "learnhub_pages.h"
 
 static lh_error *describe(lh_call *call)
 {
@@ -15,10 +16,11 @@ static const lh_step describe_service = {.name = "describe", .run = describe};
 /* If the database is down, the response is a 503 with the same keys, so that monitors can read `status`. */
 static lh_error *probe(lh_call *call)
 {
-    int down = lh_query(call, 0) != NULL;
+    int down = lh_query(call, 0) != NULL, mismatch = down ? lh_schema_mismatch(call) : 0;
+    const char *unusable = mismatch < 0 ? "outdated" : mismatch > 0 ? "newer" : "unreachable";
 
     lh_reply_string(call, "status", down ? "unhealthy" : "healthy");
-    lh_reply_string(call, "database", !down ? "reachable" : lh_schema_outdated(call) ? "outdated" : "unreachable");
+    lh_reply_string(call, "database", down ? unusable : "reachable");
     lh_reply_string(call, "version", LH_VERSION);
     if (down) {
         lh_reply_status(call, 503);
@@ -28,42 +30,81 @@ static lh_error *probe(lh_call *call)
 
 static const lh_step probe_database = {.name = "probe", .run = probe, .extra_sql = 1};
 
+static lh_error *send_openapi(lh_call *call)
+{
+    lh_reply_document(call, lh_openapi(call));
+    return NULL;
+}
+
+static const lh_step publish_openapi = {.name = "openapi", .run = send_openapi};
+
 /* clang-format off */
 
+#define HEALTH                                                                                                         \
+    "SELECT count(*) AS _events "                                                                                      \
+    "FROM (SELECT FROM learnhub.auth_events LIMIT 1) one"
+
 static const lh_field index_keys[] = {
-    {.name = "name",    .type = LH_STRING},
+    {.name = "name",    .type = LH_STRING, .object = "ServiceIndex"},
     {.name = "version", .type = LH_STRING},
     {.name = "links",   .type = LH_OBJECT},
     {0}};
 
 static const lh_field health_keys[] = {
-    {.name = "status",   .type = LH_STRING, .enum_values = "healthy unhealthy"},
-    {.name = "database", .type = LH_STRING, .enum_values = "reachable unreachable outdated"},
+    {.name = "status",   .type = LH_STRING, .enum_values = "healthy unhealthy", .object = "Health"},
+    {.name = "database", .type = LH_STRING, .enum_values = "reachable unreachable outdated newer"},
     {.name = "version",  .type = LH_STRING},
     {0}};
 
 static const lh_route routes[] = {
     {.name = "service.index", .method = "GET", .path = "/",
      .summary = "Get the name, the version and the links of the service.",
-     .before = {&describe_service},
+     .before = {&lh_step_start_page, &describe_service},
+     .extra_sql = {HEALTH},
      .shape = LH_ONE,
+     .media = "text/html",
      .returns = index_keys},
 
     {.name = "service.health", .method = "GET", .path = "/health",
      .summary = "Check whether the database is reachable.",
      .before = {&probe_database},
-     .extra_sql = {
-         "SELECT count(*) AS _events "
-         "FROM (SELECT FROM learnhub.auth_events LIMIT 1) one"},
+     .extra_sql = {HEALTH},
      .shape = LH_ONE,
+     .other_status = 503,
      .returns = health_keys},
+
+    {.name = "service.openapi", .method = "GET", .path = "/openapi.json",
+     .summary = "Get the OpenAPI 3.1 description of all enabled APIs: this document.",
+     .before = {&publish_openapi},
+     .shape = LH_DOCUMENT,
+     .media = "application/json"},
+
+    {.name = "service.docs", .method = "GET", .path = "/docs",
+     .summary = "Read and try the APIs.",
+     .before = {&lh_step_docs},
+     .shape = LH_DOCUMENT,
+     .media = "text/html"},
+
+    {.name = "service.docs_plain", .method = "GET", .path = "/docs/plain",
+     .summary = "Read about the APIs on a page without scripts.",
+     .before = {&lh_step_docs_plain},
+     .shape = LH_DOCUMENT,
+     .media = "text/html"},
+
+    {.name = "service.docs_file", .method = "GET", .path = "/docs/{file:text}",
+     .summary = "Get a script or a stylesheet of the page.",
+     .before = {&lh_step_docs_file},
+     .shape = LH_DOCUMENT,
+     .media = "text/javascript text/css",
+     .errors = (const lh_route_error[]){{"missing", 404, NULL, "Not found."}, {0}}},
 
     {0}};
 
 const lh_route_group lh_group_service = {
     .name = "service",
     .title = "Service pages",
-    .prefixes = (const char *const[]){"/", "/health", NULL},
+    .prefixes = (const char *const[]){"/", "/health", "/openapi.json", "/docs", NULL},
+    .pages = "index health openapi docs",
     .error_format = LH_ERRORS_DETAIL,
     .time_format = LH_SECONDS_Z,
     .routes = routes};

@@ -124,6 +124,9 @@
 /* Before a change that a trigger records in the audit log: by whom and from where. */
 #define ACTING "SELECT learnhub.acting(:me::bigint, :address::text)"
 
+/* The media types of pictures. */
+#define PHOTO_MEDIA "image/jpeg image/png image/webp image/gif"
+
 /* A picture in a table of the schema learnhub, for LH_BYTES. */
 #define PHOTO_BY_NAME(table)                                                                                           \
     "SELECT media_type AS _type, name AS _tag, content AS _content "                                                   \
@@ -201,7 +204,7 @@
 
 /* clang-format off */
 #define AVAILABILITY_KEYS                                                                                              \
-    {.name = "pk",         .type = LH_INTEGER},                                                                        \
+    {.name = "pk",         .type = LH_INTEGER, .object = "Availability"},                                              \
     {.name = "mentor",     .type = LH_INTEGER},                                                                        \
     {.name = "start_time", .type = LH_TIME},                                                                           \
     {.name = "end_time",   .type = LH_TIME}

@@ -71,7 +71,7 @@
 /* ---- keys of responses ---- */
 
 static const lh_field participant_keys[] = {
-    {.name = "id",              .type = LH_INTEGER},
+    {.name = "id",              .type = LH_INTEGER, .object = "Participant"},
     {.name = "user.id",         .type = LH_INTEGER},
     {.name = "user.first_name", .type = LH_STRING},
     {.name = "user.last_name",  .type = LH_STRING},
@@ -82,7 +82,7 @@ static const lh_field participant_keys[] = {
     {0}};
 
 static const lh_field detail_keys[] = {
-    {.name = "id",                 .type = LH_INTEGER},
+    {.name = "id",                 .type = LH_INTEGER, .object = "TutoringSession"},
     {.name = "title",              .type = LH_STRING},
     {.name = "description",        .type = LH_STRING},
     {.name = "date",               .type = LH_TIME},
@@ -103,7 +103,7 @@ static const lh_field detail_keys[] = {
     {0}};
 
 static const lh_field listed_keys[] = {
-    {.name = "id",                 .type = LH_INTEGER},
+    {.name = "id",                 .type = LH_INTEGER, .object = "TutoringSessionSummary"},
     {.name = "title",              .type = LH_STRING},
     {.name = "description",        .type = LH_STRING},
     {.name = "date",               .type = LH_TIME},
@@ -159,7 +159,7 @@ static const lh_route routes[] = {
     {.name = "tutoring.list", .method = "GET", .path = "/api/sessions/",
      .summary = "List all sessions, newest first.",
      .roles = LH_MEMBER,
-     .flags = LH_SHORT,
+     .flags = LH_SHORT | LH_STANDBY,
      .query = session_filters,
      .count = "SELECT CASE WHEN " COUNTED " IS NULL "
               "            THEN (SELECT count(*) FROM learnhub.tutoring_sessions s WHERE true :filters) "

@@ -24,7 +24,7 @@ static const lh_field rate_keys[] = {
     {0}};
 
 #define ACTIVITY_KEYS                                                                                                  \
-    {.name = "id",            .type = LH_UUID},                                                                        \
+    {.name = "id",            .type = LH_UUID, .object = "Activity"},                                                  \
     {.name = "name",          .type = LH_STRING},                                                                      \
     {.name = "emoji",         .type = LH_STRING},                                                                      \
     {.name = "category",      .type = LH_STRING},                                                                      \
@@ -36,12 +36,12 @@ static const lh_field activity_keys[] = {ACTIVITY_KEYS, {0}};
 
 static const lh_field rated_activity_keys[] = {
     ACTIVITY_KEYS,
-    {.name = "rates", .type = LH_OBJECT, .flags = LH_NULL, .items = rate_keys,
+    {.name = "rates", .type = LH_OBJECT, .flags = LH_NULL, .items = rate_keys, .object = "RatedActivity",
      .note = "Null: the rates are calculated."},
     {0}};
 
 static const lh_field calculated_keys[] = {
-    {.name = "rates", .type = LH_OBJECT, .items = rate_keys, .note = "Points per second."},
+    {.name = "rates", .type = LH_OBJECT, .items = rate_keys, .note = "Points per second.", .object = "ActivityRates"},
     {0}};
 
 /* ---- requests ---- */
@@ -91,6 +91,7 @@ static const lh_route routes[] = {
     {.name = "xp.activities", .method = "GET", .path = "/api/v1/activities/",
      .summary = "List the activities, by name.",
      .roles = LH_MEMBER,
+     .flags = LH_STANDBY,
      .query = activity_filters,
      .count = "SELECT count(*) "
               "FROM learnhub.activities a "

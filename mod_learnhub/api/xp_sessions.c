@@ -30,7 +30,7 @@
 /* ---- responses ---- */
 
 static const lh_field goal_keys[] = {
-    {.name = "id",             .type = LH_UUID},
+    {.name = "id",             .type = LH_UUID, .object = "Goal"},
     {.name = "title",          .type = LH_STRING},
     {.name = "emoji",          .type = LH_STRING},
     {.name = "description",    .type = LH_STRING},
@@ -67,12 +67,12 @@ static const lh_field goal_keys[] = {
         {0}}}
 
 static const lh_field history_keys[] = {
-    {.name = "id", .type = LH_STRING},
+    {.name = "id", .type = LH_STRING, .object = "PastFocusSession"},
     EARNED_KEYS,
     {0}};
 
 static const lh_field session_keys[] = {
-    {.name = "id",              .type = LH_STRING},
+    {.name = "id",              .type = LH_STRING, .object = "FocusSession"},
     {.name = "status",          .type = LH_STRING, .enum_values = "active completed abandoned"},
     {.name = "user",            .type = LH_UUID},
     {.name = "goal_id",         .type = LH_UUID,   .flags = LH_NULL},
@@ -81,18 +81,18 @@ static const lh_field session_keys[] = {
     {0}};
 
 static const lh_field registered_keys[] = {
-    {.name = "id",     .type = LH_STRING},
+    {.name = "id",     .type = LH_STRING, .object = "RegisteredSession"},
     {.name = "status", .type = LH_STRING, .enum_values = "active completed abandoned"},
     {0}};
 
 static const lh_field ended_keys[] = {
-    {.name = "id",       .type = LH_STRING},
+    {.name = "id",       .type = LH_STRING, .object = "EndedSession"},
     {.name = "status",   .type = LH_STRING, .enum_values = "active completed abandoned"},
     {.name = "xp_total", .type = LH_INTEGER},
     {0}};
 
 static const lh_field xp_keys[] = {
-    {.name = "user",             .type = LH_UUID},
+    {.name = "user",             .type = LH_UUID, .object = "ExperiencePoints"},
     {.name = "life_level",       .type = LH_INTEGER, .note = "Level n begins at 10,000 (n - 1)^2 points."},
     {.name = "xp_total",         .type = LH_INTEGER},
     {.name = "xp_physique",      .type = LH_INTEGER},
@@ -139,6 +139,7 @@ static const lh_field register_fields[] = {
     {.name = "session_id",      .type = LH_STRING, .flags = LH_REQUIRED, .min = 1, .max = 255,
      .note = "Printable characters without a slash."},
     {.name = "user_id",         .type = LH_STRING, .flags = LH_COERCE | LH_NULL, .min = 1, .max = 36,
+     .example = "",
      .note = "A number, 24 hex digits or a UUID: the caller, or any user for the roles service and admin."},
     {.name = "goal_id",         .alias = "goal", .type = LH_UUID, .flags = LH_NULL},
     {.name = "activity_id",     .alias = "activity", .type = LH_UUID, .flags = LH_REQUIRED},
@@ -150,6 +151,7 @@ static const lh_field register_fields[] = {
 
 static const lh_field end_fields[] = {
     {.name = "user_id",                  .type = LH_STRING,  .flags = LH_COERCE | LH_NULL, .min = 1, .max = 36,
+     .example = "",
      .note = "A number, 24 hex digits or a UUID: the caller, or any user for the roles service and admin."},
     {.name = "status",                   .type = LH_STRING,  .flags = LH_REQUIRED,
      .enum_values = "completed abandoned"},
@@ -239,6 +241,7 @@ static const lh_route routes[] = {
              "LEFT JOIN saved ON true"},
      .shape = LH_ONE,
      .status = 201,
+     .other_status = 200,
      .returns = registered_keys,
      .errors = (const lh_route_error[]){
          {"other",    403, NULL,          "You can only register your own sessions."},

@@ -8,7 +8,7 @@
 #include "util/text.h"
 
 const char lh_config_apis[] = "practice tutoring coding mentoring xp admin";
-const char lh_config_pages[] = "index health";
+const char lh_config_pages[] = "index health openapi docs";
 const char lh_config_rates[] = "signup login mail search write read";
 
 #define UNSET (-1)

@@ -41,12 +41,13 @@ typedef struct lh_rates {
 /* In the order of conf/DIRECTIVES.md. Durations are in microseconds. */
 typedef struct lh_config {
     apr_int64_t enabled;
-    apr_int64_t apis;         /* bits by index in lh_config_apis */
-    apr_int64_t pages;        /* bits by index in lh_config_pages */
-    const char *prefix;       /* of all paths, such as "/learn"; "" without one */
-    const char *origins;      /* separated by spaces, or "*", or NULL */
-    const char *eco_verify;   /* "admin" or "self" */
-    const char *signup_roles; /* separated by spaces */
+    apr_int64_t apis;                /* bits by index in lh_config_apis */
+    apr_int64_t pages;               /* bits by index in lh_config_pages */
+    const struct lh_doc_files *docs; /* of /docs; NULL, or without a version: the plain page */
+    const char *prefix;              /* of all paths, such as "/learn"; "" without one */
+    const char *origins;             /* separated by spaces, or "*", or NULL */
+    const char *eco_verify;          /* "admin" or "self" */
+    const char *signup_roles;        /* separated by spaces */
 
     lh_jwt_keys *keys;
     const char *issuer, *audience;
@@ -62,6 +63,9 @@ typedef struct lh_config {
     lh_rates rates;
     apr_int64_t connection_wait, statement_timeout;
     const char *prepared; /* "auto", "on" or "off" */
+    apr_int64_t trace;
+    const char *read_from; /* the connection string of standbys, "" for Primary, or NULL */
+    apr_int64_t read_lag;
     lh_spool_limit spool;
     apr_int64_t cache; /* bytes; 0: off */
     apr_int64_t idempotency_ttl;

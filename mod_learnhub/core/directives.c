@@ -4,6 +4,8 @@
 #include <stddef.h>
 
 #include "core/config.h"
+#include "core/conninfo.h"
+#include "core/doc_files.h"
 #include "core/learnhub_module.h"
 #include "core/readers.h"
 
@@ -36,8 +38,11 @@ const command_rec lh_config_commands[] = {
               .default_value = "Off"),
     DIRECTIVE("LearnHubAPI", lh_read_words, apis, "the APIs: all, none, or practice tutoring coding mentoring xp admin",
               .words = lh_config_apis, .default_value = "all"),
-    DIRECTIVE("LearnHubPages", lh_read_words, pages, "the service pages: all, none, or index (/) health (/health)",
+    DIRECTIVE("LearnHubPages", lh_read_words, pages,
+              "the service pages: all, none, or index (/) health (/health) openapi (/openapi.json) docs (/docs)",
               .words = lh_config_pages, .default_value = "all"),
+    DIRECTIVE("LearnHubDocs", lh_read_docs, docs,
+              "the directory of the files of /docs, on which people try the APIs, or Off: a plain page"),
     DIRECTIVE("LearnHubPrefix", lh_read_prefix, prefix, "the path below which all APIs and pages are served; /: none",
               .default_value = "/"),
     DIRECTIVE("LearnHubCORS", lh_read_origins, origins, "the origins that may call the APIs from a browser, or *"),
@@ -92,6 +97,14 @@ const command_rec lh_config_commands[] = {
     DIRECTIVE("LearnHubPreparedStatements", lh_read_choice, prepared,
               "Auto, On or Off: statements are prepared on each connection; Auto: unless a pooler is detected",
               .words = "auto on off", .default_value = "auto"),
+    DIRECTIVE("LearnHubTraceStatements", lh_read_flag, trace,
+              "On or Off: transactions have the id of their request as application_name",
+              .default_value = "Off"),
+    DIRECTIVE("LearnHubReadFrom", lh_read_conninfo, read_from,
+              "the connection string of standbys that lists are read from, or Primary: only store who makes changes"),
+    DIRECTIVE("LearnHubReadLag", lh_read_duration, read_lag,
+              "the time by which a standby may be behind the primary",
+              .min = 100 * LH_MILLISECOND, .max = LH_MINUTE, .default_value = "5s"),
     DIRECTIVE("LearnHubSpool", lh_read_spool, spool,
               "the size of all temporary files for long responses in bytes, per process, and their directory",
               .min = 1048576, .max = (apr_int64_t)1 << 40, .default_value = "268435456"),

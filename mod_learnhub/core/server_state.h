@@ -16,6 +16,7 @@ typedef struct lh_server {
     lh_config config; /* with all defaults */
     struct lh_pool *db;
     struct lh_batches *batches; /* of `db` */
+    struct lh_standby *standby; /* NULL: all reads are on the primary */
     struct lh_spools *spools;   /* for long responses */
     lh_gates gates;
     struct lh_tokens *tokens;
@@ -25,6 +26,8 @@ typedef struct lh_server {
     struct lh_topics *topics;       /* the changes that end cached responses; NULL without a cache */
     /* Clients of the model, for rates and for reviews of drawings; NULL: no model is configured. */
     struct lh_model *model, *reviewer;
+    struct lh_openapi_keeper *openapi;
+    struct lh_pages *pages; /* for people */
     struct lh_job_state *jobs;
 } lh_server;
 

@@ -161,6 +161,13 @@ lh_connect_outcome lh_connect(lh_pool_entry *entry, const lh_connect_options *op
         shut_down(entry);
         return LH_CONNECT_OUTDATED;
     }
+    if (session->serves_from > LH_SESSION_SCHEMA) {
+        apr_snprintf(why, LH_CONNECT_WHY,
+                     "the version of its schema is %d, which serves modules for %d or newer, this module is for %d",
+                     session->schema, session->serves_from, LH_SESSION_SCHEMA);
+        shut_down(entry);
+        return LH_CONNECT_NEWER;
+    }
     return LH_CONNECT_OK;
 }
 

@@ -61,6 +61,7 @@ typedef struct lh_connect_options {
 typedef enum {
     LH_CONNECT_FAILED,
     LH_CONNECT_OUTDATED, /* the schema of the database is older than LH_SESSION_SCHEMA */
+    LH_CONNECT_NEWER,    /* the schema of the database is newer and does not serve this module */
     LH_CONNECT_OK
 } lh_connect_outcome;
 

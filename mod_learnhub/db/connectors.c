@@ -85,9 +85,16 @@ static void report_session(lh_pool *pool, const lh_session *session)
 
 static void report_down(lh_pool *pool, lh_pool_condition condition, const char *why)
 {
-    if (condition == LH_POOL_OUTDATED) {
+    if (pool->standby) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, pool->server, LH_LOG(0135) "the standby cannot be used: %s", why);
+    }
+    else if (condition == LH_POOL_OUTDATED) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, pool->server,
-                     LH_LOG(0110) "the database cannot be used: %s; run: make -f Makefile.apxs migrate", why);
+                     LH_LOG(0110) "the database cannot be used: %s; run: learnhub-ctl migrate", why);
+    }
+    else if (condition == LH_POOL_NEWER) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, pool->server,
+                     LH_LOG(0130) "the database cannot be used: %s; install the new version of the module", why);
     }
     else {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, pool->server, LH_LOG(0031) "database unavailable: %s", why);
@@ -117,11 +124,31 @@ static apr_interval_time_t back_off(int failures)
     return full - lh_clock() % (full / 4); /* jitter: the processes do not all connect at once */
 }
 
+static void report_up(lh_pool *pool, apr_interval_time_t outage)
+{
+    if (pool->standby) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pool->server,
+                     LH_LOG(0136) "the standby can be used again after %" APR_TIME_T_FMT " s", apr_time_sec(outage));
+    }
+    else {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pool->server,
+                     LH_LOG(0030) "database available again after %" APR_TIME_T_FMT " s", apr_time_sec(outage));
+    }
+}
+
 static void switch_host(lh_pool *pool, int host)
 {
-    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pool->server,
-                 LH_LOG(0114) "%s is used instead of %s, which does not accept writes or does not answer",
-                 lh_hosts_name(pool->hosts, host), lh_hosts_name(pool->hosts, pool->host));
+    const char *name = lh_hosts_name(pool->hosts, host), *before = lh_hosts_name(pool->hosts, pool->host);
+
+    if (pool->standby) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pool->server,
+                     LH_LOG(0139) "reads use %s instead of %s, which is no standby or does not answer", name, before);
+    }
+    else {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pool->server,
+                     LH_LOG(0114) "%s is used instead of %s, which does not accept writes or does not answer", name,
+                     before);
+    }
     lh_pool_state_use_host(pool, host);
 }
 
@@ -140,16 +167,18 @@ static void add_connected(lh_pool *pool, lh_pool_entry *entry)
     lh_pool_state_demand(pool); /* the pool may have become larger than the demand it could meet before */
     report_session(pool, &entry->session);
     if (was_down) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pool->server,
-                     LH_LOG(0030) "database available again after %" APR_TIME_T_FMT " s", apr_time_sec(outage));
+        report_up(pool, outage);
     }
 }
 
-/* An outdated schema does not change within seconds by itself, so requests need not wait. */
-static void add_failed(lh_pool *pool, lh_pool_entry *entry, apr_time_t began, int outdated, const char *why)
+/* A schema does not change within seconds by itself, so requests need not wait if it is not the right one. */
+static void add_failed(lh_pool *pool, lh_pool_entry *entry, apr_time_t began, lh_connect_outcome outcome,
+                       const char *why)
 {
     apr_time_t now = lh_clock();
-    lh_pool_condition condition = outdated ? LH_POOL_OUTDATED : LH_POOL_UNREACHABLE;
+    lh_pool_condition condition = outcome == LH_CONNECT_OUTDATED ? LH_POOL_OUTDATED
+                                  : outcome == LH_CONNECT_NEWER  ? LH_POOL_NEWER
+                                                                 : LH_POOL_UNREACHABLE;
     int lasting;
 
     lh_pool_state_push(&pool->broken, entry);
@@ -157,7 +186,8 @@ static void add_failed(lh_pool *pool, lh_pool_entry *entry, apr_time_t began, in
         pool->failing_since = began;
     }
     pool->retry_at = now + back_off(pool->failures);
-    lasting = outdated || (pool->failures >= DOWN_FAILURES && now - pool->failing_since >= DOWN_AFTER);
+    lasting = condition != LH_POOL_UNREACHABLE ||
+              (pool->failures >= DOWN_FAILURES && now - pool->failing_since >= DOWN_AFTER);
     if (pool->down != condition && pool->live == 0 && lasting) {
         pool->down = condition;
         lh_pool_state_wake(pool);
@@ -178,17 +208,22 @@ static void connect_one(lh_pool *pool)
     lh_connect_outcome outcome;
 
     pool->connecting++;
+    lh_pool_state_publish(pool);
     lh_pool_state_unwatch(entry);
     pthread_mutex_unlock(&pool->lock);
     outcome = lh_connect(entry, &options, why);
     pthread_mutex_lock(&pool->lock);
     pool->connecting--;
+    lh_counter_add(LH_COUNT_CONNECTS + (int)outcome, 1);
+    if (outcome != LH_CONNECT_FAILED) {
+        lh_gauge_set(LH_GAUGE_SCHEMA, entry->session.schema);
+    }
     if (!pool->hosts && entry->hosts) {
         pool->hosts = entry->hosts;
         pool->host = entry->host;
     }
     if (outcome != LH_CONNECT_OK) {
-        add_failed(pool, entry, began, outcome == LH_CONNECT_OUTDATED, why);
+        add_failed(pool, entry, began, outcome, why);
     }
     else if (options.hosts && entry->host != pool->host && options.host != pool->host) {
         lh_pool_state_push(&pool->broken, entry); /* meanwhile another host has been chosen */
@@ -199,6 +234,7 @@ static void connect_one(lh_pool *pool)
         }
         add_connected(pool, entry);
     }
+    lh_pool_state_publish(pool);
     pthread_cond_broadcast(&pool->work_available);
 }
 

@@ -56,9 +56,13 @@ static int send_preliminaries(lh_exchange *x)
     /* A stream lasts as long as the client reads, so each row has a deadline and statement_timeout is off. */
     if (x->stream || timeout || rest) {
         timeout = x->stream ? 0 : timeout && (!rest || timeout < rest) ? timeout : rest;
-        return send_command(x, apr_psprintf(x->pool, "SELECT set_config('statement_timeout', '%d', true)", timeout));
+        if (!send_command(x, apr_psprintf(x->pool, "SELECT set_config('statement_timeout', '%d', true)", timeout))) {
+            return 0;
+        }
     }
-    return 1;
+    return !x->run->request_id ||
+           send_command(x, apr_pstrcat(x->pool, "SELECT set_config('application_name', 'request ", x->run->request_id,
+                                       "', true)", NULL));
 }
 
 static int send_statement(lh_exchange *x, int index)

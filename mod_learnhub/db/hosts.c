@@ -102,30 +102,78 @@ static int wants_writes(const char *attributes)
     return attributes && (!strcmp(attributes, "read-write") || !strcmp(attributes, "primary"));
 }
 
+/* The lists of hosts and ports in the options. Returns the number of hosts. */
+static int read_lists(const PQconninfoOption *options, const char **names, const char **ports)
+{
+    *names = value_of(options, "host");
+    *names = *names ? *names : value_of(options, "hostaddr");
+    *ports = value_of(options, "port");
+    *ports = *ports ? *ports : DEFAULT_PORT;
+    return *names ? count_parts(*names) : 1;
+}
+
+static lh_hosts *make_hosts(apr_pool_t *p, const PQconninfoOption *options, int count, const char *names,
+                            const char *ports)
+{
+    lh_hosts *hosts = apr_pcalloc(p, sizeof(*hosts));
+    int i;
+
+    hosts->count = count;
+    copy_options(p, hosts, options);
+    for (i = 0; i < count; i++) {
+        hosts->names[i] = apr_pstrcat(p, part_of(p, names, i), ":", part_of(p, ports, i), NULL);
+    }
+    return hosts;
+}
+
 lh_hosts *lh_hosts_of(apr_pool_t *p, const PGconn *pg, int *current)
 {
     PQconninfoOption *options = PQconninfo((PGconn *)pg);
     lh_hosts *hosts = NULL;
     const char *names, *ports;
-    int i, count;
+    int count;
 
     if (!options) {
         return NULL;
     }
-    names = value_of(options, "host");
-    names = names ? names : value_of(options, "hostaddr");
-    ports = value_of(options, "port");
-    ports = ports ? ports : DEFAULT_PORT;
-    count = names ? count_parts(names) : 1;
+    count = read_lists(options, &names, &ports);
     if (count > 1 && count <= LH_HOSTS_MAX && wants_writes(value_of(options, "target_session_attrs"))) {
-        hosts = apr_pcalloc(p, sizeof(*hosts));
-        hosts->count = count;
-        copy_options(p, hosts, options);
-        for (i = 0; i < count; i++) {
-            hosts->names[i] = apr_pstrcat(p, part_of(p, names, i), ":", part_of(p, ports, i), NULL);
-        }
+        hosts = make_hosts(p, options, count, names, ports);
         *current = find_current(p, hosts, pg, names, ports);
     }
+    PQconninfoFree(options);
+    return hosts;
+}
+
+/* A standby is required by default: then a server that has been promoted is not used. */
+static void require_standby(lh_hosts *hosts, const PQconninfoOption *options)
+{
+    int i, n = 0;
+
+    while (hosts->keywords[n]) {
+        n++;
+    }
+    if (!value_of(options, "target_session_attrs") && n < OPTIONS_MAX) {
+        hosts->keywords[n] = "target_session_attrs";
+        for (i = 0; i < hosts->count; i++) {
+            hosts->values[i][n] = "standby";
+        }
+    }
+}
+
+lh_hosts *lh_hosts_parse(apr_pool_t *p, const char *conninfo)
+{
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    const char *names, *ports;
+    lh_hosts *hosts;
+    int count;
+
+    if (!options) {
+        return NULL;
+    }
+    count = read_lists(options, &names, &ports);
+    hosts = make_hosts(p, options, count, names, ports);
+    require_standby(hosts, options);
     PQconninfoFree(options);
     return hosts;
 }

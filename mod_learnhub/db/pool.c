@@ -45,13 +45,15 @@ static apr_status_t stop(void *data)
     return APR_SUCCESS;
 }
 
-lh_pool *lh_pool_create(apr_pool_t *p, server_rec *s, const lh_session_options *options)
+static lh_pool *create_pool(apr_pool_t *p, server_rec *s, const lh_session_options *options, struct lh_hosts *standbys)
 {
     lh_pool *pool = apr_pcalloc(p, sizeof(*pool));
     int i;
 
     pool->server = s;
     pool->options = *options;
+    pool->standby = standbys != NULL;
+    pool->hosts = standbys;
     pthread_mutex_init(&pool->lock, NULL);
     lh_clock_cond_init(&pool->share_available);
     lh_clock_cond_init(&pool->work_available);
@@ -75,6 +77,35 @@ lh_pool *lh_pool_create(apr_pool_t *p, server_rec *s, const lh_session_options *
     return pool;
 }
 
+lh_pool *lh_pool_create(apr_pool_t *p, server_rec *s, const lh_session_options *options)
+{
+    return create_pool(p, s, options, NULL);
+}
+
+lh_pool *lh_pool_create_standby(apr_pool_t *p, server_rec *s, const lh_session_options *options, struct lh_hosts *hosts)
+{
+    return create_pool(p, s, options, hosts);
+}
+
+void lh_pool_grow_like(lh_pool *pool, lh_pool *other)
+{
+    int size;
+
+    pthread_mutex_lock(&other->lock);
+    size = other->size;
+    pthread_mutex_unlock(&other->lock);
+    pthread_mutex_lock(&pool->lock);
+    lh_pool_state_grow_to(pool, size);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void lh_pool_reset_idle(lh_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    lh_pool_state_drop_idle(pool);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 void lh_pool_hooks(void)
 {
     lh_connect_hooks();
@@ -85,11 +116,13 @@ void lh_pool_hooks(void)
 /* Waits in the queue until an entry is handed over. */
 static apr_status_t wait_for_entry(lh_pool *pool, apr_time_t deadline, lh_pool_entry **entry)
 {
+    apr_time_t began = lh_clock();
     apr_status_t rv = APR_SUCCESS;
     lh_waiter self;
 
     lh_queue_join(&pool->queue, &self);
     lh_pool_state_demand(pool);
+    lh_pool_state_publish(pool);
     while (!self.thing && rv == APR_SUCCESS) {
         if (pool->stopping || pool->down) {
             rv = APR_ECONNREFUSED;
@@ -102,6 +135,8 @@ static apr_status_t wait_for_entry(lh_pool *pool, apr_time_t deadline, lh_pool_e
         }
     }
     *entry = lh_queue_leave(&pool->queue, &self);
+    lh_counter_add(LH_COUNT_DB_WAITS, 1);
+    lh_counter_add(LH_COUNT_DB_WAIT_US, (apr_uint64_t)(lh_clock() - began));
     return rv;
 }
 
@@ -128,6 +163,7 @@ static apr_status_t wait_for_share(lh_pool *pool, apr_time_t deadline, apr_uint6
     apr_status_t rv = APR_SUCCESS;
     lh_turn self;
 
+    lh_gauge_add(LH_GAUGE_DB_WAITING, 1);
     lh_turns_join(&pool->turns, &self, client);
     while (rv == APR_SUCCESS && (pool->limited >= share(pool, 4) || !lh_turns_is_next(&pool->turns, &self))) {
         rv = pool->stopping || pool->down ? APR_ECONNREFUSED : lh_clock() >= deadline ? APR_EBUSY : APR_SUCCESS;
@@ -136,6 +172,7 @@ static apr_status_t wait_for_share(lh_pool *pool, apr_time_t deadline, apr_uint6
         }
     }
     lh_turns_leave(&pool->turns, &self, rv == APR_SUCCESS);
+    lh_gauge_add(LH_GAUGE_DB_WAITING, -1);
     pool->limited += rv == APR_SUCCESS;
     pthread_cond_broadcast(&pool->share_available); /* another one may be next */
     return rv;
@@ -164,6 +201,7 @@ static apr_status_t acquire_entry(lh_pool *pool, apr_time_t deadline, const apr_
             release_share(pool);
         }
     }
+    lh_pool_state_publish(pool);
     pthread_mutex_unlock(&pool->lock);
     return rv;
 }
@@ -197,6 +235,7 @@ static void end_use(lh_pool_entry *entry, int usable)
     if (pool->stopping && pool->acquired == 0) {
         pthread_cond_signal(&pool->all_released);
     }
+    lh_pool_state_publish(pool);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -261,12 +300,12 @@ void lh_pool_discard_all(lh_connection *connection)
     pthread_mutex_unlock(&pool->lock);
 }
 
-int lh_pool_is_outdated(lh_pool *pool)
+int lh_pool_schema(lh_pool *pool)
 {
-    int outdated;
+    lh_pool_condition down;
 
     pthread_mutex_lock(&pool->lock);
-    outdated = pool->down == LH_POOL_OUTDATED;
+    down = pool->down;
     pthread_mutex_unlock(&pool->lock);
-    return outdated;
+    return (down == LH_POOL_NEWER) - (down == LH_POOL_OUTDATED);
 }

@@ -20,6 +20,7 @@
 
 #include "db/session.h"
 
+struct lh_hosts;
 struct server_rec;
 
 typedef struct lh_connection lh_connection; /* db/connect.h */
@@ -31,6 +32,16 @@ typedef struct lh_pool lh_pool;
  * database counts as down, which is logged.
  */
 lh_pool *lh_pool_create(apr_pool_t *p, struct server_rec *s, const lh_session_options *options);
+
+/* The same for connections to a standby, which are opened without mod_dbd. `hosts` must live as long as the pool. */
+lh_pool *lh_pool_create_standby(apr_pool_t *p, struct server_rec *s, const lh_session_options *options,
+                                struct lh_hosts *hosts);
+
+/* Lets the pool grow to the size of another one, which follows from DBDMax. */
+void lh_pool_grow_like(lh_pool *pool, lh_pool *other);
+
+/* Opens all idle connections again: their server does not respond, or another one is to be used. */
+void lh_pool_reset_idle(lh_pool *pool);
 
 /* Registers the hook that receives DBDMax from mod_dbd. Called in register_hooks. */
 void lh_pool_hooks(void);
@@ -59,7 +70,8 @@ void lh_pool_discard(lh_connection *connection);
  * most of them lead to the same server. */
 void lh_pool_discard_all(lh_connection *connection);
 
-/* 1 if the pool is down because the schema of the database is older than LH_SESSION_SCHEMA. */
-int lh_pool_is_outdated(lh_pool *pool);
+/* Whether the pool is down because of the schema of the database. -1: it is older than LH_SESSION_SCHEMA; 1: it is
+ * newer and does not serve this module; 0: no. */
+int lh_pool_schema(lh_pool *pool);
 
 #endif

@@ -33,10 +33,29 @@ static int size_for(int dbd_max)
 /* DBDMax is known after the first connect; until then the pool has one entry. */
 void lh_pool_state_grow(lh_pool *pool, int dbd_max)
 {
-    int size = size_for(dbd_max);
+    lh_pool_state_grow_to(pool, size_for(dbd_max));
+}
 
+void lh_pool_state_grow_to(lh_pool *pool, int size)
+{
     while (pool->size < size) {
         lh_pool_state_push(&pool->broken, &pool->entries[pool->size++]);
+    }
+}
+
+void lh_pool_state_publish(lh_pool *pool)
+{
+    const int now[LH_POOL_GAUGES] = {
+        [LH_GAUGE_DB_IN_USE] = pool->acquired,       [LH_GAUGE_DB_IDLE] = pool->live - pool->acquired,
+        [LH_GAUGE_DB_CONNECTING] = pool->connecting, [LH_GAUGE_DB_LIMIT] = pool->size,
+        [LH_GAUGE_DB_WAITING] = pool->queue.length,  [LH_GAUGE_DB_DOWN] = pool->down != LH_POOL_UP};
+    int i;
+
+    for (i = 0; i < LH_POOL_GAUGES; i++) {
+        if (now[i] != pool->published[i]) {
+            lh_gauge_add(i, now[i] - pool->published[i]);
+            pool->published[i] = now[i];
+        }
     }
 }
 
@@ -75,6 +94,7 @@ void lh_pool_state_drop_idle(lh_pool *pool)
         lh_pool_state_push(&pool->broken, entry);
         pool->live--;
     }
+    lh_pool_state_publish(pool);
     pthread_cond_broadcast(&pool->work_available);
 }
 

@@ -26,17 +26,22 @@
 #include "db/connect.h"
 #include "db/queue.h"
 #include "db/turns.h"
+#include "util/counters.h"
 
 #define LH_POOL_ENTRIES_MAX 64
 #define LH_POOL_CONNECTORS 2
 
 typedef struct lh_pool lh_pool;
 
-typedef enum { LH_POOL_UP, LH_POOL_UNREACHABLE, LH_POOL_OUTDATED } lh_pool_condition;
+/* What a pool publishes of itself (lh_pool_state_publish()), as its part of the gauges of the process. */
+#define LH_POOL_GAUGES (LH_GAUGE_DB_DOWN + 1)
+
+typedef enum { LH_POOL_UP, LH_POOL_UNREACHABLE, LH_POOL_OUTDATED, LH_POOL_NEWER } lh_pool_condition;
 
 struct lh_pool {
     server_rec *server;
     lh_session_options options;
+    int standby; /* its connections lead to standbys; without it requests read from the primary */
 
     pthread_mutex_t lock; /* guards all fields below */
 
@@ -68,6 +73,7 @@ struct lh_pool {
     apr_time_t watched_at;  /* since then no entry was released, or a host has answered */
     int probing;            /* a connector asks the hosts */
     int reported;           /* what was logged once in this process; see connectors.c */
+    int published[LH_POOL_GAUGES];
 
     pthread_t connectors[LH_POOL_CONNECTORS];
     int running; /* connectors that have been started */
@@ -80,8 +86,12 @@ struct lh_pool {
 void lh_pool_state_push(lh_pool_entry **list, lh_pool_entry *entry);
 lh_pool_entry *lh_pool_state_pop(lh_pool_entry **list);
 
-/* Grows the pool to the size for DBDMax. */
+/* Grows the pool to the size for DBDMax, or to `size`. */
 void lh_pool_state_grow(lh_pool *pool, int dbd_max);
+void lh_pool_state_grow_to(lh_pool *pool, int size);
+
+/* Adds what has changed since the last call to the gauges of the process. */
+void lh_pool_state_publish(lh_pool *pool);
 
 /* Hands a connected entry to the first caller in the queue, or makes it idle. */
 void lh_pool_state_offer(lh_pool *pool, lh_pool_entry *entry);

@@ -33,11 +33,15 @@ static const struct {
      "coalesce(nullif(current_setting('client_connection_check_interval'), '0'), '500ms')"}};
 /* clang-format on */
 
-/* `migrate` writes the version of the schema into its comment, which every role can read. */
 #define DESCRIPTION                                                                                                    \
-    "SELECT pg_backend_pid() <> %d, "                                                                                  \
-    "substring(obj_description(to_regnamespace('learnhub'), 'pg_namespace') FROM '^mod_learnhub schema ([0-9]+)$'), "  \
+    "SELECT pg_backend_pid() <> %d, version[1], version[2], "                                                          \
     "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int, "
+
+/* `learnhub-ctl migrate` writes the version of the schema into its comment, which every role can read. While the schema
+ * serves all modules that accept newer schemas, the comment has no second number. */
+#define VERSION                                                                                                        \
+    " FROM regexp_match(obj_description(to_regnamespace('learnhub'), 'pg_namespace'), "                                \
+    "'^mod_learnhub schema ([0-9]+)(?:, serves modules from ([0-9]+))?$') version"
 
 /* Appends set_config() for all settings to `text`. `local` is SQL: whether they hold for the transaction only. */
 static void append_settings(char *text, apr_size_t size, apr_time_t statement_timeout, const char *local)
@@ -99,7 +103,7 @@ static PGresult *query(PGconn *pg, const char *sql)
 
 int lh_session_begin(lh_session *session, PGconn *pg, const lh_session_options *options)
 {
-    char sql[LH_SESSION_SETTINGS + sizeof(DESCRIPTION)], local[64] = "false";
+    char sql[LH_SESSION_SETTINGS + sizeof(DESCRIPTION) + sizeof(VERSION)], local[64] = "false";
     PGresult *row;
 
     /* PQbackendPID() is the number that was sent when the connection was opened: a pooler sends one of its own. */
@@ -109,13 +113,15 @@ int lh_session_begin(lh_session *session, PGconn *pg, const lh_session_options *
     }
     apr_snprintf(sql, sizeof(sql), DESCRIPTION, PQbackendPID(pg));
     append_settings(sql, sizeof(sql), options->statement_timeout, local);
+    apr_cpystrn(sql + strlen(sql), VERSION, sizeof(VERSION));
     row = PQsetnonblocking(pg, 0) == 0 ? query(pg, sql) : NULL;
     if (!row) {
         return 0;
     }
     session->pooled = *PQgetvalue(row, 0, 0) == 't';
     session->schema = atoi(PQgetvalue(row, 0, 1));
-    session->connections = atoi(PQgetvalue(row, 0, 2));
+    session->serves_from = atoi(PQgetvalue(row, 0, 2));
+    session->connections = atoi(PQgetvalue(row, 0, 3));
     PQclear(row);
     session->settings[0] = '\0';
     if (options->prepared == LH_PREPARED_OFF || (options->prepared == LH_PREPARED_AUTO && session->pooled)) {

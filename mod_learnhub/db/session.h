@@ -12,7 +12,8 @@
 
 struct pg_conn;
 
-/* The number of the newest file in conf/schema: the version of the schema that this module needs. */
+/* The number of the newest file in conf/schema: the version of the schema that this module needs. It also works with a
+ * newer one that serves it. */
 #define LH_SESSION_SCHEMA 22
 
 /* LearnHubPreparedStatements */
@@ -32,6 +33,7 @@ typedef struct lh_session_options {
 typedef struct lh_session {
     int pooled;      /* the connection goes through a pooler */
     int schema;      /* the version of the schema; 0: there is none, or it is unknown */
+    int serves_from; /* the version that modules need at least to work with this schema; 0: any */
     int connections; /* how many connections the server accepts from all clients */
 
     /* The statement that each transaction begins with; "": the settings are those of the session. */

@@ -10,6 +10,7 @@
 #include "db/result.h"
 #include "db/statement.h"
 #include "util/clock.h"
+#include "util/counters.h"
 
 /*
  * The errors after which a run is retried. The rules are used only if the server did not commit (LH_SQL_ERROR), so
@@ -38,6 +39,7 @@ static const struct retry_rule {
 };
 
 #define RETRIES_MAX 2
+#define QUERY_CANCELED "57014"
 
 static const struct retry_rule *find_rule(const char *sqlstate)
 {
@@ -132,6 +134,16 @@ static void release_connection(lh_exchange *x, const struct retry_rule *rule, in
     }
 }
 
+static void count_failure(lh_sql_outcome outcome, const lh_sql_failure *failure)
+{
+    if (outcome != LH_SQL_OK) {
+        lh_counter_add(LH_COUNT_DB_FAILURES + (int)outcome, 1);
+    }
+    if (outcome == LH_SQL_ERROR && !strcmp(failure->sqlstate, QUERY_CANCELED)) {
+        lh_counter_add(LH_COUNT_DB_CANCELED, 1);
+    }
+}
+
 /* Adds to *time, in which a batch may have spent some already. */
 static lh_sql_outcome run_attempts(lh_exchange *x, lh_sql_time *time)
 {
@@ -154,10 +166,14 @@ static lh_sql_outcome run_attempts(lh_exchange *x, lh_sql_time *time)
         rule = x->error_received ? find_rule(x->failure->sqlstate) : NULL;
         retry = may_retry(x, outcome, rule, retries, now);
         release_connection(x, rule, retry);
+        if (retry) {
+            lh_counter_add(LH_COUNT_DB_RETRIES, 1);
+        }
         if (outcome != LH_SQL_OK) {
             lh_exchange_clear(x);
         }
     }
+    count_failure(outcome, x->failure);
     return outcome;
 }
 
@@ -198,7 +214,8 @@ lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_receiv
     stream.current = lh_result_own(p, NULL);
     x.stream = &stream;
     outcome = run_attempts(&x, time);
-    if (outcome == LH_SQL_OK && !stream.begun && receiver->begin(receiver->context, results) != APR_SUCCESS) {
+    if (outcome == LH_SQL_OK && !stream.begun && !x.refused &&
+        receiver->begin(receiver->context, results) != APR_SUCCESS) {
         failure->label = run->statements[run->guard]->label;
         failure->message = LH_EXCHANGE_STREAM_ENDED;
         outcome = LH_SQL_LOST;

@@ -28,7 +28,8 @@ lh_sql_outcome lh_sql_execute(const lh_sql_run *run, apr_pool_t *p, lh_result **
  * Executes the run and passes the rows of its last statement to the receiver as they arrive. The connection is held
  * until the last row, each row has a deadline of its own, and statement_timeout is off. The callbacks are not
  * called before the earlier statements succeeded. A run that fails after rows have been passed is repeated like others,
- * unless they are `used`. A callback that ended the stream is LH_SQL_LOST. Sets *time.
+ * unless they are `used`. A callback that ended the stream is LH_SQL_LOST. If a guard did not accept, no callback is
+ * called. Sets *time.
  */
 lh_sql_outcome lh_sql_stream(const lh_sql_run *run, apr_pool_t *p, lh_sql_receiver *receiver, lh_sql_failure *failure,
                              lh_sql_time *time);

@@ -63,6 +63,9 @@ typedef struct lh_sql_run {
                                             * use at most a quarter of the pool */
     apr_uint64_t client;                   /* with timeout_ms: the client, which takes turns with others */
 
+    const char *request_id; /* letters, digits, @ - _ and dots: the transaction has the application_name "request ID";
+                             * NULL: that of the connection */
+
     /* With a guard: the first `guard` statements, which write nothing, are executed with `guard_values` in a round trip
      * of their own. Then `accept` decides: the other statements follow in the same transaction, or are not executed. */
     int guard;

@@ -9,6 +9,7 @@
 #include "http/route.h"
 #include "http/topics.h"
 #include "util/clock.h"
+#include "util/counters.h"
 #include "util/lru.h"
 
 #define KEY_MAX 1024 /* bytes; responses with longer keys are not stored */
@@ -141,17 +142,18 @@ static int look_up(lh_call *call, lh_response *response)
 
 int lh_cache_find(lh_call *call, lh_response *response)
 {
-    const char *note = "off";
-    int found = 0;
+    static const char *const notes[] = {"hit", "miss", "off"}; /* in the order of the counters */
+    int outcome = LH_COUNT_CACHE_OFF, found = 0;
 
-    if (!call->route->topic_count) {
+    if (!call->route->topic_count || call->route->def->before[0] || call->route->def->after[0]) {
         return 0;
     }
     if (call->server->cache && lh_topics_follow(call)) {
         found = look_up(call, response);
-        note = found ? "hit" : "miss";
+        outcome = found ? LH_COUNT_CACHE_HITS : LH_COUNT_CACHE_MISSES;
     }
-    apr_table_setn(call->r->notes, "learnhub-cache", note);
+    lh_counter_add(outcome, 1);
+    apr_table_setn(call->r->notes, "learnhub-cache", notes[outcome - LH_COUNT_CACHE_HITS]);
     return found;
 }
 

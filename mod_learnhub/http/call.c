@@ -119,6 +119,11 @@ void lh_reply_int(lh_call *call, const char *key, apr_int64_t value)
     lh_reply_json(call, key, apr_psprintf(call->r->pool, "%" APR_INT64_T_FMT, value));
 }
 
+void lh_reply_document(lh_call *call, const lh_document *document)
+{
+    call->document = document;
+}
+
 void lh_reply_status(lh_call *call, int status)
 {
     call->status = status;

@@ -39,7 +39,8 @@ typedef struct lh_call_share {
 struct lh_call {
     request_rec *r;
     lh_server *server;
-    const char *path; /* below LearnHubPrefix */
+    const char *path;       /* below LearnHubPrefix */
+    const char *request_id; /* for logs (request_id.h); NULL: none */
     const lh_route_group *group;
     const lh_compiled_route *route; /* NULL until the request is routed */
     char **custom_responses;        /* of the request before it was claimed */
@@ -56,8 +57,10 @@ struct lh_call {
     int complete;            /* a step completed the response */
     lh_member *members, *last_member;
     apr_size_t members_size;     /* bytes of the members' values */
+    const lh_document *document; /* the response, or NULL: that of the route's shape */
     struct lh_output *output;    /* the body of a response that may be long (output.h), or NULL */
     apr_interval_time_t db_time; /* microseconds spent in the database layer */
+    apr_time_t answered_at;      /* when the handler ended; 0: it has not run */
     lh_sql_time spent;           /* of the time for the database (deadline.h) */
     lh_call_share shares[LH_SHARE_KINDS];
     int rate_shown;             /* the response has the headers of a limit */

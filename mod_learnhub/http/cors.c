@@ -26,7 +26,7 @@ int lh_cors(const lh_call *call)
     apr_table_setn(out, "Access-Control-Allow-Origin", any ? "*" : origin);
     apr_table_setn(out, "Access-Control-Expose-Headers",
                    "ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, WWW-Authenticate, "
-                   "Idempotent-Replayed, Idempotency-Replayed");
+                   "Idempotent-Replayed, Idempotency-Replayed, X-Request-Id");
     return 1;
 }
 

@@ -9,6 +9,7 @@
 #include "http/error.h"
 #include "http/route.h"
 #include "util/clock.h"
+#include "util/counters.h"
 #include "util/network.h"
 
 #define SHARED_KEY "learnhub:buckets:1" /* another number for another layout of the table */
@@ -75,6 +76,7 @@ static lh_error *refuse(lh_call *call, const lh_limit *limit, const lh_bucket_st
     error->retry_after = seconds(state->wait);
     set_headers(call, limit, state, error->retry_after);
     apr_table_setn(call->r->notes, "learnhub-limit", class);
+    lh_counter_add((of_account ? LH_COUNT_RATE_ACCOUNT : LH_COUNT_RATE_NETWORK) + (int)call->route->rate, 1);
     if (state->refused) {
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, call->r,
                       LH_LOG(0075) "LearnHubRate %s: %s has reached its limit, %u refused since the last report", class,

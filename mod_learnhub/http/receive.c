@@ -12,9 +12,6 @@
 #include "util/buffer.h"
 #include "util/memory.h"
 
-/* The maximum number of bytes of a body that anyone can send without authentication, whatever LearnHubMaxBody is. */
-#define PUBLIC_MAX 16384
-
 /* The number of bytes that are read at once. */
 #define BLOCK 65536
 
@@ -90,8 +87,8 @@ static body_limit limit_of(const lh_call *call)
     if (def && (def->flags & LH_DIAGRAM)) {
         return (body_limit){"A body with a diagram may have at most " BYTES ".", config->max_diagram, 0};
     }
-    if (def && def->roles == LH_ANYONE && body.bytes > PUBLIC_MAX) {
-        body.bytes = PUBLIC_MAX;
+    if (def && def->roles == LH_ANYONE && body.bytes > LH_RECEIVE_PUBLIC_MAX) {
+        body.bytes = LH_RECEIVE_PUBLIC_MAX;
     }
     return body;
 }

@@ -12,6 +12,9 @@
 /* The maximum number of bytes of a multipart body besides its photo: boundaries, headers and the other parts. */
 #define LH_RECEIVE_EXTRA 65536
 
+/* The maximum number of bytes of a body that anyone can send without authentication, whatever LearnHubMaxBody is. */
+#define LH_RECEIVE_PUBLIC_MAX 16384
+
 /* LH_JSON, LH_FORM or LH_MULTIPART, from Content-Type; LH_JSON without one. 0 for any other type, and for a charset
  * other than UTF-8. */
 unsigned lh_receive_type(const request_rec *r);

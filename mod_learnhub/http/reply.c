@@ -17,10 +17,12 @@
 #include "http/etag.h"
 #include "http/output.h"
 #include "http/route.h"
+#include "util/counters.h"
 #include "util/json.h"
 #include "util/memory.h"
 
 #define JSON_TYPE "application/json"
+#define IMMUTABLE "public, max-age=31536000, immutable"
 
 /* ---- properties of responses ---- */
 
@@ -54,6 +56,9 @@ void lh_reply_notes(const lh_call *call)
     if (call->route) {
         apr_table_setn(call->r->notes, "learnhub-route", call->route->def->name);
         apr_table_setn(call->r->notes, "learnhub-db-us", apr_ltoa(call->r->pool, (long)call->db_time));
+    }
+    if (call->me.id) {
+        apr_table_setn(call->r->notes, "learnhub-user", call->r->user);
     }
 }
 
@@ -239,7 +244,7 @@ static void make_bytes(const lh_call *call, lh_response *response)
     response->body = lh_result_cell(call->last, 0, lh_result_find(call->last, "_content"), &length);
     response->length = (apr_size_t)length;
     response->etag = apr_pstrcat(call->r->pool, "\"", lh_cell(call, "_tag"), "\"", NULL);
-    response->cache_control = "public, max-age=31536000, immutable";
+    response->cache_control = IMMUTABLE;
     apr_table_setn(call->r->headers_out, "X-Content-Type-Options", "nosniff");
 }
 
@@ -301,11 +306,27 @@ static int is_long(const lh_call *call)
                         : call->members_size + (call->last ? lh_result_memory(call->last) : 0) > LH_OUTPUT_PART;
 }
 
+static int make_document(const lh_call *call, lh_response *response)
+{
+    response->type = call->document->type;
+    response->body = call->document->body;
+    response->length = call->document->length;
+    response->etag = call->document->etag;
+    response->cache_control = call->document->immutable ? IMMUTABLE
+                              : is_public(call)         ? "no-cache"
+                                                        : "private, no-cache";
+    if (!response->etag) {
+        set_etag(call, response);
+    }
+    return 1;
+}
+
 int lh_reply_make(const lh_call *call, lh_response *response)
 {
     if (call->kept) {
         *response = *call->kept;
         if (call->replays) {
+            lh_counter_add(LH_COUNT_REPLAYS, 1);
             apr_table_setn(call->r->headers_out, "Idempotent-Replayed", "true");
             apr_table_setn(call->r->headers_out, "Idempotency-Replayed", "true");
         }
@@ -314,6 +335,9 @@ int lh_reply_make(const lh_call *call, lh_response *response)
     memset(response, 0, sizeof(*response));
     response->status = status_of(call);
     response->cache_control = uncached(call);
+    if (call->document) {
+        return make_document(call, response);
+    }
     switch (call->route->def->shape) {
     case LH_NOTHING: break;
     case LH_BYTES: make_bytes(call, response); break;

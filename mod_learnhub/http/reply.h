@@ -45,8 +45,8 @@ int lh_reply_preflight(lh_call *call);
 /* Sends the response to OPTIONS; `allow` is the path's Allow header. Returns what a handler returns to httpd. */
 int lh_reply_options(lh_call *call, const char *allow);
 
-/* Sets the notes for the access log, %{learnhub-route}n and %{learnhub-db-us}n in LogFormat, when the response has been
- * made: httpd writes the log later. */
+/* Sets the notes for the access log, %{learnhub-route}n, %{learnhub-db-us}n and %{learnhub-user}n in LogFormat, when
+ * the response has been made: httpd writes the log later. */
 void lh_reply_notes(const lh_call *call);
 
 /* Sets the status and the headers of a response whose body is call->output. */

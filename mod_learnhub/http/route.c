@@ -328,6 +328,7 @@ static void add_route(lh_routes *routes, const lh_route_group *group, const lh_r
 
     route->def = def;
     route->group = group;
+    route->number = routes->all->nelts;
     route->paged = is_paged(def);
     route->rate = def->rate ? def->rate : !strcmp(def->method, "GET") ? LH_RATE_READ : LH_RATE_WRITE;
     route->body_count = count_fields(def->body);

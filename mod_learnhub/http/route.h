@@ -22,6 +22,7 @@ typedef struct lh_topic {
 typedef struct lh_compiled_route {
     const lh_route *def;
     const lh_route_group *group;
+    int number; /* its index in the table of all routes */
 
     /* The values of a call, by slot: path, query, body, steps, built-in parameters. */
     lh_slots slots;

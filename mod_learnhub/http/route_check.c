@@ -210,13 +210,13 @@ static const char *check_topic(apr_pool_t *p, const lh_route *route, const char 
     return NULL;
 }
 
-static int can_be_cached(const lh_route *route)
+static int can_have_topics(const lh_route *route)
 {
     int unstreamed =
         route->shape == LH_ONE || route->shape == LH_PAGE || route->shape == LH_SKIP_LIMIT || route->shape == LH_ALL;
 
     return unstreamed && !(route->flags & (LH_STREAMED | LH_UNPAGED)) && !strcmp(route->method, "GET") &&
-           !route->before[0] && !route->after[0];
+           ((!route->before[0] && !route->after[0]) || (route->flags & LH_STANDBY));
 }
 
 static const char *check_topics(apr_pool_t *p, const lh_route *route)
@@ -232,8 +232,11 @@ static const char *check_topics(apr_pool_t *p, const lh_route *route)
     if (n > LH_TOPICS_MAX) {
         return "it depends on too many topics";
     }
-    if (n && !can_be_cached(route)) {
+    if (n && !can_have_topics(route)) {
         return "only GET routes of an object or a list, without steps and streams, can have topics";
+    }
+    if ((route->flags & LH_STANDBY) && (strcmp(route->method, "GET") || (route->roles == LH_ANYONE && !n))) {
+        return "only GET routes, with topics or authentication, can be LH_STANDBY";
     }
     return why;
 }

@@ -16,6 +16,7 @@
 #include "http/idempotency.h"
 #include "http/route.h"
 #include "http/share.h"
+#include "http/standby.h"
 #include "http/stream.h"
 #include "http/topics.h"
 #include "util/network.h"
@@ -27,6 +28,7 @@ static lh_sql_run make_run(const lh_call *call, const lh_statement *const *state
 {
     lh_sql_run run = {.db = call->server->db, .statements = statements, .count = count, .values = values};
 
+    run.request_id = call->server->config.trace ? call->request_id : NULL;
     lh_deadline_set(call, &run);
     return run;
 }
@@ -61,14 +63,16 @@ static int is_get(const lh_call *call)
  */
 static lh_error *execute_route(lh_call *call, const lh_sql_run *run, lh_result **results)
 {
-    const lh_statement *statements[LH_SQL_STATEMENTS], *topics = lh_topics_statement();
+    const lh_statement *statements[LH_SQL_STATEMENTS], *topics = NULL;
+    lh_statement writer;
     lh_result *all[LH_SQL_STATEMENTS] = {NULL};
     lh_sql_run whole = *run;
     int count = run->count, uncertain = 0;
     lh_error *error;
 
-    if (is_get(call) || (call->route->def->flags & LH_KEEPS_CACHE)) {
-        topics = NULL;
+    if (!is_get(call) && !(call->route->def->flags & LH_KEEPS_CACHE)) {
+        topics = lh_standby_writer(call, &writer);
+        topics = topics ? topics : lh_topics_statement();
     }
     if (!topics && !run->close) {
         return execute(call, run, results, NULL);
@@ -315,6 +319,37 @@ static lh_error *run_keyed(lh_call *call, lh_sql_run run, const lh_statement *co
 
 /* ---- the route ---- */
 
+/* Executes a read on a standby. Returns 0 if it must be executed on the primary. */
+static int run_on_standby(lh_call *call, const lh_sql_run *run, lh_error **error)
+{
+    lh_result *results[LH_SQL_STATEMENTS];
+    lh_sql_failure failure = {.label = run->statements[0]->label};
+    lh_standby_read read;
+    lh_sql_outcome outcome;
+    lh_sql_time time;
+
+    if (!lh_standby_begin(&read, call, run)) {
+        return 0;
+    }
+    if (is_streamed(call)) {
+        outcome = lh_stream_execute(call, &read.run, &failure, error);
+    }
+    else {
+        outcome = lh_sql_execute(&read.run, call->r->pool, results, &failure, &time);
+        lh_deadline_spend(call, &time);
+    }
+    if (!lh_standby_end(&read, outcome, &failure)) {
+        return 0;
+    }
+    if (outcome != LH_SQL_OK) {
+        *error = lh_failure_of_run(call, outcome, &failure);
+    }
+    else if (!is_streamed(call)) {
+        *error = take_results(call, results + 1, run->count);
+    }
+    return 1;
+}
+
 static lh_error *run_statements(lh_call *call)
 {
     const lh_route *def = call->route->def;
@@ -335,10 +370,16 @@ static lh_error *run_statements(lh_call *call)
     run.retryable = is_get(call) || (def->flags & LH_RETRYABLE);
     run.timeout_ms = def->timeout_ms;
     run.client = def->timeout_ms ? lh_network_of(call->r->useragent_addr) : 0;
-    if (is_short(call) && !run.rest_ms) {
+    if (is_short(call) && !run.rest_ms && !run.request_id) {
         run.batches = call->server->batches;
     }
     lh_condition_guard(&condition, &run);
+    if (call->server->standby) {
+        if (run_on_standby(call, &run, &error)) {
+            return error;
+        }
+        lh_deadline_set(call, &run); /* the standby has used some of the time */
+    }
     if (is_streamed(call)) {
         return lh_stream_run(call, &run);
     }

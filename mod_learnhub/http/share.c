@@ -5,6 +5,7 @@
 
 #include "core/server_state.h"
 #include "http/error.h"
+#include "util/counters.h"
 #include "util/network.h"
 #include "util/tally.h"
 
@@ -44,6 +45,7 @@ static lh_error *refuse(lh_call *call, lh_share kind, int is_busy)
     lh_error *error;
 
     lh_share_return(call, kind);
+    lh_counter_add(LH_COUNT_SHARES + (int)kind, 1);
     if (is_busy) {
         return lh_error_make(p, HTTP_SERVICE_UNAVAILABLE,
                              "The server is receiving too many requests. Try again later.");

@@ -14,7 +14,8 @@
 
 typedef struct stream {
     lh_call *call;
-    int count; /* of statements */
+    int guard, count; /* of statements, the guard's included */
+    int begun;
     lh_sql_receiver receiver;
     lh_output *output;
     lh_envelope_rows rows;
@@ -26,7 +27,8 @@ static apr_status_t begin(void *context, lh_result *const *earlier)
 {
     stream *s = context;
 
-    s->error = lh_failure_in_results(s->call, earlier, s->count - 1);
+    s->error = lh_failure_in_results(s->call, earlier + s->guard, s->count - s->guard - 1);
+    s->begun = 1;
     s->rows.plan = NULL;
     lh_output_rewind(s->output);
     lh_envelope_open(&s->output->json, s->call);
@@ -60,31 +62,43 @@ static void finish(const stream *s, lh_sql_outcome outcome, const lh_sql_failure
     }
 }
 
-lh_error *lh_stream_run(lh_call *call, const lh_sql_run *run)
+lh_sql_outcome lh_stream_execute(lh_call *call, const lh_sql_run *run, lh_sql_failure *failure, lh_error **error)
 {
-    stream s = {.call = call, .count = run->count};
-    lh_sql_failure failure = {.label = run->statements[0]->label};
+    stream s = {.call = call, .guard = run->guard, .count = run->count};
     lh_sql_outcome outcome;
     lh_sql_time time;
 
-    if (!lh_deadline_allows(call)) {
-        return lh_failure_late(call, failure.label);
-    }
     s.receiver = (lh_sql_receiver){.begin = begin, .row = write_row, .context = &s};
     s.output = call->output = lh_output_create(call, "application/json", lh_reply_start);
-    outcome = lh_sql_stream(run, call->r->pool, &s.receiver, &failure, &time);
+    outcome = lh_sql_stream(run, call->r->pool, &s.receiver, failure, &time);
     lh_deadline_spend(call, &time);
     s.output->connection = NULL;
-    if (outcome == LH_SQL_OK) {
+    *error = NULL;
+    if (outcome == LH_SQL_OK && s.begun) {
         lh_json_close(&s.output->json, ']');
         lh_envelope_close(&s.output->json, call);
     }
     if (s.output->bb) {
-        finish(&s, outcome, &failure);
-        return NULL;
+        finish(&s, outcome, failure);
+        return LH_SQL_OK;
     }
     if (s.output->json.out.status != APR_SUCCESS) {
-        return lh_error_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE);
+        *error = lh_error_of_status(call->r->pool, HTTP_SERVICE_UNAVAILABLE);
+        return LH_SQL_OK;
     }
-    return outcome != LH_SQL_OK ? lh_failure_of_run(call, outcome, &failure) : s.error;
+    *error = s.error;
+    return outcome;
+}
+
+lh_error *lh_stream_run(lh_call *call, const lh_sql_run *run)
+{
+    lh_sql_failure failure = {.label = run->statements[0]->label};
+    lh_sql_outcome outcome;
+    lh_error *error;
+
+    if (!lh_deadline_allows(call)) {
+        return lh_failure_late(call, failure.label);
+    }
+    outcome = lh_stream_execute(call, run, &failure, &error);
+    return outcome == LH_SQL_OK ? error : lh_failure_of_run(call, outcome, &failure);
 }

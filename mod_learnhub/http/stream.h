@@ -16,4 +16,8 @@
  * sent. A failure after the first part has been sent is logged and returns NULL. */
 lh_error *lh_stream_run(lh_call *call, const lh_sql_run *run);
 
+/* The same without a message about a failure before the response: the caller can execute another run. LH_SQL_OK with a
+ * guard that has accepted: *error is the result as above. */
+lh_sql_outcome lh_stream_execute(lh_call *call, const lh_sql_run *run, lh_sql_failure *failure, lh_error **error);
+
 #endif

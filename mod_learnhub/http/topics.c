@@ -15,7 +15,7 @@
 #include "http/error.h"
 #include "util/clock.h"
 
-#define COUNTERS 16384
+#define COUNTERS LH_TOPICS_NUMBERS
 #define EVERYTHING COUNTERS /* the number of the counter for all topics */
 #define SHARED_KEY "learnhub:topics:16384"
 
@@ -99,9 +99,18 @@ static apr_uint32_t hash_of(apr_uint32_t hash, const char *text, apr_size_t leng
     return hash;
 }
 
-static int counter_of(apr_uint32_t hash)
+int lh_topics_number(const char *text, apr_size_t length, const char *value)
 {
+    apr_uint32_t hash = hash_of(hash_of(FNV_BASIS, text, length), value, strlen(value));
+
     return (int)((hash ^ hash >> 16) % COUNTERS);
+}
+
+int lh_topics_number_of(const lh_call *call, int index)
+{
+    const lh_topic *topic = &call->route->topics[index];
+
+    return lh_topics_number(topic->text, topic->length, topic->slot < 0 ? "" : call->values[topic->slot]);
 }
 
 static void increment(volatile apr_uint32_t *counters, const char *topics)
@@ -110,7 +119,7 @@ static void increment(volatile apr_uint32_t *counters, const char *topics)
 
     for (; topics && *topics; topics += length + strspn(topics + length, " ")) {
         length = strcspn(topics, " ");
-        apr_atomic_inc32(&counters[*topics == '*' ? EVERYTHING : counter_of(hash_of(FNV_BASIS, topics, length))]);
+        apr_atomic_inc32(&counters[*topics == '*' ? EVERYTHING : lh_topics_number(topics, length, "")]);
     }
 }
 
@@ -135,11 +144,7 @@ void lh_topics_stamp(const lh_call *call, lh_stamp *stamp)
     stamp->count = route->topic_count + 1;
     stamp->numbers[route->topic_count] = EVERYTHING;
     for (i = 0; i < route->topic_count; i++) {
-        const lh_topic *topic = &route->topics[i];
-        const char *value = topic->slot < 0 ? "" : call->values[topic->slot];
-        apr_uint32_t hash = hash_of(FNV_BASIS, topic->text, topic->length);
-
-        stamp->numbers[i] = counter_of(hash_of(hash, value, strlen(value)));
+        stamp->numbers[i] = lh_topics_number_of(call, i);
     }
     for (i = 0; i < stamp->count; i++) {
         stamp->node[i] = apr_atomic_read32((volatile apr_uint32_t *)&shared[stamp->numbers[i]]);

@@ -42,6 +42,13 @@ lh_topics *lh_topics_create(apr_pool_t *p);
  * run; NULL when no server of this node has a cache. */
 const lh_statement *lh_topics_statement(void);
 
+/* The number of a topic, `text` followed by `value`: 0 .. LH_TOPICS_NUMBERS - 1. Topics may share a number. */
+#define LH_TOPICS_NUMBERS 16384
+int lh_topics_number(const char *text, apr_size_t length, const char *value);
+
+/* The number of topic `index` of the call's route. */
+int lh_topics_number_of(const lh_call *call, int index);
+
 /* Increments the node's counters; `topics` are separated by spaces, NULL is none, and `*` is everything. */
 void lh_topics_announce(const char *topics);
 

@@ -55,6 +55,7 @@ lh_sql_outcome lh_job_execute(const lh_server *server, apr_pool_t *p, const lh_s
     run.attempt_timeout = server->config.statement_timeout + MARGIN;
     run.deadline = run.wait_until + run.attempt_timeout;
     outcome = lh_sql_execute(&run, p, result, &failure, &time);
+    server->jobs->failures += outcome != LH_SQL_OK;
     if (outcome == LH_SQL_OK && set_failing(server->jobs, statement, 0)) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, server->s, LH_LOG(0107) "job %s works again", statement->label);
     }

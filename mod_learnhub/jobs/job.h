@@ -14,6 +14,8 @@ typedef struct lh_server lh_server;
 typedef struct lh_job_state {
     unsigned char failing[LH_STATEMENTS_MAX / 8]; /* one bit per statement: its current failure has been logged */
     int mail_server_down;                         /* when the last mail was sent; changes are logged */
+    int database;                                 /* its number among those of the process */
+    unsigned failures;                            /* of statements */
     int verified_only;                            /* unconfirmed addresses get no mail but their confirmation */
 } lh_job_state;
 

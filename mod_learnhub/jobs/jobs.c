@@ -8,8 +8,10 @@
 
 #include "core/server_state.h"
 #include "http/failure.h"
+#include "jobs/backlog.h"
 #include "jobs/job.h"
 #include "jobs/outbox.h"
+#include "util/counters.h"
 #include "util/memory.h"
 
 #define WATCHDOG "_learnhub_"
@@ -47,6 +49,7 @@ static const job jobs[] = {
             "             FOR UPDATE SKIP LOCKED)"},
     {.name = "outbox.requests", .interval = 1, .sql = "SELECT learnhub.post_requested_mails()"},
     {.name = "outbox.prune", .interval = 10, .run = lh_outbox_prune},
+    {.name = "outbox.measure", .interval = 5, .run = lh_backlog_measure},
     {.name = "mentoring.reminders", .interval = 5, .sql = "SELECT learnhub.post_reminders()"},
     {.name = "logins.prune", .interval = 10, .sql = "SELECT learnhub.prune_logins()"},
     {.name = "changes.prune", .interval = 10, .sql = "SELECT learnhub.prune_changes()"},
@@ -66,6 +69,7 @@ static const job jobs[] = {
 };
 
 #define JOB_COUNT (int)(sizeof(jobs) / sizeof(jobs[0]))
+_Static_assert(sizeof(jobs) / sizeof(jobs[0]) <= LH_COUNTERS_JOBS, "each job has its counters");
 
 static const lh_statement *statements[JOB_COUNT]; /* of the jobs with `sql` */
 
@@ -87,7 +91,18 @@ int lh_jobs_compile(lh_statements *registry, const char **why)
             statements[i] = lh_statement_compile(registry, jobs[i].name, jobs[i].sql, NULL, &slots, why);
         }
     }
-    return !*why && lh_outbox_compile(registry, why);
+    return !*why && lh_outbox_compile(registry, why) && lh_backlog_compile(registry, why);
+}
+
+const char *lh_jobs_names(apr_pool_t *p)
+{
+    const char *names = jobs[0].name;
+    int i;
+
+    for (i = 1; i < JOB_COUNT; i++) {
+        names = apr_pstrcat(p, names, " ", jobs[i].name, NULL);
+    }
+    return names;
 }
 
 /* ---- running ---- */
@@ -110,6 +125,19 @@ static void run_job(const job *current, const lh_server *server, apr_pool_t *p)
     }
 }
 
+/* Counts the run, and whether one of its statements has failed. */
+static void count_job(const job *current, const lh_server *server, apr_pool_t *p)
+{
+    int index = (int)(current - jobs);
+    unsigned before = server->jobs->failures;
+
+    run_job(current, server, p);
+    lh_counter_add(LH_COUNT_JOB_RUNS + index, 1);
+    if (server->jobs->failures != before) {
+        lh_counter_add(LH_COUNT_JOB_FAILURES + index, 1);
+    }
+}
+
 /* The callback for mod_watchdog; `data` is the job. */
 static apr_status_t on_watchdog(int state, void *data, apr_pool_t *p)
 {
@@ -123,7 +151,7 @@ static apr_status_t on_watchdog(int state, void *data, apr_pool_t *p)
     }
     apr_thread_mutex_lock(running);
     for (i = 0; servers && i < servers->nelts && !lh_job_stopping(); i++) {
-        run_job(data, APR_ARRAY_IDX(servers, i, const lh_server *), p);
+        count_job(data, APR_ARRAY_IDX(servers, i, const lh_server *), p);
     }
     apr_thread_mutex_unlock(running);
     return APR_SUCCESS;
@@ -200,6 +228,7 @@ void lh_jobs_begin(apr_pool_t *pchild, const apr_array_header_t *all)
     for (i = 0; i < chosen->nelts; i++) {
         lh_server *server = APR_ARRAY_IDX(chosen, i, lh_server *);
         server->jobs = apr_pcalloc(pchild, sizeof(lh_job_state));
+        server->jobs->database = i;
         server->jobs->verified_only = any_verifies(all, server->db);
     }
     apr_pool_pre_cleanup_register(pchild, NULL, stop);

@@ -19,6 +19,9 @@
 /* Registers the statements of all jobs. Returns 1, or 0 and sets *why. */
 int lh_jobs_compile(lh_statements *registry, const char **why);
 
+/* The names of all jobs, separated by spaces. */
+const char *lh_jobs_names(apr_pool_t *p);
+
 /* Registers the jobs with mod_watchdog. Called in post_config, before mod_watchdog's. Fails if mod_watchdog cannot
  * run them. */
 apr_status_t lh_jobs_prepare(apr_pool_t *pconf);

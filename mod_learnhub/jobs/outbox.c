@@ -12,6 +12,7 @@
 #include "jobs/mail.h"
 #include "jobs/smtp.h"
 #include "util/clock.h"
+#include "util/counters.h"
 
 #define RUN_LIMIT apr_time_from_sec(5)    /* of one run of the job: other jobs wait meanwhile */
 #define SEND_LIMIT apr_time_from_sec(15)  /* of sending one mail */
@@ -119,6 +120,7 @@ static const char *max_tries(const claimed *mail)
 /* `why` must not contain an address. */
 static void log_failure(const claimed *mail, const char *why)
 {
+    lh_counter_add(LH_COUNT_MAILS_FAILED, 1);
     ap_log_error(APLOG_MARK, APLOG_WARNING, 0, mail->server->s, LH_LOG(0021) "mail %s failed after %s attempts: %s",
                  mail->cells[CELL_ID], mail->cells[CELL_ATTEMPTS], why);
 }
@@ -168,6 +170,9 @@ static void store_outcome(const claimed *mail, const char *outcome, const lh_smt
         const char *state = lh_result_cell(result, 0, 0, &length);
         if (length == 6 && !memcmp(state, "failed", 6)) {
             log_failure(mail, why->summary);
+        }
+        else if (!strcmp(outcome, "later")) {
+            lh_counter_add(LH_COUNT_MAILS_RETRIED, 1);
         }
     }
 }
@@ -225,6 +230,7 @@ static int send_one(lh_smtp *smtp, const claimed *mail)
     log_server_state(mail, outcome, why.summary);
     if (outcome == LH_SMTP_SENT) {
         why.reply = NULL;
+        lh_counter_add(LH_COUNT_MAILS_SENT, 1);
         store_outcome(mail, "sent", &why);
     }
     else {

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/counters.h"
+
 #define SHARDS 8 /* each has its own lock and its own part of the bytes */
 #define ENTRY_PART 16
 #define ENTRY_MAX 65536
@@ -124,6 +126,7 @@ static void drop(const lh_lru *lru, shard *s, lh_lru_entry *entry)
     unlink_use(s, entry);
     entry->stored = 0;
     s->bytes -= entry->size;
+    lh_gauge_add(LH_GAUGE_CACHE_BYTES, -(apr_int64_t)entry->size);
     lh_lru_release(entry);
 }
 
@@ -181,6 +184,7 @@ void lh_lru_add(lh_lru *lru, lh_lru_entry *entry)
     link_newest(s, entry);
     entry->stored = 1;
     s->bytes += entry->size;
+    lh_gauge_add(LH_GAUGE_CACHE_BYTES, (apr_int64_t)entry->size);
     while (s->bytes > lru->shard_max) {
         drop(lru, s, s->oldest);
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the flow of one front end in Chromium: node drive.js '{"name", "api", "pages", "driver", "out"}'.
 // Writes one JSON line for each step, {step, ok, error}, and {done} at the end. {ask, values} is a question to the
-// test, which answers with a JSON line on standard input. The end of standard input ends the driver and Chromium.
+// test, which answers with a JSON line on standard input; {exchange} is a call, for t/99-described.t. The end of
+// standard input ends the driver and Chromium.
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
@@ -9,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const options = JSON.parse(process.argv[2]);
 const { chromium } = createRequire(`${options.driver}/`)('playwright-core');
+const { source: axe } = createRequire(`${options.driver}/`)('axe-core');
 const timeout = 20000; // of one action, in milliseconds
 const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
     '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'];
@@ -20,6 +22,7 @@ const short = (text) => (text.length > 600 ? `${text.slice(0, 600)} ...` : text)
 // ---- what the browser sent and received ----
 
 const ids = /(?<=\/|user=)(?:(?=[^/]*\d)[\w-]{20,}|\d+)(?=[/?]|$)/g; // numbers, UUIDs, 24 hex digits and the like
+const loaded = /^(?:image|document|script|stylesheet)$/; // what the browser requests itself, at any time
 const pages = []; // of all people
 let calls = []; // since the last step, in the order of sending: {name, status, body}
 let faults = []; // what the browser reported since the last step
@@ -30,11 +33,20 @@ function callNames() {
     return names.filter((name, i) => !name.startsWith('PUT ') || name !== names[i - 1]);
 }
 
+async function writeExchange(request, response, body) {
+    const headers = response.headers();
+    const text = /json/.test(headers['content-type']) ? await body : '';
+    const type = request.headers()['content-type'] ?? '';
+    write({ exchange: { method: request.method(), path: request.url().slice(options.api.length),
+        ...type.startsWith('application/json') && { sent: request.postData(), sent_type: type },
+        status: response.status(), headers, ...text && { body: text } } });
+}
+
 function record(page) {
     const sent = new Map();
     page.on('request', (request) => {
         const url = request.url();
-        if (!url.startsWith(`${options.api}/`) || request.resourceType() === 'image') return; // loaded at any time
+        if (!url.startsWith(`${options.api}/`) || loaded.test(request.resourceType())) return;
         const call = { name: `${request.method()} ${url.slice(options.api.length).replace(ids, '{id}')}`, status: 0 };
         sent.set(request, call);
         calls.push(call);
@@ -45,6 +57,7 @@ function record(page) {
         if (call) {
             call.body = response.text().catch(() => '');
             call.status = response.status();
+            writeExchange(request, response, call.body);
         } else if (response.status() >= 400) {
             faults.push(`${request.url()}: ${response.status()}`);
         }
@@ -67,9 +80,9 @@ function record(page) {
     });
 }
 
-// Waits until the page has finished what a click or a form started.
+// Waits until the page has finished what a click or a form started. Pages of the module do not show it.
 async function idle(page) {
-    await page.locator('body[aria-busy=false]').waitFor({ state: 'attached' });
+    if (!options.path) await page.locator('body[aria-busy=false]').waitFor({ state: 'attached' });
 }
 
 async function settle() {
@@ -187,16 +200,23 @@ async function main() {
             const page = await context.newPage();
             pages.push(page);
             record(page);
-            const parameter = encodeURIComponent(options.api);
-            await page.goto(`${options.pages}/${options.name}/index.html?api=${parameter}${hash}`);
+            const path = options.path ?? `/${options.name}/index.html?api=${encodeURIComponent(options.api)}${hash}`;
+            await page.goto(`${options.pages}${path}`);
             return new Person(page);
         },
         ask(ask, ...values) {
             write({ ask, values });
             return new Promise((resolve) => { lines.once('line', (line) => resolve(JSON.parse(line))); });
         },
-        async picture(person) {
-            await person.page.screenshot({ path: `${options.out}/${options.name}.png`, fullPage: true });
+        async picture(person, name = options.name, fullPage = true) {
+            await person.page.screenshot({ path: `${options.out}/${name}.png`, fullPage });
+        },
+        // The violations that axe finds on the page, as text.
+        async axe(person) {
+            await person.page.evaluate(axe);
+            const { violations } = await person.page.evaluate('axe.run()');
+            const targets = (nodes) => nodes.map(({ target }) => target).join(' | ');
+            return violations.map(({ id, nodes }) => `${id}: ${targets(nodes)}`).join('\n');
         },
     };
     const { default: run } = await import(`./${options.name}/flow.js`);

@@ -119,8 +119,8 @@ static void write_sets(lh_json *out, const lh_compiled_route *route)
 static void write_route(lh_json *out, const lh_compiled_route *route)
 {
     static const char *const formats[] = {"detail", "located", "flat", "envelope", "list"};
-    static const char *const shapes[] = {"one",        "one_or_null", "all",    "page",
-                                         "skip_limit", "nothing",     "events", "bytes"};
+    static const char *const shapes[] = {"one",     "one_or_null", "all",   "page",    "skip_limit",
+                                         "nothing", "events",      "bytes", "document"};
     const lh_route *def = route->def;
 
     lh_json_open(out, '{');
@@ -130,6 +130,7 @@ static void write_route(lh_json *out, const lh_compiled_route *route)
     write_text(out, "format", formats[route->group->error_format]);
     write_text(out, "shape", shapes[def->shape]);
     write_text(out, "key", def->key);
+    write_text(out, "media", def->media);
     write_int(out, "roles", def->roles);
     lh_json_key(out, "idempotent");
     lh_json_bool(out, def->flags & LH_IDEMPOTENT);

@@ -393,6 +393,14 @@ our %case = (
     'admin.user' => sub { ('admin', user($second->{email})->{id}, json => { is_active => true }) },
     'service.index' => sub { () },
     'service.health' => sub { () },
+    'service.openapi' => sub { () },
+    'service.docs' => sub { () },
+    'service.docs_plain' => sub { () },
+    'service.docs_file' => sub {
+        my $port = second_httpd("LearnHubDocs $top/build/docs\n")->port;
+        my ($file) = api(GET => '/docs', port => $port)->body =~ m{/docs/([0-9a-f]+-docs\.js)};
+        return (undef, $file, port => $port);
+    },
 );
 
 my %no_id = (int => 1, oid => '0' x 24, uuid => '00000000-0000-4000-8000-000000000000', text => 'nothing');

@@ -11,30 +11,37 @@ use Exporter qw(import);
 use IPC::Open3 qw(open3);
 use JSON::XS ();
 
+use LearnHub::Exchange;
 use LearnHub::Test;
 
 our @EXPORT = qw(frontend);
 
 my $json = JSON::XS->new->utf8->canonical->allow_nonref;
-my $wait = 120; # seconds for one line of the driver
+my $wait = 300; # seconds for one line of the driver
 my $driver;
 
 # frontend('practice', directives => '...', answers => { name => sub {...} }): runs t/frontends/practice/flow.js against
-# an httpd with additional directives. The flow asks the test by the names of `answers`.
+# an httpd with additional directives. The flow asks the test by the names of `answers`. With path => '/', it begins at
+# this path of that httpd instead of a page of t/frontends.
 sub frontend {
     my ($name, %with) = @_;
     my $pages = LearnHub::Server->free_port;
     my $requests = "$top/t/logs/frontend-$name.requests";
     my $server = second_httpd(configuration($pages, $requests) . ($with{directives} // ''));
-    my %options = (name => $name, api => 'http://127.0.0.1:' . $server->port, pages => "http://localhost:$pages",
-        driver => "$top/build/frontends", out => "$top/build/frontends");
+    my $api = 'http://127.0.0.1:' . $server->port;
+    my %options = (name => $name, api => $api, pages => "http://localhost:$pages", driver => "$top/build/frontends",
+        out => "$top/build/frontends");
+    @options{qw(path pages)} = ($with{path}, $api) if $with{path};
     my ($to, $from) = start($name, \%options);
     my $done;
     while (defined(my $line = next_line($from))) {
-        $done ||= follow($json->decode($line), $to, $with{answers} || {});
+        my $decoded = $json->decode($line);
+        record($server->port, $decoded->{exchange}) if $decoded->{exchange};
+        $done ||= follow($decoded, $to, $with{answers} || {});
     }
     stop();
     ok($done, "the flow of $name came to its end") || diag(slurp("$top/t/logs/frontend-$name.err"));
+    return if $with{path};
     my @preflights = slurp($requests) =~ /^OPTIONS \S+ (\d+)$/mg;
     ok(@preflights && !grep({ $_ != 204 } @preflights), 'the browser sent preflights, and each was answered with 204')
         || diag("statuses: @preflights");
@@ -73,6 +80,12 @@ sub start {
     $driver = open3($to, $from, '>&' . fileno $errors, 'node', "$top/t/frontends/drive.js", $json->encode($options));
     $to->autoflush(1);
     return ($to, $from);
+}
+
+sub record {
+    my ($port, $exchange) = @_;
+    utf8::encode($_) for grep {defined} @$exchange{qw(body sent)};
+    return LearnHub::Exchange::record({ port => $port, %$exchange });
 }
 
 # Carries out one line of the driver; true for the last one.

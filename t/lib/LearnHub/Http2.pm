@@ -9,6 +9,8 @@ use warnings;
 use IO::Socket::INET ();
 use Time::HiRes qw(time);
 
+use LearnHub::Exchange;
+
 my ($data, $headers, $reset, $settings, $ping, $goaway, $window) = (0, 1, 3, 4, 6, 7, 8);
 my ($end_stream, $end_headers, $ack) = (1, 4, 1);
 
@@ -72,7 +74,8 @@ sub request_frames {
         my $part = substr $body, 0, 16_384, '';
         $bytes .= frame($data, !$with{open} && !length $body ? $end_stream : 0, $stream, $part);
     }
-    $self->{streams}{$stream} = { body => '', status => 0, ended => 0 };
+    my %sent = (method => $method, path => $path, sent => $with{body});
+    $self->{streams}{$stream} = { body => '', status => 0, ended => 0, request => \%sent };
     return ($bytes, $stream);
 }
 
@@ -148,6 +151,10 @@ sub take_frame {
 sub responses {
     my ($self, @streams) = @_;
     $self->receive(sub { !grep { !$self->{streams}{$_}{ended} } @streams }, 30);
+    for my $stream (grep { $_->{ended} && !$_->{reset} } map { $self->{streams}{$_} } @streams) {
+        LearnHub::Exchange::record({ port => $self->{port}, %{ $stream->{request} }, map { $_ => $stream->{$_} }
+                    qw(status body) });
+    }
     return map { $self->{streams}{$_} } @streams;
 }
 

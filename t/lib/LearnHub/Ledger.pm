@@ -96,8 +96,10 @@ my @reads = qw(session page problems me credits streamed index);
 # request failed. mix is all, reads, writes or a list of kinds, which each client sends in turns; a kind of `others` is
 # a function that gets the ledger, the client and a key and returns the request: method, path, and token, json, form or
 # headers. pause is the time in seconds between the requests of a client. With fresh => 1 each request opens a
-# connection. users is the number of users, if clients share them; such clients cannot join, leave or auto-save. mentors
-# is the number of mentors.
+# connection, with fresh => 'half' each one of every other client. With keys => 1 each write has an Idempotency-Key, and
+# the client repeats it until it gets a response other than 5xx and "in progress" (409); others are not repeated. users
+# is the number of users, if clients share them; such clients cannot join, leave or auto-save. mentors is the number of
+# mentors.
 sub ledger {
     my (%with) = @_;
     my %mixes = (all => [map { ($writes[$_], $reads[$_ % @reads]) } 0 .. $#writes], reads => \@reads,
@@ -206,12 +208,14 @@ sub send_requests {
     my @entries;
     my $next = sub {
         my ($client) = @_;
-        my $kind = $self->{mix}[$client->{turn}++ % @{ $self->{mix} }];
-        my $key = $self->key_of($client, $kind);
+        my ($kind, $key) = @{ delete $client->{again} || [] };
+        $kind //= $self->{mix}[$client->{turn}++ % @{ $self->{mix} }];
+        $key //= $self->key_of($client, $kind);
         my $request = $write{$kind} || $read{$kind} || $self->{others}{$kind} || croak "no kind '$kind'";
         $client->{entry} = { kind => $kind, key => $key, i => $client->{i}, n => $client->{n},
             write => $write{$kind} ? 1 : 0, node => $client->{port} };
-        return LearnHub::Sockets::bytes_of($request->($self, $client, $key));
+        my %header = $self->{keys} && $write{$kind} ? (headers => { 'Idempotency-Key' => qq("$key") }) : ();
+        return LearnHub::Sockets::bytes_of($request->($self, $client, $key), %header);
     };
     my $done = sub {
         my ($client, $result) = @_;
@@ -219,16 +223,22 @@ sub send_requests {
         my $body = delete $result->{body};
         push @entries, { %$entry, %$result };
         note_state($client, $entries[-1], $body);
+        my $unanswered = !$result->{status} || $result->{status} >= 500 || in_progress($result);
+        $client->{again} = [@$entry{qw(kind key)}] if $self->{keys} && $entry->{write} && $unanswered;
         $self->go_to_node($client, 1) if $self->{switch} && ($result->{status} == 503 || !$result->{status});
     };
     for my $client (@{ $self->{people} }) {
-        @$client{qw(pause fresh not_before)} = ($self->{pause}, $self->{fresh}, time + rand $self->{pause});
+        my $fresh = ($self->{fresh} // 0) eq 'half' ? $client->{i} % 2 : $self->{fresh};
+        @$client{qw(pause fresh not_before)} = ($self->{pause}, $fresh, time + rand $self->{pause});
         $self->go_to_node($client, 0);
     }
     my $stopped = sub { vec(my $ready = '', fileno $watch, 1) = 1; return scalar select $ready, undef, undef, 0 };
     LearnHub::Sockets::drive($self->{people}, next => $next, done => $done, stopped => $stopped);
     return { entries => \@entries, people => $self->{people}, slots => $self->{slots} };
 }
+
+# Whether the first request with the same Idempotency-Key was still in progress.
+sub in_progress { my ($result) = @_; return $result->{status} == 409 && $result->{retry} }
 
 # Connects a client to its node, or to the next one.
 sub go_to_node {
@@ -245,7 +255,10 @@ sub note_state {
     my ($client, $entry, $body) = @_;
     my ($kind, $status) = @$entry{qw(kind status)};
     if ($kind eq 'join' || $kind eq 'leave') {
-        my $in = $status == 200 ? $kind eq 'join' : $status == 400 ? ($body // '') =~ /already joined/ : undef;
+        my $in =
+            $status == 200 || $status == 201 ? $kind eq 'join'
+            : $status == 400 ? ($body // '') =~ /already joined/
+            : undef;
         my $was = $client->{joined};
         $entry->{wrong} = 1 if $status == 400 && defined $was && $was ne ($in ? 1 : 0);
         $client->{joined} = defined $in ? $in ? 1 : 0 : undef;
@@ -308,7 +321,7 @@ sub compare {
             my $n = $count{$key} // 0;
             push @{ $wrong{lost} }, "$kind $key" if $status =~ /^2/ && !$n;
             push @{ $wrong{doubled} }, "$kind $key" if $n > 1;
-            push @{ $wrong{refused} }, "$kind $key" if $status =~ /^4/ && $n;
+            push @{ $wrong{refused} }, "$kind $key" if $status =~ /^4/ && $n && !in_progress($entry);
         }
     }
     push @{ $wrong{refused} }, map {"$_->{kind} of client $_->{i}"} grep { $_->{wrong} } @{ $self->{entries} };

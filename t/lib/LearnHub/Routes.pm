@@ -25,7 +25,8 @@ sub compile {
     chomp(my $flags = `make -s -f Makefile.apxs flags`);
     my @compiling = qw(auth/account_checks auth/account_steps auth/last_use auth/link_steps auth/revocation auth/token
         auth/token_steps jobs/jobs jobs/outbox
-        model/answer model/rates model/review http/claim http/idempotency http/route http/route_check http/path
+        model/answer model/rates model/review pages/docs pages/start
+        http/claim http/idempotency http/route http/route_check http/path
         db/statement util/text util/json util/buffer);
     my @sources = ('t/lib/routes.c', glob('mod_learnhub/api/*.c'), map {"mod_learnhub/$_.c"} @compiling);
     run("cd build/routes && gcc $flags -I../../include -I../../mod_learnhub -c " . join ' ', map {"../../$_"} @sources);

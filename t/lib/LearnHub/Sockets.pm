@@ -12,6 +12,8 @@ use JSON::XS ();
 use Socket qw(INADDR_LOOPBACK IPPROTO_TCP PF_INET SOCK_STREAM SOL_SOCKET SO_ERROR TCP_NODELAY pack_sockaddr_in);
 use Time::HiRes qw(time);
 
+use LearnHub::Exchange;
+
 # bytes_of(POST => '/path', token =>, json =>, form => 'a=b', headers => {}): the bytes of a request.
 sub bytes_of {
     my ($method, $path, %with) = @_;
@@ -76,7 +78,7 @@ sub begin {
     my ($client, $bytes) = @_;
     my $reused = $client->{socket} && !$client->{fresh} && is_open($client->{socket});
     $client->{result} = { start => time, fresh => $reused ? 0 : 1, sent => 0, status => 0 };
-    @$client{qw(busy out in need failed)} = (1, $bytes, '', undef, 0);
+    @$client{qw(busy request out in need failed)} = (1, $bytes, $bytes, '', undef, 0);
     return flush_out($client) if $reused;
     socket my $socket, PF_INET, SOCK_STREAM, 0 or die "socket: $!";
     fcntl $socket, F_SETFL, O_NONBLOCK or die "fcntl: $!";
@@ -170,6 +172,7 @@ sub finish {
         my ($retry) = $client->{head} =~ /^Retry-After: (\d+)/mi;
         my $json = $client->{head} =~ m{^Content-Type: application/json}mi ? 1 : 0;
         my $body = substr $client->{in}, $client->{body_at};
+        LearnHub::Exchange::of_bytes($client->{port}, @$client{qw(request in)});
         @$result{qw(status retry json body)} = ($client->{code}, $retry, $json, $body);
     }
     else { $result->{part} = length $client->{in} ? 1 : 0 }

@@ -18,6 +18,7 @@ use Test::More;
 use Time::HiRes ();
 use URI::Escape ();
 
+use LearnHub::Exchange;
 use LearnHub::Reply;
 use LearnHub::Server;
 
@@ -46,8 +47,13 @@ my %agent;
 sub agent {
     my $from = shift // '127.0.0.1';
     delete $agent{$$} if LearnHub::Server->restarted; # the old generation may close its connections at any time
-    return $agent{$$}{$from} ||= LWP::UserAgent->new(local_address => $from,
-        keep_alive => 4, timeout => 60, max_redirect => 0, agent => 'test', protocols_allowed => ['http']);
+    return $agent{$$}{$from} ||= do {
+        my $agent = LWP::UserAgent->new(local_address => $from,
+            keep_alive => 4, timeout => 60, max_redirect => 0, parse_head => 0, agent => 'test',
+            protocols_allowed => ['http']);
+        $agent->add_handler(response_done => sub { LearnHub::Exchange::of_lwp($_[0]); return });
+        $agent;
+    };
 }
 
 # Builds the request of api().
@@ -110,6 +116,7 @@ sub raw_http {
         last if !select $ready, undef, undef, $left;
         last if !sysread $socket, $reply, 65536, length $reply;
     }
+    LearnHub::Exchange::of_bytes($with{port} || port(), $bytes, $reply);
     return $reply;
 }
 
