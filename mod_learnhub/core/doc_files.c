@@ -33,7 +33,8 @@ static const char *read_file(apr_pool_t *p, const char *path, lh_doc_file *file)
     char reason[128], *data;
     apr_finfo_t info;
     apr_file_t *in;
-    apr_status_t rv = apr_file_open(&in, path, APR_FOPEN_READ | APR_FOPEN_BINARY, APR_FPROT_OS_DEFAULT, p);
+    apr_status_t rv =
+        apr_file_open(&in, path, APR_FOPEN_READ | APR_FOPEN_BINARY | APR_FOPEN_NONBLOCK, APR_FPROT_OS_DEFAULT, p);
 
     if (rv != APR_SUCCESS) {
         return apr_pstrdup(p, apr_strerror(rv, reason, sizeof(reason)));

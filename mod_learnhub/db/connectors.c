@@ -214,8 +214,9 @@ static void connect_one(lh_pool *pool)
     outcome = lh_connect(entry, &options, why);
     pthread_mutex_lock(&pool->lock);
     pool->connecting--;
+    _Static_assert(LH_COUNT_CONNECTS + LH_CONNECT_OK < LH_COUNT_MAILS_SENT, "each outcome has its counter");
     lh_counter_add(LH_COUNT_CONNECTS + (int)outcome, 1);
-    if (outcome != LH_CONNECT_FAILED) {
+    if (outcome != LH_CONNECT_FAILED && !pool->standby) {
         lh_gauge_set(LH_GAUGE_SCHEMA, entry->session.schema);
     }
     if (!pool->hosts && entry->hosts) {

@@ -48,7 +48,7 @@ void lh_pool_state_publish(lh_pool *pool)
     const int now[LH_POOL_GAUGES] = {
         [LH_GAUGE_DB_IN_USE] = pool->acquired,       [LH_GAUGE_DB_IDLE] = pool->live - pool->acquired,
         [LH_GAUGE_DB_CONNECTING] = pool->connecting, [LH_GAUGE_DB_LIMIT] = pool->size,
-        [LH_GAUGE_DB_WAITING] = pool->queue.length,  [LH_GAUGE_DB_DOWN] = pool->down != LH_POOL_UP};
+        [LH_GAUGE_DB_WAITING] = pool->queue.length,  [LH_GAUGE_DB_DOWN] = pool->down != LH_POOL_UP && !pool->standby};
     int i;
 
     for (i = 0; i < LH_POOL_GAUGES; i++) {

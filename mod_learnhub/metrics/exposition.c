@@ -68,7 +68,7 @@ static const metric metrics[] = {
     {"learnhub_database_unavailable", "Connection pools that refuse requests: the database is down or outdated.",
      GAUGE_SUM, LH_GAUGE_DB_DOWN, NULL, NULL, NULL, 0},
     {"learnhub_database_connects", "Attempts to open a database connection.",
-     COUNTER, LH_COUNT_CONNECTS, "result", "failed outdated ok", NULL, 0},
+     COUNTER, LH_COUNT_CONNECTS, "result", "failed outdated newer ok", NULL, 0},
     {"learnhub_database_failures", "Transactions that failed, by cause.",
      COUNTER, LH_COUNT_DB_FAILURES + 1, "cause", "busy down timeout lost rejected", NULL, 0},
     {"learnhub_database_retries", "Transactions that were executed again.",

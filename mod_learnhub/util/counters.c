@@ -43,7 +43,7 @@ apr_status_t lh_counters_share(apr_pool_t *process_pool, int processes, const ch
     apr_status_t rv;
 
     apr_pool_create(&p, process_pool);
-    key = apr_psprintf(p, "learnhub:counters:%" APR_SIZE_T_FMT " %s", size, layout);
+    key = apr_psprintf(p, "learnhub:counters:%" APR_SIZE_T_FMT ":%d:%d %s", size, LH_COUNTERS, LH_GAUGES, layout);
     rv = lh_shared_memory(process_pool, key, size, &memory);
     apr_pool_destroy(p);
     if (rv == APR_SUCCESS) {

@@ -34,7 +34,7 @@ typedef enum {
     LH_COUNT_DB_WAITS,    /* for a connection */
     LH_COUNT_DB_WAIT_US,
     LH_COUNT_CONNECTS, /* by lh_connect_outcome */
-    LH_COUNT_MAILS_SENT = LH_COUNT_CONNECTS + 3,
+    LH_COUNT_MAILS_SENT = LH_COUNT_CONNECTS + 4,
     LH_COUNT_MAILS_FAILED,
     LH_COUNT_MAILS_RETRIED,
     LH_COUNT_JOB_RUNS, /* by job */

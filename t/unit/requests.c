@@ -71,7 +71,8 @@ static lh_requests_recent recent_of(int number, apr_time_t now)
 
 static void test_rows(void)
 {
-    lh_call dropped = {.dropped = 1}, first = {.route = NULL}, last = {.error_status = 403};
+    lh_call dropped = {.dropped = 1}, first = {.answered_at = start},
+            last = {.error_status = 403, .answered_at = start};
     void *config[3][1] = {{&dropped}, {&first}, {&last}};
     request_rec r[3] = {{.status = 200}, {.status = 200}, {.status = 403}};
     lh_requests_label label;
@@ -134,6 +135,16 @@ static void test_recent(void)
     is_int((long long)recent_of(ROW_ROUTES, start + MINUTES(31)).count, 0, "without a complete one, none is recent");
 }
 
+/* A request whose client reads slowly is logged minutes after its answer. */
+static void test_late(void)
+{
+    serve(&routes[0], 202, start + MINUTES(33), 5);
+    serve(&routes[0], 202, start + MINUTES(34), 5);
+    serve(&routes[0], 202, start + MINUTES(33), 5);
+    is_int((long long)recent_of(ROW_ROUTES, start + MINUTES(35)).count, 3, "one that is logged late hides no others");
+    is_int((long long)shared->minute, (long long)minute_of(start + MINUTES(35)), "and takes no snapshot");
+}
+
 /* Processes that use different copies, while the first ones take a snapshot. */
 static void test_processes(void)
 {
@@ -175,15 +186,19 @@ int main(void)
 
     tap_begin();
     apr_pool_create(&process, tap_pool);
-    start = (apr_time_now() / MINUTES(1)) * MINUTES(1);
+    start = (apr_time_now() / MINUTES(1) - 60) * MINUTES(1); /* all times are in the past */
     log_transaction(&r);
     is_int(lh_requests_rows(), 0, "LearnHub Off: there are no rows");
     ok(lh_counters_share(process, 8, "") == APR_SUCCESS && lh_requests_share(process, NULL) == APR_SUCCESS,
        "the memory is created");
+    memset(shared->taken, 0, sizeof(shared->taken));
+    shared->minute = minute_of(start);
+    shared->taken[shared->minute % SNAPSHOTS] = shared->minute;
     lh_counters_begin(process);
     lh_requests_begin();
     test_rows();
     test_recent();
+    test_late();
     test_processes();
     return tap_end();
 }
