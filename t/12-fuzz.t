@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs the fuzz targets in t/fuzz/ with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer. Each group of
-# targets shares FUZZ_SECONDS (20) seconds. The seed is fixed: `make -f Makefile.apxs fuzz` tries other inputs and runs
+# targets shares FUZZ_SECONDS (10) seconds. The seed is fixed: `make -f Makefile.apxs fuzz` tries other inputs and runs
 # longer.
 use strict;
 use warnings;
@@ -12,7 +12,7 @@ my @groups = (
     ['json_body'], [qw(canonical drawing)], [qw(jwt headers)], [qw(form multipart)], [qw(photo mail evaluation)],
     [qw(time number text route search)]
 );
-my $seconds = $ENV{FUZZ_SECONDS} || 20;
+my $seconds = $ENV{FUZZ_SECONDS} || 10;
 my @targets = grep { $_ ne 'fuzz' } map { basename($_, '.c') } glob 't/fuzz/*.c';
 
 is_deeply([sort map {@$_} @groups], \@targets, 'each target belongs to one group');

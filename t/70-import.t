@@ -171,7 +171,16 @@ subtest 'tutoring: CSV, and accounts that exist' => sub {
     my $account = get('/api/auth/user/', login('ada@example.com', 'correct horse'));
     is_deeply([@$account{qw(username first_name role)}], [qw(Ada@example.com Ada instructor)],
         'the account that existed keeps its password and names, and becomes an instructor');
-    ok(login('grace@example.com', 'a good password'), 'an account without a password gets one');
+    ok(login('grace@example.com', 'a good password'), 'an account without a password gets one of a confirmed address');
+    mkdir "$files/unconfirmed" or die "$files/unconfirmed: $!";
+    open my $users, '>', "$files/unconfirmed/users.csv" or die "users.csv: $!";
+    print {$users} "id,email,password\n1,Pat\@example.com,", 'pbkdf2_sha256$1000$seasalt$'
+        . 'XUobzHJf5PPmlTiiCvaDZihoQDlKr7Z6c+v/9lHasmc=', "\n";
+    close $users or die "users.csv: $!";
+    my (undef, undef, @merged) = import_of('xp', 'unconfirmed');
+    is_deeply(summary_of(@merged), ['users.csv:2 email merged'], 'an account is merged');
+    is(value(q(SELECT password_hash FROM learnhub.users WHERE email = 'pat@example.com')), '!',
+        'and gets no password of an address that is not confirmed');
     my $new = api(POST => '/users/signup', port => $server->port, json => { first_name => 'N', last_name => 'N',
             email => 'new@example.com', password => 'a good password' });
     is($new->status, 201, 'later accounts get ids behind those that were imported');

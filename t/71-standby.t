@@ -27,7 +27,7 @@ ServerLimit 1
 MaxRequestWorkers 32
 LearnHubReadFrom "$from"
 LearnHubReadLag ${lag}s
-LearnHubStatementTimeout 1s
+LearnHubStatementTimeout 3s
 LearnHubCache 0
 $more
 END
@@ -78,7 +78,7 @@ subtest 'routes' => sub {
     is($at->($_), '200 standby', "$_ is read on the standby")
         for '/mentor/', '/mentor/?page=1', '/mentee/', '/availabilty/', '/api/v1/activities/', '/api/rewards/',
         '/mentor/perl/';
-    is($at->($_, $admin), '200 standby', "$_ is read on the standby") for '/api/admin/users/', '/api/admin/audit/';
+    is($at->('/api/admin/users/', $admin), '200 standby', 'the list of accounts is read on the standby');
     is(db_of(api(GET => $_, port => $near->port)), '200 standby', "$_ is read on the standby")
         for '/problems/', '/problems/search/query?q=abc';
     is($at->('/api/sessions/'), '200 primary', 'a page that shares a round trip is read on the primary');

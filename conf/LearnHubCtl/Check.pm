@@ -257,7 +257,9 @@ sub secret_files {
                 $found{$name} = [$name] if $source !~ /^(?:file|exec|env):/;
             }
         }
-        my %params = map {@$_} parameters(setting($server, 'DBDParams', ''));
+        my $conninfo = setting($server, 'DBDParams', '');
+        next if $conninfo =~ m{^postgres(?:ql)?://};
+        my %params = map {@$_} parameters($conninfo);
         $found{passfile} = ['DBDParams: passfile', $params{passfile}, $config->{user} // 'root'] if $params{passfile};
         $found{password} = ['DBDParams: password'] if defined $params{password};
     }

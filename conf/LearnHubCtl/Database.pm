@@ -31,7 +31,7 @@ sub without_password {
     my ($conninfo) = @_;
     my $password;
     if ($conninfo =~ m{^postgres(?:ql)?://}) {
-        $password = $2 if $conninfo =~ s{^(\w+://[^:/?@]*):([^/?@]*)@}{$1@};
+        $password = $2 if $conninfo =~ s{^(\w+://[^:/@]*):([^/@]*)@}{$1@};
         $password = $2 if $conninfo =~ s{([?&])password=([^&]*)(&|\z)}{$3 ? $1 : ''}e;
         $password =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ge if defined $password;
     }
@@ -50,12 +50,12 @@ sub owner_conninfo {
     my ($option) = @_;
     return $option->{d} // $ENV{DATABASE} if length($option->{d} // $ENV{DATABASE} // '');
     return '' if grep { length($ENV{$_} // '') } qw(PGSERVICE PGHOST PGHOSTADDR PGDATABASE);
-    my ($conninfo) = keys %{ databases(httpd($option->{f})) };
+    my ($conninfo) = grep {defined} map { setting($_, 'DBDParams') } serving(httpd($option->{f}));
     defined $conninfo or fail('no DBDParams of a server with LearnHub On was found: give the database with -d');
     my %httpd = map {@$_} parameters($conninfo);
     $option->{g} //= $httpd{user};
     my @kept = grep { defined $httpd{$_} }
-        qw(host hostaddr port sslmode sslrootcert gssencmode target_session_attrs connect_timeout);
+        qw(service host hostaddr port sslmode sslrootcert gssencmode target_session_attrs connect_timeout);
     my $name = $httpd{dbname} // $httpd{user} // 'learnhub';
     return conninfo([dbname => $name], [user => $option->{U}], map { [$_ => $httpd{$_}] } @kept);
 }

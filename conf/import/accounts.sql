@@ -64,7 +64,8 @@ BEGIN
         rehash = CASE WHEN u.password_hash = '!' AND m.password <> '!' THEN m.password END
     FROM (SELECT b.id, bool_or(b.role = 'instructor') AS instructor, bool_or(b.is_mentor) AS is_mentor,
                  bool_or(b.is_mentee) AS is_mentee, min(b.phone_number) AS phone_number,
-                 (array_agg(b.password ORDER BY b.password = '!', b.n))[1] AS password
+                 coalesce((array_agg(b.password ORDER BY b.n)
+                           FILTER (WHERE b.password <> '!' AND b.email_verified_at IS NOT NULL))[1], '!') AS password
           FROM batch b WHERE b.merged GROUP BY b.id) m
     WHERE u.id = m.id AND u.deleted_at IS NULL
       AND (u.role = 'student' AND m.instructor OR m.is_mentor > u.is_mentor OR m.is_mentee > u.is_mentee

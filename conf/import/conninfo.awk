@@ -15,7 +15,7 @@ function read_uri(    start, user) {
     start = index(text, "://") + 3
     rest = substr(text, 1, start - 1)
     text = substr(text, start)
-    if (match(text, /^[^\/?@]*@/)) {
+    if (match(text, /^[^\/@]*@/)) {
         user = substr(text, 1, RLENGTH - 1)
         text = substr(text, RLENGTH + 1)
         if (start = index(user, ":")) {

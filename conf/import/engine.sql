@@ -122,9 +122,10 @@ BEGIN
 END
 $$;
 
--- Whether a line of a dump with several models is of one of these.
+-- Whether a line of a dump with several models is of one of these. The sessions of Django's own log-ins are none.
 CREATE FUNCTION pg_temp.is_of(raw text, models text[]) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-    SELECT coalesce(substring(raw FROM '"model"\s*:\s*"\w+\.(\w+)"') = ANY (models),
+    SELECT (raw LIKE '%"session_data"%' AND raw ~ '"model"\s*:\s*"sessions\.session"') IS NOT TRUE
+       AND coalesce(substring(raw FROM '"model"\s*:\s*"\w+\.(\w+)"') = ANY (models),
                     raw IS NULL AND 'users' = ANY (models))
 $$;
 

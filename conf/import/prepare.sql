@@ -176,6 +176,19 @@ CREATE FUNCTION pg_temp.as_strings(given json) RETURNS jsonb LANGUAGE sql IMMUTA
     FROM (SELECT pg_temp.structure(given)::jsonb AS s OFFSET 0) one
 $$;
 
+-- Whether a text of JSON is nested in at most 200 levels, as the module accepts it. Each turn removes the innermost one.
+CREATE FUNCTION pg_temp.is_flat(given text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    brackets text := regexp_replace(regexp_replace(given, '"(?:[^"\\]|\\.)*"', '', 'g'), '[^][{}]', '', 'g');
+BEGIN
+    FOR level IN 1 .. 200 LOOP
+        EXIT WHEN brackets = '';
+        brackets := regexp_replace(brackets, '\[\]|\{\}', '', 'g');
+    END LOOP;
+    RETURN brackets = '';
+END
+$$;
+
 -- A drawing as it was stored. Numbers of the older extended JSON become plain numbers.
 CREATE FUNCTION pg_temp.as_drawing(given json) RETURNS json LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN json_typeof(s) = 'object' AND s::text LIKE '%$number%'
@@ -184,6 +197,7 @@ CREATE FUNCTION pg_temp.as_drawing(given json) RETURNS json LANGUAGE sql IMMUTAB
                          'g')::json
                 WHEN json_typeof(s) = 'object' THEN s END
     FROM (SELECT pg_temp.structure(given) AS s OFFSET 0) one
+    WHERE pg_temp.is_flat(s::text)
 $$;
 
 -- Chat messages; `pattern` is that of to_char() for their times. A message without a time gets `otherwise`.
@@ -264,7 +278,9 @@ $$;
 
 -- The member of an object that a name such as a.b means, of the json columns of `d`.
 CREATE FUNCTION pg_temp.member(name text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN name LIKE '%.%' THEN format('(d.%I -> %L)', split_part(name, '.', 1), split_part(name, '.', 2))
+    SELECT CASE WHEN name LIKE '%.%'
+                THEN format('(CASE WHEN json_typeof(d.%1$I -> %2$L) <> ''null'' THEN d.%1$I -> %2$L END)',
+                            split_part(name, '.', 1), split_part(name, '.', 2))
                 ELSE format('d.%I', name) END
 $$;
 

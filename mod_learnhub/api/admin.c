@@ -104,7 +104,6 @@ static const lh_route routes[] = {
     {.name = "admin.audit", .method = "GET", .path = "/api/admin/audit/",
      .summary = "List the 10,000 newest entries of the audit log that the filters select, newest first.",
      .roles = LH_ADMIN,
-     .flags = LH_STANDBY,
      .query = audit_filters,
      .count = "SELECT count(*) "
               "FROM learnhub.audit_entries(" AUDIT_FILTERS ")",

@@ -325,12 +325,14 @@ static int run_on_standby(lh_call *call, const lh_sql_run *run, lh_error **error
     lh_result *results[LH_SQL_STATEMENTS];
     lh_sql_failure failure = {.label = run->statements[0]->label};
     lh_standby_read read;
+    apr_interval_time_t executing;
     lh_sql_outcome outcome;
     lh_sql_time time;
 
     if (!lh_standby_begin(&read, call, run)) {
         return 0;
     }
+    executing = call->spent.executing;
     if (is_streamed(call)) {
         outcome = lh_stream_execute(call, &read.run, &failure, error);
     }
@@ -339,6 +341,7 @@ static int run_on_standby(lh_call *call, const lh_sql_run *run, lh_error **error
         lh_deadline_spend(call, &time);
     }
     if (!lh_standby_end(&read, outcome, &failure)) {
+        call->spent.executing = executing; /* the primary gets all of its time */
         return 0;
     }
     if (outcome != LH_SQL_OK) {
@@ -378,7 +381,7 @@ static lh_error *run_statements(lh_call *call)
         if (run_on_standby(call, &run, &error)) {
             return error;
         }
-        lh_deadline_set(call, &run); /* the standby has used some of the time */
+        lh_deadline_set(call, &run); /* waiting for the standby has used some of the time */
     }
     if (is_streamed(call)) {
         return lh_stream_run(call, &run);

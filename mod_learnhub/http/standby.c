@@ -261,8 +261,8 @@ static void store_probe(lh_standby *standby, lh_call *call, const lh_result *res
     standby->probed_at = began;
 }
 
-/* Called with the lock, which is released meanwhile. */
-static void probe(lh_standby *standby, lh_call *call)
+/* Called with the lock, which is released meanwhile. Waits until `until` for a connection. */
+static void probe(lh_standby *standby, lh_call *call, apr_time_t until)
 {
     const char *values[] = {standby->position, NULL};
     lh_sql_run run = {.db = standby->primary, .statements = &probe_statement, .count = 1, .values = values};
@@ -279,8 +279,8 @@ static void probe(lh_standby *standby, lh_call *call)
         apr_sleep(pause);
     }
     began = lh_clock();
-    run.wait_until = began + PROBE_WAIT;
-    run.deadline = began + 2 * PROBE_WAIT;
+    run.wait_until = until;
+    run.deadline = until + PROBE_WAIT;
     run.retryable = 1;
     outcome = lh_sql_execute(&run, call->r->pool, &result, &failure, &time);
     lh_pool_grow_like(standby->pool, standby->primary);
@@ -304,14 +304,17 @@ static void probe(lh_standby *standby, lh_call *call)
 /* Waits for a probe that began after `arrived`. Returns 0 if it fails or takes too long. Needs the lock. */
 static int follow(lh_standby *standby, lh_call *call, apr_time_t arrived)
 {
-    apr_time_t until = arrived + PROBE_WAIT;
+    apr_time_t until = lh_deadline_of_wait(call);
 
+    if (until > arrived + PROBE_WAIT) {
+        until = arrived + PROBE_WAIT;
+    }
     while (standby->probed_at <= arrived && standby->failed_at <= arrived && lh_clock() < until) {
         if (standby->probing) {
             lh_clock_wait(&standby->probed, &standby->lock, until);
         }
         else {
-            probe(standby, call);
+            probe(standby, call, until);
         }
     }
     lh_deadline_waited(call, arrived);
@@ -351,6 +354,7 @@ static int accept_position(void *context, lh_result *const *guard)
     const char *replayed = lh_call_cell(call, guard[0], 0, 0), *identity = lh_call_cell(call, guard[0], 0, 1);
     apr_time_t now = lh_clock();
 
+    read->accepted = 0; /* an earlier attempt may have been on another server */
     pthread_mutex_lock(&standby->lock);
     if (!replayed) {
         reject(standby, "it is no standby any more");
@@ -388,7 +392,8 @@ int lh_standby_begin(lh_standby_read *read, lh_call *call, const lh_sql_run *run
     apr_table_setn(call->r->notes, "learnhub-db", "primary");
     read->call = call;
     read->accepted = 0;
-    if (run->batches || call->spent.executing > half / 2 || !choose(standby, read)) {
+    if (run->batches || call->spent.executing > half / 2 || apr_time_from_msec(run->timeout_ms) + PROBE_WAIT > half ||
+        !choose(standby, read)) {
         return 0;
     }
     read->run = *run;

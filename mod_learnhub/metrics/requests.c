@@ -198,8 +198,8 @@ static void take_snapshot(apr_time_t now)
     apr_uint64_t minute = minute_of(now), before = load(&shared->minute), *taken = &shared->taken[minute % SNAPSHOTS];
     int i;
 
-    /* A request that is logged late, because its client reads slowly, was answered in an earlier minute. Only a clock that
-     * was set back makes the last snapshot one of the future. */
+    /* A request that is logged late, because its client reads slowly, was answered in an earlier minute. Only a clock
+     * that was set back makes the last snapshot one of the future. */
     if (minute == before || (minute < before && before <= minute_of(apr_time_now())) ||
         !__atomic_compare_exchange_n(&shared->minute, &before, minute, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         return;
