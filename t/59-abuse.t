@@ -183,6 +183,7 @@ CONF
     my $answers = () = $rest =~ m{HTTP/1\.1 404}g;
     is("$status, $answers more", '404, 399 more', 'a client that reads again gets all responses in order');
     close $_ for @clients;
+    ok(stays_busy($few, 1), 'no thread writes to clients that have left'); # mpm_event can crash if it is stopped then
     $few->stop;
 };
 
@@ -223,6 +224,20 @@ subtest 'Bodies that do not arrive hold few threads' => sub {
     ok(stays_busy($server, 1), 'no thread waits for clients that have left');
     is_deeply($refused->(map {"127.0.59.$_"} 1 .. 40), [(503) x 24],
         'of 40 clients with as many addresses, 24 get 503: half of the threads wait');
+    $server->stop;
+};
+
+subtest 'Searches for expressions at the same time' => sub {
+    my $server = second_httpd("ServerLimit 1\nStartServers 1\nMaxRequestWorkers 32\n");
+    database()->begin_work;
+    sql('LOCK TABLE learnhub.problems IN ACCESS EXCLUSIVE MODE');
+    my @replies = parallel(3, sub { # they wait for the lock until the timeout of a search
+            my $reply = api(GET => '/problems/search/query?q=a.*b', port => $server->port);
+            return [$reply->status, $reply->header('Retry-After') // '-'];
+    });
+    database()->rollback;
+    @replies = sort { $a->[0] <=> $b->[0] } @replies;
+    is_deeply(\@replies, [[422, '-'], [422, '-'], [429, 1]], 'an address has two');
     $server->stop;
 };
 

@@ -105,7 +105,8 @@ sub record {
 
     for (qw(body sent)) {
         delete $exchange->{$_} if !defined $exchange->{$_};
-        utf8::decode($exchange->{$_}) if defined $exchange->{$_};
+        next if !defined $exchange->{$_};
+        utf8::decode($exchange->{$_}) and $exchange->{$_} =~ s/[^\0-\x{D7FF}\x{E000}-\x{10FFFF}]/\x{FFFD}/g;
     }
     return write_line({ %$exchange, %{ server_on($exchange->{port}) } });
 }

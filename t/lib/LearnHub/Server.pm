@@ -136,6 +136,7 @@ sub runs {
 sub stop {
     my ($self) = @_;
     my $pid = $self->pid or return;
+    Time::HiRes::sleep(0.1); # mpm_event can crash if it is stopped while a thread ends a request
     kill TERM => $pid;
     for (1 .. 300) {
         last if !runs($pid);
