@@ -290,7 +290,7 @@ static lh_server *create_server(apr_pool_t *pchild, server_rec *s)
         server->topics = lh_topics_create(pchild);
     }
     server->pages = lh_pages_create(pchild, routes);
-    server->openapi = lh_openapi_keeper_create(pchild, routes);
+    server->openapi = lh_openapi_create(pchild, routes);
     server->model = lh_model_create(pchild, &server->config, server->config.model_timeout);
     server->reviewer = lh_model_create(pchild, &server->config, server->config.review_timeout);
     return server;

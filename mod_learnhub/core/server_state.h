@@ -26,7 +26,7 @@ typedef struct lh_server {
     struct lh_topics *topics;       /* the changes that end cached responses; NULL without a cache */
     /* Clients of the model, for rates and for reviews of drawings; NULL: no model is configured. */
     struct lh_model *model, *reviewer;
-    struct lh_openapi_keeper *openapi;
+    struct lh_kept *openapi;
     struct lh_pages *pages; /* for people */
     struct lh_job_state *jobs;
 } lh_server;

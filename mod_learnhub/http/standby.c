@@ -42,8 +42,8 @@ struct lh_standby {
     pthread_mutex_t lock; /* guards the fields below, except for `position` */
     pthread_cond_t probed;
     int probing; /* a thread executes a probe */
-    char position
-        [POSITION_SIZE]; /* of the last successful probe: a server and a snapshot; owned by the thread that probes */
+    /* Of the last successful probe: a server and a snapshot. Owned by the thread that probes. */
+    char position[POSITION_SIZE];
     char identity[IDENTITY_SIZE];       /* of the primary: its system identifier and timeline */
     apr_time_t began_at;                /* when the last probe began */
     apr_time_t probed_at, failed_at;    /* when the last one began that succeeded, and that failed */

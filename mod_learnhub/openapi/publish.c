@@ -2,32 +2,11 @@
 #include "openapi/publish.h"
 
 #include <apr_strings.h>
-#include <apr_thread_mutex.h>
 
-#include "core/server_state.h"
 #include "http/call.h"
-#include "http/etag.h"
 #include "http/receive.h"
 #include "http/served.h"
 #include "openapi/openapi.h"
-#include "util/memory.h"
-
-struct lh_openapi_keeper {
-    apr_pool_t *pool; /* used under the lock only */
-    apr_thread_mutex_t *lock;
-    const lh_routes *routes;
-    const lh_document *document; /* NULL: not written yet */
-};
-
-lh_openapi_keeper *lh_openapi_keeper_create(apr_pool_t *p, const lh_routes *routes)
-{
-    lh_openapi_keeper *keeper = apr_pcalloc(p, sizeof(*keeper));
-
-    apr_pool_create(&keeper->pool, p);
-    apr_thread_mutex_create(&keeper->lock, APR_THREAD_MUTEX_DEFAULT, p);
-    keeper->routes = routes;
-    return keeper;
-}
 
 static int serves(const void *context, const lh_route_group *group, const char *path)
 {
@@ -43,11 +22,10 @@ static const char *server_url(apr_pool_t *p, const lh_config *config)
     return *url ? url : "/";
 }
 
-/* Everything but the document itself is allocated in a pool that is destroyed. */
-static const lh_document *write_document(lh_openapi_keeper *keeper, const lh_server *server)
+static const char *write_document(apr_pool_t *scratch, const lh_routes *routes, const lh_server *server,
+                                  apr_size_t *length)
 {
     const lh_config *config = &server->config;
-    apr_pool_t *scratch = lh_memory_pool(keeper->pool);
     lh_openapi_options options = {.server = server_url(scratch, config),
                                   .rates = lh_config_rates,
                                   .max_body = config->max_body,
@@ -56,32 +34,21 @@ static const lh_document *write_document(lh_openapi_keeper *keeper, const lh_ser
                                   .max_diagram = config->max_diagram,
                                   .serves = serves,
                                   .context = server};
-    lh_document *document = apr_pcalloc(keeper->pool, sizeof(*document));
-    const char *text;
     int i;
 
     for (i = 0; i < LH_RATE_READ; i++) {
         options.limits[i].account = config->rates.of[i].account;
         options.limits[i].network = config->rates.of[i].network;
     }
-    text = lh_openapi_write(scratch, keeper->routes, &options, &document->length);
-    document->type = "application/json";
-    document->body = apr_pstrmemdup(keeper->pool, text, document->length);
-    document->etag = lh_etag(keeper->pool, server->etags, document->body, document->length);
-    apr_pool_destroy(scratch);
-    return document;
+    return lh_openapi_write(scratch, routes, &options, length);
+}
+
+lh_kept *lh_openapi_create(apr_pool_t *p, const lh_routes *routes)
+{
+    return lh_kept_create(p, routes, "application/json", write_document);
 }
 
 const lh_document *lh_openapi(const lh_call *call)
 {
-    lh_openapi_keeper *keeper = call->server->openapi;
-    const lh_document *document;
-
-    apr_thread_mutex_lock(keeper->lock);
-    if (!keeper->document) {
-        keeper->document = write_document(keeper, call->server);
-    }
-    document = keeper->document;
-    apr_thread_mutex_unlock(keeper->lock);
-    return document;
+    return lh_kept_document(call->server->openapi, call->server);
 }

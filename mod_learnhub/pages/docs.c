@@ -3,55 +3,39 @@
 #include <apr_strings.h>
 
 #include "core/doc_files.h"
-#include "core/server_state.h"
 #include "http/error.h"
-#include "http/etag.h"
 #include "learnhub_pages.h"
 #include "pages/page.h"
 #include "pages/pages.h"
 #include "pages/reference.h"
-#include "util/memory.h"
 
 /* ---- the plain page ---- */
+
+static const char *write_reference(apr_pool_t *scratch, const lh_routes *routes, const lh_server *server,
+                                   apr_size_t *length)
+{
+    lh_buffer out;
+
+    lh_buffer_init(&out, scratch, 256 * 1024);
+    lh_reference_write(&out, scratch, &server->config, routes);
+    *length = out.length;
+    return out.data;
+}
 
 lh_pages *lh_pages_create(apr_pool_t *p, const lh_routes *routes)
 {
     lh_pages *pages = apr_pcalloc(p, sizeof(*pages));
 
-    pages->routes = routes;
     pages->policy = lh_page_policy(p);
-    apr_pool_create(&pages->pool, p);
-    apr_thread_mutex_create(&pages->lock, APR_THREAD_MUTEX_DEFAULT, p);
+    pages->reference = lh_kept_create(p, routes, LH_PAGE_TYPE, write_reference);
     return pages;
 }
 
-static const lh_document *write_reference(lh_pages *pages, const lh_server *server)
-{
-    lh_document *document = apr_pcalloc(pages->pool, sizeof(*document));
-    apr_pool_t *scratch = lh_memory_pool(pages->pool);
-    lh_buffer out;
-
-    lh_buffer_init(&out, scratch, 256 * 1024);
-    lh_reference_write(&out, scratch, &server->config, pages->routes);
-    document->type = LH_PAGE_TYPE;
-    document->body = apr_pstrmemdup(pages->pool, out.data, out.length);
-    document->length = out.length;
-    document->etag = lh_etag(pages->pool, server->etags, document->body, document->length);
-    apr_pool_destroy(scratch);
-    return document;
-}
-
-/* The page is written when it is requested first, and then kept. */
 static lh_error *send_reference(lh_call *call)
 {
-    lh_pages *pages = call->server->pages;
+    const lh_pages *pages = call->server->pages;
 
-    apr_thread_mutex_lock(pages->lock);
-    if (!pages->reference) {
-        pages->reference = write_reference(pages, call->server);
-    }
-    apr_thread_mutex_unlock(pages->lock);
-    lh_page_reply(call, pages->reference, pages->policy);
+    lh_page_reply(call, lh_kept_document(pages->reference, call->server), pages->policy);
     return NULL;
 }
 

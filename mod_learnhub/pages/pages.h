@@ -3,16 +3,11 @@
 #ifndef LH_PAGES_H
 #define LH_PAGES_H
 
-#include <apr_thread_mutex.h>
-
-#include "http/route.h"
+#include "http/kept.h"
 
 typedef struct lh_pages {
-    const lh_routes *routes;
     const char *policy; /* the Content-Security-Policy of pages without scripts */
-    apr_pool_t *pool;   /* used under the lock only */
-    apr_thread_mutex_t *lock;
-    const lh_document *reference; /* the plain description of the routes; NULL: not written yet */
+    lh_kept *reference; /* the plain description of the routes */
 } lh_pages;
 
 /* Keeps the pages of a server. `routes` lives as long as the pool. */
