@@ -188,8 +188,12 @@ sub server {
     my ($more) = @_;
     return second_httpd("StartServers 1\nServerLimit 1\nThreadsPerChild 32\nMaxRequestWorkers 32\nMinSpareThreads 1\n"
             . "MaxSpareThreads 32\nLearnHubModelURL " . $model->url
-            . qq(\nLearnHubModelName "small one"\nLearnHubModelKey "file:$key_file"\n$more\n));
+            . qq(\nLearnHubModelName "small one"\nLearnHubModelKey "file:$key_file"\n$more\n)
+            . "<Location /metrics>\nSetHandler learnhub-metrics\n</Location>\n");
 }
+
+# The number of open circuit breakers in the metrics of the server.
+sub open_breakers { return api(GET => '/metrics', @_)->body =~ /^learnhub_model_unavailable (\d+)$/m ? $1 : undef }
 
 # A response of the model, with some rates changed.
 sub response_with { return JSON::XS->new->canonical->encode({ %model_rates, @_ }) }
@@ -367,6 +371,7 @@ subtest 'Three failures open the circuit breaker' => sub {
         "the engine's rates are returned while the circuit breaker is open") for 1 .. 3;
     is(count_requests(), $before + 3, 'the model is not asked while the circuit breaker is open');
     like($httpd->log_text, qr/LH0010: model: circuit breaker open/, 'the open circuit breaker is logged');
+    is(open_breakers(@on_server), 1, 'and is in the metrics');
 };
 
 subtest 'A successful try closes the circuit breaker' => sub {
@@ -376,6 +381,7 @@ subtest 'A successful try closes the circuit breaker' => sub {
         'after a while one request tries and succeeds');
     is_deeply(rates(activity('At once'), $any_goal, @on_server), \%rounded, 'later requests ask the model');
     like($httpd->log_text, qr/LH0011: model: circuit breaker closed/, 'the closed circuit breaker is logged');
+    is(open_breakers(@on_server), 0, 'and is in the metrics');
 };
 
 subtest 'A failed try keeps the circuit breaker open' => sub {

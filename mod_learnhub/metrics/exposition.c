@@ -24,8 +24,6 @@ typedef struct page {
     int openmetrics;
 } page;
 
-typedef enum { COUNTER, GAUGE_SUM, GAUGE_LOWEST } source;
-
 /*
  * A metric of single numbers: of `first`, or with `values`, words separated by spaces, of as many counters or gauges
  * from `first` on, each with one of the words as the value of `label`. Without a name it continues the metric above it.
@@ -33,7 +31,7 @@ typedef enum { COUNTER, GAUGE_SUM, GAUGE_LOWEST } source;
  */
 typedef struct metric {
     const char *name, *help;
-    source from;
+    lh_counters_source from;
     int first;
     const char *label, *values; /* `values` NULL with a label: the names of the jobs */
     const char *fixed;          /* a further label with its value and a comma; NULL: none */
@@ -43,47 +41,49 @@ typedef struct metric {
 /* clang-format off */
 static const metric metrics[] = {
     {"learnhub_cache_lookups", "Responses looked for in the cache.",
-     COUNTER, LH_COUNT_CACHE_HITS, "result", "hit miss off", NULL, 0},
+     LH_COUNTER, LH_COUNT_CACHE_HITS, "result", "hit miss off", NULL, 0},
     {"learnhub_cache_bytes", "Memory of cached responses in all processes.",
-     GAUGE_SUM, LH_GAUGE_CACHE_BYTES, NULL, NULL, NULL, 0},
+     LH_GAUGE_SUM, LH_GAUGE_CACHE_BYTES, NULL, NULL, NULL, 0},
     {"learnhub_rate_limited", "Requests refused by LearnHubRate.",
-     COUNTER, LH_COUNT_RATE_ACCOUNT + LH_RATE_SIGNUP, "class", lh_config_rates, "by=\"account\",", 0},
+     LH_COUNTER, LH_COUNT_RATE_ACCOUNT + LH_RATE_SIGNUP, "class", lh_config_rates, "by=\"account\",", 0},
     {NULL, NULL,
-     COUNTER, LH_COUNT_RATE_NETWORK + LH_RATE_SIGNUP, "class", lh_config_rates, "by=\"network\",", 0},
+     LH_COUNTER, LH_COUNT_RATE_NETWORK + LH_RATE_SIGNUP, "class", lh_config_rates, "by=\"network\",", 0},
     {"learnhub_shares_refused", "Requests refused because too many of the same kind were in progress.",
-     COUNTER, LH_COUNT_SHARES + LH_SHARE_MODEL, "kind", "model search expression body upload list sender", NULL, 0},
+     LH_COUNTER, LH_COUNT_SHARES + LH_SHARE_MODEL, "kind", "model search expression body upload list sender", NULL, 0},
     {"learnhub_idempotent_replays", "Stored responses returned for a repeated Idempotency-Key.",
-     COUNTER, LH_COUNT_REPLAYS, NULL, NULL, NULL, 0},
+     LH_COUNTER, LH_COUNT_REPLAYS, NULL, NULL, NULL, 0},
 
     {"learnhub_database_connections", "Database connections by state.",
-     GAUGE_SUM, LH_GAUGE_DB_IN_USE, "state", "in_use idle connecting", NULL, 0},
+     LH_GAUGE_SUM, LH_GAUGE_DB_IN_USE, "state", "in_use idle connecting", NULL, 0},
     {"learnhub_database_connections_limit", "Database connections that the processes may open.",
-     GAUGE_SUM, LH_GAUGE_DB_LIMIT, NULL, NULL, NULL, 0},
+     LH_GAUGE_SUM, LH_GAUGE_DB_LIMIT, NULL, NULL, NULL, 0},
     {"learnhub_database_waiting", "Requests and jobs that wait for a database connection.",
-     GAUGE_SUM, LH_GAUGE_DB_WAITING, NULL, NULL, NULL, 0},
+     LH_GAUGE_SUM, LH_GAUGE_DB_WAITING, NULL, NULL, NULL, 0},
     {"learnhub_database_waits", "Waits for a database connection.",
-     COUNTER, LH_COUNT_DB_WAITS, NULL, NULL, NULL, 0},
+     LH_COUNTER, LH_COUNT_DB_WAITS, NULL, NULL, NULL, 0},
     {"learnhub_database_wait_seconds", "Time waited for database connections.",
-     COUNTER, LH_COUNT_DB_WAIT_US, NULL, NULL, NULL, 1},
+     LH_COUNTER, LH_COUNT_DB_WAIT_US, NULL, NULL, NULL, 1},
     {"learnhub_database_unavailable", "Connection pools that refuse requests: the database is down or outdated.",
-     GAUGE_SUM, LH_GAUGE_DB_DOWN, NULL, NULL, NULL, 0},
+     LH_GAUGE_SUM, LH_GAUGE_DB_DOWN, NULL, NULL, NULL, 0},
     {"learnhub_database_connects", "Attempts to open a database connection.",
-     COUNTER, LH_COUNT_CONNECTS, "result", "failed outdated newer ok", NULL, 0},
+     LH_COUNTER, LH_COUNT_CONNECTS, "result", "failed outdated newer ok", NULL, 0},
     {"learnhub_database_failures", "Transactions that failed, by cause.",
-     COUNTER, LH_COUNT_DB_FAILURES + 1, "cause", "busy down timeout lost rejected", NULL, 0},
+     LH_COUNTER, LH_COUNT_DB_FAILURES + 1, "cause", "busy down timeout lost rejected", NULL, 0},
     {"learnhub_database_retries", "Transactions that were executed again.",
-     COUNTER, LH_COUNT_DB_RETRIES, NULL, NULL, NULL, 0},
+     LH_COUNTER, LH_COUNT_DB_RETRIES, NULL, NULL, NULL, 0},
     {"learnhub_database_statement_timeouts", "Statements that PostgreSQL ended at their timeout.",
-     COUNTER, LH_COUNT_DB_CANCELED, NULL, NULL, NULL, 0},
+     LH_COUNTER, LH_COUNT_DB_CANCELED, NULL, NULL, NULL, 0},
     {"learnhub_schema_version", "Version of the schema that was found; 0 if unknown.",
-     GAUGE_LOWEST, LH_GAUGE_SCHEMA, NULL, NULL, NULL, 0},
+     LH_GAUGE_LOWEST, LH_GAUGE_SCHEMA, NULL, NULL, NULL, 0},
 
+    {"learnhub_model_unavailable", "Circuit breakers of the language model that are open.",
+     LH_GAUGE_SUM, LH_GAUGE_MODEL_DOWN, NULL, NULL, NULL, 0},
     {"learnhub_mails", "Attempts to send a mail, by outcome.",
-     COUNTER, LH_COUNT_MAILS_SENT, "outcome", "sent failed retried", NULL, 0},
+     LH_COUNTER, LH_COUNT_MAILS_SENT, "outcome", "sent failed retried", NULL, 0},
     {"learnhub_job_runs", "Runs of the jobs.",
-     COUNTER, LH_COUNT_JOB_RUNS, "task", NULL, NULL, 0},
+     LH_COUNTER, LH_COUNT_JOB_RUNS, "task", NULL, NULL, 0},
     {"learnhub_job_failures", "Runs of the jobs in which a statement failed.",
-     COUNTER, LH_COUNT_JOB_FAILURES, "task", NULL, NULL, 0}};
+     LH_COUNTER, LH_COUNT_JOB_FAILURES, "task", NULL, NULL, 0}};
 /* clang-format on */
 
 /* ---- lines ---- */
@@ -116,17 +116,14 @@ static const char *seconds(const page *out, apr_uint64_t time)
 
 static const char *value_of(const page *out, const metric *m, int index)
 {
-    int number = m->first + index;
-    apr_int64_t value = m->from == COUNTER     ? (apr_int64_t)lh_counter_sum(number)
-                        : m->from == GAUGE_SUM ? lh_gauge_sum(number)
-                                               : lh_gauge_lowest(number);
+    apr_int64_t value = lh_counters_value(m->from, m->first + index);
 
     return m->is_time ? seconds(out, (apr_uint64_t)value) : integer(out, value);
 }
 
 static void write_metric(const page *out, const metric *m, const char *name)
 {
-    const char *suffix = m->from == COUNTER ? "_total" : "", *word;
+    const char *suffix = m->from == LH_COUNTER ? "_total" : "", *word;
     const char *words = m->label && !m->values ? lh_jobs_names(out->r->pool) : m->values;
     apr_size_t length;
     int index = 0;
@@ -148,7 +145,7 @@ static void write_metrics(const page *out)
     for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++) {
         if (metrics[i].name) {
             name = metrics[i].name;
-            write_head(out, name, metrics[i].from == COUNTER ? "counter" : "gauge", metrics[i].help);
+            write_head(out, name, metrics[i].from == LH_COUNTER ? "counter" : "gauge", metrics[i].help);
         }
         write_metric(out, &metrics[i], name);
     }

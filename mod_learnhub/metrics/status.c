@@ -16,35 +16,27 @@
 
 #define MILLISECOND 1000.0 /* microseconds */
 
-typedef enum { COUNTER, GAUGE_SUM, GAUGE_LOWEST } source;
-
 /* Numbers: each is the sum of `count` counters or gauges. */
 /* clang-format off */
 static const struct {
     const char *key, *title;
-    source from;
+    lh_counters_source from;
     int first, count;
 } numbers[] = {
-    {"DatabaseInUse", "Database connections in use", GAUGE_SUM, LH_GAUGE_DB_IN_USE, 1},
-    {"DatabaseIdle", "Database connections, idle", GAUGE_SUM, LH_GAUGE_DB_IDLE, 1},
-    {"DatabaseLimit", "Database connections, at most", GAUGE_SUM, LH_GAUGE_DB_LIMIT, 1},
-    {"DatabaseWaiting", "Requests that wait for a connection", GAUGE_SUM, LH_GAUGE_DB_WAITING, 1},
-    {"DatabaseUnavailable", "Processes without database", GAUGE_SUM, LH_GAUGE_DB_DOWN, 1},
-    {"SchemaVersion", "Version of the schema", GAUGE_LOWEST, LH_GAUGE_SCHEMA, 1},
-    {"CacheHits", "Cache hits", COUNTER, LH_COUNT_CACHE_HITS, 1},
-    {"CacheMisses", "Cache misses", COUNTER, LH_COUNT_CACHE_MISSES, 1},
-    {"CacheBytes", "Cache, bytes", GAUGE_SUM, LH_GAUGE_CACHE_BYTES, 1},
-    {"RateLimited", "Requests refused by LearnHubRate", COUNTER, LH_COUNT_RATE_ACCOUNT,
+    {"DatabaseInUse", "Database connections in use", LH_GAUGE_SUM, LH_GAUGE_DB_IN_USE, 1},
+    {"DatabaseIdle", "Database connections, idle", LH_GAUGE_SUM, LH_GAUGE_DB_IDLE, 1},
+    {"DatabaseLimit", "Database connections, at most", LH_GAUGE_SUM, LH_GAUGE_DB_LIMIT, 1},
+    {"DatabaseWaiting", "Requests that wait for a connection", LH_GAUGE_SUM, LH_GAUGE_DB_WAITING, 1},
+    {"DatabaseUnavailable", "Processes without database", LH_GAUGE_SUM, LH_GAUGE_DB_DOWN, 1},
+    {"SchemaVersion", "Version of the schema", LH_GAUGE_LOWEST, LH_GAUGE_SCHEMA, 1},
+    {"ModelUnavailable", "Open circuit breakers of the model", LH_GAUGE_SUM, LH_GAUGE_MODEL_DOWN, 1},
+    {"CacheHits", "Cache hits", LH_COUNTER, LH_COUNT_CACHE_HITS, 1},
+    {"CacheMisses", "Cache misses", LH_COUNTER, LH_COUNT_CACHE_MISSES, 1},
+    {"CacheBytes", "Cache, bytes", LH_GAUGE_SUM, LH_GAUGE_CACHE_BYTES, 1},
+    {"RateLimited", "Requests refused by LearnHubRate", LH_COUNTER, LH_COUNT_RATE_ACCOUNT,
      LH_COUNT_SHARES - LH_COUNT_RATE_ACCOUNT},
-    {"SharesRefused", "Requests refused as too many of a kind", COUNTER, LH_COUNT_SHARES, LH_SHARE_KINDS}};
+    {"SharesRefused", "Requests refused as too many of a kind", LH_COUNTER, LH_COUNT_SHARES, LH_SHARE_KINDS}};
 /* clang-format on */
-
-static apr_int64_t value_of(source from, int index)
-{
-    return from == COUNTER     ? (apr_int64_t)lh_counter_sum(index)
-           : from == GAUGE_SUM ? lh_gauge_sum(index)
-                               : lh_gauge_lowest(index);
-}
 
 static void write_number(request_rec *r, int flags, const char *key, const char *title, apr_int64_t value)
 {
@@ -67,7 +59,7 @@ static void write_numbers(request_rec *r, int flags)
         apr_int64_t value = 0;
 
         for (j = 0; j < numbers[i].count; j++) {
-            value += value_of(numbers[i].from, numbers[i].first + j);
+            value += lh_counters_value(numbers[i].from, numbers[i].first + j);
         }
         write_number(r, flags, numbers[i].key, numbers[i].title, value);
     }

@@ -7,6 +7,7 @@
 
 #include "core/learnhub_module.h"
 #include "util/clock.h"
+#include "util/counters.h"
 #include "util/json.h"
 #include "util/json_value.h"
 
@@ -60,11 +61,13 @@ void lh_model_leave(lh_model *model, lh_model_outcome outcome, server_rec *s)
     }
     apr_thread_mutex_unlock(model->lock);
     if (outcome == LH_MODEL_FAILED && before + 1 == FAILURES_MAX) {
+        lh_gauge_add(LH_GAUGE_MODEL_DOWN, 1);
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
                      LH_LOG(0010) "model: circuit breaker open after %d failures, next try in %" APR_INT64_T_FMT " s",
                      FAILURES_MAX, apr_time_sec(OPEN_TIMEOUTS * model->timeout));
     }
     if (outcome == LH_MODEL_SUCCEEDED && before >= FAILURES_MAX) {
+        lh_gauge_add(LH_GAUGE_MODEL_DOWN, -1);
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, LH_LOG(0011) "model: circuit breaker closed");
     }
 }

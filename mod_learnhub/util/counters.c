@@ -181,6 +181,13 @@ apr_int64_t lh_gauge_lowest(int gauge)
     return lowest;
 }
 
+apr_int64_t lh_counters_value(lh_counters_source from, int number)
+{
+    return from == LH_COUNTER     ? (apr_int64_t)lh_counter_sum(number)
+           : from == LH_GAUGE_SUM ? lh_gauge_sum(number)
+                                  : lh_gauge_lowest(number);
+}
+
 int lh_counters_processes(void)
 {
     int count = 0, at = 0;

@@ -51,6 +51,7 @@ typedef enum {
     LH_GAUGE_DB_DOWN,    /* pools that refuse requests because the database is unavailable or outdated */
     LH_GAUGE_SCHEMA,     /* the version of the schema; 0: unknown */
     LH_GAUGE_CACHE_BYTES,
+    LH_GAUGE_MODEL_DOWN, /* circuit breakers of the language model that are open */
     LH_GAUGES
 } lh_gauge;
 
@@ -80,6 +81,11 @@ apr_int64_t lh_gauge_sum(int gauge);
 
 /* The lowest value of a process that runs, of those that are not 0; 0: there is none. */
 apr_int64_t lh_gauge_lowest(int gauge);
+
+/* Where a number is from: a counter, the sum of a gauge, or its lowest value. */
+typedef enum { LH_COUNTER, LH_GAUGE_SUM, LH_GAUGE_LOWEST } lh_counters_source;
+
+apr_int64_t lh_counters_value(lh_counters_source from, int number);
 
 /* The number of processes that run. */
 int lh_counters_processes(void);
