@@ -364,14 +364,6 @@ subtest 'errors' => sub {
     ($status, $output) = import_of('tutoring', 'killed', DATABASE => conninfo('learnhub', 'learnhub_import'));
     is($status, 2, 'so is a role that does not own the schema');
     like($output, qr/does not own the schema/, 'it is named');
-    my %split = ("host=h password='a\\'b c' user=u" => ['host=h user=u', q(a'b c)],
-        'postgresql://u:p%40s@h/d?a=b' => ['postgresql://u@h/d?a=b', 'p@s'],
-        'host=h dbname=d' => ['host=h dbname=d', '']);
-    for my $conninfo (sort keys %split) {
-        local $ENV{DATABASE} = $conninfo;
-        my @parts = map { scalar `awk $_ -f '$top/conf/import/conninfo.awk'` } '', '-v want=password';
-        is_deeply(\@parts, $split{$conninfo}, "the password of $conninfo is no argument of psql");
-    }
 };
 
 subtest 'conf/import/README.md' => sub {

@@ -90,12 +90,12 @@ run_psql() {
     conninfo=$1
     shift
     private_environment
-    PGCLIENTENCODING=UTF8 "${PSQL:-$(postgres_bin)/psql}" -X -q -v ON_ERROR_STOP=1 -d "$conninfo" "$@"
+    PGCLIENTENCODING=UTF8 "$(postgres_bin)/psql" -X -q -v ON_ERROR_STOP=1 -d "$conninfo" "$@"
 }
 
 # run_ctl ARGUMENTS...: runs learnhub-ctl as the database owner. The connection string, which may contain a password, is
-# not an argument.
+# not an argument. LEARNHUB_CTL is an installed one.
 run_ctl() {
     private_environment
-    PSQL="$(postgres_bin)/psql" DATABASE=$(owner_conninfo) "$top/conf/learnhub-ctl" "$@"
+    PSQL="${PSQL:-$(postgres_bin)/psql}" DATABASE=$(owner_conninfo) "${LEARNHUB_CTL:-$top/conf/learnhub-ctl}" "$@"
 }
