@@ -596,6 +596,7 @@ subtest 'Clients that leave a long list early release their connections' => sub 
     }
     is(api_as($worker, GET => '/sessions/user/my-sessions?limit=2&skip=100')->json->[0]{id}, $mine[0]{id},
         'a request gets a connection after 12 clients left early');
+    is(eventually(sub { !spool_files(LearnHub::Server->main) }), 1, 'their temporary files are closed');
 };
 
 subtest 'Concurrent long lists' => sub {
