@@ -4,9 +4,11 @@
 use strict;
 use warnings;
 
+use Digest::SHA qw(sha256_hex);
 use IO::Select ();
 use Socket qw(pack_sockaddr_un);
 
+use LearnHub::Account;
 use LearnHub::Test;
 
 expect_log(qr/LH000[35]: /);
@@ -300,6 +302,16 @@ subtest 'A lost connection' => sub {
         is("$status, executed " . last_of('calls'), '200, executed ' . ($how eq 'request' ? 1 : 2), "a read: $how");
     }
     like($httpd->log_text, qr/LH0005: tutoring\.create: /, 'the lost write is logged');
+};
+
+# The server does not know the token yet and looks it up in the database.
+subtest 'A connection that is lost while a token is looked up' => sub {
+    for my $how (qw(request response)) {
+        my $token = token_login(@$teacher{qw(email password)})->json->{auth_token} || die 'no token';
+        cut($how, sha256_hex($token));
+        is(get_me($token, %to)->status, 200, "a lookup: $how");
+        ok(!-e $cuts, "a lookup: $how: the connection was lost");
+    }
 };
 
 # Before the sync of a guard nothing can be committed.

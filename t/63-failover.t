@@ -242,10 +242,9 @@ subtest 'a primary that becomes read-only' => sub {
 subtest 'hosts that refuse connections' => sub {
     my $log = "$files/a-server.log";
     my $start = -s $log;
-    my $allow = sub {
-        my $other = conninfo('a', 'postgres') =~ s/dbname=\w+/dbname=postgres/r;
-        run('psql', "$bin/psql", '-XAtqd', $other, '-c', "ALTER DATABASE learnhub ALLOW_CONNECTIONS $_[0]");
-    };
+    my $other = conninfo('a', 'postgres') =~ s/dbname=\w+/dbname=postgres/r;
+    my $execute = sub { run('psql', "$bin/psql", '-XAtqd', $other, '-c', $_[0]) };
+    my $allow = sub { $execute->("ALTER DATABASE learnhub ALLOW_CONNECTIONS $_[0]") };
     my @results = parallel 3, sub {
         my ($i) = @_;
         return psql('a', 'BEGIN', 'LOCK TABLE learnhub.tutoring_sessions', 'SELECT pg_sleep(3)', 'COMMIT') // '' if !$i;
@@ -261,6 +260,12 @@ subtest 'hosts that refuse connections' => sub {
     my $refused = grep {/not currently accepting connections/} <$lines>;
     cmp_ok($refused, '>', 0, 'hosts are asked');
     cmp_ok($refused, '<', 60, 'with pauses');
+    $allow->('false');
+    $execute->("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mod_learnhub'");
+    is(read_list()->status, 503, 'a read without a usable host returns 503');
+    my $cause = qr/session is read-only|not currently accepting connections/;
+    ok(eventually(sub { count_lines(qr/LH0031: database unavailable: .*$cause/) }), 'the cause is logged');
+    $allow->('true');
 };
 
 done_testing();
