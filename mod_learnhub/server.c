@@ -384,6 +384,7 @@ const lh_route_group *lh_server_find_group(const lh_server *server, const char *
 
 const char *lh_links(const lh_call *call)
 {
+    const char *base = lh_config_base(call->r->pool, &call->server->config);
     lh_json json;
     int i;
 
@@ -394,7 +395,7 @@ const char *lh_links(const lh_call *call)
         for (prefix = lh_route_groups[i]->prefixes; *prefix; prefix++) {
             if (lh_served(&call->server->config, lh_route_groups[i], *prefix)) {
                 lh_json_key(&json, (*prefix)[1] ? *prefix + 1 : "self");
-                lh_json_text(&json, apr_pstrcat(call->r->pool, call->server->config.prefix, *prefix, NULL));
+                lh_json_text(&json, apr_pstrcat(call->r->pool, base, *prefix, NULL));
             }
         }
     }

@@ -81,6 +81,8 @@ subtest 'the start page' => sub {
     like($start->body, qr{<a href="\Q$_\E">}, "it links to $_") for qw(/docs /openapi.json /health);
     like($start->body, qr{<strong>$_</strong>}, "it lists the API $_")
         for qw(accounts practice tutoring coding mentoring xp admin);
+    like($start->body, qr{/docs</a>: the descriptions of the APIs<}, 'without LearnHubDocs, /docs is for reading');
+    like(page('/', port => $renderer->port)->body, qr{/docs</a>: read and try}, 'with it, also for calls');
     is_deeply([unbalanced($start->body)], [], 'its HTML is well-formed');
     my $etag = $start->header('ETag');
     is(page('/', headers => { 'If-None-Match' => $etag })->status, 304, 'it is not sent again while it is the same');
@@ -197,7 +199,7 @@ subtest 'below LearnHubPrefix, with CORS, and switched off' => sub {
     my $docs = page('/learn/docs', %at);
     my @assets = $docs->body =~ m{(?:src|href)="([^"]+-[^"]+)"}g;
     is(scalar(grep { api(GET => $_, %at)->status == 200 } @assets), 4, 'the files are served below the prefix');
-    like($docs->body, qr{data-prefix="/learn"}, 'the script gets the prefix');
+    like($docs->body, qr{data-base="/learn"}, 'the script gets the prefix');
     for my $path ('/learn', '/learn/', '/learn/docs/plain') {
         my @links = grep {/^[^#d]/} page($path, %at)->body =~ /href="([^"]*)"/g;
         is_deeply([grep { !m{^/learn/} } @links], [], "the links of $path are below the prefix");
@@ -209,6 +211,21 @@ subtest 'below LearnHubPrefix, with CORS, and switched off' => sub {
     my $off = second_httpd("LearnHubPages health\nLearnHubDocs $files\n");
     unlike(page($_, port => $off->port)->body, qr/mod_learnhub|swagger/i, "$_ is left to httpd when it is switched off")
         for '/', '/docs', '/docs/plain', assets(port => $renderer->port);
+};
+
+# A proxy forwards https://learn.example.com/base/ to the server.
+subtest 'below the path of LearnHubPublicURL' => sub {
+    my $url = 'https://learn.example.com/base/';
+    my $behind = second_httpd("LearnHubDocs $files\nLearnHubPrefix /learn\nLearnHubPublicURL $url\n");
+    my %at = (port => $behind->port);
+    for my $path ('/learn', '/learn/docs', '/learn/docs/plain') {
+        my @links = grep {/^[^#d]/} page($path, %at)->body =~ /(?:href|src)="([^"]*)"/g;
+        cmp_ok(scalar @links, '>', 0, "$path has links");
+        is_deeply([grep { !m{^/base/learn/} } @links], [], "the links of $path are below it");
+    }
+    like(page('/learn/docs', %at)->body, qr{data-base="/base/learn"}, 'the script gets the path');
+    my $links = api(GET => '/learn', %at)->json->{links};
+    is_deeply([grep { !m{^/base/learn/} } values %$links], [], 'the links for programs are below it');
 };
 
 subtest 'LearnHubDocs' => sub {

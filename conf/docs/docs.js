@@ -2,7 +2,7 @@
 // The page /docs: shows /openapi.json with Swagger UI, and adds the log-in. The token is kept in this page only: it is
 // gone when the page is left.
 
-const prefix = document.body.dataset.prefix; // LearnHubPrefix
+const { base } = document.body.dataset; // the path of LearnHubPublicURL, and LearnHubPrefix
 let token = '';
 
 // ---- elements ----
@@ -44,7 +44,7 @@ async function logIn(event) {
     event.preventDefault();
     const fields = new FormData(form);
     try {
-        const response = await fetch(`${prefix}/users/login`, { method: 'POST', body: new URLSearchParams(fields) });
+        const response = await fetch(`${base}/users/login`, { method: 'POST', body: new URLSearchParams(fields) });
         const data = await response.json();
         if (!response.ok) {
             show(sentence(data), false);
@@ -61,7 +61,7 @@ async function logIn(event) {
 
 function logOut() {
     const headers = { Authorization: `Bearer ${token}` };
-    const request = fetch(`${prefix}/auth/token/logout/`, { method: 'POST', headers });
+    const request = fetch(`${base}/auth/token/logout/`, { method: 'POST', headers });
     request.then((response) => response.text()).catch(() => {}); // whatever the answer, the token is forgotten
     token = '';
     show('Logged out.', false);
@@ -99,6 +99,7 @@ const attributes = [
         (field) => field.closest('tr')?.dataset.paramName ?? 'Value'],
     ['.opblock-section-request-body .content-type', 'aria-label', named('Media type of the request body')],
     ['.responses-inner .content-type', 'aria-label', named('Media type of the response')],
+    ['.json-schema-2020-12-accordion', 'aria-label', (button) => button.textContent.trim() || 'Schema'],
     ['.examples-select-element', 'aria-label', named('Example')],
 ];
 
@@ -153,7 +154,7 @@ function adapted(description) {
             if (operation.security?.length === 0) operation.summary += ' (no log-in needed)';
         }
     }
-    return { ...description, servers: [{ url: prefix || '/' }] };
+    return { ...description, servers: [{ url: base || '/' }] };
 }
 
 function authorize(request) {
@@ -165,11 +166,11 @@ async function start() {
     const root = element('div', { id: 'ui' });
     document.body.replaceChildren(
         element('header', {},
-            element('p', {}, element('a', { href: `${prefix}/docs/plain` }, 'Plain page'), ' ',
-                element('a', { href: `${prefix}/openapi.json` }, 'OpenAPI document')),
+            element('p', {}, element('a', { href: `${base}/docs/plain` }, 'Plain page'), ' ',
+                element('a', { href: `${base}/openapi.json` }, 'OpenAPI document')),
             form, leave, status),
         root);
-    const response = await fetch(`${prefix}/openapi.json`);
+    const response = await fetch(`${base}/openapi.json`);
     window.SwaggerUIBundle({
         spec: adapted(await response.json()),
         domNode: root,

@@ -113,6 +113,14 @@ const char *lh_config_error(const lh_config *config)
     return NULL;
 }
 
+const char *lh_config_base(apr_pool_t *p, const lh_config *config)
+{
+    const char *host = config->public_url ? strstr(config->public_url, "://") : NULL;
+    const char *path = host ? strchr(host + 3, '/') : NULL;
+
+    return apr_pstrcat(p, path ? path : "", config->prefix, NULL);
+}
+
 const lh_rate_limits *lh_config_rate(const lh_config *config, lh_rate rate)
 {
     return &config->rates.of[rate - LH_RATE_SIGNUP];

@@ -105,6 +105,9 @@ void lh_config_complete(apr_pool_t *p, lh_config *config);
 /* Checks a complete configuration with LearnHub On. Returns NULL, or a message about the first missing directive. */
 const char *lh_config_error(const lh_config *config);
 
+/* What the paths of links begin with: the path of LearnHubPublicURL, and LearnHubPrefix. */
+const char *lh_config_base(apr_pool_t *p, const lh_config *config);
+
 /* 1 when `bits`, a set of names from `words` (lh_config_apis or lh_config_pages), contains `word`. */
 int lh_config_has(const char *words, apr_int64_t bits, const char *word);
 

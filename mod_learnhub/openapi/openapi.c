@@ -37,7 +37,7 @@ static void write_info(lh_json *json)
     lh_put_object(json, "info");
     lh_put_text(json, "title", "mod_learnhub");
     lh_put_text(json, "version", LH_VERSION);
-    lh_put_text(json, "summary", "Practice, tutoring, mentoring, coding credits and focus sessions.");
+    lh_put_text(json, "summary", "The HTTP APIs of a learning platform.");
     lh_put_text(json, "description", DESCRIPTION);
     lh_put_object(json, "license");
     lh_put_text(json, "name", "Apache-2.0");

@@ -55,11 +55,14 @@ static const lh_doc_files *files_of(const lh_call *call)
     return files && files->version ? files : NULL;
 }
 
-static void write_file(lh_buffer *out, const lh_call *call, const char *version, int file)
+int lh_pages_render(const lh_call *call)
+{
+    return files_of(call) && lh_config_has(lh_config_pages, call->server->config.pages, "openapi");
+}
+
+static void write_file(lh_buffer *out, const char *url, int file)
 {
     int is_script = file == LH_DOC_RENDERER || file == LH_DOC_SCRIPT;
-    const char *url =
-        apr_pstrcat(call->r->pool, call->server->config.prefix, "/docs/", version, "-", lh_doc_names[file], NULL);
 
     if (is_script) {
         lh_html_write(out, "<script src=\"%s\" defer></script>\n", url);
@@ -72,7 +75,7 @@ static void write_file(lh_buffer *out, const lh_call *call, const char *version,
 static const lh_document *write_renderer(lh_call *call, const lh_doc_files *files)
 {
     lh_document *document = apr_pcalloc(call->r->pool, sizeof(*document));
-    const char *prefix = call->server->config.prefix;
+    const char *base = lh_config_base(call->r->pool, &call->server->config);
     lh_buffer out;
     int i;
 
@@ -81,12 +84,12 @@ static const lh_document *write_renderer(lh_call *call, const lh_doc_files *file
                         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                         "<title>mod_learnhub API</title>\n<link rel=\"icon\" href=\"data:,\">\n");
     for (i = 0; i < LH_DOC_FILES; i++) {
-        write_file(&out, call, files->version, i);
+        write_file(&out, apr_pstrcat(call->r->pool, base, "/docs/", files->version, "-", lh_doc_names[i], NULL), i);
     }
     lh_html_write(&out,
-                  "</head>\n<body data-prefix=\"%s\">\n<noscript><p>This page needs scripts. "
+                  "</head>\n<body data-base=\"%s\">\n<noscript><p>This page needs scripts. "
                   "<a href=\"%s/docs/plain\">The plain page</a> does not.</p></noscript>\n</body>\n</html>\n",
-                  prefix, prefix);
+                  base, base);
     document->type = LH_PAGE_TYPE;
     document->body = lh_buffer_text(&out);
     document->length = out.length;
@@ -96,12 +99,10 @@ static const lh_document *write_renderer(lh_call *call, const lh_doc_files *file
 /* The renderer reads /openapi.json. */
 static lh_error *send_docs(lh_call *call)
 {
-    const lh_doc_files *files = files_of(call);
-
-    if (!files || !lh_config_has(lh_config_pages, call->server->config.pages, "openapi")) {
+    if (!lh_pages_render(call)) {
         return send_reference(call);
     }
-    lh_page_reply(call, write_renderer(call, files), RENDERER_POLICY);
+    lh_page_reply(call, write_renderer(call, files_of(call)), RENDERER_POLICY);
     return NULL;
 }
 

@@ -13,4 +13,7 @@ typedef struct lh_pages {
 /* Keeps the pages of a server. `routes` lives as long as the pool. */
 lh_pages *lh_pages_create(apr_pool_t *p, const lh_routes *routes);
 
+/* 1 when /docs is the page with the renderer: with LearnHubDocs and /openapi.json. Otherwise it is the plain page. */
+int lh_pages_render(const lh_call *call);
+
 #endif

@@ -32,14 +32,16 @@ static int is_served(const reference *page, const lh_compiled_route *route)
 
 /* ---- the introduction ---- */
 
-static void write_header(lh_buffer *out, const lh_config *config)
+static void write_header(lh_buffer *out, apr_pool_t *scratch, const lh_config *config)
 {
+    const char *base = lh_config_base(scratch, config);
+
     lh_html_write(out, "<header>\n<h1>mod_learnhub API</h1>\n<p>Version %s.", LH_VERSION);
-    if (*config->prefix) {
-        lh_html_write(out, " All paths begin with <code>%s/</code>.", config->prefix);
+    if (*base) {
+        lh_html_write(out, " All paths begin with <code>%s/</code>.", base);
     }
     if (lh_config_has(lh_config_pages, config->pages, "openapi")) {
-        lh_html_write(out, " <a href=\"%s/openapi.json\">The same as an OpenAPI document</a>.", config->prefix);
+        lh_html_write(out, " <a href=\"%s/openapi.json\">The same as an OpenAPI document</a>.", base);
     }
     lh_html_write(out, "</p>\n</header>\n");
 }
@@ -121,7 +123,7 @@ void lh_reference_write(lh_buffer *out, apr_pool_t *scratch, const lh_config *co
     reference page = {out, scratch, config, routes};
 
     lh_page_begin(out, "mod_learnhub API", "sided");
-    write_header(out, config);
+    write_header(out, scratch, config);
     write_contents(&page);
     lh_html_write(out, "<main id=\"main\">\n");
     write_conventions(out);

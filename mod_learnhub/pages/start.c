@@ -35,7 +35,7 @@ static void write_state(lh_buffer *out, const lh_call *call, int healthy)
 /* A line for a group: a link to its description, and its paths. */
 static void write_group(lh_buffer *out, const lh_call *call, const lh_route_group *group)
 {
-    const char *base = call->server->config.prefix, *const * prefix;
+    const char *base = lh_config_base(call->r->pool, &call->server->config), *const * prefix;
 
     if (has_page(call, "docs")) {
         lh_html_write(out, "<li><a href=\"%s/docs/plain#%s\">%s</a>:", base, lh_reference_anchor(call->r->pool, group),
@@ -93,17 +93,18 @@ static void write_links(lh_buffer *out, const lh_call *call)
 {
     static const struct {
         const char *page, *path, *text;
-    } links[] = {{"docs", "/docs", "read and try the APIs"},
+    } links[] = {{"docs", "/docs", NULL},
                  {"openapi", "/openapi.json", "their description for programs (OpenAPI 3.1)"},
                  {"health", "/health", "the state of the service for monitoring"}};
-    const char *prefix = call->server->config.prefix;
+    const char *base = lh_config_base(call->r->pool, &call->server->config);
+    const char *docs = lh_pages_render(call) ? "read and try the APIs" : "the descriptions of the APIs";
     apr_size_t i;
 
     lh_html_write(out, "<ul>\n");
     for (i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
         if (has_page(call, links[i].page)) {
-            lh_html_write(out, "<li><a href=\"%s%s\">%s%s</a>: %s</li>\n", prefix, links[i].path, prefix, links[i].path,
-                          links[i].text);
+            lh_html_write(out, "<li><a href=\"%s%s\">%s%s</a>: %s</li>\n", base, links[i].path, base, links[i].path,
+                          links[i].text ? links[i].text : docs);
         }
     }
     lh_html_write(out, "</ul>\n");
