@@ -361,6 +361,10 @@ subtest 'the formats of Prometheus and OpenMetrics' => sub {
     is(promtool('check metrics', $plain->body), '', 'promtool check metrics has no remarks');
     my $open = api(GET => '/metrics', %to, headers => { Accept => 'application/openmetrics-text;version=1.0.0,*/*' });
     is($open->header('Content-Type'), 'application/openmetrics-text; version=1.0.0; charset=utf-8', 'OpenMetrics');
+    my %plain = ('application/openmetrics-text;q=0.1, text/plain' => 'text/plain is preferred', '*/*' => 'any type',
+        'application/openmetrics-text;q=0' => 'OpenMetrics is refused');
+    like(api(GET => '/metrics', %to, headers => { Accept => $_ })->header('Content-Type'), qr{^text/plain},
+        "the text format if $plain{$_}") for sort keys %plain;
     like($open->body, qr/\n# EOF\n\z/, 'ends with # EOF');
     unlike($open->body, qr/^# \w+ \w+_total /m, 'its counters are named without _total in comments');
     is_deeply([sort keys %{ samples($open->body) }], [sort keys %{ samples($plain->body) }], 'the same samples');

@@ -9,6 +9,7 @@
 
 #include "core/config.h"
 #include "db/session.h"
+#include "http/accept.h"
 #include "jobs/backlog.h"
 #include "jobs/jobs.h"
 #include "metrics/requests.h"
@@ -269,10 +270,19 @@ static void write_page(const page *out)
     }
 }
 
+/* The client must name OpenMetrics: a range such as any type does not suffice. */
+static int prefers_openmetrics(const request_rec *r)
+{
+    static const char type[] = "application/openmetrics-text";
+    const char *accept = apr_table_get(r->headers_in, "Accept");
+    int quality = accept && strstr(accept, type) ? lh_accept_quality(accept, type) : 0;
+
+    return quality && quality >= lh_accept_quality(accept, "text/plain");
+}
+
 static int handle(request_rec *r)
 {
-    const char *accept = apr_table_get(r->headers_in, "Accept");
-    page out = {r, accept && strstr(accept, "application/openmetrics-text")};
+    page out = {r, prefers_openmetrics(r)};
 
     if (!r->handler || strcmp(r->handler, LH_EXPOSITION_HANDLER)) {
         return DECLINED;
