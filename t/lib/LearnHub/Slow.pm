@@ -163,7 +163,7 @@ sub quantile {
 sub times_of { my ($run) = @_; return map { 1000 * ($_->{end} - $_->{start}) } $run->entries }
 
 # not_slower($name, $run, @alone): tests that the p99 of a run (in short runs, with few requests, the p90) is less than
-# four times that of the runs without slow clients, or of 100 ms if they were faster, and that nothing failed but
+# four times that of the runs without slow clients, or of 25 ms if they were faster, and that nothing failed but
 # requests on kept connections, which httpd may close at any time. Returns figures for LearnHub::Ledger.
 sub not_slower {
     my ($name, $run, @alone) = @_;
@@ -171,7 +171,7 @@ sub not_slower {
     my $percent = long() ? 99 : 90;
     my ($base) = sort { $b <=> $a } map { quantile($percent / 100, times_of($_)) } @alone;
     my $time = quantile($percent / 100, times_of($run));
-    cmp_ok($time, '<', 4 * ($base > 100 ? $base : 100), "$name: others' p$percent is less than four times as long");
+    cmp_ok($time, '<', 4 * ($base > 25 ? $base : 25), "$name: others' p$percent is less than four times as long");
     my @failed = grep { $_->{status} || $_->{fresh} } $run->failed;
     is_deeply([map {"$_->{kind} $_->{status}"} @failed], [], "$name: no request of others fails");
     return map { ("p$_" => sprintf '%.1f instead of %.1f ms', map { quantile($_->[0], times_of($_->[1])) }
