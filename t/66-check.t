@@ -106,6 +106,32 @@ subtest 'the database' => sub {
         'too many connections');
 };
 
+subtest 'several databases' => sub {
+    my $host = sub {"<VirtualHost *>\nLearnHub On\n$_[0]\n</VirtualHost>\n"};
+    my ($second, $third) = map {qq(DBDParams "@{[conninfo_of('learnhub', $_)]}")} qw(learnhub_another learnhub_absent);
+    create_database('learnhub_another');
+    my %first = (
+        "$database\n" . $host->($second) . $host->($third) => 'learnhub_check',
+        "$database\nLearnHub Off\n" . $host->($second) . $host->('') . $host->($third) => 'learnhub_another',
+        $host->($third) . $host->($second) => 'learnhub',
+    );
+    for my $directives (sort keys %first) {
+        my $conf = configuration($directives);
+        local $ENV{PSQL} = '/bin/echo';
+        my %used = map { $_ => 1 } map { (ctl('-f', $conf, 'psql'))[1] =~ /dbname='(\w+)'/ } 1 .. 6;
+        is_deeply([keys %used], [$first{$directives}], "psql always opens $first{$directives}, that of the first server");
+    }
+    my $conf = configuration("$database\n" . $host->($second));
+    my ($status, $text) = ctl('-f', $conf, 'check', 'database', 'schema');
+    is($status, 1, 'a database without a schema fails');
+    like($text, qr/^OK +schema .*dbname=learnhub_check: its version/m, 'lines name the database');
+    like($text, qr/^FAIL +schema .*dbname=learnhub_another: there is none: learnhub-ctl -d CONNINFO migrate$/m,
+        'also the one without a schema');
+    like($text, qr/^OK +database .*without -d, other commands use .*dbname=learnhub_check$/m,
+        'and which one other commands use');
+    unlike((check($database))[2], qr/dbname=/, 'with one database they do not');
+};
+
 subtest 'the schema' => sub {
     my ($comment) = $owner->selectrow_array(q(SELECT obj_description('learnhub'::regnamespace)));
     my ($version) = $comment =~ /(\d+)/;
@@ -193,6 +219,50 @@ subtest 'role and psql' => sub {
     like($text, qr/"king" is not a role/, 'with the message of the database');
     ($status, $text) = ctl('-d', $params, qw(psql -Atc), 'SELECT current_user');
     is($text, "learnhub\n", '-d precedes DATABASE');
+};
+
+# psql opens the database, and shows its own command line and environment. All passwords consist of kiwi and plum.
+subtest 'passwords' => sub {
+    my ($socket, $port) = $params =~ /host=@(\S+) port=(\d+)/;
+    my $at = "learnhub_check?host=%40$socket&port=$port";
+    my %password = (
+        "postgresql://learnhub_owner:kiwi?%3F%40%25plum@/$at" => 'kiwi??@%plum',
+        "postgres://learnhub_owner:kiwi@/$at&password=kiwi%26plum&sslmode=disable" => 'kiwi&plum',
+        "postgresql:///$at&password=kiwi&user=learnhub_owner&password=plum" => 'plum',
+        "$params user=learnhub_owner password='kiwi\\'s plum' sslmode=disable" => q(kiwi's plum),
+        "$params user=learnhub_owner password=kiwi\\ plum@?%" => 'kiwi plum@?%',
+    );
+    for my $conninfo (sort keys %password) {
+        local $ENV{DATABASE} = $conninfo;
+        my $show = '\\! tr "\\\\0" " " </proc/$PPID/cmdline; echo; echo "$PGPASSWORD"';
+        my ($user, $arguments, $password) = split /\n/, (ctl(qw(psql -At -c), 'SELECT current_user', '-c', $show))[1];
+        is_deeply([$user, $password], ['learnhub_owner', $password{$conninfo}], "psql opens $conninfo");
+        like($arguments, qr/psql.*learnhub_check.*PPID/, 'its arguments have the database');
+        unlike($arguments, qr/kiwi|plum/, 'and no password');
+    }
+    my @wrong = map {"postgresql://learnhub_owner:$_/$at"} 'kiwi@plum@', 'kiwi/plum@', 'kiwi%plum@', 'kiwi@?plum@',
+        'kiwi%00plum@', 'kiwi';
+    push @wrong, map {"postgresql:///$at&$_"} 'password=kiwi&plum', 'password=kiwi=plum', 'pass%77ord=kiwi',
+        'sslpassword=kiwi', 'user=kiwi@plum';
+    push @wrong, map {"$params $_"} 'password=kiwi plum', q(password='kiwi'plum), 'sslpassword=kiwi';
+    push @wrong, 'POSTGRES://u:kiwi@h/d?user=u';
+    my $sentence = qr/the URI is not valid: in a password, @|the connection string is not valid: exp|sslpassword would/;
+
+    for my $conninfo (@wrong) {
+        local @ENV{qw(DATABASE PSQL)} = ($conninfo, '/bin/echo');
+        my ($status, $text) = ctl('psql');
+        is($status, 1, "$conninfo is refused");
+        like($text, qr/^learnhub: $sentence[^\n]+\n\z/, 'with a sentence');
+        unlike($text, qr/kiwi|plum/, 'which does not contain the password');
+    }
+    my ($status, $line, $text) = check(qq(DBDParams "postgresql://learnhub:kiwi?plum@/$at"));
+    like($line->{database}, qr/^OK/, 'check accepts a URI');
+    like($line->{secrets}, qr/DBDParams: password is in the configuration itself/, 'and reports its password');
+    unlike($text, qr/kiwi|plum/, 'without it');
+    ($status, $line) = check(qq(DBDParams "postgresql://learnhub:kiwi\@plum@/$at"), 'database');
+    like($line->{database}, qr/^FAIL .*the URI is not valid: in a password/, 'a URI that libpq does not accept');
+    ($status, $text) = ctl('-f', configuration(qq(DBDParams "postgresql://learnhub@/$at")), 'psql');
+    like($text, qr/^learnhub: DBDParams is no list of name=value: give the database with -d/, 'other commands need -d');
 };
 
 $owner->disconnect;

@@ -16,6 +16,8 @@ our @EXPORT = qw(check);
 
 my $failed = 0;
 my %selected; # the parts to check; none: all
+my $database; # with several: the one that is checked
+my $other = 0; # it is not the one that other commands use
 
 # Prints a line of the check. `remedy` is what to do about a problem. If parts were selected, others are left out,
 # unless the database cannot be reached.
@@ -25,6 +27,8 @@ sub report {
     $failed ||= $level eq 'FAIL';
     $text =~ s/\s*\n\s*/ /g;
     $text =~ s/[.:\s]+$//;
+    $text = "$database: $text" if defined $database;
+    $remedy =~ s/learnhub-ctl (?=migrate)/learnhub-ctl -d CONNINFO / if $other && defined $remedy;
     return printf "%-4s  %-13s  %s%s\n", $level, $what, $text, defined $remedy ? ": $remedy" : '';
 }
 
@@ -72,7 +76,7 @@ sub check_modules {
     return report(WARN => 'modules', 'no server has LearnHub On', 'configure one, see OPERATING.md')
         if !serving($config);
     return report(FAIL => 'modules', 'DBDParams is not set', 'configure the database, see OPERATING.md')
-        if !%{ databases($config) };
+        if !databases($config);
     return report(OK => 'modules', 'learnhub, dbd and watchdog are loaded') if $all;
     return;
 }
@@ -258,8 +262,8 @@ sub secret_files {
             }
         }
         my $conninfo = setting($server, 'DBDParams', '');
-        next if $conninfo =~ m{^postgres(?:ql)?://};
         my %params = map {@$_} parameters($conninfo);
+        $params{password} = (split_uri($conninfo))[1] if is_uri($conninfo);
         $found{passfile} = ['DBDParams: passfile', $params{passfile}, $config->{user} // 'root'] if $params{passfile};
         $found{password} = ['DBDParams: password'] if defined $params{password};
     }
@@ -320,6 +324,19 @@ sub check_spool {
         : report(OK => 'spool', $text);
 }
 
+sub check_databases {
+    my ($config) = @_;
+    my @all = databases($config);
+    for my $one (@all) {
+        my ($params, $server) = @$one;
+        ($database, $other) = (name_of($params), $one != $all[0]) if @all > 1;
+        check_database($config, $params, $server) && check_jobs($config, $params);
+    }
+    ($database, $other) = (undef, 0);
+    return if @all < 2;
+    return report(OK => 'database', 'without -d, other commands use that of the first server, ' . name_of($all[0][0]));
+}
+
 # check(version of the schema that the module needs, configuration file of httpd, parts to check, or none for all):
 # returns whether something failed.
 sub check {
@@ -330,12 +347,9 @@ sub check {
     my $config = httpd($file);
     $config->{needed} = $needed;
     check_modules($config);
-    my $databases = databases($config);
-
-    for my $params (sort keys %$databases) {
-        check_database($config, $params, $databases->{$params}) && check_jobs($config, $params);
-    }
+    check_databases($config);
     my (%mails, %spools);
+
     for my $server (serving($config)) {
         $mails{ setting($server, 'LearnHubSMTP', '') } //= $server;
         $spools{ setting($server, 'LearnHubSpool', '') } //= $server;

@@ -9,34 +9,60 @@ use Exporter qw(import);
 
 use LearnHubCtl::Httpd;
 
-our @EXPORT = qw(parameters owner_conninfo psql execute);
+our @EXPORT = qw(parameters is_uri split_uri name_of owner_conninfo psql execute);
 
-# The parameters of a connection string "name=value name='a value'", as a list of pairs.
+# The parameters of a connection string "name=value name='a value'", as a list of pairs; none if it is not valid.
 sub parameters {
     my ($conninfo) = @_;
     my @pairs;
-    while ($conninfo =~ /\G\s*([^\s=]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s\\]|\\.)*)/gcs) {
+    while ($conninfo =~ /\G\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s\\]|\\.)*)/gcs) {
         my ($name, $value) = ($1, $2);
         $value =~ s/^'(.*)'$/$1/s;
         push @pairs, [$name, $value =~ s/\\(.)/$1/gsr];
     }
-    $conninfo =~ /\G\s*\z/gc or fail('the connection string is not valid: expected name=value');
-    return @pairs;
+    return $conninfo =~ /\G\s*\z/gc ? @pairs : ();
 }
 
 sub conninfo { return join ' ', map { "$_->[0]='" . $_->[1] =~ s/([\\'])/\\$1/gr . q(') } @_ }
+
+sub is_uri { my ($conninfo) = @_; return $conninfo =~ m{^postgres(?:ql)?://} }
+
+my $host = qr{(?:\[[^]/?@]*\]|[^][:,/?@]*)(?::\d*)?};
+my $pair = qr{\w+=[^&=@]*};
+my $uri = qr{^\w+://(?:[^:/@]*@)?$host(?:,$host)*(?:/[^?@]*)?(?:\?(?:$pair(?:&$pair)*)?)?\z};
+
+# A URI without its password, and the password, as libpq reads it; none if it is not valid. What libpq does not accept
+# must not reach psql: it may be a part of a password, which the error would show.
+sub split_uri {
+    my ($conninfo) = @_;
+    my $password;
+    $password = $2 if $conninfo =~ s{^(\w+://[^:/@]*):([^/@]*)@}{$1@};
+    $password = $1 while $conninfo =~ s{(?<=[?&])password=([^&=@]*)(?:&|\z)}{};
+    $conninfo =~ s/[?&]\z//;
+    return if $conninfo !~ $uri || ($password // '') =~ /%(?:00|(?![0-9A-Fa-f]{2}))/;
+    $password =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ge if defined $password;
+    return ($conninfo, $password);
+}
+
+# How messages name a database.
+sub name_of {
+    my ($conninfo) = @_;
+    return (split_uri($conninfo))[0] // 'a URI' if is_uri($conninfo);
+    return join ' ', map {"$_->[0]=$_->[1]"} grep { $_->[0] =~ /^(?:service|host|hostaddr|port|dbname)$/ }
+        parameters($conninfo);
+}
 
 # The connection string without its password, and the password.
 sub without_password {
     my ($conninfo) = @_;
     my $password;
-    if ($conninfo =~ m{^postgres(?:ql)?://}) {
-        $password = $2 if $conninfo =~ s{^(\w+://[^:/@]*):([^/@]*)@}{$1@};
-        $password = $2 if $conninfo =~ s{([?&])password=([^&]*)(&|\z)}{$3 ? $1 : ''}e;
-        $password =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ge if defined $password;
+    if (is_uri($conninfo)) {
+        ($conninfo, $password) = split_uri($conninfo)
+            or fail('the URI is not valid: in a password, @ : / ? & = % must be %40 %3A %2F %3F %26 %3D %25');
     }
     else {
         my @pairs = parameters($conninfo);
+        @pairs || $conninfo !~ /\S/ or fail('the connection string is not valid: expected name=value');
         ($password) = map { $_->[1] } grep { $_->[0] eq 'password' } @pairs;
         $conninfo = conninfo(grep { $_->[0] ne 'password' } @pairs);
     }
@@ -50,9 +76,11 @@ sub owner_conninfo {
     my ($option) = @_;
     return $option->{d} // $ENV{DATABASE} if length($option->{d} // $ENV{DATABASE} // '');
     return '' if grep { length($ENV{$_} // '') } qw(PGSERVICE PGHOST PGHOSTADDR PGDATABASE);
-    my ($conninfo) = grep {defined} map { setting($_, 'DBDParams') } serving(httpd($option->{f}));
-    defined $conninfo or fail('no DBDParams of a server with LearnHub On was found: give the database with -d');
+    my ($first) = databases(httpd($option->{f}));
+    $first or fail('no DBDParams of a server with LearnHub On was found: give the database with -d');
+    my $conninfo = $first->[0];
     my %httpd = map {@$_} parameters($conninfo);
+    %httpd or fail('DBDParams is no list of name=value: give the database with -d or DATABASE');
     $option->{g} //= $httpd{user};
     my @kept = grep { defined $httpd{$_} }
         qw(service host hostaddr port sslmode sslrootcert gssencmode target_session_attrs connect_timeout);

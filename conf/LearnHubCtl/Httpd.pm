@@ -92,15 +92,12 @@ sub setting {
 
 sub serving { my ($config) = @_; return grep { lc(setting($_, 'LearnHub', 'Off')) eq 'on' } @{ $config->{servers} } }
 
-# The databases of the servers with LearnHub On: {DBDParams => one of these servers}, of one database at most the first.
+# The databases of the servers with LearnHub On, in the order of the servers: [DBDParams, the first of its servers].
 sub databases {
     my ($config) = @_;
-    my %found;
-    for my $server (serving($config)) {
-        my $params = setting($server, 'DBDParams') // next;
-        $found{$params} //= $server;
-    }
-    return \%found;
+    my %seen;
+    my @all = map { [setting($_, 'DBDParams'), $_] } serving($config);
+    return grep { defined $_->[0] && !$seen{ $_->[0] }++ } @all;
 }
 
 sub absolute { my ($config, $path) = @_; return $path =~ m{^/} ? $path : "$config->{root}/$path" }
