@@ -119,7 +119,7 @@ subtest 'several databases' => sub {
         my $conf = configuration($directives);
         local $ENV{PSQL} = '/bin/echo';
         my %used = map { $_ => 1 } map { (ctl('-f', $conf, 'psql'))[1] =~ /dbname='(\w+)'/ } 1 .. 6;
-        is_deeply([keys %used], [$first{$directives}], "psql always opens $first{$directives}, that of the first server");
+        is_deeply([keys %used], [$first{$directives}], "psql always opens $first{$directives}");
     }
     my $conf = configuration("$database\n" . $host->($second));
     my ($status, $text) = ctl('-f', $conf, 'check', 'database', 'schema');

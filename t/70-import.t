@@ -5,6 +5,7 @@ use warnings;
 use utf8;
 
 use File::Path qw(make_path remove_tree);
+use LearnHub::Cluster;
 use LearnHub::Test;
 
 my $files = "$top/build/import";
@@ -142,6 +143,54 @@ subtest 'practice: JSON of mongoexport' => sub {
         [85, 'completed', '2024-01-15T11:30:00',
             { strengths => ['Caching'], improvements => [], missing_components => [] }],
         'the submission is shown');
+};
+
+subtest 'drawings that are nested deeply, and null instead of objects' => sub {
+    my ($serial, @ids) = 1e15;
+    my $row = sub {
+        push @ids, sprintf '%024x', $serial++;
+        return qq({"_id":{"\$oid":"$ids[-1]"},"user_id":"ada\@example.com","problem_id":"$problem",$_[0]}\n);
+    };
+    my $nested = sub { my ($levels, $in) = @_; '{"a":[' x ($levels / 2) . $in . ']}' x ($levels / 2) };
+    my $text = '"' . '[' x 300 . '"';
+    my @drawings = ($nested->(200, 1), $nested->(200, '{}'), $nested->(100_000, 1), $nested->(2, $text));
+    my @feedback = (qw(null "good" []), '{"strengths":null}', '{"strengths":["a"],"improvements":null}',
+        '{"strengths":{}}', '{}');
+    folder('nested',
+        'sessions.jsonl' => join('', map { $row->(qq("status":"abandoned","diagram_data":$_)) } @drawings, 'null'),
+        'submissions.jsonl' => join('', map { $row->(qq("feedback":$_,"diagram_data":null)) } @feedback));
+    my ($status, $output, @report) = import_of('practice', 'nested');
+    is($status, 1, 'rows were rejected') or diag($output);
+    is_deeply(summary_of(@report), ['sessions.jsonl:2 diagram_data rejected', 'sessions.jsonl:3  rejected',
+            'submissions.jsonl:6 strengths rejected'], 'no others') or diag(join "\n", @report);
+    like($report[0], qr/,"This must be an object, nested in at most 200 levels\."$/, 'with the limit');
+    my $token = login('ada@example.com', 'correct horse');
+    my @shown = map { get("/sessions/$_", $token) } @ids[0 .. 4];
+    my $json = JSON::XS->new->canonical;
+    is_deeply([map { ref ? $json->encode($_->{diagram_data}) : $_ } @shown],
+        [$drawings[0], @shown[1, 2], $drawings[3], '{}'], 'the others are shown');
+    like($_, qr/ 404 /, 'and these are not') for @shown[1, 2];
+    my %save = map { $_ => api(PUT => "/sessions/$open/autosave", port => $server->port, token => $token,
+            body => qq({"time_spent":14,"diagram_data":$drawings[$_]}))->status } 0, 1;
+    is_deeply(\%save, { 0 => 200, 1 => 422 }, 'the limit is that of auto-saves');
+    is_deeply([map { $_->{n} } @{ rows('SELECT jsonb_array_length(strengths) AS n FROM learnhub.submissions
+            WHERE encode(id, \'hex\') = ANY (?) ORDER BY id', [@ids[5 .. 11]]) }], [0, 0, 0, 0, 1, 0],
+        'feedback that is null is none');
+
+    my @categories = ('null', '{"name":null,"color":"#112233"}', '{}', '{"name":"Art"}', '"Art"');
+    my @rates = ('null', '{"logic":null}', '1');
+    my $number = 0;
+    my $object = sub { my ($members) = @_; $number++; return qq({"id":"null$number","user_id":"null",$members}\n) };
+    folder('null',
+        'users.jsonl' => qq({"id":"null","email":"ada\@example.com"}\n),
+        'goals.jsonl' => join('', map { $object->(qq("title":"Goal of null","category":$_)) } @categories),
+        'activities.jsonl' => join('', map { $object->(qq("name":"Null $_","rates":$rates[$_])) } 0 .. 2));
+    ($status, $output, @report) = import_of('xp', 'null');
+    is($status, 0, 'a category and rates that are null are none') or diag($output);
+    is_deeply(rows(q(SELECT category_name AS c FROM learnhub.goals WHERE title = 'Goal of null' ORDER BY 1)),
+        [(map { { c => 'Art' } } 1, 2), map { { c => 'General' } } 1 .. 3], 'the goals have the default');
+    is(value(q(SELECT count(*) FROM learnhub.activities WHERE name LIKE 'Null%' AND rates IS NULL)), 3,
+        'so have the activities');
 };
 
 subtest 'tutoring: CSV, and accounts that exist' => sub {
@@ -364,6 +413,30 @@ subtest 'errors' => sub {
     ($status, $output) = import_of('tutoring', 'killed', DATABASE => conninfo('learnhub', 'learnhub_import'));
     is($status, 2, 'so is a role that does not own the schema');
     like($output, qr/does not own the schema/, 'it is named');
+};
+
+# psql is a script that writes the command lines of all processes, and the password, before it becomes psql.
+subtest 'a password in a URI' => sub {
+    my ($host, $port) = $ENV{LEARNHUB_OWNER} =~ /host=@(\S+) port=(\d+)/;
+    my $uri = "postgresql://learnhub_owner:kiwi?%40plum%25@/learnhub_import?host=%40$host&port=$port";
+    my $script = folder('psql', psql => <<"END") . '/psql';
+#!/bin/sh
+cat /proc/[0-9]*/cmdline | tr '\\0' ' ' >'$files/processes'
+echo "\$PGPASSWORD" >'$files/password'
+exec $LearnHub::Cluster::bin/psql "\$@"
+END
+    chmod 0755, $script;
+    my $content = sub { open my $in, '<', "$files/$_[0]" or return ''; local $/; return scalar <$in> };
+    my @import = (tutoring => 'killed', PSQL => $script);
+    my ($status, $output) = import_of(@import, DATABASE => $uri);
+    is($status, 0, 'rows are imported') or diag($output);
+    is($content->('password'), "kiwi?\@plum%\n", 'psql gets the password in its environment');
+    like($content->('processes'), qr/psql -X -d postgresql:.*learnhub_import/, 'the processes have its arguments');
+    unlike($content->('processes'), qr/kiwi|plum/, 'but no password');
+    ($status, $output) = import_of(@import, DATABASE => $uri =~ s/%40plum/\@plum/r);
+    is($status, 2, 'a URI that libpq reads in another way fails');
+    like($output, qr/^learnhub: the URI is not valid: in a password, @ /m, 'with a sentence');
+    unlike($output . $content->('processes'), qr/kiwi|plum/, 'and without the password');
 };
 
 subtest 'conf/import/README.md' => sub {

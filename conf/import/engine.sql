@@ -85,7 +85,9 @@ BEGIN
     SELECT string_agg(format(CASE WHEN c.type IN ('strings', 'drawing', 'chat', 'skills') THEN '%s AS %I'
                                   WHEN c.type IN ('text', 'line', 'name') THEN 'pg_temp.plain(%s) AS %I'
                                   ELSE 'nullif(pg_temp.plain(%s), '''') AS %I' END,
-                             'coalesce(' || (SELECT string_agg(pg_temp.member(a.name), ', '
+                             'coalesce(' || (SELECT string_agg(pg_temp.member(a.name,
+                                                 (SELECT split_part(other, '.', 2) FROM unnest(c.aliases) AS other
+                                                  WHERE starts_with(other, a.name || '.'))), ', '
                                                                ORDER BY a.name NOT LIKE '%.%', a.place)
                                              FROM unnest(c.name || c.aliases) WITH ORDINALITY AS a (name, place))
                              || ')',

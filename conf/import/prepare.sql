@@ -276,11 +276,15 @@ $$;
 
 -- ---- columns ----
 
--- The member of an object that a name such as a.b means, of the json columns of `d`.
-CREATE FUNCTION pg_temp.member(name text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+-- The member of an object that a name such as a.b means, of the json columns of `d`. `part`: another name of the column
+-- is name.part, so that an object that has this part, or is empty, is no value.
+CREATE FUNCTION pg_temp.member(name text, part text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN name LIKE '%.%'
                 THEN format('(CASE WHEN json_typeof(d.%1$I -> %2$L) <> ''null'' THEN d.%1$I -> %2$L END)',
                             split_part(name, '.', 1), split_part(name, '.', 2))
+                WHEN part IS NOT NULL
+                THEN format('(CASE WHEN (d.%1$I -> %2$L) IS NULL AND d.%1$I::text !~ ''^{\s*}$'' THEN d.%1$I END)',
+                            name, part)
                 ELSE format('d.%I', name) END
 $$;
 
@@ -364,7 +368,7 @@ CREATE FUNCTION pg_temp.sentence(c columns, given text) RETURNS text LANGUAGE sq
         WHEN c.type = 'github name' THEN 'This must be a name at GitHub.'
         WHEN c.type = 'hash' THEN 'This kind of password hash cannot be verified: the user must reset the password.'
         WHEN c.type IN ('strings', 'skills') THEN 'This must be an array of strings.'
-        WHEN c.type = 'drawing' THEN 'This must be an object.'
+        WHEN c.type = 'drawing' THEN 'This must be an object, nested in at most 200 levels.'
         WHEN c.type = 'chat' THEN 'This must be an array of at most 1000 messages with role, content and timestamp.'
         WHEN c.type LIKE 'of %' THEN format('There is no imported row of "%s" with this id.', substr(c.type, 4))
         ELSE 'This is no valid id.' END
