@@ -5,7 +5,8 @@ use strict;
 use warnings;
 
 use Cwd qw(getcwd);
-use File::Path qw(remove_tree);
+use File::Basename qw(dirname);
+use File::Path qw(make_path remove_tree);
 use Test::More;
 
 my $top = getcwd();
@@ -13,6 +14,15 @@ my $files = "$top/build/package";
 remove_tree($files);
 
 sub slurp { my ($file) = @_; open my $in, '<:encoding(UTF-8)', $file or return ''; local $/; return scalar <$in> }
+
+sub write_file {
+    my ($name, $text) = @_;
+    make_path(dirname("$files/$name"));
+    open my $out, '>', "$files/$name" or die "$name: $!";
+    print $out $text;
+    return close $out;
+}
+
 sub output { my ($command) = @_; my $text = `$command 2>&1`; return $? == 0 ? $text : "failed: $text" }
 
 subtest 'the manual pages' => sub {
@@ -96,6 +106,51 @@ subtest 'make install' => sub {
     my $ctl = "$files/root/usr/sbin/learnhub-ctl";
     local @ENV{qw(DATABASE PSQL)} = ('host=h', 'false');
     like(output("$ctl migrate"), qr/^failed: learnhub: the migration failed/, 'learnhub-ctl finds its schema');
+};
+
+# npm is a script that makes the files of the package.
+subtest 'conf/docs/install' => sub {
+    my $content = sub { my ($folder) = @_; return { map { s{.*/}{}r => slurp($_) } glob "$folder/{*,.[a-z]*}" } };
+    make_path("$files/bin");
+    write_file('bin/npm', <<'END');
+#!/bin/sh
+[ ! -e "$NPM_FAILS" ] || exit 1
+mkdir -p node_modules/swagger-ui-dist && cd node_modules/swagger-ui-dist
+for file in swagger-ui.css swagger-ui-bundle.js LICENSE NOTICE swagger-ui-bundle.js.LICENSE.txt index.html; do
+    echo "npm's $file" >$file
+done
+END
+    chmod 0755, "$files/bin/npm";
+    local @ENV{qw(PATH NPM_FAILS)} = ("$files/bin:$ENV{PATH}", "$files/fails");
+    my %foreign = (
+        'a file' => { 'index.html' => 'mine' },
+        'a hidden file' => { '.git' => 'mine' },
+        'names of our files' => { map { $_ => 'mine' } qw(docs.js docs.css LICENSE) },
+        'a version of something else' => { version => "1.2.3\n", 'docs.js' => 'mine' },
+        'a folder version' => { 'version/x' => 'mine' },
+    );
+    for my $name (sort keys %foreign) {
+        remove_tree("$files/docs");
+        write_file("docs/$_", $foreign{$name}{$_}) for keys %{ $foreign{$name} };
+        my $before = output("cd $files/docs && find . -type f -exec sha256sum {} +");
+        like(output("conf/docs/install $files/docs"), qr/^failed: \S+ has other files: use a directory of its own$/,
+            "$name: refused");
+        is(output("cd $files/docs && find . -type f -exec sha256sum {} +"), $before, '... and not changed');
+    }
+    remove_tree("$files/docs");
+    is(output("conf/docs/install $files/docs"), '', 'a new directory');
+    my %made = %{ $content->("$files/docs") };
+    my $script = slurp('conf/docs/docs.js');
+    is_deeply([@made{qw(docs.js swagger-ui.css)}], [$script, "npm's swagger-ui.css\n"], 'has the files');
+    write_file('docs/own.txt', 'mine');
+    write_file('docs/version', "@{['0' x 64]}  -\n");
+    write_file('docs/docs.js', 'old');
+    write_file('fails', '');
+    like(output("conf/docs/install $files/docs"), qr/^failed/, 'without npm it fails');
+    is($content->("$files/docs")->{'docs.js'}, 'old', '... and leaves the older version');
+    unlink "$files/fails";
+    is(output("conf/docs/install $files/docs"), '', 'an older version');
+    is_deeply($content->("$files/docs"), { %made, 'own.txt' => 'mine' }, '... is replaced, and nothing else');
 };
 
 subtest 'the Debian files' => sub {
