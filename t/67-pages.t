@@ -4,8 +4,10 @@
 use strict;
 use warnings;
 
+use Fcntl qw(O_NONBLOCK O_WRONLY);
 use LearnHub::Routes;
 use LearnHub::Test;
+use POSIX ();
 
 my $browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8';
 my $files = "$top/build/docs";
@@ -228,6 +230,17 @@ subtest 'below the path of LearnHubPublicURL' => sub {
     is_deeply([grep { !m{^/base/learn/} } values %$links], [], 'the links for programs are below it');
 };
 
+# configtest(); if it waits for the writer of a FIFO for 30 seconds, it gets one, and the output is another one.
+sub configtest_in_time {
+    my ($directives, $fifo) = @_;
+    my $late = '';
+    local $SIG{ALRM} = sub { $late = 'it hangs: '; sysopen my $writer, $fifo, O_WRONLY | O_NONBLOCK };
+    alarm 30;
+    my ($status, $output) = configtest($directives);
+    alarm 0;
+    return ($status, "$late$output");
+}
+
 subtest 'LearnHubDocs' => sub {
     my $broken = "$top/t/logs/docs";
     mkdir $broken;
@@ -244,9 +257,20 @@ subtest 'LearnHubDocs' => sub {
     like((configtest("LearnHubDocs $broken\n"))[1], qr/docs\.js: must be a file of 1 byte to 8 MB/, 'an empty file');
     truncate "$broken/docs.js", 8 * 1024 * 1024 + 1;
     like((configtest("LearnHubDocs $broken\n"))[1], qr/docs\.js: must be a file of 1 byte to 8 MB/, 'a long file');
-    unlink "$broken/docs.js";
-    mkdir "$broken/docs.js";
-    isnt((configtest("LearnHubDocs $broken\n"))[0], 0, 'a directory in place of a file');
+    my %special = (
+        'a directory' => [qr/must be a file of 1 byte to 8 MB/, sub { mkdir $_[0] }],
+        'a FIFO' => [qr/must be a file of 1 byte to 8 MB/, sub { POSIX::mkfifo($_[0], 0600) }],
+        'a device' => [qr/must be a file of 1 byte to 8 MB/, sub { symlink '/dev/zero', $_[0] }],
+        'a file that cannot be read' => [qr/Permission denied/, sub { open my $out, '>', $_[0]; chmod 0, $_[0] }],
+    );
+    for my $name (sort keys %special) {
+        my ($sentence, $make) = @{ $special{$name} };
+        rmdir "$broken/docs.js" || unlink "$broken/docs.js";
+        $make->("$broken/docs.js") or die "$name: $!";
+        my ($status, $output) = configtest_in_time("LearnHubDocs $broken\n", "$broken/docs.js");
+        isnt($status, 0, "$name is rejected");
+        like($output, qr{^(?!it hangs).*LearnHubDocs: \Q$broken\E/docs\.js: $sentence}s, '... with a sentence');
+    }
     isnt((configtest('LearnHubDocs'))[0], 0, 'no argument');
     my $hosts = second_httpd(<<"DIRECTIVES");
 LearnHubDocs $files
