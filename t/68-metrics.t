@@ -263,6 +263,50 @@ subtest 'across restarts and killed processes' => sub {
         'the gauges are those of the processes that run');
 };
 
+subtest 'virtual hosts with different APIs' => sub {
+    my $hosts = second_httpd(<<"CONF");
+<Location /metrics>
+    $watch
+</Location>
+<VirtualHost *:*>
+    ServerName one.example
+    LearnHubAPI tutoring
+</VirtualHost>
+<VirtualHost *:*>
+    ServerName two.example
+    LearnHubAPI xp practice
+</VirtualHost>
+CONF
+    my $get = sub {
+        my ($host, $times, @paths) = @_;
+        my @at = (port => $hosts->port, headers => { Host => "$host.example" });
+        return map { my $path = $_; map { api(GET => $path, @at)->status } 1 .. $times } @paths;
+    };
+    my @lists = qw(/api/sessions/ /api/v1/goals/ /problems/);
+    my $all = sub { return counted(samples(api(GET => '/metrics', port => $hosts->port)->body)) };
+    my @statuses = ($get->(one => 1, @lists), $get->(two => 2, @lists), $get->(one => 3, '/users/me'));
+    is("@statuses", '401 404 404 404 404 401 401 200 200 401 401 401', 'each host has its APIs');
+    my %expected = ('tutoring.list 401' => 1, 'xp.goals 401' => 2, 'problems.list 200' => 2, 'users.me 401' => 3);
+    is_deeply(eventually(sub { my $c = $all->(); keys %$c == keys %expected && $c }), \%expected, 'and its counts');
+
+    open my $in, '<', "$hosts->{files}.conf" or die $!;
+    my $text = join '', <$in>;
+    open my $out, '>', "$hosts->{files}.conf" or die $!;
+    my %apis = ('tutoring' => 'coding xp', 'xp practice' => 'tutoring');
+    print $out $text =~ s/LearnHubAPI \K(tutoring|xp practice)/$apis{$1}/gr;
+    close $out or die $!;
+    $hosts->graceful;
+    is_deeply($all->(), \%expected, 'a restart that changes the APIs keeps the counts');
+    $get->(one => 4, '/api/v1/goals/', '/api/codingsessions/', '/problems/');
+    $get->(two => 8, @lists);
+    $expected{'tutoring.list 401'} += 8;
+    $expected{'xp.goals 401'} += 4;
+    $expected{'coding.list 401'} = 4;
+    is_deeply(eventually(sub { my $c = $all->(); ($c->{'tutoring.list 401'} // 0) > 8 && $c }), \%expected,
+        'and requests after it count for their routes');
+    $hosts->stop;
+};
+
 # ---- other metrics ----
 
 subtest 'cache, limits, replays, mails' => sub {

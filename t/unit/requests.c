@@ -20,21 +20,31 @@ void ap_hook_log_transaction(ap_HOOK_log_transaction_t *function, const char *co
     (void)function, (void)before, (void)after, (void)order;
 }
 
+struct lh_routes {
+    int count;
+    lh_compiled_route routes[3];
+};
+
 static const lh_route_group group = {.name = "api"};
-static const lh_route definitions[] = {{.name = "a.get", .method = "GET"}, {.name = "a.post", .method = "POST"}};
-static const lh_compiled_route routes[] = {{.def = &definitions[0], .group = &group, .number = 0},
-                                           {.def = &definitions[1], .group = &group, .number = 1}};
+static const lh_route definitions[] = {
+    {.name = "a.get", .method = "GET"}, {.name = "a.post", .method = "POST"}, {.name = "a.put", .method = "PUT"}};
+
+#define ROUTE(definition, at)                                                                                          \
+    {                                                                                                                  \
+        .def = &definitions[definition], .group = &group, .number = at                                                 \
+    }
+static const lh_routes two = {2, {ROUTE(0, 0), ROUTE(1, 1)}}, added = {3, {ROUTE(0, 0), ROUTE(2, 1), ROUTE(1, 2)}},
+                       removed = {1, {ROUTE(1, 0)}}, swapped = {2, {ROUTE(1, 0), ROUTE(0, 1)}};
+static const lh_compiled_route *const routes = two.routes;
 
 int lh_routes_count(const lh_routes *all)
 {
-    (void)all;
-    return 2;
+    return all->count;
 }
 
 const lh_compiled_route *lh_routes_at(const lh_routes *all, int index)
 {
-    (void)all;
-    return &routes[index];
+    return &all->routes[index];
 }
 
 /* ---- requests ---- */
@@ -178,6 +188,31 @@ static void test_processes(void)
     is_int((long long)times, (long long)lh_requests_sum(ROW_ROUTES, &sums), "each has a time");
 }
 
+/* Restarts after which the module has other routes: rows of the same number would be those of other routes. */
+static void test_layouts(apr_pool_t *process)
+{
+    const lh_routes *const others[] = {&added, &removed, &swapped};
+    long long before = count_of(ROW_ROUTES + 1, 299);
+    lh_requests_sums sums;
+    int i, number;
+
+    is_int(before, 1, "a route has a request");
+    for (i = 0; i < 3; i++) {
+        apr_uint64_t sum = 0;
+
+        is_int(lh_requests_share(process, others[i]), APR_SUCCESS, "other routes get memory");
+        lh_requests_begin();
+        for (number = 0; number < lh_requests_rows(); number++) {
+            sum += lh_requests_sum(number, &sums);
+        }
+        is_int((long long)sum, 0, "without the requests of other ones");
+        serve(lh_routes_at(others[i], 0), 299, start + MINUTES(41), 5);
+    }
+    is_int(lh_requests_share(process, &two), APR_SUCCESS, "the same routes as before");
+    lh_requests_begin();
+    ok(count_of(ROW_ROUTES + 1, 299) == before && count_of(ROW_ROUTES, 299) == 0, "have their requests");
+}
+
 int main(void)
 {
     static void *config[1];
@@ -189,7 +224,7 @@ int main(void)
     start = (apr_time_now() / MINUTES(1) - 60) * MINUTES(1); /* all times are in the past */
     log_transaction(&r);
     is_int(lh_requests_rows(), 0, "LearnHub Off: there are no rows");
-    ok(lh_counters_share(process, 8, "") == APR_SUCCESS && lh_requests_share(process, NULL) == APR_SUCCESS,
+    ok(lh_counters_share(process, 8, "") == APR_SUCCESS && lh_requests_share(process, &two) == APR_SUCCESS,
        "the memory is created");
     memset(shared->taken, 0, sizeof(shared->taken));
     shared->minute = minute_of(start);
@@ -200,5 +235,6 @@ int main(void)
     test_recent();
     test_late();
     test_processes();
+    test_layouts(process);
     return tap_end();
 }
