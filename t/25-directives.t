@@ -108,6 +108,10 @@ subtest 'values of LearnHubReadFrom, LearnHubReadLag' => sub {
     rejects(LearnHubReadFrom => qr/1 to 8 standbys/, '"host=1,2,3,4,5,6,7,8,9"', '"port=5432"');
     rejects(LearnHubReadFrom => qr/without a password; use passfile/, '"host=a password=secret"',
         'postgresql://u:secret@a/learnhub');
+    for my $value ('postgresql://u:kiwi%plum@a/d', 'postgresql://u:kiwi/plum@a/d', '"host=a password=kiwi plum"') {
+        my (undef, $output) = configtest("LearnHubReadFrom $value\n");
+        ok($output =~ $form && $output !~ /kiwi|plum/, "no part of the password of $value is shown") || diag($output);
+    }
     accepts(LearnHubReadFrom => 'Primary', 'primary', 'host=a', '"host=1,2,3,4,5,6,7,8"', '"hostaddr=127.0.0.1 port=1"',
         'postgresql://u@a/learnhub');
     rejects(LearnHubReadLag => $time, @invalid_times, '0', '61s', '2m');

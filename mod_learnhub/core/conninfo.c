@@ -19,7 +19,7 @@ static const char *value_of(const PQconninfoOption *options, const char *keyword
 
 static const char *check(apr_pool_t *p, const PQconninfoOption *options)
 {
-    const char *hosts = value_of(options, "host"), *comma;
+    const char *hosts = value_of(options, "host"), *port = value_of(options, "port"), *comma;
     int count = 1;
 
     hosts = hosts ? hosts : value_of(options, "hostaddr");
@@ -28,6 +28,9 @@ static const char *check(apr_pool_t *p, const PQconninfoOption *options)
     }
     if (!hosts || count > LH_CONNINFO_HOSTS) {
         return apr_psprintf(p, FORM "; it names the hosts of 1 to %d standbys", LH_CONNINFO_HOSTS);
+    }
+    if (port && port[strspn(port, "0123456789,")]) {
+        return FORM "; its port is no number"; /* in a URI with a / in the password, a part of that is read as port */
     }
     return value_of(options, "password") ? FORM " and without a password; use passfile" : NULL;
 }
@@ -47,9 +50,15 @@ const char *lh_read_conninfo(apr_pool_t *p, const lh_setting *setting, void *tar
         return FORM;
     }
     options = PQconninfoParse(argv[0], &message);
-    why = options   ? check(p, options)
-          : message ? apr_psprintf(p, FORM ": %.*s", (int)strcspn(message, "\n"), message)
-                    : "out of memory";
+    if (options) {
+        why = check(p, options);
+    }
+    else if (!message || strstr(argv[0], "password") || strstr(argv[0], "://")) {
+        why = FORM; /* the message may quote a part of a password */
+    }
+    else {
+        why = apr_psprintf(p, FORM ": %.*s", (int)strcspn(message, "\n"), message);
+    }
     PQfreemem(message);
     PQconninfoFree(options);
     *(const char **)target = apr_pstrdup(p, argv[0]);
