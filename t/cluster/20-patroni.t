@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# Two database servers under Patroni, as conf/cluster/patroni.yml configures them: the primary's processes are killed or
-# frozen, its network is cut, and it is changed by a switchover, all under load. No acknowledged write is lost, and
-# requests succeed within seconds after the promotion.
+# Three database servers under Patroni with an etcd on each, as conf/cluster configures them: the primary is changed by
+# a switchover, its PostgreSQL is killed, and its machine or that of the synchronous standby, with the etcd that leads,
+# is lost, frozen, or cut off the network, all under load. No acknowledged write is lost, and requests succeed within
+# seconds after the promotion, or after the choice of the other standby.
 use strict;
 use warnings;
 
@@ -20,39 +21,41 @@ my $node = second_httpd($patroni->directives . node_directives());
 $ENV{LEARNHUB_PORT} = $node->port;
 my $ledger = ledger(nodes => [$node->port], clients => 8);
 
-# Waits until the server of a machine accepts writes; the time of that.
-sub wait_for_promotion {
-    my ($machine) = @_;
-    eventually(sub { $patroni->accepts_writes($machine) }, 90) || die 'no promotion';
-    return time;
-}
-
-# Runs a fault on the primary, and prints the times from the fault to the promotion, and from there to the first write.
-# `fault` gets the primary and the other machine, and returns the machine that is the primary then; `repair` gets the
-# same two and is called afterwards. No request that begins `within` (3) seconds after the promotion fails.
+# Runs a fault, and prints the times from the fault to the recovery, and from there to the first write. The recovery
+# from a fault of the primary is a promotion. With standby => 1 the fault is one of the synchronous standby, and the
+# recovery is the moment at which commits wait for the other standby. `fault` gets the machine of this server and that
+# of the other one of the two, and returns the machine that is the primary then. `repair` of a machine that is lost gets
+# the same two and is called afterwards. No request that begins `within` (3) seconds after the recovery fails.
 sub scenario {
     my ($name, %with) = @_;
-    my ($primary, $standby) = $patroni->pair;
-    my ($promoted, $within) = (undef, $with{within} // 3);
+    my %role = $patroni->roles($patroni->{members}[0]);
+    my ($victim, $other) = @role{ $with{standby} ? qw(sync_standby leader) : qw(leader sync_standby) };
+    my $etcd = eventually(sub { $patroni->lead_etcd($victim) }, 30) // die 'etcd has no leader';
+    my ($recovered, $within) = (undef, $with{within} // 3);
     my $run = $ledger->under_load(before => 2, after => 4, fault => sub {
             my ($mark) = @_;
             database()->disconnect;
-            my $next = $with{fault}->($primary, $standby);
-            $promoted = wait_for_promotion($next);
+            my $primary = $with{fault}->($victim, $other);
+            eventually(sub { $patroni->accepts_writes($primary) }, 90) || die 'no promotion';
+            my $chosen = sub { +{ $patroni->roles($primary) }->{sync_standby} // $victim };
+            eventually(sub { $chosen->() != $victim }, 90) || die 'no other standby' if $with{standby};
+            $recovered = time;
+            my $elected = sub { $patroni->etcd_leader($primary) ne $etcd };
+            ok(eventually($elected), "$name: another etcd leads") if $with{repair};
             sleep $within;
-            $with{repair}->($primary, $standby) if $with{repair};
+            $with{repair}->($victim, $other) if $with{repair};
     });
     $patroni->wait_until_complete;
     my ($write) = sort { $a <=> $b } map { $_->{end} }
-        grep { $_->{write} && $_->{status} =~ /^2/ && $_->{start} > $promoted } $run->entries;
-    my ($failed) = sort { $b <=> $a } $promoted, map { $_->{end} } $run->failed;
-    consistent($run, $name, promotion => sprintf('%.1f s', $promoted - $run->at('fault')),
-        write => sprintf('%.2f s later', ($write // 999) - $promoted),
-        failure => sprintf '%.2f s later', $failed - $promoted);
-    my @late = grep { $_->{start} > $promoted + $within } $run->failed;
+        grep { $_->{write} && $_->{status} =~ /^2/ && $_->{start} > $recovered } $run->entries;
+    my ($failed) = sort { $b <=> $a } $recovered, map { $_->{end} } $run->failed;
+    consistent($run, $name, recovery => sprintf('%.1f s', $recovered - $run->at('fault')),
+        write => sprintf('%.2f s later', ($write // 999) - $recovered),
+        failure => sprintf '%.2f s later', $failed - $recovered);
+    my @late = grep { $_->{start} > $recovered + $within } $run->failed;
     is_deeply([map {"$_->{kind} $_->{status}"} @late],
-        [], "$name: none fails that begins $within s after the promotion");
-    ok($write && $write - $promoted < $within + 1, "$name: writes succeed soon after the promotion");
+        [], "$name: none fails that begins $within s after the recovery");
+    ok($write && $write - $recovered < $within + 1, "$name: writes succeed soon after the recovery");
     return $run;
 }
 
@@ -62,7 +65,11 @@ sub switch_over {
     return $standby;
 }
 
-my %lost = (fault => sub { $_[0]->crash; return $_[1] }, repair => sub { $patroni->start($_[0]) });
+my %lost = (
+    fault => sub { $_[0]->crash; return $_[1] },
+    repair => sub { $patroni->start_etcd($_[0]); $patroni->start_patroni($_[0]) },
+);
+my %cut = (fault => sub { $_[0]->cut; return $_[1] }, repair => sub { $_[0]->heal });
 my %frozen = (fault => sub { $_[0]->freeze; return $_[1] }, repair => sub { $_[0]->thaw });
 
 subtest 'switchover' => sub { scenario('switchover', fault => \&switch_over) };
@@ -79,11 +86,13 @@ subtest 'the processes of PostgreSQL are killed' => sub {
     });
 };
 
-subtest 'the machine of the primary is lost' => sub { scenario('machine lost', %lost) };
+subtest 'the machine of the primary is lost with its etcd' => sub { scenario('machine lost', %lost) };
 subtest 'the primary is frozen' => sub { scenario('frozen', %frozen) };
+subtest 'the network of the primary is cut' => sub { scenario('network cut', %cut) };
 
-subtest 'the network of the primary is cut' => sub {
-    scenario('network cut', fault => sub { $_[0]->cut; return $_[1] }, repair => sub { $_[0]->heal });
+subtest 'the synchronous standby' => sub {
+    scenario('standby lost', standby => 1, %lost);
+    scenario('standby cut', standby => 1, %cut);
 };
 
 # ---- PgBouncer before HAProxy before the primary ----
@@ -117,9 +126,7 @@ sub start_pooler {
     open my $out, '>', $users or die "$users: $!";
     print $out qq("learnhub" "secret"\n);
     close $out && chmod 0600, $users or die "$users: $!";
-    my ($first, $second) = map { $_->address } @{ $patroni->{members} };
-    my @changes = ([qr/^ +server db3 .*\n/m => ''], [qr/10\.0\.1\.1\b/ => $first], [qr/10\.0\.1\.2\b/ => $second]);
-    my $cfg = LearnHub::Recipe->write_recipe("$directory/haproxy-postgres.cfg", 'haproxy-postgres.cfg', @changes);
+    my $cfg = LearnHub::Recipe->write_recipe("$directory/haproxy-postgres.cfg", 'haproxy-postgres.cfg');
     LearnHub::Recipe->write_recipe($ini, 'pgbouncer.ini', [qr{/etc/pgbouncer/userlist\.txt} => $users],
         [qr{/var/log/postgresql} => $directory], [qr{/run/postgresql} => $directory]);
     start_program("$directory/haproxy.log", '/usr/sbin/haproxy', '-db', '-f', $cfg);

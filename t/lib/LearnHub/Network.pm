@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Machines of a test: each is a network namespace with an address of its own on a bridge. Their processes can be
 # stopped, continued and killed together, and their cable can be cut: packets are lost, and nobody gets an error. The
-# test itself is at 10.77.0.1. Needs `make cluster`, which gives the tests a network of their own.
+# test itself is at 10.0.1.254. Needs `make cluster`, which gives the tests a network of their own.
 package LearnHub::Network;
 
 use strict;
@@ -21,9 +21,9 @@ my @all;
 sub ip { my (@arguments) = @_; return system('ip', @arguments) == 0 || croak "ip @arguments fails" }
 
 # The address of the test.
-sub gateway {'10.77.0.1'}
+sub gateway {'10.0.1.254'}
 
-# new('db1', 11): a machine at 10.77.0.11. Its processes run in build/clusters/db1.
+# new('db1', 1): a machine at 10.0.1.1. Its processes run in build/clusters/db1.
 sub new {
     my ($class, $name, $number) = @_;
     if (!@all) {
@@ -31,7 +31,7 @@ sub new {
         ip(qw(address add), gateway() . '/24', 'dev', $bridge);
         ip(qw(link set), $bridge, 'up');
     }
-    my $self = bless { name => $name, address => "10.77.0.$number", cable => "cable$number",
+    my $self = bless { name => $name, address => "10.0.1.$number", cable => "cable$number",
         directory => "$top/build/clusters/$name" }, $class;
     make_path($self->{directory});
     $self->{holder} = $self->start_in('unshare', '--net', 'sleep', 'infinity');
@@ -49,6 +49,7 @@ sub new {
     return $self;
 }
 
+sub name { my ($self) = @_; return $self->{name} }
 sub address { my ($self) = @_; return $self->{address} }
 sub directory { my ($self) = @_; return $self->{directory} }
 

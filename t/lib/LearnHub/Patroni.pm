@@ -1,67 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-# Two database servers under Patroni with conf/cluster/patroni.yml, each on a machine of LearnHub::Network, and one
-# etcd. The database has the roles and the schema of the module. After new(), sql() and signup() of LearnHub::Test use
-# it.
+# Three database servers under Patroni with conf/cluster/patroni.yml, each with an etcd with conf/cluster/etcd.env, on
+# machines of LearnHub::Network. The database has the roles and the schema of the module. After new(), sql() and
+# signup() of LearnHub::Test use it.
 package LearnHub::Patroni;
 
 use strict;
 use warnings;
 
 use Carp qw(croak);
-use File::Path qw(make_path remove_tree);
+use File::Path qw(remove_tree);
 use JSON::XS ();
 use LWP::UserAgent ();
-use POSIX ();
 
 use LearnHub::Cluster;
 use LearnHub::Network;
 use LearnHub::Recipe;
 use LearnHub::Test;
 
-my ($etcd, $owner) = (0, $$);
-
 sub new {
     my ($class) = @_;
     remove_tree("$top/build/clusters");
     my $self = bless { agent => LWP::UserAgent->new(timeout => 1), log => "$top/build/clusters/setup.log" }, $class;
-    $self->{members} = [map { LearnHub::Network->new("db$_", 10 + $_) } 1, 2];
-    start_etcd();
+    $self->{members} = [map { LearnHub::Network->new("db$_", $_) } 1 .. 3];
     $self->configure($_) for @{ $self->{members} };
-    my ($first, $second) = @{ $self->{members} };
-    $self->start($first);
-    eventually(sub { $self->is_primary($first) }, 90) or croak "no primary; see $first->{directory}";
+    $self->start_etcd($_) for @{ $self->{members} };
+    my ($first, @others) = @{ $self->{members} };
+    $self->start_patroni($first);
+    eventually(sub { %{ $self->status($first, '/primary') } }, 90) or croak "no primary; see $first->{directory}";
     $self->create_database;
-    $self->start($second);
+    $self->start_patroni($_) for @others;
     $self->wait_until_complete;
     return $self;
 }
 
-sub start_etcd {
-    my $directory = "$top/build/clusters/etcd";
-    my $address = LearnHub::Network->gateway;
-    make_path($directory);
-    $etcd = fork // croak "fork: $!";
-    return if $etcd;
-    chdir $directory or POSIX::_exit(126);
-    open STDOUT, '>', 'log' and open STDERR, '>&', \*STDOUT or POSIX::_exit(126);
-    my $url = "http://$address:2379";
-    my @options = ('--data-dir', 'data', '--listen-client-urls', $url, '--advertise-client-urls', $url,
-        '--listen-peer-urls', 'http://127.0.0.1:2380', '--log-level', 'warn');
-    exec '/usr/bin/etcd', @options or POSIX::_exit(127);
-}
-
-# Writes the recipe with the addresses and paths of a machine. Without fsync the tests need less of a busy disk; no real
-# machine fails in them.
+# Writes the recipes with the name, the addresses and the paths of a machine; the other addresses are those of the
+# recipes. PostgreSQL without fsync needs less of a busy disk; no real machine fails in the tests.
 sub configure {
     my ($self, $machine) = @_;
-    my ($bin, $directory, $address) = ($LearnHub::Cluster::bin, $machine->directory, $machine->address);
+    my ($name, $directory, $address) = map { $machine->$_ } qw(name directory address);
+    LearnHub::Recipe->write_recipe("$directory/etcd.env", 'etcd.env',
+        [qr/(?<=NAME=)db1/ => $name], [qr{(?<=URLS=http://)10\.0\.1\.1\b} => $address],
+        [qr{/var/lib/etcd/learnhub} => "$directory/etcd"]);
     my @changes = (
-        [qr/^name: db1$/m => "name: $machine->{name}"],
-        [qr/hosts: 10\S+/ => 'hosts: ' . LearnHub::Network->gateway . ':2379'],
-        [qr/10\.0\.1\.1/ => $address],
-        [qr{10\.0\.(?:1\.0/24|0\.0/16)} => '10.77.0.0/24'],
+        [qr/^name: db1$/m => "name: $name"],
+        [qr/(?<=(?:listen|ddress): )10\.0\.1\.1\b/ => $address],
         [qr{/var/lib/postgresql/15/learnhub} => "$directory/data"],
-        [qr{/usr/lib/postgresql/15/bin} => $bin],
+        [qr{/usr/lib/postgresql/15/bin} => $LearnHub::Cluster::bin],
         [qr{/var/lib/postgresql/patroni\.pgpass} => "$directory/pgpass"],
         [qr{/run/postgresql} => "'\@learnhub'"],
         [qr/wal_log_hints:/ => "fsync: 'off'\n        wal_log_hints:"],
@@ -69,38 +53,65 @@ sub configure {
     return chmod 0600, LearnHub::Recipe->write_recipe("$directory/patroni.yml", 'patroni.yml', @changes);
 }
 
-sub start {
+sub start_etcd { my ($self, $machine) = @_; return $machine->run('sh', '-c', 'set -a; . ./etcd.env; exec etcd') }
+
+sub start_patroni {
     my ($self, $machine) = @_;
-    unlink "$machine->{directory}/data/postmaster.pid" if !$machine->processes;
+    unlink "$machine->{directory}/data/postmaster.pid";
     return $machine->run('patroni', 'patroni.yml');
 }
 
 # ---- the state of the cluster ----
 
-sub get { my ($self, $machine, $path) = @_; return $self->{agent}->get('http://' . $machine->address . ":8008$path") }
-sub is_primary { my ($self, $machine) = @_; return $self->get($machine, '/primary')->code == 200 }
-
-# The machine of the primary, and the other one.
-sub pair {
-    my ($self) = @_;
-    my @members = sort { $self->is_primary($b) <=> $self->is_primary($a) } @{ $self->{members} };
-    return @members;
+# Patroni's answer for a path on a machine; {} without one.
+sub status {
+    my ($self, $machine, $path) = @_;
+    my $reply = $self->{agent}->get('http://' . $machine->address . ":8008$path");
+    return $reply->code == 200 ? JSON::XS::decode_json($reply->content) : {};
 }
 
-# Waits until there are a primary and a synchronous standby.
+# The machines by role, as a machine says: leader, sync_standby, replica.
+sub roles {
+    my ($self, $machine) = @_;
+    my %machine = map { $_->name => $_ } @{ $self->{members} };
+    return map { $_->{role} => $machine{ $_->{name} } } @{ $self->status($machine, '/cluster')->{members} // [] };
+}
+
+# Waits until all machines say that there is a synchronous standby, and the primary sends its WAL to both standbys.
 sub wait_until_complete {
     my ($self) = @_;
     my $complete = sub {
         for my $machine (@{ $self->{members} }) {
-            my $reply = $self->get($machine, '/cluster');
-            my $members = $reply->code == 200 ? JSON::XS::decode_json($reply->content)->{members} : [];
-            my %count;
-            $count{ $_->{role} }++ for grep { ($_->{state} // '') =~ /^(?:running|streaming)$/ } @$members;
-            return 0 if !$count{leader} || !$count{sync_standby};
+            my %role = $self->roles($machine);
+            return 0 if !$role{leader} || !$role{sync_standby};
+            my $standbys = $self->status($role{leader}, '/patroni')->{replication} // [];
+            return 0 if 2 != grep { $_->{application_name} =~ /^db/ && $_->{state} eq 'streaming' } @$standbys;
         }
         return 1;
     };
-    return eventually($complete, 120) || croak 'no synchronous standby; see build/clusters';
+    return eventually($complete, 120) || croak 'the cluster is not complete; see build/clusters';
+}
+
+# A call of etcd on a machine.
+sub etcd {
+    my ($self, $machine, $method, %arguments) = @_;
+    my $url = 'http://' . $machine->address . ":2379/v3/maintenance/$method";
+    my $reply = $self->{agent}->post($url, Content => JSON::XS::encode_json(\%arguments));
+    croak "$url: " . $reply->content if $reply->code != 200;
+    return JSON::XS::decode_json($reply->content);
+}
+
+# The number of the etcd that leads, as the etcd of a machine says. Dies if none leads.
+sub etcd_leader { my ($self, $machine) = @_; return $self->etcd($machine, 'status')->{leader} // croak 'no leader' }
+
+# Makes the etcd of a machine the leader; returns its number.
+sub lead_etcd {
+    my ($self, $machine) = @_;
+    my %machine = map { $self->etcd($_, 'status')->{header}{member_id} => $_ } @{ $self->{members} };
+    my ($number) = grep { $machine{$_} == $machine } keys %machine;
+    my $leader = $self->etcd_leader($machine);
+    $self->etcd($machine{$leader}, 'transfer-leadership', targetID => $number) if $leader ne $number;
+    return $number;
 }
 
 # Whether the server of a machine accepts writes, as it says itself.
@@ -154,14 +165,6 @@ sub directives {
     return 'DBDParams "host=' . $self->hosts . " target_session_attrs=read-write dbname=learnhub user=learnhub \\\n"
         . "    passfile=$passfile sslcert=/nonexistent connect_timeout=2 keepalives_idle=1 keepalives_interval=1 \\\n"
         . "    keepalives_count=2 tcp_user_timeout=2000 gssencmode=disable application_name=mod_learnhub\"\n";
-}
-
-END {
-    if ($$ == $owner && $etcd) {
-        local $?;
-        kill KILL => $etcd;
-        waitpid $etcd, 0;
-    }
 }
 
 1;
