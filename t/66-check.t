@@ -166,7 +166,7 @@ subtest 'clocks and jobs' => sub {
     $owner->do('UPDATE learnhub.changes_pruned SET at = now()');
     $owner->do(q(INSERT INTO learnhub.outbox (to_address, subject, body, due_at)
                  VALUES ('a@example.org', '', '', now() - interval '1 h')));
-    like((check($database))[1]{jobs}, qr/^WARN .*1 mails wait/, 'late mails are reported');
+    like((check($database))[1]{jobs}, qr/^WARN .* 1 mail waits for/, 'a late mail is reported');
     $owner->do('DELETE FROM learnhub.outbox');
 };
 
@@ -196,6 +196,13 @@ subtest 'files' => sub {
     my ($status, $line) = check("$database\nLearnHubJWTSecret file:$key");
     my $warning = qr/^WARN .*LearnHubJWTSecret: \S+open-key has mode 0644: chown root \S+; chmod 600/m;
     like($line->{secrets}, $warning, 'a key');
+    chmod 0600, $key;
+    my $host = "$database\nLearnHub Off\n<VirtualHost *>\nLearnHub On\nLearnHubJWTSecret file:$key\n%s</VirtualHost>";
+    ($status, $line) = check(sprintf($host, ''), 'secrets');
+    like($line->{secrets}, qr/^OK +secrets +only its owner can read \Q$key\E$/, 'one file that only its owner can read');
+    my $second = 'LearnHubJWTSecret file:' . secret_file('second-key', 0600, 'l' x 40) . "\n";
+    ($status, $line) = check(sprintf($host, $second), 'secrets');
+    like($line->{secrets}, qr/^OK .* only their owners can read the 2 files$/, 'two files');
     my $passfile = secret_file('pgpass', 0640, '*:*:*:*:secret');
     ($status, $line) = check(qq(DBDParams "$params passfile=$passfile"));
     like($line->{secrets}, qr/^FAIL .*passfile: \S+ has mode 0640/m, 'a passfile, which libpq ignores then');

@@ -406,6 +406,11 @@ subtest 'errors' => sub {
         'an unknown file');
     is((import_of('tutoring', 'wrong'))[0], 2, 'is 2');
     is((import_of('other', 'tutoring'))[0], 2, 'so is an unknown original');
+    is_deeply([(import_of('tutoring', 'absent'))[0, 1]], [2, "learnhub: $files/absent is no folder.\n"],
+        'so is a folder that does not exist');
+    my @arguments = ("'$top/conf/learnhub-ctl' -d '@{[conninfo('learnhub_owner', 'learnhub_import')]}' import", '2>&1');
+    is(`$arguments[0] tutoring absent $arguments[1]`, "learnhub: absent is no folder.\n", 'also with learnhub-ctl');
+    like(`$arguments[0] other absent $arguments[1]`, qr/^learnhub: Usage: learnhub-ctl import practice\|/, 'its usage');
     folder('header', 'users.csv' => "1,ada\@example.com\n");
     my ($status, $output) = import_of('tutoring', 'header');
     is($status, 2, 'so is a file without names of columns');

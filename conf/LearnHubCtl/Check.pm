@@ -32,6 +32,8 @@ sub report {
     return printf "%-4s  %-13s  %s%s\n", $level, $what, $text, defined $remedy ? ": $remedy" : '';
 }
 
+sub number { my ($number, $one, $several) = @_; return $number == 1 ? "1 $one" : "$number $several" }
+
 # In a child process: takes the rights of httpd's child processes, as far as this process can.
 sub become_httpd {
     my ($config) = @_;
@@ -191,9 +193,10 @@ SQL
     length($age // '') or return report(WARN => 'jobs', 'their state cannot be read', 'run `learnhub-ctl migrate`');
     return report(FAIL => 'jobs', sprintf('none has run for %.0f minutes', $age / 60), 'start httpd, see its error log')
         if $age > 600;
-    return report(WARN => 'jobs', "$unsent mails wait for more than ten minutes", 'set LearnHubSMTP, see the error log')
-        if $unsent;
-    return report(WARN => 'jobs', "$rejected mails failed within a day", 'see outbox.last_error') if $rejected;
+    return report(WARN => 'jobs', number($unsent, 'mail waits', 'mails wait') . ' for more than ten minutes',
+        'set LearnHubSMTP, see the error log') if $unsent;
+    return report(WARN => 'jobs', number($rejected, 'mail', 'mails') . ' failed within a day', 'see outbox.last_error')
+        if $rejected;
     return report(OK => 'jobs', "they ran $age s ago or less, no mail is late");
 }
 
@@ -292,7 +295,8 @@ sub check_secrets {
             $good = report(FAIL => 'secrets', "$name: $path is not owned by $owner", $remedy) && 0;
         }
     }
-    report(OK => 'secrets', 'only their owners can read the ' . @files . ' files') if $good && @files;
+    my $files = @files == 1 ? "its owner can read $files[0][1]" : 'their owners can read the ' . @files . ' files';
+    report(OK => 'secrets', "only $files") if $good && @files;
     return;
 }
 
