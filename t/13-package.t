@@ -100,9 +100,22 @@ subtest 'make install' => sub {
         my ($folder) = $file =~ m{(.*)/};
         push @links, map {"$folder/$_"} slurp("$files/root$file") =~ /\]\((?!https?:|#)([^)#\s]+)/g;
     }
-    my @broken = grep { !-e "$files/root$_" && !m{/learnhub\.conf$} } @links;
+    my @broken = grep { !-e "$files/root$_" } @links;
     cmp_ok(scalar @links, '>', 10, 'the documents have links');
     is("@broken", '', 'which lead to documents');
+    my $directives = slurp("$files/root/usr/share/doc/learnhub/DIRECTIVES.md");
+    my ($list) = $directives =~ m{^\[?`(\S*learnhub\.conf)`(?:\]\(learnhub\.conf\))? lists the same directives}m;
+    $list = "/usr/share/doc/learnhub/$list" if ($list // '') !~ m{^/};
+    ok($has{$list}, 'DIRECTIVES.md names the installed learnhub.conf');
+
+    for my $case (['', ''], ['DEBIAN=1 DOCDIR=/usr/share/doc/libapache2-mod-learnhub', '.gz']) {
+        my ($environment, $suffix) = @$case;
+        output("$environment DESTDIR='$files/manual' PREFIX=/usr conf/install build/mod_learnhub.so");
+        my $page = slurp("$files/manual/usr/share/man/man5/learnhub.conf.5") =~ s/\\-/-/gr;
+        my ($named, $packed) = $page =~ m{(/\S+/OPERATING\.md)(\.gz)?};
+        ok(-e "$files/manual" . ($named // '/absent'), "learnhub.conf(5) names the installed OPERATING.md");
+        is($packed // '', $suffix, $suffix ? 'which dh_compress has compressed' : 'as it is');
+    }
     my $ctl = "$files/root/usr/sbin/learnhub-ctl";
     local @ENV{qw(DATABASE PSQL)} = ('host=h', 'false');
     like(output("$ctl migrate"), qr/^failed: learnhub: the migration failed/, 'learnhub-ctl finds its schema');
