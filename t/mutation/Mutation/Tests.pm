@@ -32,9 +32,14 @@ my %file = (
     'db/hosts' => [qw(63)],
     'db/pool' => [qw(26 faults/16)],
     'db/pool_state' => [qw(26 63)],
+    'db/queue' => [qw(58-batches 62)],
+    'db/result' => [qw(42 91)],
     'db/rows' => [qw(41 44)],
     'db/session' => [qw(65 64)],
     'db/sql' => [qw(61 62 91)],
+    'db/statement' => [qw(35)],
+    'db/turns' => [qw(59)],
+    'http/accept' => [qw(67)],
     'http/body' => [qw(22 41 43 45)],
     'http/cache' => [qw(57)],
     'http/call' => [qw(22 44)],
@@ -44,9 +49,13 @@ my %file = (
     'http/deadline' => [qw(62)],
     'http/envelope' => [qw(41 43 45)],
     'http/error' => [qw(26 43 45)],
+    'http/etag' => [qw(22)],
     'http/failure' => [qw(41 43 45 47 62)],
     'http/fields' => [qw(43 44 45)],
+    'http/form' => [qw(27 30)],
     'http/idempotency' => [qw(23)],
+    'http/json_body' => [qw(42 45 59)],
+    'http/kept' => [qw(66-openapi 67)],
     'http/multipart' => [qw(45)],
     'http/object_digest' => [qw(42)],
     'http/output' => [qw(91)],
@@ -54,14 +63,19 @@ my %file = (
     'http/rate' => [qw(27)],
     'http/receive' => [qw(59)],
     'http/reply' => [qw(22 26 57)],
+    'http/request_id' => [qw(28)],
+    'http/route' => [qw(35 57)],
+    'http/route_check' => [qw(35)],
     'http/run' => [qw(22 23 41 57 91)],
+    'http/served' => [qw(25 34 67)],
     'http/share' => [qw(59 91)],
+    'http/standby' => [qw(71)],
     'http/stream' => [qw(43 91)],
     'http/topics' => [qw(57)],
 );
 
 # Tests whose result depends on the load of the machine.
-my %noisy = map { $_ => 1 } qw(27 36 57 58 59 62 63 91 fa);
+my %noisy = map { $_ => 1 } qw(27 36 57 58 59 62 63 71 91 fa);
 
 my (%seconds, %kills, %left_out);
 
