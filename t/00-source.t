@@ -3,7 +3,7 @@
 use strict;
 use warnings;
 
-use Cwd qw(getcwd);
+use Cwd qw(abs_path getcwd);
 use File::Basename qw(basename dirname);
 use File::Find qw(find);
 use Test::More;
@@ -258,6 +258,19 @@ subtest 'documents' => sub {
     is($needed, $newest =~ s/^0*(\d+)_.*/$1/r, 'LH_SESSION_SCHEMA is the number of the last migration');
     none(scalar @links, [map {"$_->[0]: $_->[1]"} grep { !-e dirname($_->[0]) . "/$_->[1]" } @links],
         'links lead to files');
+    my (%anchors, @lost);
+    for my $file (@documents) {
+        my @headings = slurp($file) =~ /^#+ (.*)$/mg;
+        $anchors{ abs_path($file) . '#' . lc s/[^\w -]//gr =~ tr/ /-/r } = 1 for @headings;
+    }
+    for my $file (@documents) {
+        for my $link (slurp($file) =~ /\]\((?!https?:)([^)\s]*#[^)\s]+)/g) {
+            my ($path, $anchor) = split /#/, $link;
+            my $target = length $path ? dirname($file) . "/$path" : $file;
+            push @lost, "$file: $link" if !$anchors{ (abs_path($target) // '') . "#$anchor" };
+        }
+    }
+    none(scalar keys %anchors, \@lost, 'and to headings');
     my @quotes = slurp('mod_learnhub/README.md') =~ /^ *`([\w.\/-]+)`:\n\n *```\w*\n(.*?)^ *```$/msg;
     my ($count, @stale) = (@quotes / 2);
     while (my ($file, $code) = splice @quotes, 0, 2) {

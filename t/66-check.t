@@ -199,7 +199,7 @@ subtest 'files' => sub {
     chmod 0600, $key;
     my $host = "$database\nLearnHub Off\n<VirtualHost *>\nLearnHub On\nLearnHubJWTSecret file:$key\n%s</VirtualHost>";
     ($status, $line) = check(sprintf($host, ''), 'secrets');
-    like($line->{secrets}, qr/^OK +secrets +only its owner can read \Q$key\E$/, 'one file that only its owner can read');
+    like($line->{secrets}, qr/^OK +secrets +only its owner can read \Q$key\E$/, 'one file');
     my $second = 'LearnHubJWTSecret file:' . secret_file('second-key', 0600, 'l' x 40) . "\n";
     ($status, $line) = check(sprintf($host, $second), 'secrets');
     like($line->{secrets}, qr/^OK .* only their owners can read the 2 files$/, 'two files');

@@ -2,7 +2,7 @@
 -- Turns learnhub.outbox into a table that is partitioned by month, so that old mails are removed by dropping a table.
 -- See SCALING.md for what changes. Run as the owner of the schema, after `migrate`, and again after each later
 -- `migrate`:
---     psql -X -v ON_ERROR_STOP=1 -f conf/cluster/partition-outbox.sql "host=... user=learnhub_owner"
+--     psql -X -v ON_ERROR_STOP=1 -f partition-outbox.sql "host=... user=learnhub_owner"
 -- The rows are not copied: the old table becomes the first partition. Two indexes of it are built meanwhile, and mails
 -- cannot be queued: about a second per 200,000 mails.
 BEGIN;
@@ -16,8 +16,8 @@ SELECT relkind = 'r' AS plain FROM pg_class WHERE oid = 'learnhub.outbox'::regcl
 
 -- ---- the keys of mails that are queued once ----
 
--- A unique constraint of a partitioned table contains the partition key, so it cannot keep outbox.once unique. These
--- rows do: a mail whose key is here is not queued. They live as long as the mail.
+-- A unique constraint of a partitioned table contains the partition key, so it cannot keep outbox.once unique. This
+-- table does: a mail whose key it contains is not queued. A key is deleted with its mail.
 CREATE TABLE learnhub.outbox_keys (
     once text PRIMARY KEY,
     created_at timestamptz NOT NULL
@@ -80,7 +80,7 @@ BEGIN
     CREATE TABLE learnhub.outbox (
         LIKE learnhub.outbox_first INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS,
         PRIMARY KEY (id, created_at),
-        -- The name that post_mail() gives. It is not what keeps `once` unique: see outbox_keys.
+        -- The name that post_mail() uses. outbox_keys keeps `once` unique, not this constraint.
         CONSTRAINT outbox_once_key UNIQUE (once, created_at),
         FOREIGN KEY (user_id) REFERENCES learnhub.users ON DELETE SET NULL
     ) PARTITION BY RANGE (created_at);
@@ -153,7 +153,7 @@ BEGIN
     IF source NOT LIKE '%WHERE user_id = $1 AND ctid = ANY%' THEN
         source := replace(source, 'WHERE ctid = ANY', 'WHERE user_id = $1 AND ctid = ANY');
         IF source NOT LIKE '%WHERE user_id = $1 AND ctid = ANY%' THEN
-            RAISE 'learnhub.erase_accounts() is not the function that this script knows';
+            RAISE 'learnhub.erase_accounts() is not a version that this script can change';
         END IF;
         EXECUTE source;
     END IF;
