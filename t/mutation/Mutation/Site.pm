@@ -224,6 +224,17 @@ sub is_ours {
     return $pid && -e "/proc/$pid/cmdline" && Mutation::Source::slurp("/proc/$pid/cmdline") =~ /\Q$self->{top}\E\//;
 }
 
+# Ends the clusters of LearnHub::Cluster: the next test with clusters uses their ports.
+sub stop_clusters {
+    my ($self) = @_;
+    my @numbers = map { Mutation::Source::slurp($_) =~ /\A(\d+)/ } glob 'build/clusters/*/postmaster.pid';
+    my @postmasters = grep { $self->is_ours($_) } @numbers;
+    kill $_ => @postmasters for qw(CONT QUIT);
+    my $until = Time::HiRes::time() + 10;
+    Time::HiRes::sleep(0.03) while Time::HiRes::time() < $until && grep { $self->is_ours($_) } @postmasters;
+    return;
+}
+
 # A test that was ended may leave servers behind, and a stopped PostgreSQL.
 sub stop_servers {
     my ($self) = @_;
@@ -235,6 +246,7 @@ sub stop_servers {
     if ($self->is_ours($postmaster)) {
         kill CONT => $postmaster, Mutation::Source::slurp("/proc/$postmaster/task/$postmaster/children") =~ /\d+/g;
     }
+    $self->stop_clusters;
     unlink glob 't/logs/*';
     return;
 }
