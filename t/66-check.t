@@ -35,6 +35,7 @@ sub configuration { my ($directives) = @_; return LearnHub::Server->configuratio
 sub check {
     my ($directives, @parts) = @_;
     my ($status, $text) = ctl('-f', configuration($directives), 'check', @parts);
+    die $text if $text =~ /^Use of uninitialized/m;
     my %lines;
     for my $line (split /\n/, $text) {
         push @{ $lines{$1} }, $line if $line =~ /^(?:OK|WARN|FAIL) +(\w+)/;

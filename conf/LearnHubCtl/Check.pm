@@ -295,9 +295,9 @@ sub check_secrets {
             $good = report(FAIL => 'secrets', "$name: $path is not owned by $owner", $remedy) && 0;
         }
     }
-    my $files = @files == 1 ? "its owner can read $files[0][1]" : 'their owners can read the ' . @files . ' files';
-    report(OK => 'secrets', "only $files") if $good && @files;
-    return;
+    return if !$good || !@files;
+    return report(OK => 'secrets', "only its owner can read $files[0][1]") if @files == 1;
+    return report(OK => 'secrets', 'only their owners can read the ' . @files . ' files');
 }
 
 # Whether httpd's child processes can write to a directory.
