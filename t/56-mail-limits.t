@@ -215,19 +215,19 @@ subtest 'a change of username or e-mail address requires the password' => sub {
     $strict->stop;
 };
 
-subtest 'an account is told about changes' => sub {
+subtest 'an account gets mails about changes' => sub {
     my $ada = signup(first_name => $lure);
     my ($old, $new) = ($ada->{email}, address());
     change($ada, email => $new, username => $lure);
     is_deeply([map { subjects_to($_) } $old, $new], [['Your e-mail address was changed'], []],
-        'the old address is told about a new one');
+        'the old address gets a mail about a new one');
     $ada->{email} = $new;
     api_as($ada, POST => '/auth/users/set_password/',
         json => { current_password => $ada->{password}, new_password => $new_password })->status == 204 or die;
     role($new, 'instructor');
     sql('UPDATE learnhub.users SET is_active = false WHERE email = ?', $new);
     is_deeply(subjects_to($new), ['Your password was changed', 'Your role was changed', 'Your account was deactivated'],
-        'the address is told about a new password, another role and the deactivation');
+        'the address gets mails about a new password, another role and the deactivation');
     ok(sent(), 'the mails are sent');
     my @mails = map { $mail_server->to($_) } $old, $new;
     is(scalar @mails, 4, 'four mails arrived');

@@ -24,7 +24,6 @@ my $result = JSON::XS->new->utf8->decode(join '', <$check>);
 ok(close $check, 'the check came to its end');
 
 note("$result->{checked} kinds of exchanges were checked, $result->{left} are not those of the module");
-cmp_ok($result->{checked}, '>', 0, 'exchanges were recorded');
 
 # A finding with the first exchange that shows it.
 sub shown {
