@@ -99,15 +99,16 @@ typedef struct lh_field {
     apr_int64_t min, max; /* characters of a string, entries of an array, or the value itself; both 0: no limit, except
                            * for LH_NUMBER */
     const char *enum_values;   /* of LH_STRING: the allowed values, separated by spaces; of other types: words accepted
-                                * besides the type's own values; bound unchanged */
+                                * besides the type's own values; bound unchanged. In responses also of LH_INTEGER: its
+                                * values */
     const char *default_value; /* used when the field is absent, as text */
     const char *where;         /* of a query field: " AND where" replaces :filters in the route's count, in its last
                                 * statement and in deep_sql when the field is present */
     const struct lh_field *items; /* of LH_OBJECT and LH_LIST in responses: the keys of the objects */
     const char *object; /* of responses: names the objects of this table in /openapi.json, such as "Problem"; of several
                           * in a table, the last one does */
-    const char *example; /* a valid value for /openapi.json, as text or JSON; "": the field is left out of examples of
-                          * requests; NULL: a value by name and type */
+    const char *example; /* a valid value for /openapi.json, as text or JSON, or "null"; "": the field is left out of
+                          * examples of requests; NULL: a value by name and type */
     const char *note;    /* one sentence for readers of the table and of /openapi.json */
 } lh_field;
 
@@ -124,6 +125,18 @@ typedef struct lh_route_error {
     const char *field; /* the invalid field, or NULL */
     const char *text;  /* one sentence for the client */
 } lh_route_error;
+
+/* ---- examples ---- */
+
+/*
+ * A value in the examples of a route's responses. Arrays end with {0}. Without one, a key has the value that the
+ * example of the request sends in a field of the same name and type, or else that of `returns`.
+ */
+typedef struct lh_route_example {
+    const char *name;  /* a key of `returns`, or the media type of a response that is not JSON */
+    const char *value; /* as lh_field.example */
+    int status;        /* of the response; 0: of any */
+} lh_route_example;
 
 /* ---- steps ---- */
 
@@ -280,6 +293,7 @@ typedef struct lh_route {
     const char *message;     /* {"message": message, key: response} */
     const char *key;         /* the key of the response */
     const lh_field *returns; /* the keys of the response (dotted names nest); a test compares responses with it */
+    const lh_route_example *examples; /* what /openapi.json shows, if it differs from the examples of `returns` */
     const lh_route_error *errors;
 } lh_route;
 

@@ -120,8 +120,10 @@
             "xp_sessions WHERE " OWN)
 
 static const lh_field record_keys[] = {
-    {.name = "kind",   .type = LH_STRING, .note = "Such as account or practice_session.", .object = "Record"},
-    {.name = "record", .type = LH_OBJECT, .note = "The keys depend on the kind."},
+    {.name = "kind",   .type = LH_STRING, .object = "Record", .example = "coding_profile",
+     .note = "Such as account or practice_session."},
+    {.name = "record", .type = LH_OBJECT, .note = "The keys depend on the kind.",
+     .example = "{\"github_username\": \"octocat\", \"on_leaderboard\": true, \"unlocked_credits\": 15}"},
     {0}};
 
 static const lh_route routes[] = {

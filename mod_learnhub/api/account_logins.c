@@ -45,7 +45,7 @@ static const lh_field refresh_fields[] = {
 
 static const lh_field pair_keys[] = {
     {.name = "access",  .type = LH_STRING, .object = "TokenPair"},
-    {.name = "refresh", .type = LH_STRING},
+    {.name = "refresh", .type = LH_STRING, .example = "eyJhbGciOiJIUzI1NiJ9.e30.bmV3"},
     {0}};
 
 /* ---- tutoring: /api/auth ---- */
@@ -78,13 +78,13 @@ static const lh_field tutoring_login_fields[] = {
 static const lh_field tutoring_login_keys[] = {
     {.name = "tokens.access",    .type = LH_STRING, .object = "TutoringLogin"},
     {.name = "tokens.refresh",   .type = LH_STRING},
-    {.name = "message",          .type = LH_STRING},
+    {.name = "message",          .type = LH_STRING, .example = "Login successful."},
     {.name = "user.id",          .type = LH_INTEGER},
     {.name = "user.email",       .type = LH_EMAIL},
     {.name = "user.username",    .type = LH_STRING},
     {.name = "user.first_name",  .type = LH_STRING},
     {.name = "user.last_name",   .type = LH_STRING},
-    {.name = "user.role",        .type = LH_STRING},
+    {.name = "user.role",        .type = LH_STRING, .enum_values = ROLE_NAMES},
     {.name = "user.date_joined", .type = LH_TIME},
     {0}};
 
@@ -95,12 +95,12 @@ static const lh_field tutoring_user_keys[] = {
     {.name = "username",    .type = LH_STRING},
     {.name = "first_name",  .type = LH_STRING},
     {.name = "last_name",   .type = LH_STRING},
-    {.name = "role",        .type = LH_STRING},
+    {.name = "role",        .type = LH_STRING, .enum_values = ROLE_NAMES},
     {.name = "date_joined", .type = LH_TIME},
     {0}};
 
 static const lh_field logout_keys[] = {
-    {.name = "detail", .type = LH_STRING, .object = "LogoutMessage"},
+    {.name = "detail", .type = LH_STRING, .object = "LogoutMessage", .example = "Successfully logged out."},
     {0}};
 
 static const lh_route tutoring_routes[] = {
@@ -121,6 +121,7 @@ static const lh_route tutoring_routes[] = {
      .shape = LH_ONE,
      .status = 201,
      .returns = tutoring_login_keys,
+     .examples = (const lh_route_example[]){{"message", "Registration successful.", 0}, {0}},
      .errors = (const lh_route_error[]){LOGIN_NAME_ERRORS, {0}}},
 
     {.name = "tutoring_login.login", .method = "POST", .path = "/api/auth/login/",
@@ -316,7 +317,7 @@ static const lh_field xp_user_keys[] = {
     {.name = "email",       .type = LH_EMAIL},
     {.name = "first_name",  .type = LH_STRING},
     {.name = "last_name",   .type = LH_STRING},
-    {.name = "role",        .type = LH_STRING},
+    {.name = "role",        .type = LH_STRING, .enum_values = ROLE_NAMES},
     {.name = "date_joined", .type = LH_TIME},
     {0}};
 

@@ -18,7 +18,7 @@ static const lh_field user_keys[] = {
 static const lh_field login_keys[] = {
     {.name = "access_token",    .type = LH_STRING, .object = "Login"},
     {.name = "refresh_token",   .type = LH_STRING},
-    {.name = "token_type",      .type = LH_STRING},
+    {.name = "token_type",      .type = LH_STRING, .enum_values = "bearer"},
     {.name = "expires_in",      .type = LH_INTEGER, .note = "Seconds."},
     {.name = "user.id",         .type = LH_OBJECT_ID},
     {.name = "user.first_name", .type = LH_STRING},
@@ -29,7 +29,7 @@ static const lh_field login_keys[] = {
 
 static const lh_field refresh_keys[] = {
     {.name = "access_token", .type = LH_STRING, .object = "AccessToken"},
-    {.name = "token_type",   .type = LH_STRING},
+    {.name = "token_type",   .type = LH_STRING, .enum_values = "bearer"},
     {.name = "expires_in",   .type = LH_INTEGER, .note = "Seconds."},
     {0}};
 

@@ -4,8 +4,6 @@
 
 /* clang-format off */
 
-#define ROLE_NAMES "student instructor admin service"
-
 #define USER_COLUMNS                                                                                                   \
     "u.id, u.username, u.email, u.first_name, u.last_name, u.role, u.requested_role, u.is_mentor, "                    \
     "u.is_mentee, u.is_active, u.phone_number, u.created_at "
@@ -46,7 +44,7 @@ static const lh_field audit_keys[] = {
     {.name = "user",    .type = LH_INTEGER, .flags = LH_NULL, .note = "The account concerned."},
     {.name = "actor",   .type = LH_INTEGER, .flags = LH_NULL, .note = "Who acted; null: nobody logged in."},
     {.name = "address", .type = LH_STRING, .flags = LH_NULL, .note = "Of the client; null: changed by SQL."},
-    {.name = "detail",  .type = LH_STRING},
+    {.name = "detail",  .type = LH_STRING, .example = "student to instructor"},
     {0}};
 
 static const lh_field audit_filters[] = {
@@ -96,6 +94,7 @@ static const lh_route routes[] = {
              "WHERE u.id = :id::bigint AND u.deleted_at IS NULL"},
      .shape = LH_ONE,
      .returns = user_keys,
+     .examples = (const lh_route_example[]){{"requested_role", "null", 0}, {0}},
      .errors = (const lh_route_error[]){
          {"missing", 404, NULL, "User not found."},
          {"role",    403, NULL, "Only admins may do this."},

@@ -197,14 +197,15 @@ const lh_route_group lh_group_coding = {
 static const lh_field activity_keys[] = {
     {.name = "id",                 .type = LH_INTEGER, .object = "EcoActivity"},
     {.name = "user",               .type = LH_INTEGER},
-    {.name = "kind",               .type = LH_STRING},
+    {.name = "kind",               .type = LH_STRING, .enum_values = ECO_KINDS},
     {.name = "duration",           .type = LH_DURATION},
-    {.name = "description",        .type = LH_STRING},
+    {.name = "description",        .type = LH_STRING, .example = WALK},
     {.name = "status",             .type = LH_STRING, .enum_values = "pending verified rejected"},
-    {.name = "points",             .type = LH_NUMBER, .note = "Hours multiplied by the factor of the kind."},
+    {.name = "points",             .type = LH_NUMBER, .example = "18",
+     .note = "Hours multiplied by the factor of the kind."},
     {.name = "performed_at",       .type = LH_TIME},
     {.name = "created_at",         .type = LH_TIME},
-    {.name = "verified_at",        .type = LH_TIME,   .flags = LH_NULL},
+    {.name = "verified_at",        .type = LH_TIME,   .flags = LH_NULL, .example = "null"},
     {.name = "location",           .type = LH_STRING},
     {.name = "verification_proof", .type = LH_STRING, .flags = LH_NULL,
      .note = "The URL of a picture that was sent to /api/activities/."},
@@ -212,9 +213,9 @@ static const lh_field activity_keys[] = {
 
 static const lh_field activity_fields[] = {
     {.name = "kind",         .type = LH_STRING,   .flags = LH_REQUIRED,
-     .enum_values = "hiking walking running cycling climbing camping gardening other"},
+     .enum_values = ECO_KINDS},
     {.name = "duration",     .type = LH_DURATION, .flags = LH_REQUIRED, .note = "More than 0, at most 24:00:00."},
-    {.name = "description",  .type = LH_STRING,   .flags = LH_REQUIRED, .max = 2000},
+    {.name = "description",  .type = LH_STRING,   .flags = LH_REQUIRED, .max = 2000, .example = WALK},
     {.name = "performed_at", .type = LH_TIME,     .flags = LH_NULL | LH_PAST},
     {0}};
 
@@ -240,7 +241,8 @@ static const lh_route activity_routes[] = {
              "RETURNING " ACTIVITY_COLUMNS},
      .shape = LH_ONE,
      .status = 201,
-     .returns = activity_keys},
+     .returns = activity_keys,
+     .examples = (const lh_route_example[]){{"location", "", 0}, {"verification_proof", "null", 0}, {0}}},
 
     {.name = "eco.list", .method = "GET", .path = "/api/ecoactivities/",
      .summary = "List the caller's activities, or for admins those of all users, by id.",
@@ -308,6 +310,7 @@ static const lh_route activity_routes[] = {
              "WHERE a.id = :id::bigint"},
      .shape = LH_ONE,
      .returns = activity_keys,
+     .examples = (const lh_route_example[]){{"status", "verified", 0}, {"verified_at", "2024-01-15T15:00:00Z", 0}, {0}},
      .errors = (const lh_route_error[]){
          {"missing",    404, NULL, "Activity not found."},
          {"permission", 403, NULL, "You may not verify or reject this activity."},
@@ -329,6 +332,7 @@ static const lh_route activity_routes[] = {
              "WHERE a.id = :id::bigint"},
      .shape = LH_ONE,
      .returns = activity_keys,
+     .examples = (const lh_route_example[]){{"status", "rejected", 0}, {0}},
      .errors = (const lh_route_error[]){
          {"missing",    404, NULL, "Activity not found."},
          {"permission", 403, NULL, "You may not verify or reject this activity."},

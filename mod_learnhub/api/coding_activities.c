@@ -14,15 +14,16 @@
 static const lh_field activity_keys[] = {
     {.name = "id",                 .type = LH_INTEGER, .object = "CodingActivity"},
     {.name = "user",               .type = LH_INTEGER},
-    {.name = "activity",           .type = LH_STRING},
+    {.name = "activity",           .type = LH_STRING, .enum_values = ECO_KINDS},
     {.name = "duration",           .type = LH_DURATION},
     {.name = "location",           .type = LH_STRING},
-    {.name = "description",        .type = LH_STRING},
+    {.name = "description",        .type = LH_STRING, .example = WALK},
     {.name = "activity_date",      .type = LH_STRING, .note = "The UTC day, YYYY-MM-DD."},
     {.name = "verification_proof", .type = LH_STRING, .flags = LH_NULL,
      .note = "An absolute URL that needs no token and whose content never changes."},
     {.name = "status",             .type = LH_STRING, .enum_values = "PENDING VERIFIED REJECTED"},
-    {.name = "points",             .type = LH_NUMBER, .note = "Hours multiplied by the factor of the kind."},
+    {.name = "points",             .type = LH_NUMBER, .example = "18",
+     .note = "Hours multiplied by the factor of the kind."},
     {.name = "created_at",         .type = LH_TIME},
     {0}};
 
@@ -31,7 +32,7 @@ static const lh_field activity_fields[] = {
      .note = "A kind in any letter case; other words mean `other`."},
     {.name = "duration",           .type = LH_DURATION, .flags = LH_REQUIRED | LH_COERCE},
     {.name = "location",           .type = LH_STRING,   .flags = LH_NULL | LH_TRIM, .max = 250},
-    {.name = "description",        .type = LH_STRING,   .flags = LH_NULL, .max = 2000},
+    {.name = "description",        .type = LH_STRING,   .flags = LH_NULL, .max = 2000, .example = WALK},
     {.name = "activity_date",      .type = LH_DATE,     .flags = LH_CLEARABLE | LH_PAST},
     {.name = "verification_proof", .type = LH_PHOTO,    .flags = LH_NULL | LH_EMPTY},
     {0}};
@@ -70,6 +71,7 @@ static const lh_route routes[] = {
      .shape = LH_ONE,
      .status = 201,
      .returns = activity_keys,
+     .examples = (const lh_route_example[]){{"verification_proof", "null", 0}, {0}},
      .errors = (const lh_route_error[]){
          {"activity_photos_limit", 400, "verification_proof",
           "Your pending activities may have 100 pictures of together 100 MiB; wait until one is verified or rejected."},

@@ -11,13 +11,18 @@
     "r.id, r.name, r.description, r.cost, r.category, initcap(r.category) AS category_display, r.icon, r.popular, "    \
     "r.stock, r.is_active AND r.stock IS DISTINCT FROM 0 AS available, r.is_active, r.created_at "
 
+#define CATEGORIES "environmental merchandise digital"
+#define TREE "A tree"
+#define PLANTED "We plant a tree in your name."
+
 static const lh_field reward_keys[] = {
     {.name = "id",               .type = LH_INTEGER, .object = "Reward"},
-    {.name = "name",             .type = LH_STRING},
-    {.name = "description",      .type = LH_STRING},
+    {.name = "name",             .type = LH_STRING,  .example = TREE},
+    {.name = "description",      .type = LH_STRING,  .example = PLANTED},
     {.name = "cost",             .type = LH_INTEGER},
-    {.name = "category",         .type = LH_STRING},
-    {.name = "category_display", .type = LH_STRING,  .note = "The category with a capital letter."},
+    {.name = "category",         .type = LH_STRING,  .enum_values = CATEGORIES},
+    {.name = "category_display", .type = LH_STRING,  .enum_values = "Environmental Merchandise Digital",
+     .note = "The category with a capital letter."},
     {.name = "icon",             .type = LH_STRING},
     {.name = "popular",          .type = LH_BOOLEAN},
     {.name = "stock",            .type = LH_INTEGER, .flags = LH_NULL, .note = "Null: unlimited."},
@@ -26,11 +31,9 @@ static const lh_field reward_keys[] = {
     {.name = "created_at",       .type = LH_TIME},
     {0}};
 
-#define CATEGORIES "environmental merchandise digital"
-
 static const lh_field reward_fields[] = {
-    {.name = "name",        .type = LH_STRING,  .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 150},
-    {.name = "description", .type = LH_STRING,  .max = 2000},
+    {.name = "name",        .type = LH_STRING,  .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 150, .example = TREE},
+    {.name = "description", .type = LH_STRING,  .max = 2000, .example = PLANTED},
     {.name = "cost",        .type = LH_INTEGER, .flags = LH_REQUIRED, .min = 1, .max = APR_INT32_MAX},
     {.name = "category",    .type = LH_STRING,  .enum_values = CATEGORIES, .default_value = "environmental"},
     {.name = "icon",        .type = LH_STRING,  .flags = LH_TRIM, .max = 100},
@@ -40,8 +43,8 @@ static const lh_field reward_fields[] = {
     {0}};
 
 static const lh_field reward_changes[] = {
-    {.name = "name",        .type = LH_STRING,  .flags = LH_TRIM, .min = 1, .max = 150},
-    {.name = "description", .type = LH_STRING,  .max = 2000},
+    {.name = "name",        .type = LH_STRING,  .flags = LH_TRIM, .min = 1, .max = 150, .example = TREE},
+    {.name = "description", .type = LH_STRING,  .max = 2000, .example = PLANTED},
     {.name = "cost",        .type = LH_INTEGER, .min = 1, .max = APR_INT32_MAX},
     {.name = "category",    .type = LH_STRING,  .enum_values = CATEGORIES},
     {.name = "icon",        .type = LH_STRING,  .flags = LH_TRIM, .max = 100},
@@ -58,17 +61,17 @@ static const lh_field redeem_fields[] = {
 #define REDEMPTION_KEYS(prefix)                                                                                        \
     {.name = prefix "id",              .type = LH_INTEGER},                                                            \
     {.name = prefix "reward",          .type = LH_INTEGER},                                                            \
-    {.name = prefix "reward_name",     .type = LH_STRING, .note = "At the time of the redemption."},                   \
+    {.name = prefix "reward_name",     .type = LH_STRING, .example = TREE, .note = "At the time of the redemption."},   \
     {.name = prefix "reward_icon",     .type = LH_STRING},                                                             \
-    {.name = prefix "reward_category", .type = LH_STRING},                                                             \
+    {.name = prefix "reward_category", .type = LH_STRING, .enum_values = CATEGORIES},                                  \
     {.name = prefix "cost",            .type = LH_INTEGER},                                                            \
-    {.name = prefix "date",            .type = LH_TIME}
+    {.name = prefix "date",            .type = LH_TIME, .example = "2024-01-15T14:00:00Z"}
 
 static const lh_field redemption_keys[] = {REDEMPTION_KEYS(""), {0}};
 
 static const lh_field redeemed_keys[] = {
     {.name = "success",           .type = LH_BOOLEAN, .object = "RedemptionResult"},
-    {.name = "message",           .type = LH_STRING},
+    {.name = "message",           .type = LH_STRING, .example = "You have redeemed " TREE "."},
     {.name = "remaining_credits", .type = LH_INTEGER},
     REDEMPTION_KEYS("redemption."),
     {0}};

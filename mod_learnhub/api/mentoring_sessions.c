@@ -34,9 +34,9 @@ static const lh_field session_keys[] = {
     {.name = "mentee_first_name",   .type = LH_STRING},
     {.name = "mentee_last_name",    .type = LH_STRING},
     {.name = "start_time",          .type = LH_TIME},
-    {.name = "end_time",            .type = LH_TIME},
+    {.name = "end_time",            .type = LH_TIME, .example = "2040-01-20T16:30:00Z"},
     {.name = "status",              .type = LH_STRING, .enum_values = "Pending Confirmed Canceled"},
-    {.name = "session_length",      .type = LH_INTEGER, .note = "Minutes."},
+    {.name = "session_length",      .type = LH_INTEGER, .enum_values = "30 60", .example = "30", .note = "Minutes."},
     {0}};
 
 /* ---- requests ---- */
@@ -102,7 +102,12 @@ static const lh_route routes[] = {
              "    WHERE mentee_id = :me::bigint AND starts_at < now() - interval '24 hours') "
              "ORDER BY s.starts_at, s.id"},
      .shape = LH_ALL,
-     .returns = session_keys},
+     .returns = session_keys,
+     .examples = (const lh_route_example[]){
+         {"start_time", "2024-01-15T16:00:00Z", 0},
+         {"end_time",   "2024-01-15T16:30:00Z", 0},
+         {"status",     "Confirmed", 0},
+         {0}}},
 
     {.name = "session.request", .method = "POST", .path = "/sessionrequest/",
      .summary = "Request a session with a mentor.",

@@ -60,7 +60,7 @@ static lh_error *check_question(lh_call *call, lh_error *errors)
 
 static const lh_field check_keys[] = {
     FEEDBACK_KEYS,
-    {.name = "cached",    .type = LH_BOOLEAN, .object = "Review",
+    {.name = "cached",    .type = LH_BOOLEAN, .object = "Review", .example = "false",
      .note = "The evaluation of this drawing was stored."},
     {.name = "timestamp", .type = LH_TIME},
     {0}};
@@ -75,17 +75,19 @@ static const lh_field submit_keys[] = {
     {.name = "session_id",       .type = LH_OBJECT_ID},
     {.name = "problem_id",       .type = LH_OBJECT_ID},
     {.name = "score",            .type = LH_INTEGER},
-    {.name = "max_score",        .type = LH_INTEGER, .note = "100."},
+    {.name = "max_score",        .type = LH_INTEGER, .enum_values = "100", .example = "100"},
     {.name = "breakdown",        .type = LH_LIST, .items = (const lh_field[]){
         {.name = "requirement", .type = LH_STRING},
         {.name = "achieved", .type = LH_BOOLEAN},
-        {.name = "points", .type = LH_INTEGER},
+        {.name = "points", .type = LH_INTEGER, .example = "80"},
         {.name = "note", .type = LH_STRING},
         {0}}},
     FEEDBACK_KEYS,
     {.name = "tips",             .type = LH_STRINGS},
-    {.name = "resources.videos", .type = LH_LIST, .items = resource_keys, .note = "Always empty."},
-    {.name = "resources.docs",   .type = LH_LIST, .items = resource_keys, .note = "Always empty."},
+    {.name = "resources.videos", .type = LH_LIST, .items = resource_keys, .example = "[]",
+     .note = "Always empty."},
+    {.name = "resources.docs",   .type = LH_LIST, .items = resource_keys, .example = "[]",
+     .note = "Always empty."},
     {.name = "timestamp",        .type = LH_TIME},
     {0}};
 
@@ -94,7 +96,7 @@ static const lh_field submission_keys[] = {
     {.name = "session_id",    .type = LH_OBJECT_ID, .flags = LH_NULL,
      .note = "Null if the submission was not made from a session."},
     {.name = "score",         .type = LH_INTEGER},
-    {.name = "max_score",     .type = LH_INTEGER, .note = "100."},
+    {.name = "max_score",     .type = LH_INTEGER, .enum_values = "100", .example = "100"},
     {.name = "diagram_data",  .type = LH_OBJECT},
     {.name = "submitted_at",  .type = LH_TIME},
     {.name = "time_spent",    .type = LH_INTEGER, .note = "Seconds."},
@@ -203,6 +205,9 @@ static const lh_route routes[] = {
              "RETURNING :answer::text AS _content"},
      .share = LH_SHARE_MODEL,
      .shape = LH_EVENTS,
+     .examples = (const lh_route_example[]){
+         {"text/event-stream", "data: The drawing has a cache, but nothing that keeps the likes.\n\n", 0},
+         {0}},
      .errors = (const lh_route_error[]){
          {"missing", 404, NULL, "Session not found."},
          {"problem", 404, NULL, "Problem not found."},

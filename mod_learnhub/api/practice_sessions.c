@@ -82,7 +82,7 @@ static const lh_field session_keys[] = {
         {0}}},
     {.name = "last_saved_at", .type = LH_TIME},
     {.name = "started_at",    .type = LH_TIME},
-    {.name = "ended_at",      .type = LH_TIME, .flags = LH_NULL},
+    {.name = "ended_at",      .type = LH_TIME, .flags = LH_NULL, .example = "null"},
     {.name = "created_at",    .type = LH_TIME},
     {.name = "updated_at",    .type = LH_TIME},
     {0}};
@@ -126,6 +126,12 @@ static const lh_route routes[] = {
      .status = 201,
      .other_status = 200,
      .returns = session_keys,
+     .examples = (const lh_route_example[]){
+         {"diagram_data",  "{}", 201},
+         {"diagram_hash",  "d41d8cd98f00b204e9800998ecf8427e", 201},
+         {"time_spent",    "0", 201},
+         {"chat_messages", "[]", 201},
+         {0}},
      .errors = (const lh_route_error[]){{"missing", 404, NULL, "Problem not found."}, {0}}},
 
     {.name = "sessions.mine", .method = "GET", .path = "/sessions/user/my-sessions",
@@ -213,6 +219,7 @@ static const lh_route routes[] = {
              "WHERE s.id = decode(:id, 'hex') AND s.user_id = :me::bigint"},
      .shape = LH_ONE,
      .returns = session_keys,
+     .examples = (const lh_route_example[]){{"status", "paused", 0}, {0}},
      .errors = (const lh_route_error[]){SESSION_NOT_FOUND, SESSION_CLOSED, {0}}},
 
     {.name = "sessions.resume", .method = "PUT", .path = "/sessions/{id:oid}/resume",

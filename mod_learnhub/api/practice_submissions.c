@@ -92,6 +92,7 @@ static const lh_route routes[] = {
      .message = "Submission created successfully",
      .key = "submission",
      .returns = submission_keys,
+     .examples = (const lh_route_example[]){{"chat_messages", "[]", 0}, {0}},
      .errors = (const lh_route_error[]){{"missing", 404, NULL, "Problem not found."}, {0}}},
 
     {.name = "submissions.from_session", .method = "POST", .path = "/submissions/from-session/{id:oid}",
@@ -121,6 +122,9 @@ static const lh_route routes[] = {
      .message = "Submission created from session successfully",
      .key = "submission",
      .returns = submission_keys,
+     .examples = (const lh_route_example[]){
+         {"status", "completed", 0}, {"score", "0", 0}, {"feedback.strengths", "[]", 0},
+         {"feedback.improvements", "[]", 0}, {"feedback.missing_components", "[]", 0}, {0}},
      .errors = (const lh_route_error[]){
          {"missing",   404, NULL, "Session not found."},
          {"owner",     403, NULL, "This session belongs to another user."},

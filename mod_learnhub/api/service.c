@@ -45,9 +45,11 @@ static const lh_step publish_openapi = {.name = "openapi", .run = send_openapi};
     "FROM (SELECT FROM learnhub.auth_events LIMIT 1) one"
 
 static const lh_field index_keys[] = {
-    {.name = "name",    .type = LH_STRING, .object = "ServiceIndex"},
+    {.name = "name",    .type = LH_STRING, .object = "ServiceIndex", .example = "mod_learnhub"},
     {.name = "version", .type = LH_STRING},
-    {.name = "links",   .type = LH_OBJECT},
+    {.name = "links",   .type = LH_OBJECT,
+     .example = "{\"users\": \"/users\", \"self\": \"/\", \"health\": \"/health\", \"openapi.json\": \"/openapi.json\", "
+                "\"docs\": \"/docs\"}"},
     {0}};
 
 static const lh_field health_keys[] = {
@@ -56,6 +58,9 @@ static const lh_field health_keys[] = {
     {.name = "version",  .type = LH_STRING},
     {0}};
 
+/* The beginning of a page. */
+#define PAGE(title) {"text/html", "<!doctype html>\n<html lang=\"en\">\n<head>\n<title>" title "</title>\n", 0}
+
 static const lh_route routes[] = {
     {.name = "service.index", .method = "GET", .path = "/",
      .summary = "Get the name, the version and the links of the service.",
@@ -63,7 +68,8 @@ static const lh_route routes[] = {
      .extra_sql = {HEALTH},
      .shape = LH_ONE,
      .media = "text/html",
-     .returns = index_keys},
+     .returns = index_keys,
+     .examples = (const lh_route_example[]){PAGE("mod_learnhub"), {0}}},
 
     {.name = "service.health", .method = "GET", .path = "/health",
      .summary = "Check whether the database is reachable.",
@@ -71,25 +77,32 @@ static const lh_route routes[] = {
      .extra_sql = {HEALTH},
      .shape = LH_ONE,
      .other_status = 503,
-     .returns = health_keys},
+     .returns = health_keys,
+     .examples = (const lh_route_example[]){{"status", "unhealthy", 503}, {"database", "unreachable", 503}, {0}}},
 
     {.name = "service.openapi", .method = "GET", .path = "/openapi.json",
      .summary = "Get the OpenAPI 3.1 description of all enabled APIs: this document.",
      .before = {&publish_openapi},
      .shape = LH_DOCUMENT,
-     .media = "application/json"},
+     .media = "application/json",
+     .examples = (const lh_route_example[]){
+         {"application/json",
+          "{\"openapi\": \"3.1.0\", \"info\": {\"title\": \"mod_learnhub\", \"version\": \"" LH_VERSION "\"}, \"paths\": {}}", 0},
+         {0}}},
 
     {.name = "service.docs", .method = "GET", .path = "/docs",
      .summary = "Read and try the APIs.",
      .before = {&lh_step_docs},
      .shape = LH_DOCUMENT,
-     .media = "text/html"},
+     .media = "text/html",
+     .examples = (const lh_route_example[]){PAGE("mod_learnhub API"), {0}}},
 
     {.name = "service.docs_plain", .method = "GET", .path = "/docs/plain",
      .summary = "Read about the APIs on a page without scripts.",
      .before = {&lh_step_docs_plain},
      .shape = LH_DOCUMENT,
-     .media = "text/html"},
+     .media = "text/html",
+     .examples = (const lh_route_example[]){PAGE("mod_learnhub API"), {0}}},
 
     {.name = "service.docs_file", .method = "GET", .path = "/docs/{file:text}",
      .summary = "Get a script or a stylesheet of the page.",

@@ -81,6 +81,9 @@
 /* Ends the login of the token that was sent, after lh_step_bind_sent_token. */
 #define LOGOUT "learnhub.log_out(:me::bigint, :login::uuid, :digest, :until::bigint, :address::text)"
 
+/* The values of users.role. */
+#define ROLE_NAMES "student instructor admin service"
+
 /* ---- e-mail addresses ---- */
 
 /* A column of the statement that creates the account `user`: mails the link in `activation_link`, unless it is NULL. */
@@ -213,6 +216,12 @@
 /* ---- coding ---- */
 
 #define ADMIN_CALLER "(SELECT role = 'admin' FROM learnhub.users WHERE id = :me::bigint)"
+
+/* The rows of eco_kinds. */
+#define ECO_KINDS "hiking walking running cycling climbing camping gardening other"
+
+/* The description of an activity in examples. */
+#define WALK "Around the lake with two friends."
 
 /* The URL of the picture `p` of an activity; NULL without one. */
 #define ACTIVITY_PHOTO_URL ":base || '/api/activities/photos/' || p.name"

@@ -68,59 +68,60 @@
 
 #define SESSION_NOT_FOUND {"missing", 404, NULL, "Session not found."}
 
+/* The examples of sessions have six seats and one participant; these have none. */
+#define NO_PARTICIPANTS (const lh_route_example[]){{"participants", "[]", 0}, {"available_spots", "6", 0}, {0}}
+
+/* In this state nobody can join. */
+#define CLOSED(status) (const lh_route_example[]){{"status", status, 0}, {"can_join", "false", 0}, {0}}
+
 /* ---- keys of responses ---- */
 
 static const lh_field participant_keys[] = {
     {.name = "id",              .type = LH_INTEGER, .object = "Participant"},
-    {.name = "user.id",         .type = LH_INTEGER},
-    {.name = "user.first_name", .type = LH_STRING},
-    {.name = "user.last_name",  .type = LH_STRING},
-    {.name = "user.email",      .type = LH_EMAIL},
-    {.name = "user.role",       .type = LH_STRING},
+    {.name = "user.id",         .type = LH_INTEGER, .example = "2"},
+    {.name = "user.first_name", .type = LH_STRING, .example = "Amara"},
+    {.name = "user.last_name",  .type = LH_STRING, .example = "Diallo"},
+    {.name = "user.email",      .type = LH_EMAIL, .example = "amara@example.com"},
+    {.name = "user.role",       .type = LH_STRING, .enum_values = ROLE_NAMES},
     {.name = "joined_at",       .type = LH_TIME},
     {.name = "role",            .type = LH_STRING, .enum_values = "student tutor"},
     {0}};
 
+#define SESSION_KEYS                                                                                                   \
+    {.name = "title",              .type = LH_STRING},                                                                 \
+    {.name = "description",        .type = LH_STRING},                                                                 \
+    {.name = "date",               .type = LH_TIME},                                                                   \
+    {.name = "max_participants",   .type = LH_INTEGER},                                                                \
+    {.name = "creator.id",         .type = LH_INTEGER},                                                                \
+    {.name = "creator.first_name", .type = LH_STRING},                                                                 \
+    {.name = "creator.last_name",  .type = LH_STRING},                                                                 \
+    {.name = "creator.email",      .type = LH_EMAIL},                                                                  \
+    {.name = "creator.role",       .type = LH_STRING, .enum_values = ROLE_NAMES, .example = "instructor"}
+
+#define SEAT_KEYS                                                                                                      \
+    {.name = "is_full",            .type = LH_BOOLEAN, .example = "false"},                                            \
+    {.name = "available_spots",    .type = LH_INTEGER, .example = "5"},                                                \
+    {.name = "can_join",           .type = LH_BOOLEAN,                                                                 \
+     .note = "Upcoming, in the future and not full; independent of the caller."}
+
 static const lh_field detail_keys[] = {
     {.name = "id",                 .type = LH_INTEGER, .object = "TutoringSession"},
-    {.name = "title",              .type = LH_STRING},
-    {.name = "description",        .type = LH_STRING},
-    {.name = "date",               .type = LH_TIME},
-    {.name = "max_participants",   .type = LH_INTEGER},
-    {.name = "creator.id",         .type = LH_INTEGER},
-    {.name = "creator.first_name", .type = LH_STRING},
-    {.name = "creator.last_name",  .type = LH_STRING},
-    {.name = "creator.email",      .type = LH_EMAIL},
-    {.name = "creator.role",       .type = LH_STRING},
+    SESSION_KEYS,
     {.name = "participants",       .type = LH_LIST, .items = participant_keys},
     {.name = "status",             .type = LH_STRING, .enum_values = "upcoming ongoing completed cancelled"},
     {.name = "created_at",         .type = LH_TIME},
     {.name = "updated_at",         .type = LH_TIME},
-    {.name = "is_full",            .type = LH_BOOLEAN},
-    {.name = "available_spots",    .type = LH_INTEGER},
-    {.name = "can_join",           .type = LH_BOOLEAN,
-     .note = "Upcoming, in the future and not full; independent of the caller."},
+    SEAT_KEYS,
     {0}};
 
 static const lh_field listed_keys[] = {
     {.name = "id",                 .type = LH_INTEGER, .object = "TutoringSessionSummary"},
-    {.name = "title",              .type = LH_STRING},
-    {.name = "description",        .type = LH_STRING},
-    {.name = "date",               .type = LH_TIME},
-    {.name = "max_participants",   .type = LH_INTEGER},
-    {.name = "creator.id",         .type = LH_INTEGER},
-    {.name = "creator.first_name", .type = LH_STRING},
-    {.name = "creator.last_name",  .type = LH_STRING},
-    {.name = "creator.email",      .type = LH_EMAIL},
-    {.name = "creator.role",       .type = LH_STRING},
+    SESSION_KEYS,
     {.name = "status",             .type = LH_STRING, .enum_values = "upcoming ongoing completed cancelled"},
     {.name = "created_at",         .type = LH_TIME},
     {.name = "updated_at",         .type = LH_TIME},
     {.name = "participant_count",  .type = LH_INTEGER},
-    {.name = "is_full",            .type = LH_BOOLEAN},
-    {.name = "available_spots",    .type = LH_INTEGER},
-    {.name = "can_join",           .type = LH_BOOLEAN,
-     .note = "Upcoming, in the future and not full; independent of the caller."},
+    SEAT_KEYS,
     {0}};
 
 /* ---- fields of requests ---- */
@@ -143,14 +144,11 @@ static const lh_field patch_fields[] = {
 static const lh_field session_filters[] = {
     {.name = "status",    .type = LH_STRING, .enum_values = "upcoming ongoing completed cancelled",
      .where = "s.status = :status::text"},
-    {.name = "date_from", .type = LH_TIME,
-     .where = "s.starts_at >= :date_from::timestamptz",
+    {.name = "date_from", .type = LH_TIME, .where = "s.starts_at >= :date_from::timestamptz",
      .note = "Inclusive; a plain date is its midnight."},
-    {.name = "date_to",   .type = LH_TIME,
-     .where = "s.starts_at <= :date_to::timestamptz",
+    {.name = "date_to",   .type = LH_TIME, .where = "s.starts_at <= :date_to::timestamptz",
      .note = "Inclusive; a plain date is its midnight."},
-    {.name = "creator",   .type = LH_INTEGER, .min = 0, .max = APR_INT64_MAX,
-     .where = "s.creator_id = :creator::bigint"},
+    {.name = "creator",   .type = LH_INTEGER, .min = 0, .max = APR_INT64_MAX, .where = "s.creator_id = :creator::bigint"},
     {0}};
 
 /* ---- routes ---- */
@@ -272,6 +270,7 @@ static const lh_route routes[] = {
      .shape = LH_ONE,
      .status = 201,
      .returns = detail_keys,
+     .examples = NO_PARTICIPANTS,
      .errors = (const lh_route_error[]){
          {"role", 403, NULL, "Only instructors can create sessions."},
          {0}}},
@@ -400,6 +399,7 @@ static const lh_route routes[] = {
      .message = "Successfully left the session",
      .key = "session",
      .returns = detail_keys,
+     .examples = NO_PARTICIPANTS,
      .errors = (const lh_route_error[]){
          SESSION_NOT_FOUND,
          {"absent", 400, NULL, "You have not joined this session."},
@@ -426,6 +426,7 @@ static const lh_route routes[] = {
      .message = "Session cancelled successfully",
      .key = "session",
      .returns = detail_keys,
+     .examples = CLOSED("cancelled"),
      .errors = (const lh_route_error[]){
          SESSION_NOT_FOUND,
          {"creator", 403, NULL, "Only the creator can cancel this session."},
@@ -452,6 +453,7 @@ static const lh_route routes[] = {
      .message = "Session started successfully",
      .key = "session",
      .returns = detail_keys,
+     .examples = CLOSED("ongoing"),
      .errors = (const lh_route_error[]){
          SESSION_NOT_FOUND,
          {"creator", 403, NULL, "Only the creator can start this session."},
@@ -478,6 +480,7 @@ static const lh_route routes[] = {
      .message = "Session completed successfully",
      .key = "session",
      .returns = detail_keys,
+     .examples = CLOSED("completed"),
      .errors = (const lh_route_error[]){
          SESSION_NOT_FOUND,
          {"creator", 403, NULL, "Only the creator can complete this session."},

@@ -25,7 +25,7 @@ static const lh_field rate_keys[] = {
 
 #define ACTIVITY_KEYS                                                                                                  \
     {.name = "id",            .type = LH_UUID, .object = "Activity"},                                                  \
-    {.name = "name",          .type = LH_STRING},                                                                      \
+    {.name = "name",          .type = LH_STRING, .example = "Running"},                                                \
     {.name = "emoji",         .type = LH_STRING},                                                                      \
     {.name = "category",      .type = LH_STRING},                                                                      \
     {.name = "color",         .type = LH_COLOR},                                                                       \
@@ -47,7 +47,8 @@ static const lh_field calculated_keys[] = {
 /* ---- requests ---- */
 
 static const lh_field activity_fields[] = {
-    {.name = "name",             .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 100},
+    {.name = "name",             .type = LH_STRING, .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 100,
+     .example = "Running"},
     {.name = "emoji",            .type = LH_STRING, .flags = LH_TRIM, .max = 16, .default_value = "\xE2\xAD\x90"},
     {.name = "category",         .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 100,
      .default_value = "General"},
@@ -61,7 +62,7 @@ static const lh_field activity_fields[] = {
     {0}};
 
 static const lh_field activity_changes[] = {
-    {.name = "name",             .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 100},
+    {.name = "name",             .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 100, .example = "Running"},
     {.name = "emoji",            .type = LH_STRING, .flags = LH_TRIM, .max = 16},
     {.name = "category",         .type = LH_STRING, .flags = LH_TRIM, .min = 1, .max = 100},
     {.name = "color",            .type = LH_COLOR},

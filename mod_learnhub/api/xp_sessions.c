@@ -29,6 +29,8 @@
 
 /* ---- responses ---- */
 
+#define SESSION_ID "focus-20240115-1"
+
 static const lh_field goal_keys[] = {
     {.name = "id",             .type = LH_UUID, .object = "Goal"},
     {.name = "title",          .type = LH_STRING},
@@ -61,19 +63,20 @@ static const lh_field goal_keys[] = {
      .enum_values = "manual auto abandoned timeout crash_recovered"},                                                  \
     {.name = "activity",                 .type = LH_OBJECT,  .flags = LH_NULL, .items = (const lh_field[]){            \
         {.name = "id",    .type = LH_UUID},                                                                            \
-        {.name = "name",  .type = LH_STRING},                                                                          \
+        {.name = "name",  .type = LH_STRING, .example = "Running"},                                                    \
         {.name = "emoji", .type = LH_STRING},                                                                          \
         {.name = "type",  .type = LH_STRING, .enum_values = "physique energy logic creativity social"},                \
         {0}}}
 
 static const lh_field history_keys[] = {
-    {.name = "id", .type = LH_STRING, .object = "PastFocusSession"},
+    {.name = "id", .type = LH_STRING, .object = "PastFocusSession", .example = SESSION_ID},
     EARNED_KEYS,
     {0}};
 
 static const lh_field session_keys[] = {
-    {.name = "id",              .type = LH_STRING, .object = "FocusSession"},
-    {.name = "status",          .type = LH_STRING, .enum_values = "active completed abandoned"},
+    {.name = "id",              .type = LH_STRING, .object = "FocusSession", .example = SESSION_ID},
+    {.name = "status",          .type = LH_STRING, .enum_values = "active completed abandoned",
+     .example = "completed"},
     {.name = "user",            .type = LH_UUID},
     {.name = "goal_id",         .type = LH_UUID,   .flags = LH_NULL},
     {.name = "device_platform", .type = LH_STRING, .flags = LH_NULL},
@@ -81,12 +84,12 @@ static const lh_field session_keys[] = {
     {0}};
 
 static const lh_field registered_keys[] = {
-    {.name = "id",     .type = LH_STRING, .object = "RegisteredSession"},
+    {.name = "id",     .type = LH_STRING, .object = "RegisteredSession", .example = SESSION_ID},
     {.name = "status", .type = LH_STRING, .enum_values = "active completed abandoned"},
     {0}};
 
 static const lh_field ended_keys[] = {
-    {.name = "id",       .type = LH_STRING, .object = "EndedSession"},
+    {.name = "id",       .type = LH_STRING, .object = "EndedSession", .example = SESSION_ID},
     {.name = "status",   .type = LH_STRING, .enum_values = "active completed abandoned"},
     {.name = "xp_total", .type = LH_INTEGER},
     {0}};
@@ -136,7 +139,7 @@ static const lh_field goal_filters[] = {
     {0}};
 
 static const lh_field register_fields[] = {
-    {.name = "session_id",      .type = LH_STRING, .flags = LH_REQUIRED, .min = 1, .max = 255,
+    {.name = "session_id",      .type = LH_STRING, .flags = LH_REQUIRED, .min = 1, .max = 255, .example = SESSION_ID,
      .note = "Printable characters without a slash."},
     {.name = "user_id",         .type = LH_STRING, .flags = LH_COERCE | LH_NULL, .min = 1, .max = 36,
      .example = "",
@@ -382,7 +385,8 @@ static const lh_route routes[] = {
              "JOIN learnhub.users u ON u.id = g.user_id"},
      .shape = LH_ONE,
      .status = 201,
-     .returns = goal_keys},
+     .returns = goal_keys,
+     .examples = (const lh_route_example[]){{"days_completed", "0", 0}, {0}}},
 
     {.name = "xp.change_goal", .method = "PATCH", .path = "/api/v1/goals/{id:uuid}/",
      .summary = "Change any fields of one of the caller's goals.",

@@ -120,6 +120,21 @@ static const char *check_errors(apr_pool_t *p, const lh_route *route)
     return NULL;
 }
 
+/* ---- examples ---- */
+
+/* The name is a key of the response or a media type. */
+static const char *check_examples(apr_pool_t *p, const lh_route *route)
+{
+    const lh_route_example *example;
+
+    for (example = route->examples; example && example->name; example++) {
+        if (!strchr(example->name, '/') && !in_fields(route->returns, example->name)) {
+            return apr_psprintf(p, "it has an example of the key %s, which its response lacks", example->name);
+        }
+    }
+    return NULL;
+}
+
 /* ---- shapes ---- */
 
 /* The page of a list is selected by its last statement, or by its deep_sql. */
@@ -284,6 +299,9 @@ const char *lh_route_check(apr_pool_t *p, const lh_route *route)
     }
     if (!why) {
         why = check_errors(p, route);
+    }
+    if (!why) {
+        why = check_examples(p, route);
     }
     if (!why) {
         why = check_topics(p, route);

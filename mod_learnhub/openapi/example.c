@@ -21,7 +21,6 @@ static const struct {
     {"refresh_token",         LH_STRING,  "eyJhbGciOiJIUzI1NiJ9.e30.cmVm"},
     {"auth_token",            LH_STRING,  "9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b"},
     {"token",                 LH_STRING,  "7d4b1c0e5f"},
-    {"token_type",            LH_STRING,  "bearer"},
     {"uid",                   LH_STRING,  "Mjc"},
 
     {"username",              LH_STRING,  "ada"},
@@ -51,25 +50,37 @@ static const struct {
     {"skills",                LH_STRINGS, "[\"C\", \"SQL\"]"},
     {"estimated_time",        LH_STRING,  "45 minutes"},
     {"diagram_data",          LH_OBJECT,  "{\"elements\": [{\"type\": \"text\", \"text\": \"Cache\"}]}"},
-    {"diagram_hash",          LH_STRING,  "d41d8cd98f00b204e9800998ecf8427e"},
+    {"diagram_hash",          LH_STRING,  "8c69d49e2b7cd5bbc99d622fd0946b5a"},
     {"message",               LH_STRING,  "Where do I store the likes?"},
     {"content",               LH_STRING,  "Where do I store the likes?"},
     {"timestamp",             LH_STRING,  "2024-01-15T10:35:00"},
+    {"problem_id",            LH_OBJECT_ID, "6b01d45538cde486e0000007"},
+    {"session_id",            LH_OBJECT_ID, "6b01d45538cde486e0000011"},
+    {"strengths",             LH_STRINGS, "[\"Reads come from a cache\"]"},
+    {"improvements",          LH_STRINGS, "[\"Limit the size of the cache\"]"},
+    {"missing_components",    LH_STRINGS, "[\"A database\"]"},
+    {"implemented",           LH_STRINGS, "[\"Reads take less than 100 ms\"]"},
+    {"missing",               LH_STRINGS, "[\"A database\"]"},
+    {"next_steps",            LH_STRINGS, "[\"Add a database behind the cache\"]"},
+    {"tips",                  LH_STRINGS, "[\"Label the connections\"]"},
+    {"requirement",           LH_STRING,  "Reads take less than 100 ms"},
+    {"note",                  LH_STRING,  "The cache holds what is read often."},
 
-    {"activity",              LH_STRING,  "Hiking"},
+    {"activity",              LH_STRING,  "hiking"},
     {"activity_date",         LH_STRING,  "2024-01-15"},
     {"location",              LH_STRING,  "At the lake"},
+    {"category",              LH_STRING,  "General"},
     {"session_name",          LH_STRING,  "Parser"},
     {"reason",                LH_STRING,  "A sticker"},
     {"name",                  LH_STRING,  "Books"},
-    {"icon",                  LH_STRING,  "\xF0\x9F\x8E\x81"},
+    {"icon",                  LH_STRING,  "\xF0\x9F\x8C\xB3"},
+    {"reward_icon",           LH_STRING,  "\xF0\x9F\x8C\xB3"},
     {"profile_pic",           LH_STRING,  "https://example.com/api/profiles/photos/5f2a"},
     {"profile_photo",         LH_STRING,  "https://example.com/myprofile/photos/5f2a"},
     {"verification_proof",    LH_STRING,  "https://example.com/api/activities/photos/5f2a"},
     {"url",                   LH_STRING,  "https://example.com/caching"},
 
     {"emoji",                 LH_STRING,  "\xF0\x9F\x8E\xAF"},
-    {"session_id",            LH_STRING,  "focus-20240115-1"},
     {"device_platform",       LH_STRING,  "android"},
 
     {"address",               LH_STRING,  "192.0.2.7"},
@@ -82,16 +93,30 @@ static const struct {
     {"score",                 LH_INTEGER, "80"},
     {"amount",                LH_INTEGER, "5"},
     {"cost",                  LH_INTEGER, "5"},
+    {"mentee",                LH_INTEGER, "2"},
+    {"actor",                 LH_INTEGER, "2"},
+    {"credits_awarded",       LH_INTEGER, "15"},
+    {"locked_credits",        LH_INTEGER, "15"},
+    {"available_credits",     LH_INTEGER, "10"},
+    {"eco_credits",           LH_INTEGER, "10"},
+    {"remaining_credits",     LH_INTEGER, "10"},
+    {"spent_credits",         LH_INTEGER, "5"},
     {"time_spent",            LH_INTEGER, "600"},
     {"expires_in",            LH_INTEGER, "86400"},
     {"total_duration_seconds",   LH_INTEGER, "1500"},
     {"focused_duration_seconds", LH_INTEGER, "1400"},
     {"xp_total",              LH_INTEGER, "250"},
+    {"xp_physique",           LH_INTEGER, "150"},
+    {"xp_energy",             LH_INTEGER, "60"},
+    {"xp_logic",              LH_INTEGER, "20"},
+    {"xp_creativity",         LH_INTEGER, "10"},
+    {"xp_social",             LH_INTEGER, "10"},
+    {"xp_to_next_level",      LH_INTEGER, "9750"},
 
     {"date",                  LH_TIME,    "2040-01-20T16:00:00Z"},
     {"start_time",            LH_TIME,    "2040-01-20T16:00:00Z"},
     {"end_time",              LH_TIME,    "2040-01-20T18:00:00Z"},
-    {"ended_at",              LH_TIME,    "2024-01-15T15:00:00Z"},
+    {"ended_at",              LH_TIME,    "2024-01-15T14:25:00Z"},
     {"finish_by",             LH_DATE,    "2040-01-20"},
 };
 
@@ -141,9 +166,12 @@ static void write_time(lh_json *json, const char *text, lh_time_format times)
     lh_json_time(json, micros, times);
 }
 
-static void write_text(lh_json *json, const lh_field *field, const char *text, lh_time_format times)
+void lh_example_text(lh_json *json, const lh_field *field, const char *text, lh_time_format times)
 {
-    if (field->type == LH_TIME) {
+    if ((field->flags & LH_NULL) && !strcmp(text, "null")) {
+        lh_json_null(json);
+    }
+    else if (field->type == LH_TIME) {
         write_time(json, text, times);
     }
     else if (by_type[field->type].quoted) {
@@ -161,18 +189,30 @@ void lh_example_value(lh_json *json, const lh_field *field, lh_time_format times
 
     word = lh_text_word(&words, &length);
     if (field->example) {
-        write_text(json, field, field->example, times);
+        lh_example_text(json, field, field->example, times);
     }
     else if (word) {
         lh_json_string(json, word, length);
     }
     else if (name || field->default_value) {
-        write_text(json, field, name ? name : field->default_value, times);
+        lh_example_text(json, field, name ? name : field->default_value, times);
     }
     else if (field->type == LH_INTEGER && field->min > 1) {
         lh_json_int(json, field->min);
     }
     else {
-        write_text(json, field, by_type[field->type].value, times);
+        lh_example_text(json, field, by_type[field->type].value, times);
     }
+}
+
+const char *lh_example_of_route(const lh_route *route, const char *name, int status)
+{
+    const lh_route_example *example;
+
+    for (example = route->examples; example && example->name; example++) {
+        if (!strcmp(example->name, name) && (!example->status || example->status == status)) {
+            return example->value;
+        }
+    }
+    return NULL;
 }

@@ -88,7 +88,7 @@ static void write_value(lh_json *json, lh_components *components, const lh_field
         lh_type_write(json, key->type, null);
     }
     if (key->enum_values) {
-        lh_type_words(json, key->enum_values, null);
+        lh_type_words(json, key->enum_values, null, key->type == LH_INTEGER);
     }
     if (key->note) {
         lh_put_text(json, "description", key->note);
@@ -142,24 +142,51 @@ void lh_keys_schema(lh_json *json, lh_components *components, const lh_field *ke
 
 /* ---- examples ---- */
 
-static void write_example(lh_json *json, const lh_field *keys, const char *prefix, lh_time_format times);
+typedef struct context {
+    const lh_route *route; /* NULL in the objects of a key: the examples of the route are of its own keys */
+    int status;
+    lh_time_format times;
+} context;
 
-static void write_example_value(lh_json *json, const lh_field *key, lh_time_format times)
+static void write_example(lh_json *json, const lh_field *keys, const char *prefix, const context *c);
+
+/* The field of the request whose value the key shows, or the key itself. */
+static const lh_field *find_sent(const lh_route *route, const lh_field *key)
 {
-    if (!key->items) {
-        lh_example_value(json, key, times);
-        return;
+    const lh_field *field;
+
+    for (field = route ? route->body : NULL; field && field->name; field++) {
+        int left_out = (field->flags & LH_SECRET) || (field->example && !*field->example);
+
+        if (!left_out && field->type == key->type && !strcmp(field->name, key->name)) {
+            return field;
+        }
     }
-    if (key->type == LH_LIST) {
+    return key;
+}
+
+static void write_example_value(lh_json *json, const lh_field *key, const context *c)
+{
+    const char *value = c->route ? lh_example_of_route(c->route, key->name, c->status) : NULL;
+    const context inner = {NULL, 0, c->times};
+
+    if (value) {
+        lh_example_text(json, key, value, c->times);
+    }
+    else if (!key->items || key->example) {
+        lh_example_value(json, find_sent(c->route, key), c->times);
+    }
+    else if (key->type == LH_LIST) {
         lh_json_open(json, '[');
-    }
-    write_example(json, key->items, "", times);
-    if (key->type == LH_LIST) {
+        write_example(json, key->items, "", &inner);
         lh_json_close(json, ']');
+    }
+    else {
+        write_example(json, key->items, "", &inner);
     }
 }
 
-static void write_example(lh_json *json, const lh_field *keys, const char *prefix, lh_time_format times)
+static void write_example(lh_json *json, const lh_field *keys, const char *prefix, const context *c)
 {
     apr_pool_t *p = json->out.pool;
     const lh_field *key;
@@ -171,16 +198,18 @@ static void write_example(lh_json *json, const lh_field *keys, const char *prefi
         }
         lh_json_key(json, lh_type_key(p, key, prefix));
         if (lh_type_head(key, prefix)) {
-            write_example(json, keys, lh_type_prefix(p, key, prefix), times);
+            write_example(json, keys, lh_type_prefix(p, key, prefix), c);
         }
         else {
-            write_example_value(json, key, times);
+            write_example_value(json, key, c);
         }
     }
     lh_json_close(json, '}');
 }
 
-void lh_keys_example(lh_json *json, const lh_field *keys, lh_time_format times)
+void lh_keys_example(lh_json *json, const lh_route *route, lh_time_format times, int status)
 {
-    write_example(json, keys, "", times);
+    const context c = {route, status, times};
+
+    write_example(json, route->returns, "", &c);
 }

@@ -13,7 +13,7 @@ typedef struct lh_json lh_json;
 void lh_keys_schema(lh_json *json, lh_components *components, const lh_field *keys, lh_time_format times,
                     const char *name);
 
-/* An example of it. */
-void lh_keys_example(lh_json *json, const lh_field *keys, lh_time_format times);
+/* An example of the object in the route's response with this status. */
+void lh_keys_example(lh_json *json, const lh_route *route, lh_time_format times, int status);
 
 #endif

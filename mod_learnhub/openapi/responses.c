@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "openapi/errors.h"
+#include "openapi/example.h"
 #include "openapi/keys.h"
 #include "openapi/put.h"
 #include "util/text.h"
@@ -50,6 +51,7 @@ typedef struct context {
     const lh_compiled_route *route;
     const lh_route *def;
     int is_example; /* an example is written instead of a schema */
+    int status;     /* of the response */
 } context;
 
 /* The row of the response: its schema, or an example. */
@@ -58,7 +60,7 @@ static void write_row(lh_json *json, const context *c)
     const lh_route *def = c->def;
 
     if (c->is_example) {
-        lh_keys_example(json, def->returns, c->route->group->time_format);
+        lh_keys_example(json, def, c->route->group->time_format, c->status);
     }
     else {
         lh_keys_schema(json, c->components, def->returns, c->route->group->time_format,
@@ -158,7 +160,7 @@ static int add_strings(apr_pool_t *p, const lh_route *def, member *members, int 
         apr_size_t length;
 
         while (count < max && (word = lh_text_word(&words, &length))) {
-            members[count++] = (member){apr_pstrmemdup(p, word, length), "{\"type\":\"string\"}", "\"text\"", 0};
+            members[count++] = (member){apr_pstrmemdup(p, word, length), "{\"type\":\"string\"}", "\"cache\"", 0};
         }
     }
     return count;
@@ -262,11 +264,18 @@ static void write_enveloped(lh_json *json, const context *c)
 
 /* ---- success ---- */
 
-static void write_media_type(lh_json *json, const char *type, const char *schema)
+static void write_media_type(lh_json *json, const context *c, const char *type, const char *schema)
 {
+    const char *example = lh_example_of_route(c->def, type, c->status);
+
     lh_put_object(json, type);
-    lh_json_key(json, "schema");
-    lh_json_verbatim(json, schema, strlen(schema));
+    lh_put_json(json, "schema", schema);
+    if (example && !strcmp(type, "application/json")) {
+        lh_put_json(json, "example", example);
+    }
+    else if (example) {
+        lh_put_text(json, "example", example);
+    }
     lh_json_close(json, '}');
 }
 
@@ -274,22 +283,30 @@ static void write_media_type(lh_json *json, const char *type, const char *schema
 #define ANY_BYTES "{\"type\":\"string\",\"format\":\"binary\"}"
 
 /* The media types of a response that is not JSON. */
-static void write_media(lh_json *json, const lh_route *def)
+static void write_media(lh_json *json, const context *c)
 {
-    const char *words = def->media, *word;
+    const char *words = c->def->media, *word;
     apr_size_t length;
 
-    if (def->shape == LH_EVENTS) {
-        write_media_type(json, "text/event-stream", ANY_TEXT);
+    if (c->def->shape == LH_EVENTS) {
+        write_media_type(json, c, "text/event-stream", ANY_TEXT);
     }
     while ((word = lh_text_word(&words, &length))) {
         const char *type = apr_pstrmemdup(json->out.pool, word, length);
 
-        write_media_type(json, type,
+        write_media_type(json, c, type,
                          !strcmp(type, "application/json") ? "{\"type\":\"object\"}"
                          : !strncmp(type, "text/", 5)      ? ANY_TEXT
                                                            : ANY_BYTES);
     }
+}
+
+static void write_example(lh_json *json, context *c)
+{
+    c->is_example = 1;
+    lh_json_key(json, "example");
+    write_enveloped(json, c);
+    c->is_example = 0;
 }
 
 static void write_content(lh_json *json, context *c)
@@ -302,13 +319,10 @@ static void write_content(lh_json *json, context *c)
         lh_put_object(json, "application/json");
         lh_json_key(json, "schema");
         write_enveloped(json, c);
-        c->is_example = 1;
-        lh_json_key(json, "example");
-        write_enveloped(json, c);
-        c->is_example = 0;
+        write_example(json, c);
         lh_json_close(json, '}');
     }
-    write_media(json, c->def);
+    write_media(json, c);
     lh_json_close(json, '}');
 }
 
@@ -340,6 +354,7 @@ static const char *describe(int status)
 
 static void write_success(lh_json *json, context *c, int status)
 {
+    c->status = status;
     lh_put_object(json, apr_itoa(json->out.pool, status));
     lh_put_text(json, "description", describe(status));
     write_headers(json, c);
@@ -372,6 +387,7 @@ static void write_error(lh_json *json, context *c, int status)
         lh_errors_write(json, c->components, c->route, status);
         return;
     }
+    c->status = status;
     lh_json_open(json, '{');
     lh_put_text(json, "description", "The same response with another status, or an error.");
     lh_put_object(json, "headers");
@@ -387,6 +403,7 @@ static void write_error(lh_json *json, context *c, int status)
     lh_errors_schema(json, c->components, c->route->group->error_format, status);
     lh_json_close(json, ']');
     lh_json_close(json, '}');
+    write_example(json, c);
     lh_json_close(json, '}');
     lh_json_close(json, '}');
     lh_json_close(json, '}');
@@ -397,7 +414,7 @@ void lh_responses_write(lh_json *json, lh_components *components, const lh_compi
     const lh_route *def = route->def;
     int own = def->status ? def->status : def->shape == LH_NOTHING ? 204 : 200;
     const int *status = lh_errors_statuses(json->out.pool, route);
-    context c = {components, route, def, 0};
+    context c = {components, route, def, 0, 0};
 
     lh_json_open(json, '{');
     if (def->other_status && def->other_status < own) {

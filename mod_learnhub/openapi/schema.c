@@ -125,7 +125,7 @@ static void write_own(lh_json *json, const lh_field *field, int null)
     switch (field->type) {
     case LH_STRING:
         if (field->enum_values) {
-            lh_type_words(json, field->enum_values, null);
+            lh_type_words(json, field->enum_values, null, 0);
         }
         else {
             write_string_limits(json, field);
@@ -146,7 +146,7 @@ static void write_alternatives(lh_json *json, const lh_field *field, unsigned al
     if (also & WORDS) {
         lh_json_open(json, '{');
         lh_type_name(json, "string", 0);
-        lh_type_words(json, field->enum_values, 0);
+        lh_type_words(json, field->enum_values, 0, 0);
         lh_json_close(json, '}');
     }
     if (also & NUMBER_TEXT) {

@@ -52,14 +52,19 @@ void lh_type_write(lh_json *json, lh_type type, int null)
     }
 }
 
-void lh_type_words(lh_json *json, const char *words, int null)
+void lh_type_words(lh_json *json, const char *words, int null, int numbers)
 {
     const char *word;
     apr_size_t length;
 
     lh_put_array(json, "enum");
     while ((word = lh_text_word(&words, &length))) {
-        lh_json_string(json, word, length);
+        if (numbers) {
+            lh_json_verbatim(json, word, length);
+        }
+        else {
+            lh_json_string(json, word, length);
+        }
     }
     if (null) {
         lh_json_null(json);

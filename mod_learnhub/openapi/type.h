@@ -14,8 +14,8 @@ void lh_type_name(lh_json *json, const char *type, int null);
 /* Writes the members for values of a type: `type`, and `format` or `pattern`. */
 void lh_type_write(lh_json *json, lh_type type, int null);
 
-/* Writes the member `enum` with the words of a list, and null. */
-void lh_type_words(lh_json *json, const char *words, int null);
+/* Writes the member `enum` with the words of a list, as strings or as numbers, and null. */
+void lh_type_words(lh_json *json, const char *words, int null, int numbers);
 
 /* Writes an alternative: an object with `type`, and with another member if `key` is not NULL. */
 void lh_type_alternative(lh_json *json, const char *type, const char *key, const char *value);
