@@ -126,6 +126,76 @@ subtest 'what the routes imply' => sub {
     is_deeply(\@scheme, [qw(bearer token)], 'both kinds of tokens');
 };
 
+# The words that the CHECK constraint of a column allows, or those of a table that it refers to.
+sub allowed {
+    my ($table, $column) = @_;
+    return map { $_->{word} } sql("SELECT $column AS word FROM learnhub.$table") if $table eq 'eco_kinds';
+    my @checks = sql(
+        'SELECT pg_get_constraintdef(c.oid) AS text FROM pg_constraint c '
+            . 'JOIN pg_attribute a ON a.attrelid = c.conrelid AND c.conkey = ARRAY[a.attnum] '
+            . q{WHERE c.contype = 'c' AND c.conrelid = ('learnhub.' || ?)::regclass AND a.attname = ?},
+        $table, $column);
+    my ($words) = map { $_->{text} =~ /= ANY \(\(?ARRAY\[(.*?)\]/ } @checks;
+    return map {s/^'?(.*?)'?(?:::\w+)?$/$1/r} split /, /, $words // '';
+}
+
+my @closed = (
+    ['AdminUser role', 'users role'],
+    ['CodingActivity activity', 'eco_kinds kind'],
+    ['CodingActivity status', 'eco_activities status', sub { uc $_[0] }],
+    ['CodingSession source', 'coding_sessions source'],
+    ['CodingSession status', 'coding_sessions status'],
+    ['EcoActivity kind', 'eco_kinds kind'],
+    ['EcoActivity status', 'eco_activities status'],
+    ['EcoCreateBody kind', 'eco_kinds kind'],
+    ['FocusSession activity type', 'activities type'],
+    ['FocusSession completed_reason', 'xp_sessions completed_reason'],
+    ['FocusSession status', 'xp_sessions status'],
+    ['Goal status', 'goals status'],
+    ['MentoringSession session_length', 'mentoring_sessions session_length'],
+    ['MentoringSession status', 'mentoring_sessions status'],
+    ['Participant role', 'tutoring_participants role'],
+    ['Participant user role', 'users role'],
+    ['PracticeSession status', 'practice_sessions status'],
+    ['Problem difficulty', 'problems difficulty'],
+    ['RedemptionResult redemption reward_category', 'rewards category'],
+    ['Reward category', 'rewards category'],
+    ['Reward category_display', 'rewards category', sub { ucfirst $_[0] }],
+    ['Submission status', 'submissions status'],
+    ['TutoringLogin user role', 'users role'],
+    ['TutoringSession creator role', 'users role'],
+    ['TutoringSession status', 'tutoring_sessions status'],
+    ['TutoringSessionSummary creator role', 'users role'],
+    ['TutoringSessionSummary status', 'tutoring_sessions status'],
+    ['TutoringUser role', 'users role'],
+    ['XpUser role', 'users role'],
+);
+
+# The paths of strings that one expects to be words of a closed set, and that have no `enum`.
+sub open_words {
+    my ($at, $schema) = @_;
+    my @inner = map { [$_, $schema->{properties}{$_}] } sort keys %{ $schema->{properties} || {} };
+    push @inner, ['[]', $schema->{items}] if $schema->{items};
+    push @inner, map { ['', $_] } @{ $schema->{anyOf} || [] };
+    my $is_open = $at =~ / (?:role|status|kind|difficulty|source|session_length|completed_reason|activity_type)$/
+        && !$schema->{enum} && !$schema->{anyOf};
+    return (($is_open ? $at : ()), map { open_words($_->[0] eq '' ? $at : "$at $_->[0]", $_->[1]) } @inner);
+}
+
+subtest 'closed sets of words' => sub {
+    my $schemas = $document->{components}{schemas};
+    for (@closed) {
+        my ($path, $column, $form) = @$_;
+        my ($name, @keys) = split / /, $path;
+        my $schema = $schemas->{$name};
+        $schema = $schema->{properties}{$_} for @keys;
+        my @allowed = map { $form ? $form->($_) : $_ } allowed(split / /, $column);
+        is_deeply([sort grep {defined} @{ $schema->{enum} }], [sort @allowed], "$path: as in the database");
+    }
+    is_deeply([map { open_words($_, $schemas->{$_}) } grep { !/Body$/ } sort keys %$schemas],
+        ['Record kind'], 'further kinds of records may be added; no other set of words in responses is open');
+};
+
 subtest 'the document is valid' => sub {
     put('openapi.json', $reply->body);
 

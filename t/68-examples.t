@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The example of each operation of /openapi.json is a request that succeeds. The ids, names and tokens in it are
-# replaced by those of t/lib/LearnHub/Cases.pm, which creates what the request refers to. The example of the response
-# has the words, truth values and nulls of the response to a request that changes something, and its values fit together.
+# replaced by those of t/lib/LearnHub/Cases.pm, which creates what the request refers to. If the request changes
+# something, the example of its response has the same words of closed sets, truth values and nulls as the response. The
+# values of each example fit together.
 use strict;
 use warnings;
 

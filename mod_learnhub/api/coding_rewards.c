@@ -32,7 +32,8 @@ static const lh_field reward_keys[] = {
     {0}};
 
 static const lh_field reward_fields[] = {
-    {.name = "name",        .type = LH_STRING,  .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 150, .example = TREE},
+    {.name = "name",        .type = LH_STRING,  .flags = LH_REQUIRED | LH_TRIM, .min = 1, .max = 150,
+     .example = TREE},
     {.name = "description", .type = LH_STRING,  .max = 2000, .example = PLANTED},
     {.name = "cost",        .type = LH_INTEGER, .flags = LH_REQUIRED, .min = 1, .max = APR_INT32_MAX},
     {.name = "category",    .type = LH_STRING,  .enum_values = CATEGORIES, .default_value = "environmental"},
@@ -61,7 +62,8 @@ static const lh_field redeem_fields[] = {
 #define REDEMPTION_KEYS(prefix)                                                                                        \
     {.name = prefix "id",              .type = LH_INTEGER},                                                            \
     {.name = prefix "reward",          .type = LH_INTEGER},                                                            \
-    {.name = prefix "reward_name",     .type = LH_STRING, .example = TREE, .note = "At the time of the redemption."},   \
+    {.name = prefix "reward_name",     .type = LH_STRING, .example = TREE,                                             \
+     .note = "At the time of the redemption."},                                                                        \
     {.name = prefix "reward_icon",     .type = LH_STRING},                                                             \
     {.name = prefix "reward_category", .type = LH_STRING, .enum_values = CATEGORIES},                                  \
     {.name = prefix "cost",            .type = LH_INTEGER},                                                            \

@@ -48,8 +48,8 @@ static const lh_field index_keys[] = {
     {.name = "name",    .type = LH_STRING, .object = "ServiceIndex", .example = "mod_learnhub"},
     {.name = "version", .type = LH_STRING},
     {.name = "links",   .type = LH_OBJECT,
-     .example = "{\"users\": \"/users\", \"self\": \"/\", \"health\": \"/health\", \"openapi.json\": \"/openapi.json\", "
-                "\"docs\": \"/docs\"}"},
+     .example = "{\"users\": \"/users\", \"problems\": \"/problems\", \"self\": \"/\", \"health\": \"/health\", "
+                "\"openapi.json\": \"/openapi.json\", \"docs\": \"/docs\"}"},
     {0}};
 
 static const lh_field health_keys[] = {
@@ -58,8 +58,10 @@ static const lh_field health_keys[] = {
     {.name = "version",  .type = LH_STRING},
     {0}};
 
-/* The beginning of a page. */
-#define PAGE(title) {"text/html", "<!doctype html>\n<html lang=\"en\">\n<head>\n<title>" title "</title>\n", 0}
+/* A page without its contents. */
+#define PAGE(title) {                                                                                                  \
+    "text/html",                                                                                                       \
+    "<!doctype html>\n<html lang=\"en\">\n<head>\n<title>" title "</title>\n</head>\n<body>...</body>\n</html>\n", 0}
 
 static const lh_route routes[] = {
     {.name = "service.index", .method = "GET", .path = "/",
@@ -87,7 +89,8 @@ static const lh_route routes[] = {
      .media = "application/json",
      .examples = (const lh_route_example[]){
          {"application/json",
-          "{\"openapi\": \"3.1.0\", \"info\": {\"title\": \"mod_learnhub\", \"version\": \"" LH_VERSION "\"}, \"paths\": {}}", 0},
+          "{\"openapi\": \"3.1.0\", \"info\": {\"title\": \"mod_learnhub\", \"version\": \"" LH_VERSION "\"}, "
+          "\"paths\": {}}", 0},
          {0}}},
 
     {.name = "service.docs", .method = "GET", .path = "/docs",

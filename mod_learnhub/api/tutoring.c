@@ -148,7 +148,7 @@ static const lh_field session_filters[] = {
      .note = "Inclusive; a plain date is its midnight."},
     {.name = "date_to",   .type = LH_TIME, .where = "s.starts_at <= :date_to::timestamptz",
      .note = "Inclusive; a plain date is its midnight."},
-    {.name = "creator",   .type = LH_INTEGER, .min = 0, .max = APR_INT64_MAX, .where = "s.creator_id = :creator::bigint"},
+    {.name = "creator", .type = LH_INTEGER, .min = 0, .max = APR_INT64_MAX, .where = "s.creator_id = :creator::bigint"},
     {0}};
 
 /* ---- routes ---- */
