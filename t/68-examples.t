@@ -30,6 +30,7 @@ my %earlier = (
     'profile.update' => ['profile_photo'],
     'reviews.check' => ['feedback'],
     'reviews.submit' => [qw(breakdown feedback)],
+    'rewards.redeem' => ['message'],
     'session.change' => ['status'],
     'sessions.autosave' => ['chat_messages'],
     'sessions.pause' => ['chat_messages'],
@@ -68,8 +69,8 @@ sub body_of {
     return { %own, %given };
 }
 
-# Where the example of a response and a response differ: in words of closed sets, in truth values, and in what is null
-# or empty. `earlier`: keys that are not compared.
+# Where the example of a response and a response differ: in words of closed sets, truth values, sentences, and in what is
+# null or empty. `earlier`: keys that are not compared.
 sub differences {
     my ($example, $real, $schema, $at, $earlier) = @_;
     $schema = deref($schema || {});
@@ -82,8 +83,9 @@ sub differences {
         return "$at is empty in one of them" if !@$example != !@$real;
         return @$example ? differences($example->[0], $real->[0], $schema->{items}, "$at\[0]", $earlier) : ();
     }
-    my $is_closed = $schema->{enum} || exists $schema->{const} || JSON::XS::is_bool($example);
-    return $is_closed && defined $example && $example ne $real ? "$at: $example, but $real" : ();
+    my $is_fixed = $schema->{enum} || exists $schema->{const} || JSON::XS::is_bool($example)
+        || $at =~ /\.(?:message|detail)$/;
+    return $is_fixed && defined $example && $example ne $real ? "$at: $example, but $real" : ();
 }
 
 # What the objects in examples must fulfil that have these keys.

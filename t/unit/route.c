@@ -49,6 +49,8 @@ static const lh_field five_filters[] = {{.name = "a", .where = "x"}, {.name = "b
                                         {.name = "c", .where = "x"}, {.name = "d", .where = "x"},
                                         {.name = "e", .where = "x"}, {0}};
 
+static const lh_route_example examples[] = {{"text/html", "<p>", 0}, {"status", "open", 0}, {0}};
+static const lh_field status_key[] = {{.name = "status", .type = LH_STRING}, {0}};
 static const lh_route_error field_errors[] = {
     {"taken", 400, "title", "T."}, {"wrong", 400, "non_field_errors", "W."}, {"gone", 404, NULL, "G."}, {0}};
 
@@ -164,6 +166,8 @@ static const struct invalid_route {
      {.name = "bad.route", .method = "GET", .path = "/x/", .summary = "S", .sql = {"SELECT 1"}, .flags = LH_STANDBY}},
     {NULL, {ROUTE, .before = {&step}, .body = one_field, .errors = field_errors}},
     {"names the field title", {ROUTE, .before = {&step}, .errors = field_errors}},
+    {NULL, {ROUTE, .sql = {"SELECT 1"}, .returns = status_key, .examples = examples}},
+    {"example of the key status", {ROUTE, .sql = {"SELECT 1"}, .examples = examples}},
     {"no group has a prefix", {.name = "bad.route", .method = "GET", .path = "/y/", .summary = "S", .before = {&step}}},
     {"no summary", {.name = "bad.route", .method = "POST", .path = "/x/", .before = {&step}}},
     {"another route has this name",
