@@ -133,7 +133,7 @@ typedef struct lh_route_error {
  * example of the request sends in a field of the same name and type, or else that of `returns`.
  */
 typedef struct lh_route_example {
-    const char *name;  /* a key of `returns`, or the media type of a response that is not JSON */
+    const char *name;  /* a key of `returns`, or a media type in `media`; of LH_EVENTS, text/event-stream */
     const char *value; /* as lh_field.example */
     int status;        /* of the response; 0: of any */
 } lh_route_example;

@@ -69,8 +69,8 @@ sub body_of {
     return { %own, %given };
 }
 
-# Where the example of a response and a response differ: in words of closed sets, truth values, sentences, and in what is
-# null or empty. `earlier`: keys that are not compared.
+# Where the example of a response and a response differ: in words of closed sets, truth values, sentences, and in what
+# is null or empty. `earlier`: keys that are not compared.
 sub differences {
     my ($example, $real, $schema, $at, $earlier) = @_;
     $schema = deref($schema || {});
