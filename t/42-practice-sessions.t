@@ -625,6 +625,7 @@ subtest 'Slow readers of long lists leave threads and connections to others' => 
 # The process is stopped while it receives rows, so that the backend waits for it.
 subtest 'A list whose backend is lost before it is complete is read again' => sub {
     my $server = LearnHub::Server->main;
+    is(eventually(sub { !spool_files($server) }), 1, 'the files of the slow readers are closed');
     my ($response, $lost) = @{ eventually(sub { all_idle(); lose_backend($server) }, 30) || [] };
     is($lost, 1, 'the backend is terminated after it has sent rows');
     is($response->{status}, 200, 'the list is returned');

@@ -386,8 +386,9 @@ subtest 'Reminders are written once, 60 and 15 minutes before a confirmed sessio
 };
 
 subtest 'A cancellation withdraws the reminders' => sub {
-    my $dropped = move(confirmed(), 50);
+    my $dropped = confirmed();
     sql("UPDATE learnhub.outbox SET state = 'sent' WHERE state = 'waiting'");
+    move($dropped, 50);
     post_reminders();
     is(scalar @{ mails($dropped) }, 2, 'two reminders wait before the cancellation');
     set_status($mentee, $dropped, 'Canceled');

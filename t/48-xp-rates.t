@@ -299,7 +299,7 @@ subtest 'When a claim on a question is rolled back, one of the waiting requests 
 };
 
 subtest 'No database connection is held while the model is asked' => sub {
-    my $narrow = server("LearnHubModelTimeout 5s\nDBDMax 1\nDBDKeep 1\nLearnHubConnectionWait 200ms");
+    my $narrow = server("LearnHubModelTimeout 5s\nDBDMax 1\nDBDKeep 1\nLearnHubConnectionWait 1s");
     my @on_narrow = (port => $narrow->port);
     json_of(api_as($ada, GET => '/api/v1/goals/', @on_narrow));
     $model->behave(content => response_with(), after => 2);
@@ -360,13 +360,13 @@ $httpd->stop;
 
 subtest 'Three failures open the circuit breaker' => sub {
     expect_log(qr/LH0010: /);
-    $httpd = server('LearnHubModelTimeout 100ms');
+    $httpd = server('LearnHubModelTimeout 300ms');
     @on_server = (port => $httpd->port);
     $model->behave(content => response_with(), after => 3);
     $before = count_requests();
     is_deeply(rates(activity('Zwrth'), $any_goal, @on_server), $unknown,
         "a slow model: the engine's rates are returned") for 1 .. 3;
-    is(count_requests(), $before + 3, 'each of the three requests asked the model');
+    is(eventually(sub { count_requests() == $before + 3 }), 1, 'each of the three requests asked the model');
     is_deeply(rates(activity('Zwrth'), $any_goal, @on_server), $unknown,
         "the engine's rates are returned while the circuit breaker is open") for 1 .. 3;
     is(count_requests(), $before + 3, 'the model is not asked while the circuit breaker is open');

@@ -171,8 +171,7 @@ subtest 'a network can request 200 links an hour' => sub {
     request_reset(address(), from => '127.0.56.2');
     is($stored->('127.0.56.2'), 1, 'other networks are not affected');
     age('1 hour');
-    post_links();
-    is($stored->('127.0.56.1'), 0, 'requests are deleted after an hour');
+    is(eventually(sub { post_links(); $stored->('127.0.56.1') == 0 }), 1, 'requests are deleted after an hour');
 };
 
 # ---- changes of an account ----
@@ -308,7 +307,9 @@ sub summaries { return grep { $_->{subject_ref} eq 'sessions' } rows_to($_[0]{em
 # As if the mail server had accepted all mails.
 sub deliver { return sql("UPDATE learnhub.outbox SET state = 'sent', attempts = 1 WHERE state = 'waiting'") }
 
+# One of the mails is written once for each hour of the clock.
 subtest 'booking and canceling in a loop does not flood the mentor' => sub {
+    sleep 1 while time % 3600 > 3580;
     for (1 .. 10) {
         my $pk = book($mentee)->json->{pk};
         cancel($mentee, $pk) == 201 or die;
@@ -533,9 +534,11 @@ subtest 'a stranger does not replace the link to a new address' => sub {
 
 subtest 'a reset link confirms the address' => sub {
     my $user = signup();
+    stop_job(); # also those that send: they would erase the body
     request_reset($user->{email});
-    post_links();
+    sql('SELECT learnhub.post_requested_mails()');
     my ($link) = grep { $_->{subject} =~ /Reset/ } rows_to($user->{email});
+    database()->commit;
     my ($uid, $token) = $link->{body} =~ m{/([0-9a-f-]{36})/([0-9a-f]{40})$}m;
     my %new = (uid => $uid, token => $token, new_password => $new_password);
     is(api(POST => '/auth/users/reset_password_confirm/', json => \%new)->status, 204, 'the reset succeeds');
@@ -556,7 +559,8 @@ subtest 'addresses are not logged' => sub {
     my ($row) = sql('SELECT body, last_error FROM learnhub.outbox WHERE id = ?', $mail->{id});
     is_deeply($row, { body => '', last_error => "550 5.1.1 <$gone>: user unknown" },
         'the outbox has the reply and no body');
-    like($strict->log_text, qr/LH0021: mail $mail->{id} failed after 1 attempts: 550$/m, 'the log has the code');
+    ok(eventually(sub { $strict->log_text =~ /LH0021: mail $mail->{id} failed after 1 attempts: 550$/m }),
+        'the log has the code');
     unlike($strict->log_text, qr/\@example\.com|user unknown/, 'the log has no address and no text of the server');
 };
 
