@@ -260,7 +260,7 @@ sub reset_link {
 
 subtest 'A flood of sign-ups does not refuse new passwords' => sub {
     my $narrow = second_httpd("StartServers 1\nServerLimit 1\nThreadsPerChild 32\nMaxRequestWorkers 32\n"
-            . "LearnHubBcryptCost 11\nLearnHubConnectionWait 500ms\nLearnHubRate Off");
+            . "LearnHubBcryptCost 11\nLearnHubConnectionWait 1s\nLearnHubRate Off");
     my ($changer, $forgetful) = map { signup() } 1 .. 2;
     my %link = reset_link($forgetful);
     my %new = (new_password => 'another good password');
@@ -269,6 +269,7 @@ subtest 'A flood of sign-ups does not refuse new passwords' => sub {
         return api(POST => '/auth/users/', port => $narrow->port,
             json => { %account, email => "$account{username}\@example.com" })->status;
     };
+    parallel(8, sub { api_as($changer, GET => '/users/me', port => $narrow->port)->status }); # opens connections
     my @results = parallel 22, sub {
         my ($i) = @_;
         my $until = Time::HiRes::time() + 3;
@@ -306,7 +307,9 @@ sub peak {
 }
 
 subtest 'URLs and forms of many parts' => sub {
-    my $single = second_httpd("StartServers 1\nServerLimit 1\nMaxRequestWorkers 32\nMaxSpareThreads 32\n");
+
+    # Ten requests have used each of two threads.
+    my $single = second_httpd("StartServers 1\nServerLimit 1\nThreadsPerChild 2\nMaxRequestWorkers 2\n");
     my $get = sub { my ($path) = @_; return api_as($ada, GET => $path, port => $single->port) };
     my $page = sub { return $get->("/api/sessions/?page_size=1$_[0]") };
     my $teacher = signup(role => 'instructor');

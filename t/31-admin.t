@@ -450,16 +450,20 @@ subtest 'GET /api/admin/audit/' => sub {
     my $page = audit(user => $id, page_size => 1, page => 2)->json;
     is_deeply([$page->{count}, $page->{results}[0]{id}], [3, $results[1]{id}], 'the second page');
     is_error(audit(user => $id, page => 2), 'detail', 404, 'a page beyond the end is 404');
-    sql(q{UPDATE learnhub.audit_log SET at = '2001-01-01T00:00:00Z' WHERE id = ?}, $results[2]{id});
+    my $move = q{UPDATE learnhub.audit_log SET at = date_trunc('day', now(), 'UTC') - ?::interval WHERE id = ?
+        RETURNING timezone('UTC', at)::date AS day, timezone('UTC', at)::date - 1 AS before};
+    my ($moved) = sql($move, '363 days', $results[2]{id});
+    my $day = $moved->{day};
 
     for my $more ([], [event => 'account_deactivated']) {
-        my @ids = map { $_->{id} } @{ audit(user => $id, since => '2001-01-01', until => '2001-01-01T00:00:00Z', @$more)
+        my @ids = map { $_->{id} } @{ audit(user => $id, since => $day, until => "${day}T00:00:00Z", @$more)
                 ->json->{results} };
         is_deeply(\@ids, [$results[2]{id}], 'both bounds of the time are included');
-        is(audit(user => $id, until => '2000-12-31T23:59:59Z', @$more)->json->{count}, 0, 'nothing is older');
+        is(audit(user => $id, until => "$moved->{before}T23:59:59Z", @$more)->json->{count}, 0, 'nothing is older');
     }
-    is_deeply([map { $_->{id} } @{ audit(until => '2001-01-01')->json->{results} }], [$results[2]{id}], 'a time alone');
+    is_deeply([map { $_->{id} } @{ audit(until => $day)->json->{results} }], [$results[2]{id}], 'a time alone');
     is_invalid(audit(since => 'x', user => 'x'), 'detail', [qw(since user)], 'invalid filters are reported');
+    sql($move, '367 days', $results[2]{id});
     ok(eventually(sub { !sql('SELECT 1 FROM learnhub.audit_log WHERE id = ?', $results[2]{id}) }, 25),
         'a job deletes entries older than LearnHubKeepAudit');
     is(scalar @{ entries($id) }, 2, 'and no newer ones');

@@ -372,8 +372,8 @@ static void test_exit(void)
     acquire(LONG, &client, &c);
     start_taker(&waits, 0, &pool->queue.length, 1);
     start_taker(&limited, 1, &pool->queue.length, 1);
-    pthread_create(&later, NULL, release_later, c);
     began = lh_clock();
+    pthread_create(&later, NULL, release_later, c);
     stop(pool);
     is_int(lh_clock() - began >= MS(25), 1, "child exit waits for acquired connections");
     pthread_join(later, NULL);

@@ -13,9 +13,9 @@ use LearnHub::Test;
 our @EXPORT = qw(%case %caller %role_bit create_callers case_of path_of);
 our @EXPORT_OK = qw($marker $marked_time ended focus link_of confirmation_of);
 
-# A text, and a time of day, that are in every object that only its owner may see.
+# A text, and a time of day other than that of the test, that are in every object that only its owner may see.
 our $marker = unique('private');
-our $marked_time = '10:07:43';
+our $marked_time = (gmtime)[2] < 12 ? '16:07:43' : '10:07:43';
 
 # ---- users and objects ----
 

@@ -24,7 +24,7 @@ my @all;
 # LearnHub::Mail->new: reserves a port; the server listens after ->start.
 sub new {
     my ($class) = @_;
-    my $files = "$ENV{LEARNHUB_TOP}/t/logs/mail-$$-" . $serial++;
+    my $files = "$ENV{LEARNHUB_TOP}/t/logs/mail-$$-$^T-" . $serial++;
     my $self = bless { port => LearnHub::Server->free_port, files => $files, owner => $$ }, $class;
     push @all, $self;
     return $self->behave;

@@ -19,7 +19,7 @@ my $serial = 0;
 # Starts the server; it stops when the object is destroyed.
 sub new {
     my ($class) = @_;
-    my $self = bless { files => "$ENV{LEARNHUB_TOP}/t/logs/model-$$-" . $serial++, owner => $$ }, $class;
+    my $self = bless { files => "$ENV{LEARNHUB_TOP}/t/logs/model-$$-$^T-" . $serial++, owner => $$ }, $class;
     $self->{socket} = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 64) or croak "listen: $!";
     $self->behave(content => '{}');
     $self->{pid} = fork // croak "fork: $!";

@@ -46,7 +46,7 @@ sub free_port {
 # Writes the configuration file: the files of t/conf, then $directives.
 sub configuration {
     my ($class, $directives, %with) = @_;
-    my %self = (port => free_port(), files => "$logs/second-$$-" . $serial++, file_kb => $with{file_kb},
+    my %self = (port => free_port(), files => "$logs/second-$$-$^T-" . $serial++, file_kb => $with{file_kb},
         directives => $directives, alone => $with{alone});
     my $self = bless {%self}, $class;
     my @includes = map {"$top/t/conf/$_.conf"} $with{alone} ? () : $with{bare} ? 'base' : qw(base extra);

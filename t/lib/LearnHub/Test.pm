@@ -310,16 +310,18 @@ sub spawn {
     return { pid => $pid, from => $from };
 }
 
-# Repeats the sub until it returns a true value and returns that; undef after `seconds` (10).
+# Repeats the sub until it returns a true value and returns that; undef after `seconds` (10). The last try begins after
+# them, so that a process that was not scheduled for long does not fail.
 sub eventually {
     my ($try, $seconds) = @_;
     my $until = Time::HiRes::time() + ($seconds || 10);
-    while (Time::HiRes::time() < $until) {
+    while (1) {
+        my $is_last = Time::HiRes::time() >= $until;
         my $value = eval { $try->() };
         return $value if $value;
+        return undef if $is_last;
         Time::HiRes::sleep(0.05);
     }
-    return undef;
 }
 
 # ---- servers ----
