@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use File::Path qw(make_path remove_tree);
 use LearnHub::Cluster;
 use LearnHub::Ledger;
 use LearnHub::Test;
@@ -24,12 +25,12 @@ sub new_database {
 
 # Starts a migration in a process group of its own, which writes to a file; returns its process.
 sub start_migration {
-    my ($conninfo, $output) = @_;
+    my ($conninfo, $output, $tree) = (@_, $top);
     my $pid = fork // die "fork: $!";
     return $pid if $pid;
     setpgrp;
     @ENV{qw(DATABASE GRANT_TO)} = ($conninfo, 'learnhub');
-    open STDOUT, '>>', $output and open STDERR, '>&', \*STDOUT and exec "$top/conf/quickstart/migrate";
+    open STDOUT, '>>', $output and open STDERR, '>&', \*STDOUT and exec "$tree/conf/quickstart/migrate";
     POSIX::_exit(127);
 }
 
@@ -84,18 +85,39 @@ subtest 'four migrations at once' => sub {
     is_complete($conninfo, $output);
 };
 
+# The migrations, and a last one that takes longer than any test waits, so that no run ends by itself.
+sub endless_migrations {
+    my $tree = "$top/build/endless";
+    remove_tree($tree);
+    make_path("$tree/conf");
+    system('cp', '-r', (map {"$top/conf/$_"} qw(quickstart learnhub-ctl LearnHubCtl schema)), "$tree/conf/") == 0
+        or die 'cp failed';
+    open my $last, '>', "$tree/conf/schema/9999_endless.sql" or die $!;
+    print $last "SET client_connection_check_interval = '100ms';\nSELECT pg_sleep(60);\n";
+    close $last or die $!;
+    return $tree;
+}
+
+# The number of runs that are connected to a database.
+sub runs_in {
+    my ($database) = @_;
+    my $query = q(SELECT 1 FROM pg_stat_activity WHERE datname = ? AND application_name = 'psql');
+    return scalar(my @rows = sql($query, $database));
+}
+
 # A run may report a migration before it is interrupted, so reports are not counted.
 subtest 'killed migrations, and a restart of PostgreSQL' => sub {
     my $conninfo = new_database('interrupted');
     my $output = "$top/t/logs/migrations-interrupted";
-    my ($interrupted, $runs) = (0, long() ? 12 : 2);
+    my ($interrupted, $runs, $tree) = (0, long() ? 12 : 2, endless_migrations());
     for my $n (1 .. $runs) {
-        my $pid = start_migration($conninfo, $output);
+        my $pid = start_migration($conninfo, $output, $tree);
         my $goal = int 10 * $n / $runs;
-        eventually(sub { versions_if_any($conninfo) >= $goal }, 5);
+        eventually(sub { runs_in('interrupted') && versions_if_any($conninfo) >= $goal }, 5);
         if ($n % 2) { kill KILL => -$pid }
         else { pg('stop', '-m', 'immediate'); pg('start') }
         $interrupted++ if finished($pid);
+        eventually(sub { !runs_in('interrupted') }, 5);
     }
     cmp_ok($interrupted, '>=', 2, 'runs were interrupted');
     my @before = versions($conninfo);
