@@ -65,9 +65,9 @@ subtest 'an empty database' => sub {
     my $reply = health($server);
     is_deeply([$reply->status, keys_of($reply->json), @{ $reply->json }{qw(status database)}],
         [503, [qw(database status version)], 'unhealthy', 'outdated'], '/health reports it');
-    my @lines = lines($server, 'LH0110');
-    is(scalar @lines, 2, 'each of the two processes logs one line');
-    like($lines[0], qr/\Q@{[sprintf $versions, 'unknown']}\E/, 'the line has the versions and the command');
+    ok(eventually(sub { lines($server, 'LH0110') == 2 }), 'each of the two processes logs one line');
+    my ($line) = lines($server, 'LH0110');
+    like($line, qr/\Q@{[sprintf $versions, 'unknown']}\E/, 'the line has the versions and the command');
     $server->stop;
 };
 
@@ -82,6 +82,7 @@ subtest 'an older schema' => sub {
     like($reply->header('Retry-After'), qr/^\d+$/, 'it has Retry-After');
     my %login = (json => { email => 'a@example.com', password => 'x' });
     is_error(api(POST => '/api/auth/login/', port => $server->port, %login), 'flat', 503, 'so is a write');
+    ok(eventually(sub { lines($server, 'LH0110') == 2 }), 'each of the two processes logs one line');
     migrate($top);
     ok(eventually(sub { health($server)->status == 200 }), 'the migration makes the server healthy');
     is(api(GET => '/problems/', port => $server->port)->status, 200, 'so are reads');
