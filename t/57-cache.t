@@ -175,21 +175,28 @@ subtest 'tutoring sessions' => sub {
 
 subtest 'can_join' => sub {
     my $id = session();
-    my ($start) = sql("UPDATE learnhub.tutoring_sessions SET starts_at = now() + interval '4 seconds' WHERE id = ?
-        RETURNING extract(epoch FROM starts_at) AS at", $id);
+    my $starts_soon = sub {
+        return (sql("UPDATE learnhub.tutoring_sessions SET starts_at = now() + interval '4 seconds' WHERE id = ?
+            RETURNING extract(epoch FROM starts_at) AS at", $id))[0]{at};
+    };
     my $list = '/api/sessions/?page_size=1';
     my $can_join = sub {
         my ($reply) = @_;
         my $first = $reply->json->{results}[0];
         return $first->{id} == $id && $first->{can_join};
     };
-    my $tag = unique('join');
-    my $hit = eventually(sub {
-            my $reply = send_to($bob, GET => $list, headers => { 'X-Tag' => $tag });
-            return $can_join->($reply) && grep { $_->[0] eq 'hit' } notes($port, $tag, 1);
-    }, 3);
+    my ($start, $hit);
+    for (1 .. 3) { # a busy machine may need more than the time before the start
+        my $tag = unique('join');
+        $start = $starts_soon->();
+        $hit = eventually(sub {
+                my $reply = send_to($bob, GET => $list, headers => { 'X-Tag' => $tag });
+                return $can_join->($reply) && grep { $_->[0] eq 'hit' } notes($port, $tag, 1);
+        }, 3);
+        last if $hit;
+    }
     ok($hit, 'before its start a cached session can be joined');
-    sleep 0.02 while (sql('SELECT extract(epoch FROM clock_timestamp()) AS now'))[0]{now} < $start->{at};
+    sleep 0.02 while (sql('SELECT extract(epoch FROM clock_timestamp()) AS now'))[0]{now} < $start;
     ok(!$can_join->(send_to($bob, GET => $list)), 'when it starts, it cannot');
 };
 
@@ -199,6 +206,7 @@ subtest 'LearnHubCache' => sub {
     my $small = node("LearnHubCache 262144\nServerLimit 1\nStartServers 1\nMaxRequestWorkers 32\nMaxSpareThreads 32\n");
     my $long = problem($ada, 'x' x 200);
     my $path = sub { return [undef, GET => "/problems/$long", headers => { Host => "h$_[0].example" }] };
+    ok(eventually(sub { api(GET => '/health', port => $small->port)->status == 200 }), 'the server is healthy');
     is(notes_of($small->port, ($path->(0)) x 2), 'miss hit', 'a small cache is used');
     notes_of($small->port, map { $path->($_) } 1 .. 800);
     is(notes_of($small->port, map { $path->($_) } 800, 0), 'hit miss', 'old entries make room for 800 new ones');
