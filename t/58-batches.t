@@ -23,6 +23,8 @@ MaxRequestWorkers 64
 DBDMax 13
 DBDKeep 13
 LearnHubCache 0
+LearnHubConnectionWait 10s
+LearnHubStatementTimeout 20s
 CONF
 my $httpd = second_httpd($one_process);
 my %to = (port => $httpd->port);
@@ -97,11 +99,14 @@ sub waiting {
     return $row->{n};
 }
 
+my $locked = "$top/t/logs/locked-$$"; # exists when the readers may begin
+
 # Locks the table of problems while the other clients read it. Returns the backends that waited, and the status of a
 # write of another table meanwhile.
 sub delay_reads {
     database()->begin_work;
     sql('LOCK TABLE learnhub.problems');
+    open my $file, '>', $locked or die "$locked: $!";
     my $most = eventually(sub { my $now = waiting(); sleep 0.3; $now > 2 && $now == waiting() && $now }, 5);
     my $write = api_as($users[0], PATCH => '/auth/users/me/', json => { first_name => 'Ada' }, %to);
     database()->rollback;
@@ -112,12 +117,13 @@ subtest 'reads that PostgreSQL delays' => sub {
     my @results = parallel CLIENTS + 1, sub {
         my ($i) = @_;
         return delay_reads() if $i == CLIENTS;
-        sleep 0.3;
+        eventually(sub { -e $locked });
         my $problem = $problems[$i % @problems];
         my $reply = api(GET => "/problems/$problem->{id}", %to);
         return join ' ', $reply->status, $reply->json->{title} eq $problem->{title} ? 'right' : 'wrong';
     };
     my $delay = pop @results;
+    unlink $locked;
     cmp_ok($delay->{waited} // 99, '<=', CARRIERS, CLIENTS . ' delayed reads use at most ' . CARRIERS . ' connections');
     is($delay->{write}, 200, 'a write of another table succeeds meanwhile');
     is_deeply(\@results, [('200 right') x CLIENTS], 'every delayed read gets its own response');
