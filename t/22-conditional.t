@@ -188,14 +188,10 @@ subtest 'If-Match with mod_deflate and CORS' => sub {
     is($changed->header('Access-Control-Allow-Origin'), $origin, '412 has the CORS headers');
 };
 
-# The superuser of the tests' cluster, who sees what all backends do.
-my $superuser = DBI->connect('dbi:Pg:' . join(';', split ' ', $ENV{LEARNHUB_OWNER} =~ s/user=\w+/user=postgres/r), '',
-    '', { RaiseError => 1, AutoInactiveDestroy => 1 });
-
 # The pid of a backend, other than this one, that waits for a lock; undef without one.
 sub blocked {
     my ($other) = @_;
-    return $superuser->selectrow_array('SELECT pid FROM pg_locks WHERE NOT granted AND pid <> ?', {}, $other || 0);
+    return superuser()->selectrow_array('SELECT pid FROM pg_locks WHERE NOT granted AND pid <> ?', {}, $other || 0);
 }
 
 # Sends a PUT with the ETag of now from another process while a transaction of this one has changed the submission. Runs
@@ -227,13 +223,13 @@ subtest 'a change that is not committed yet' => sub {
     is(put_while_locked('rollback'), 200, 'after a rollback it succeeds');
     my $kill = sub {
         my ($backend) = @_;
-        $superuser->do('SELECT pg_terminate_backend(?)', {}, $backend);
+        superuser()->do('SELECT pg_terminate_backend(?)', {}, $backend);
         ok(eventually(sub { blocked($backend) }), 'it is repeated on another connection after a lost one');
     };
     is(put_while_locked('commit', $kill), 412, 'and then compares the ETag again');
     my $open = "SELECT count(*) FROM pg_stat_activity
         WHERE application_name = 'mod_learnhub' AND xact_start IS NOT NULL";
-    ok(eventually(sub { !$superuser->selectrow_array($open) }), 'no connection is left in a transaction');
+    ok(eventually(sub { !superuser()->selectrow_array($open) }), 'no connection is left in a transaction');
 };
 
 subtest 'concurrent changes with the same ETag' => sub {

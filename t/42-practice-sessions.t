@@ -161,8 +161,7 @@ subtest 'Autosave stores the diagram and its hash' => sub {
 };
 
 # Only a superuser may read the TOAST table.
-my $superuser = DBI->connect('dbi:Pg:' . join(';', split ' ', $ENV{LEARNHUB_OWNER} =~ s/user=\w+/user=postgres/r), '',
-    '', { RaiseError => 1, AutoInactiveDestroy => 1 });
+my $superuser = superuser();
 
 # Changes whenever a diagram is written to the TOAST table.
 sub toast_state {

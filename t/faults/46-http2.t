@@ -76,8 +76,7 @@ sub comes_to_rest {
     my ($name) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     ok(stays_busy($server, 1), "$name: no thread stays busy");
-    my $query = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'mod_learnhub' AND state <> 'idle'";
-    ok(eventually(sub { !sql($query) }), "$name: no database connection stays in use");
+    ok(eventually(sub { !busy_connections('mod_learnhub') }), "$name: no database connection stays in use");
     return is_deeply(sizes(), [], "$name: no file of the spool is left");
 }
 

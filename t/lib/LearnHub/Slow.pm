@@ -229,9 +229,8 @@ sub pss_of {
 sub held_connections {
     my $fewest;
     for (1 .. 5) {
-        my ($row) = sql("SELECT count(*) AS n FROM pg_stat_activity
-            WHERE application_name = 'quickstart' AND state <> 'idle'");
-        $fewest = $row->{n} if !defined $fewest || $row->{n} < $fewest;
+        my $busy = busy_connections('quickstart');
+        $fewest = $busy if !defined $fewest || $busy < $fewest;
         sleep 0.1;
     }
     return $fewest;

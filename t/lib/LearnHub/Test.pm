@@ -24,7 +24,7 @@ use LearnHub::Server;
 
 our @EXPORT = (
     @Test::More::EXPORT,
-    qw(api api_as raw_http port signup user unique role sql database keys_of parallel is_error is_invalid),
+    qw(api api_as raw_http port signup user unique role sql database superuser busy_connections keys_of parallel is_error is_invalid),
     qw(expect_log pg second_httpd configtest restart_httpd resident eventually true false $top $jwt_secret)
 );
 
@@ -153,11 +153,24 @@ sub user { my ($email) = @_; return (sql('SELECT * FROM learnhub.users WHERE ema
 
 my %handle;
 
-# This process's DBI handle; reconnects after a restart of PostgreSQL.
-sub database {
-    return $handle{$$} if $handle{$$} && $handle{$$}->ping;
-    return $handle{$$} = DBI->connect('dbi:Pg:' . join(';', split ' ', $ENV{LEARNHUB_OWNER}), '', '',
+# This process's DBI handle of a database user; reconnects after a restart of PostgreSQL.
+sub handle_of {
+    my ($user) = @_;
+    my $handle = \$handle{"$$ $user"};
+    return $$handle if $$handle && $$handle->ping;
+    my $source = $ENV{LEARNHUB_OWNER} =~ s/user=\w+/user=$user/r;
+    return $$handle = DBI->connect('dbi:Pg:' . join(';', split ' ', $source), '', '',
         { RaiseError => 1, PrintError => 0, PrintWarn => 0, AutoInactiveDestroy => 1, pg_enable_utf8 => 1 });
+}
+
+sub database { return handle_of('learnhub_owner') } # of the schema
+sub superuser { return handle_of('postgres') } # who alone sees what the sessions of others do
+
+# The number of database connections with an application_name that execute statements or are in transactions.
+sub busy_connections {
+    my ($application) = @_;
+    return superuser()->selectrow_array("SELECT count(*) FROM pg_stat_activity WHERE application_name = ?
+        AND state <> 'idle'", {}, $application);
 }
 
 # Runs a statement as the schema's owner and returns the rows as a list of hashes.
