@@ -162,14 +162,14 @@ prepare();
 
 subtest 'a lost synchronous standby' => sub {
     $server = new_server("$one_process
-LearnHubStatementTimeout 300ms
+LearnHubStatementTimeout 1s
 LearnHubRevocationInterval 1h");
     $teacher = new_teacher();
     my $known = create('known');
     is($known->status, 201, 'writes succeed with the standby');
     set('a', q(synchronous_standby_names = 'nobody'));
     my $count = q(SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mod_learnhub');
-    my @lists = load(time + 4.5, 1, sub { map { sleep 0.5; psql('a', $count) } 1 .. 9 });
+    my @lists = load(time + 6, 1, sub { map { sleep 0.5; psql('a', $count) } 1 .. 12 });
     my ($most) = sort { $b <=> $a } @{ $lists[4] };
     my @all = map {@$_} @lists[0 .. 3];
     my @writes = grep { $_->{kind} eq 'write' } @all;
@@ -183,7 +183,7 @@ LearnHubRevocationInterval 1h");
 };
 
 subtest 'a standby that is promoted while the primary hangs' => sub {
-    $server = new_server($one_process);
+    $server = new_server("$one_process\nLearnHubConnectionWait 4s");
     my @lists = load(time + 7, 1, sub {
             sleep 0.7;
             kill STOP => processes('a');
