@@ -38,10 +38,11 @@ sub sent { my %state = states(); return $state{sent} // 0 }
 # Kills a child that works, six times, each after more mails were sent.
 my $killed = 0;
 my $kill_some = sub {
-    my $before = sent();
-    for my $round (1 .. $kills) {
-        eventually(sub { sent() >= $before + $round * $count / 10 }, 60);
-        my @children = grep { LearnHub::Server::runs($_) } children_of($node);
+    for (1 .. $kills) {
+        my $before = sent();
+        eventually(sub { sent() >= $before + $count / 10 }, 60);
+        my @children; # none, until httpd has replaced those killed before
+        eventually(sub { @children = grep { LearnHub::Server::runs($_) } children_of($node) });
         $killed += kill KILL => $children[rand @children] if @children;
     }
 };
