@@ -5,6 +5,7 @@ use warnings;
 
 use LearnHub::Account;
 use LearnHub::Test;
+use POSIX ();
 use Time::HiRes qw(sleep time);
 
 expect_log(qr/LH0031: /, qr/LH000[34]: /, qr/\[dbd:error\]/);
@@ -121,6 +122,31 @@ sub logged {
     return @lines;
 }
 
+# Runs a sub while another process sends GET / to the tests' own server, which needs no database. Returns what the
+# delays of the machine may add to a time, twice the longest of GET /, and the result of the sub.
+sub with_noise {
+    my ($work) = @_;
+    my ($longest, $parent) = (0, $$);
+    my $pid = open(my $from, '-|') // die "fork: $!";
+    if (!$pid) {
+        my $ended = 0;
+        local $SIG{TERM} = sub { $ended = 1 };
+        while (!$ended && getppid == $parent) {
+            my $began = time;
+            api(GET => '/');
+            $longest = time - $began if time - $began > $longest;
+            sleep 0.02;
+        }
+        syswrite STDOUT, $longest;
+        POSIX::_exit(0);
+    }
+    my $result = $work->();
+    kill TERM => $pid;
+    $longest = <$from> // 0;
+    waitpid $pid, 0;
+    return (2 * $longest, $result);
+}
+
 sub skip_log { $log_at = -s $log || 0; return }
 
 # ---- the deadline ----
@@ -135,10 +161,10 @@ subtest 'A frozen PostgreSQL' => sub {
     chomp(my $postmaster = <$file>);
     my @processes = ($postmaster, backends());
     kill STOP => @processes;
-    my $results = eval { send_all($tokens, %to) };
+    my ($noise, $results) = with_noise(sub { eval { send_all($tokens, %to) } });
     kill CONT => @processes;
     all_unavailable('frozen', $results);
-    cmp_ok(longest($results), '<', 0.3 + 2 + 0.5 + 1, 'no request takes longer than both times together')
+    cmp_ok(longest($results), '<', 0.3 + 2 + 0.5 + 1 + $noise, 'no request takes longer than both times together')
         || diag(explain(column($results, 'seconds')));
     ok(all_served(%to), 'all requests are served when PostgreSQL continues');
 };
@@ -161,11 +187,11 @@ subtest 'Statements that are slow together' => sub {
     $opaque = opaque();
     slow(1.2);
     my $began = time;
-    my $reply = auto_save($opaque, %to);
+    my ($noise, $reply) = with_noise(sub { auto_save($opaque, %to) });
     my $seconds = time - $began;
     is_error($reply, 'located', 503, 'an auto-save whose statements take longer together returns 503');
     is($reply->header('Retry-After'), 1, 'with Retry-After');
-    cmp_ok($seconds, '<', 0.3 + 2 + 0.5 + 1, 'within both times together');
+    cmp_ok($seconds, '<', 0.3 + 2 + 0.5 + 1 + $noise, 'within both times together');
     sql("DROP TRIGGER test_slow ON learnhub.$_") for qw(logins practice_sessions);
     sql('DROP FUNCTION learnhub.test_slow()');
     my @now = sql('SELECT diagram_data::text AS d FROM learnhub.practice_sessions');
@@ -197,17 +223,19 @@ subtest 'An exhausted pool' => sub {
         database()->begin_work;
         sql('LOCK TABLE learnhub.mentor_profiles');
         eventually(sub { locks('NOT granted') == 2 }) or die 'the pool is not exhausted';
-        my $found = send_all($tokens, %to);
+        my @found = with_noise(sub { send_all($tokens, %to) });
         database()->rollback;
-        return $found;
+        return \@found;
     };
-    all_unavailable('exhausted', $holders[2]);
+    my ($noise, $results) = @{ $holders[2] };
+    all_unavailable('exhausted', $results);
     is_deeply([@holders[0, 1]], [200, 200], 'the statements that held the connections succeed');
     my @lines = grep { $_->[0] == 503 } logged(@names + 2);
     is(scalar @lines, scalar @names, 'each 503 is in the access log');
     my @waits = sort { $a <=> $b } map { $_->[2] / 1e6 } @lines;
     cmp_ok($waits[0], '>', 1, 'learnhub-db-us has the wait of each');
-    cmp_ok($waits[-1], '<', 3, 'all waits of a request together take LearnHubConnectionWait') || diag("@waits");
+    cmp_ok($waits[-1], '<', 3 + $noise, 'all waits of a request together take LearnHubConnectionWait')
+        || diag("@waits");
     ok(all_served(%to), 'all requests are served afterwards');
 };
 
