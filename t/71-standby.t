@@ -75,11 +75,12 @@ ok(uses_standby($_, 20), 'a node reads a list on the standby') for $near, $far;
 
 subtest 'routes' => sub {
     my $at = sub { my ($path, $user) = @_; db_of(api_as($user // $reader, GET => $path, port => $near->port)) };
-    is($at->($_), '200 standby', "$_ is read on the standby")
+    ok(eventually(sub { $at->($_) eq '200 standby' }), "$_ is read on the standby")
         for '/mentor/', '/mentor/?page=1', '/mentee/', '/availabilty/', '/api/v1/activities/', '/api/rewards/',
         '/mentor/perl/';
-    is($at->('/api/admin/users/', $admin), '200 standby', 'the list of accounts is read on the standby');
-    is(db_of(api(GET => $_, port => $near->port)), '200 standby', "$_ is read on the standby")
+    ok(eventually(sub { $at->('/api/admin/users/', $admin) eq '200 standby' }),
+        'the list of accounts is read on the standby');
+    ok(eventually(sub { db_of(api(GET => $_, port => $near->port)) eq '200 standby' }), "$_ is read on the standby")
         for '/problems/', '/problems/search/query?q=abc';
     is($at->('/api/sessions/'), '200 primary', 'a page that shares a round trip is read on the primary');
     is($at->($_), '200 ', "$_ is read on the primary") for '/users/me', '/api/sessions/my_sessions/', '/myprofile/';
@@ -166,18 +167,24 @@ subtest 'a standby that is late' => sub {
         'it has caught up');
     sleep $lag + 0.5;
     ok(uses_standby($far), 'an idle primary does not make it late');
-    my $before = lines($far, qr/LH0137: /);
-    on_standby('SELECT pg_wal_replay_pause()');
-    $title = create($near, unique('paused'));
-    my $written = time;
-    my @replies;
-    while (time < $written + $lag + 1) {
-        my $began = time;
-        push @replies, [$began, read_list($far, $reader)];
-        sleep 0.02;
+    my ($before, $written, @replies, @on_standby);
+    for (1, 2) { # again, if a busy machine reads nothing until the standby is late
+        $before = lines($far, qr/LH0137: /);
+        on_standby('SELECT pg_wal_replay_pause()');
+        $title = create($near, unique('paused'));
+        $written = time;
+        @replies = ();
+        while (time < $written + $lag + 1) {
+            my $began = time;
+            push @replies, [$began, read_list($far, $reader)];
+            sleep 0.02;
+        }
+        @on_standby = grep { db_of($_->[1]) eq '200 standby' } @replies;
+        last if @on_standby;
+        on_standby('SELECT pg_wal_replay_resume()');
+        uses_standby($far);
     }
     is(scalar(grep { $_->[1]->status != 200 } @replies), 0, 'all reads succeed');
-    my @on_standby = grep { db_of($_->[1]) eq '200 standby' } @replies;
     cmp_ok(scalar @on_standby, '>', 0, 'the standby is used while it is not late');
     is(scalar(grep { has($_->[1], $title) } @on_standby), 0, 'with the old state');
     is(scalar(grep { $_->[0] > $written + $lag && !has($_->[1], $title) } @replies), 0, 'then the new state is read');
