@@ -100,12 +100,12 @@ subtest 'the primary is killed and the standby promoted' => sub {
 
 # Each write waits for the standby until its deadline. The pool has more connections than there are clients.
 subtest 'the only synchronous standby is lost' => sub {
-    my $limits = "LearnHubStatementTimeout 1s\nServerLimit 2\nMaxRequestWorkers 64\n";
+    my $limits = "LearnHubStatementTimeout 2s\nServerLimit 2\nMaxRequestWorkers 64\n";
     my ($ledger, $node, $primary, $standby) = pair(8, $limits, max_connections => 40);
     my @counts;
     my $lose = sub {
         $standby->crash;
-        my $end = time + (long() ? 30 : 8);
+        my $end = time + (long() ? 30 : 10);
         while (time < $end) {
             push @counts, scalar(my @backends = $primary->backends);
             sleep 0.1;
@@ -120,7 +120,7 @@ subtest 'the only synchronous standby is lost' => sub {
     my @failed = $run->failed('reads');
     is_deeply([map { $_->{kind} } @failed], [], 'no read fails');
     my $waited = grep { $_->{start} > $run->at('fault') } $run->failed('writes');
-    cmp_ok($waited, '>', 20, 'writes are not acknowledged without the standby');
+    cmp_ok($waited, '>', 10, 'writes are not acknowledged without the standby');
     $_->stop('immediate') for $primary, $standby;
     $node->stop;
 };
