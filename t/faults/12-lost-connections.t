@@ -17,12 +17,12 @@ my $ledger = ledger(nodes => [$node->port]);
 my $cluster = LearnHub::Cluster->main;
 $cluster->without_fsync;
 
-# Terminates one backend of httpd each 50 ms; returns their number. SIGTERM is what pg_terminate_backend() sends; the
-# schema's owner may not call that for another role.
+# Terminates one backend of httpd each 50 ms, $times times; returns their number. SIGTERM is what pg_terminate_backend()
+# sends; the schema's owner may not call that for another role.
 sub terminate_some {
-    my ($seconds) = @_;
-    my ($end, $count) = (time + $seconds, 0);
-    while (time < $end) {
+    my ($times) = @_;
+    my $count = 0;
+    for (1 .. $times) {
         my @backends = $cluster->backends;
         $count += kill TERM => $backends[rand @backends] if @backends;
         sleep 0.05;
@@ -32,7 +32,7 @@ sub terminate_some {
 
 subtest 'terminated PostgreSQL backends under load' => sub {
     my $terminated;
-    my $run = $ledger->under_load(fault => sub { $terminated = terminate_some(long() ? 15 : 4) }, after => 0.5);
+    my $run = $ledger->under_load(fault => sub { $terminated = terminate_some(long() ? 260 : 70) }, after => 0.5);
     consistent($run, 'terminated backends', terminated => $terminated);
     my $served = $run->entries - $run->failed;
     cmp_ok($terminated, '>', 20, 'more than 20 backends are terminated');
@@ -48,7 +48,7 @@ subtest 'terminated PostgreSQL backends, reads only' => sub {
         mix => [qw(streamed spooled session page spooled me credits problems)]);
     fill($_->{person}, 3, 30) for @{ $reads->{people} };
     my $terminated;
-    my $run = $reads->under_load(fault => sub { $terminated = terminate_some(long() ? 15 : 4) }, after => 0.5);
+    my $run = $reads->under_load(fault => sub { $terminated = terminate_some(long() ? 260 : 70) }, after => 0.5);
     my $lists = $run->entries('spooled');
     consistent($run, 'terminated backends, reads', terminated => $terminated, 'long lists' => $lists);
     is_deeply([map { $_->{kind} } $run->failed], [], 'no request fails');
