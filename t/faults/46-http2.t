@@ -82,7 +82,8 @@ sub comes_to_rest {
 
 sub sizes { eventually(sub { !spool_files($server) }); return [map { $_->[1] } spool_files($server)] }
 
-my @children = children_of($server);
+my @children;
+eventually(sub { (@children = children_of($server)) == 2 }) or die "not two children: @children";
 
 subtest 'the same responses as HTTP/1.1' => sub {
     create_callers();
