@@ -309,6 +309,7 @@ sub result_of {
 sub spawn {
     my ($i, $work, $wait, $go) = @_;
     pipe my $from, my $to or croak "pipe: $!";
+    my $before = LearnHub::Server->started;
     my $pid = fork // croak "fork: $!";
     if (!$pid) {
         close $go;
@@ -317,6 +318,8 @@ sub spawn {
         my $outcome = $@ ? { died => "$@" } : { result => $result };
         print $to JSON::XS->new->utf8->allow_nonref->allow_blessed->convert_blessed->encode($outcome);
         close $to;
+        my @servers = LearnHub::Server->started;
+        $_->stop for @servers[$before .. $#servers]; # its own: END does not run
         POSIX::_exit(0);
     }
     close $to;
