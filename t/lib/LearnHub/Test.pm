@@ -24,8 +24,9 @@ use LearnHub::Server;
 
 our @EXPORT = (
     @Test::More::EXPORT,
-    qw(api api_as raw_http port signup user unique role sql database superuser busy_connections keys_of parallel is_error is_invalid),
-    qw(expect_log pg second_httpd configtest restart_httpd resident eventually true false $top $jwt_secret)
+    qw(api api_as raw_http port signup user unique role sql database superuser busy_connections keys_of parallel),
+    qw(is_error is_invalid expect_log pg second_httpd configtest restart_httpd resident eventually true false $top),
+    qw($jwt_secret)
 );
 
 our $top = $ENV{LEARNHUB_TOP} || croak 'run the tests with make -f Makefile.apxs test';
