@@ -592,7 +592,7 @@ sub timed {
 sub is_timeout {
     my ($port, $from, $to, $name) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my $seconds = $to;
+    my $seconds;
     for (1 .. 3) {
         (my $reply, $seconds) = timed($port, $change_user, %change);
         is_error($reply, 'detail', 503, "$name: a request for a locked row returns 503");

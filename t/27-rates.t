@@ -308,7 +308,7 @@ sub peak {
 
 subtest 'URLs and forms of many parts' => sub {
 
-    # Ten requests have used each of two threads.
+    # Two threads: the first ten requests let both allocate what they keep.
     my $single = second_httpd("StartServers 1\nServerLimit 1\nThreadsPerChild 2\nMaxRequestWorkers 2\n");
     my $get = sub { my ($path) = @_; return api_as($ada, GET => $path, port => $single->port) };
     my $page = sub { return $get->("/api/sessions/?page_size=1$_[0]") };

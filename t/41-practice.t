@@ -335,7 +335,7 @@ subtest 'A hostile expression is rejected in time and does not delay other reque
         is_deeply($rejected->json->{detail}[0]{loc}, [qw(query q)], "$q is an error of the query");
     }
 
-    # Addresses take turns.
+    # Searches from different addresses take turns, so that each of these waits for one hostile search at most.
     my $words = sub {
         my %search = (query => { q => $word }, from => $_[0]);
         return join ' ', map { api_as(undef, GET => '/problems/search/query', %search)->status } 1 .. 20;

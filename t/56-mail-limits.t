@@ -55,7 +55,7 @@ sql('DELETE FROM learnhub.mail_requests');
 
 # ---- reset mails ----
 
-# Lets the job handle no requests until the transaction that this begins is rolled back.
+# Lets the job handle no requests until the transaction that this begins ends.
 sub stop_job {
     database()->begin_work;
     return sql("SELECT pg_advisory_xact_lock(hashtextextended('mail requests', 0))");
@@ -534,7 +534,7 @@ subtest 'a stranger does not replace the link to a new address' => sub {
 
 subtest 'a reset link confirms the address' => sub {
     my $user = signup();
-    stop_job(); # also those that send: they would erase the body
+    stop_job(); # a server that sends the mail would erase its body before it is read here
     request_reset($user->{email});
     sql('SELECT learnhub.post_requested_mails()');
     my ($link) = grep { $_->{subject} =~ /Reset/ } rows_to($user->{email});

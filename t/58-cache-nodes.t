@@ -40,22 +40,15 @@ sub set_title { return sql(q(UPDATE learnhub.problems SET title = ? WHERE id = d
 my $problem = problem($ada, 'Old');
 my $path = "/problems/$problem";
 
-# Whether a node shows a title within 3 seconds: a second, and 2 for a slow machine. A read that begins later decides.
-sub soon_shows {
-    my ($at, $title) = @_;
-    my $shows = sub { (title_at($at, $problem) // '') eq $title };
-    return eventually($shows, 3) || $shows->();
-}
-
 subtest 'changes by others' => sub {
     ok(warm($port, [$path]) && warm($far, [$path]), 'all processes have the old response');
     set_title('psql', $problem);
-    ok(soon_shows($_, 'psql'), 'a node shows a change by psql') for $port, $far;
+    ok(eventually(sub { title_at($_, $problem) eq 'psql' }, 3), 'a node shows a change by psql') for $port, $far;
     sleep 1.2;
     ok(all_see($_, $path, undef, sub { $_[0]{title} eq 'psql' }), 'in all processes') for $port, $far;
     ok(warm($far, [$path]), 'both processes of the other node have a cached response again');
     is(rename_to($port, $problem, 'node'), 200, 'a change through one node');
-    ok(soon_shows($far, 'node'), 'is shown by the other node');
+    ok(eventually(sub { title_at($far, $problem) eq 'node' }, 3), 'is shown by the other node');
     sleep 1.2;
     ok(all_see($far, $path, undef, sub { $_[0]{title} eq 'node' }), 'in all processes');
 };

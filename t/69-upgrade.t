@@ -6,6 +6,7 @@ use warnings;
 
 use File::Path qw(make_path remove_tree);
 use JSON::XS ();
+use LearnHub::Slow qw(children_of);
 use LearnHub::Test;
 use LearnHub::Upgrade;
 use Time::HiRes qw(sleep);
@@ -152,7 +153,6 @@ migrate($top, 'learnhub_nodes');
 my @nodes = map { LearnHub::Upgrade::node("$files/node-$_", $old_module, 'learnhub_nodes') } 1, 2;
 
 sub healthy { my ($node) = @_; return api(GET => '/health', port => $node->port)->status == 200 }
-sub children_of { my ($node) = @_; return split ' ', `pgrep -P @{[$node->pid]}` }
 sub log_count { my ($node, $number) = @_; return scalar(() = $node->log_text =~ /$number: /g) }
 
 # How many of these processes warn that the schema is newer.

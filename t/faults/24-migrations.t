@@ -17,9 +17,8 @@ my $files = () = glob "$top/conf/schema/*.sql";
 # A new empty database of the schema's owner; returns its connection string.
 sub new_database {
     my ($name) = @_;
-    my $superuser = LearnHub::Cluster->handle_of($ENV{LEARNHUB_OWNER} =~ s/learnhub_owner/postgres/r);
-    $superuser->do("CREATE DATABASE $name OWNER learnhub_owner");
-    $superuser->do("ALTER DATABASE $name SET search_path = learnhub, public");
+    superuser()->do("CREATE DATABASE $name OWNER learnhub_owner");
+    superuser()->do("ALTER DATABASE $name SET search_path = learnhub, public");
     return $ENV{LEARNHUB_OWNER} =~ s/dbname=learnhub/dbname=$name/r;
 }
 

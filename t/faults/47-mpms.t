@@ -67,7 +67,7 @@ for my $mpm (qw(event worker prefork)) {
         cmp_ok(scalar @failed, '<=', 8, 'of each client at most one gets 503');
         is_deeply([map { $_->{kind} } grep { $_->{fresh} && !$_->{status} } $run->failed], [],
             'no request on a new connection is lost');
-        cmp_ok($connections, '<=', $mpm eq 'prefork' ? 32 : 32, 'no more connections than two generations may have');
+        cmp_ok($connections, '<=', 32, 'no more connections than two generations may have');
         is(api(GET => '/health', port => $node->port)->status, 200, '/health returns 200');
         kill TERM => $pid;
         ok(eventually(sub { !LearnHub::Server::runs($pid) }, 15), 'it stops');

@@ -25,9 +25,8 @@ sub main { my ($class) = @_; return bless { data => "$top/build/run/pg" }, $clas
 # PostgreSQL recovers faster without fsync, also on a busy disk; the machine itself does not fail in a test.
 sub without_fsync {
     my ($self) = @_;
-    my $superuser = $self->handle_of($ENV{LEARNHUB_OWNER} =~ s/learnhub_owner/postgres/r =~ s/=learnhub /=postgres /r);
-    $superuser->do('ALTER SYSTEM SET fsync = off');
-    return $superuser->do('SELECT pg_reload_conf()');
+    superuser()->do('ALTER SYSTEM SET fsync = off');
+    return superuser()->do('SELECT pg_reload_conf()');
 }
 
 # copies(name => {setting => value}, ...): stops the tests' cluster, copies it once for each name, and starts it again.

@@ -32,8 +32,8 @@ sub pid {
     return $pid + 0;
 }
 
-# A free port below the kernel's ephemeral range, which this process has not received before. Files that run beside each
-# other have different ranges.
+# A free port below the kernel's ephemeral range, which this process has not received before. The two copies of the
+# tree, whose tests run beside each other, have different ranges.
 sub free_port {
     my $lowest = $top =~ m{/second\z} ? 26000 : 20000;
     for (1 .. 200) {

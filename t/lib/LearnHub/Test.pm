@@ -155,7 +155,7 @@ sub user { my ($email) = @_; return (sql('SELECT * FROM learnhub.users WHERE ema
 my %handle;
 
 # This process's DBI handle of a database user; reconnects after a restart of PostgreSQL.
-sub handle_of {
+sub handle_as {
     my ($user) = @_;
     my $handle = \$handle{"$$ $user"};
     return $$handle if $$handle && $$handle->ping;
@@ -164,8 +164,8 @@ sub handle_of {
         { RaiseError => 1, PrintError => 0, PrintWarn => 0, AutoInactiveDestroy => 1, pg_enable_utf8 => 1 });
 }
 
-sub database { return handle_of('learnhub_owner') } # of the schema
-sub superuser { return handle_of('postgres') } # who alone sees what the sessions of others do
+sub database { return handle_as('learnhub_owner') }
+sub superuser { return handle_as('postgres') } # sees what the sessions of other users do
 
 # The number of database connections with an application_name that execute statements or are in transactions.
 sub busy_connections {
@@ -328,7 +328,7 @@ sub spawn {
 }
 
 # Repeats the sub until it returns a true value and returns that; undef after `seconds` (10). The last try begins after
-# them, so that a process that was not scheduled for long does not fail.
+# that time, so that a pause of the test's own process is not taken for a failure.
 sub eventually {
     my ($try, $seconds) = @_;
     my $until = Time::HiRes::time() + ($seconds || 10);

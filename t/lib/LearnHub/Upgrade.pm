@@ -122,7 +122,8 @@ sub build_module {
     my @changed = map {m{mod_learnhub/(\w+/\w+)\.c$}} `grep -l LH_SESSION_SCHEMA '$top'/mod_learnhub/*/*.c`;
     @changed >= 2 or croak 'no file depends on the version';
     my $changed = join '|', @changed;
-    my @objects = grep { !m{/(?:$changed)\.o$} } glob "$top/build/obj/mod_learnhub/{*.o,*/*.o}";
+    my @sources = grep { !m{/(?:$changed)\.c$} } glob "$top/mod_learnhub/{*.c,*/*.c}";
+    my @objects = map {s{^\Q$top/\E(.*)\.c$}{$top/build/obj/$1.o}r} @sources;
 
     for my $file (@changed) {
         my $object = "$folder/" . $file =~ s{/}{-}r . '.o';
